@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Crypto Session Bundle: what both ends have when a Ticket Transfer is complete. */
+#ifndef MIKEYTICKET_CSB_H
+#define MIKEYTICKET_CSB_H
+
+#include <mikeyticket/io.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mkt_csb; /* opaque, owned */
+
+/* mkt_csb_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_csb_free(struct mkt_csb *csb);
+
+/* mkt_csb_id returns the CSB ID. */
+MKT_API uint32_t mkt_csb_id(const struct mkt_csb *csb);
+
+/* mkt_csb_peer returns the other party's identity: IDRr as vouched for by the KMS at the
+ * Initiator (with forking), IDRi of the Ticket Policy at the Responder. Borrowed. */
+MKT_API struct mkt_identity mkt_csb_peer(const struct mkt_csb *csb);
+
+/* mkt_csb_policy returns the granted Ticket Policy; borrowed. */
+MKT_API const struct mkt_policy *mkt_csb_policy(const struct mkt_csb *csb);
+
+/* mkt_csb_count returns the number of crypto sessions. */
+MKT_API size_t mkt_csb_count(const struct mkt_csb *csb);
+
+/* mkt_session is one crypto session; everything in it borrows from the CSB. */
+struct mkt_session {
+    uint8_t cs_id, prot_type;
+    bool has_ssrc;
+    uint32_t ssrc, roc;
+    uint16_t seq;
+    struct mkt_span spi;    /* SPI or MKI of the key */
+    struct mkt_span params; /* SP parameters (mkt_sp_next); empty: the defaults of the protocol */
+};
+
+/* mkt_csb_session fills s with crypto session `index` (from 0). MKT_E_ARGUMENT beyond the end. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_session(const struct mkt_csb *csb, size_t index,
+                                                 struct mkt_session *s);
+
+/* mkt_csb_derive gives the TEK and salt of a crypto session (RFC 6043 5.1.3). salt->n = 0: the key
+ * data is a TEK without salt. The caller wipes both as soon as they are used. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_derive(const struct mkt_csb *csb, struct mkt_crypto *c,
+                                                size_t index, struct mkt_secret *tek,
+                                                struct mkt_secret *salt, struct mkt_err *err);
+
+enum mkt_session_key { MKT_SESSION_TEK, MKT_SESSION_ENCR, MKT_SESSION_AUTH, MKT_SESSION_SALT };
+
+/* mkt_csb_derive_key derives one key of `len` octets for a security protocol that has no key
+ * derivation of its own (RFC 3830 4.1.3). MKT_E_KEY_DATA when the session key is a TEK. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_derive_key(const struct mkt_csb *csb, struct mkt_crypto *c,
+                                                    size_t index, enum mkt_session_key which,
+                                                    size_t len, struct mkt_secret *key,
+                                                    struct mkt_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

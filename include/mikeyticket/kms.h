@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The KMS side: stateless, one transaction a message. It asks for what it needs and never
+ * blocks: begin -> (look up the key) -> verify -> open -> (authorise) -> issue | resolve | refuse.
+ */
+#ifndef MIKEYTICKET_KMS_H
+#define MIKEYTICKET_KMS_H
+
+#include <mikeyticket/io.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mkt_kms_txn; /* opaque, owned; re-used for one message after the other */
+
+/* mkt_kms_txn_new returns a transaction object for one thread, or NULL when memory fails. */
+MKT_API struct mkt_kms_txn *mkt_kms_txn_new(void);
+
+/* mkt_kms_txn_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_kms_txn_free(struct mkt_kms_txn *t);
+
+/* mkt_kms_end wipes what the last message left. Call it on every path before the next begin. */
+MKT_API void mkt_kms_end(struct mkt_kms_txn *t);
+
+/* mkt_kms_begin parses REQUEST_INIT_PSK or RESOLVE_INIT_PSK (anything else: MKT_E_DATA_TYPE) and
+ * checks structure, suite and RAND lengths. No key is touched. `in` must live until mkt_kms_end. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in,
+                                               struct mkt_err *err);
+
+/* What the message says, all unverified until mkt_kms_verify. Absent identities have data.p NULL.
+ */
+struct mkt_kms_ask {
+    bool resolve;               /* RESOLVE_INIT rather than REQUEST_INIT */
+    struct mkt_identity client; /* IDRi or IDRr */
+    struct mkt_identity kms;    /* IDRkms */
+    struct mkt_identity psk_id; /* IDRpsk */
+    struct mkt_identity tpk_id; /* IDRpsk of the Ticket Data (resolve only) */
+    struct mkt_time t;          /* timestamp of the message */
+    uint32_t csb_id;
+    uint8_t prf;                     /* enum mkt_prf of the header */
+    const struct mkt_policy *policy; /* wanted (request) or of the ticket (resolve) */
+    struct mkt_span
+        fingerprint; /* the MAC: identifies the message in a replay cache once verified */
+};
+
+/* mkt_kms_ask returns the questions of the message begun; borrowed until mkt_kms_end. */
+MKT_API const struct mkt_kms_ask *mkt_kms_ask(const struct mkt_kms_txn *t);
+
+/* mkt_kms_verify checks the MAC with the client's PSK. `client` is the identity that the credential
+ * belongs to and `kms` our own: they stand in the MAC when the message leaves them out (ambiguity
+ * 2). A client that names another identity than its credential's is MKT_E_AUTH. For an unknown
+ * client pass any inkey: the work is the same, and it fails the same. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_verify(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                                const struct mkt_inkey *psk,
+                                                struct mkt_identity client, struct mkt_identity kms,
+                                                struct mkt_err *err);
+
+/* A TPK the KMS protects tickets with. */
+struct mkt_tpk {
+    struct mkt_span id;          /* IDRpsk of the Ticket Data, byte string; n = 0: left out */
+    const struct mkt_inkey *key; /* at least the length of the suite's keys */
+};
+
+/* mkt_kms_issue answers a verified request: generates the keys, makes the base ticket (Appendix A)
+ * under `granted`, and writes REQUEST_RESP (4.2.1.5). `thdr` is THDR data, mostly empty.
+ * -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                                 const struct mkt_policy *granted,
+                                                 const struct mkt_tpk *tpk, struct mkt_span thdr,
+                                                 struct mkt_io *io);
+
+/* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: MAC, suite, flags,
+ * validity at env->now, and with key forking the Initiator Data (4.2.3.4). After it the policy is
+ * authentic. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                              const struct mkt_inkey *tpk, struct mkt_err *err);
+
+/* mkt_kms_resolve answers an opened ticket: forks MPKr and the TGKs for `responder` (the identity
+ * that answered, as the KMS vouches for it) and writes RESOLVE_RESP (4.2.3.5).
+ * -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                                   struct mkt_identity responder,
+                                                   struct mkt_io *io);
+
+/* mkt_kms_refuse writes an Error message with the Error no of rc (5.4): authenticated with V when
+ * the message was verified, bare otherwise. -> SEND_PEER, or ABORT when no answer may be made
+ * (the message did not even parse so far that it has a header). */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                                  enum mkt_rc rc, struct mkt_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A granted ticket with the keys that came with it. */
+#ifndef MIKEYTICKET_TICKET_H
+#define MIKEYTICKET_TICKET_H
+
+#include <mikeyticket/io.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* mkt_grant is what a successful Ticket Request gives the Initiator. Opaque, owned. */
+struct mkt_grant;
+
+/* mkt_grant_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_grant_free(struct mkt_grant *g);
+
+/* mkt_grant_policy returns the granted policy; it borrows from g. */
+MKT_API const struct mkt_policy *mkt_grant_policy(const struct mkt_grant *g);
+
+/* mkt_grant_keys returns MPKi, MPKr (when forking) and the session keys; borrowed, secret. */
+MKT_API const struct mkt_keys *mkt_grant_keys(const struct mkt_grant *g);
+
+/* mkt_grant_ticket returns the TICKET payload as received, Next Payload octet included. */
+MKT_API struct mkt_span mkt_grant_ticket(const struct mkt_grant *g);
+
+/* mkt_grant_export writes g into out (docs/formats/ticket-file.md): secret octets. *len gets
+ * the length. MKT_E_NO_SPACE when cap is too small. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_export(const struct mkt_grant *g, uint8_t *out,
+                                                  size_t cap, size_t *len);
+
+/* mkt_grant_import reads what mkt_grant_export wrote. *g is owned by the caller. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_import(struct mkt_grant **g, struct mkt_span octets,
+                                                  struct mkt_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The primitives the library needs of a cryptographic library. One implementation: libcrypto.c. */
+#ifndef MKT_BACKEND_BACKEND_H
+#define MKT_BACKEND_BACKEND_H
+
+#include <mikeyticket/alg.h>
+#include <mikeyticket/env.h>
+
+/* Keys the HMAC of mac_alg; mkt_be_hmac may then be called any number of times for this key. */
+bool mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key);
+
+/* HMAC of the parts, one after the other, under the last key set for mac_alg. out: full length. */
+bool mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
+                 uint8_t *out);
+
+/* AES in counter mode; key of 16 or 32 octets, iv of 16. in and out may be the same. */
+bool mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
+                    struct mkt_span in, uint8_t *out);
+
+/* AES-128 key wrap (RFC 3394) with the given 8-octet IV. wrap: in.n is a multiple of 8, at least
+ * 16, out gets in.n + 8; unwrap: the reverse, false when the integrity check fails. */
+bool mkt_be_kw_wrap(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[8],
+                    struct mkt_span in, uint8_t *out);
+bool mkt_be_kw_unwrap(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[8],
+                      struct mkt_span in, uint8_t *out);
+
+/* Memory for the opaque objects: zeroed; freed memory is wiped. One seam for failure tests. */
+void *mkt_be_alloc(size_t n);
+void mkt_be_free(void *p, size_t n);
+
+#endif
