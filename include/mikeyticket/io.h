@@ -40,7 +40,6 @@ struct mkt_credential {
     struct mkt_identity kms;  /* IDRkms */
     struct mkt_span psk_id;   /* IDRpsk, byte string; n = 0: not sent */
     const struct mkt_inkey *psk;
-    uint8_t prf;     /* enum mkt_prf: suite of the messages to the KMS */
     uint8_t ts_type; /* enum mkt_ts of the messages */
     unsigned omit;   /* enum mkt_omit */
 };

@@ -53,7 +53,6 @@ struct mkt_choice {
     size_t n_sp;
     unsigned omit_resolve;   /* enum mkt_omit for RESOLVE_INIT, added to the credential's */
     struct mkt_span sdp_ids; /* General Extension of the TRANSFER_RESP; n = 0: none */
-    struct mkt_identity idr; /* IDRr to send when the KMS returns none; absent: none is sent */
 };
 
 /* mkt_choice_default fills cs (cap entries) with every session offered, taking for each the first

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which security policy to answer with: the first one offered that is equal to one we support. */
+#include "role/role.h"
+
+#include <string.h>
+
+#define REF "RFC 6043 4.2.2.2"
+
+/* Defaults of SRTP parameters that are left out: RFC 3830 6.10.1, RFC 7714 14.3. -1: no default. */
+static const int defaults[] = {
+    [0] = 1,   [1] = 16,  [2] = 1,   [3] = 20,  [4] = 14,  [5] = 0,   [6] = 0,
+    [7] = 1,   [8] = 1,   [9] = 0,   [10] = 1,  [11] = 10, [12] = 0,  [13] = 1,
+    [14] = -1, [15] = -1, [16] = -1, [17] = -1, [18] = -1, [19] = -1, [20] = 16,
+};
+
+enum {
+    PARAMS_KNOWN = sizeof defaults / sizeof defaults[0],
+    SP_ENCR_ALG = 0,
+    SP_SALT_LEN = 4,
+    AES_GCM = 6
+};
+
+/* A policy as a vector of values, so that "left out" and "the default" are equal. */
+struct values {
+    int64_t v[PARAMS_KNOWN];
+};
+
+/* False for a parameter we do not know, or a value wider than 32 bits: equal to nothing. */
+static bool
+read_values(struct values *out, struct mkt_span params)
+{
+    struct mkt_sp_param p;
+
+    for (size_t i = 0; i < PARAMS_KNOWN; i++)
+        out->v[i] = INT64_MIN;
+    while (mkt_sp_next(&params, &p)) {
+        if (p.type >= PARAMS_KNOWN || p.value.n > 4)
+            return false;
+        out->v[p.type] = 0;
+        for (size_t i = 0; i < p.value.n; i++)
+            out->v[p.type] = out->v[p.type] << 8 | p.value.p[i];
+    }
+    bool gcm = out->v[SP_ENCR_ALG] == AES_GCM;
+    for (size_t i = 0; i < PARAMS_KNOWN; i++)
+        if (out->v[i] == INT64_MIN)
+            out->v[i] = i == SP_SALT_LEN && gcm ? 12 : defaults[i];
+    return true;
+}
+
+static bool
+equal(const struct mkt_pl_sp *a, const struct mkt_pl_sp *b)
+{
+    struct values va, vb;
+
+    if (a->prot_type != b->prot_type)
+        return false;
+    if (a->prot_type != MKT_PROT_SRTP) /* parameters of another protocol: octet by octet */
+        return a->params.n == b->params.n &&
+               (a->params.n == 0 || memcmp(a->params.p, b->params.p, a->params.n) == 0);
+    return read_values(&va, a->params) && read_values(&vb, b->params) &&
+           memcmp(&va, &vb, sizeof va) == 0;
+}
+
+static bool
+supports(const struct mkt_pl_sp *supported, size_t n, const struct mkt_pl_sp *sp)
+{
+    for (size_t i = 0; sp != NULL && i < n; i++)
+        if (equal(&supported[i], sp))
+            return true;
+    return false;
+}
+
+enum mkt_rc
+mkt_choice_default(const struct mkt_msg *offer, const struct mkt_pl_sp *supported,
+                   size_t n_supported, struct mkt_choose_cs *out, size_t cap, size_t *n,
+                   struct mkt_err *err)
+{
+    struct mkt_map_iter it;
+    struct mkt_cs cs;
+
+    *n = 0;
+    mkt_map_begin(&it, &offer->hdr);
+    while (mkt_map_next(&it, &cs)) {
+        size_t at = (size_t)(it.rest.p - offer->octets.p), i = 0;
+        if (*n == cap)
+            return mkt_fail(err, MKT_E_TOO_MANY, at, "crypto sessions", REF);
+        while (i < cs.policies.n &&
+               !supports(supported, n_supported,
+                         mkt_transfer_sp(NULL, offer, cs.policies.p[i], cs.prot_type)))
+            i++;
+        if (i == cs.policies.n)
+            return mkt_fail(err, MKT_E_SP_PARAM, at, "no acceptable security policy", REF);
+        out[(*n)++] = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
+                                              .prot_type = cs.prot_type,
+                                              .policy_no = cs.policies.p[i] };
+    }
+    return MKT_OK;
+}

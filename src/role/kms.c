@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The KMS side: one transaction a message, in stages that can only be taken in order. It allocates
+ * nothing between begin and end, and asks for keys as handles. */
+#include "role/role.h"
+
+#include "backend/backend.h"
+#include <string.h>
+
+enum stage { IDLE, PARSED, BEGUN, VERIFIED, OPENED };
+
+struct mkt_kms_txn {
+    enum stage stage;
+    bool resolve;
+    const struct mkt_suite *suite;
+    const struct mkt_inkey *psk; /* borrowed, set by verify */
+    struct mkt_identity kms;     /* our own, borrowed, set by verify */
+    struct mkt_label init_label;
+    struct mkt_kms_ask ask;
+    struct mkt_policy policy;
+    const struct mkt_payload *ticket; /* TP or TICKET payload of msg */
+    struct mkt_ticket_data data;      /* RESOLVE_INIT only */
+    bool has_initiator_data;
+    struct mkt_initiator_data initiator_data;
+    struct mkt_msg msg;
+    struct mkt_keys keys;
+};
+
+struct mkt_kms_txn *
+mkt_kms_txn_new(void)
+{
+    return mkt_be_alloc(sizeof(struct mkt_kms_txn));
+}
+
+void
+mkt_kms_end(struct mkt_kms_txn *t)
+{
+    mkt_keys_wipe(&t->keys);
+    t->psk = NULL;
+    t->stage = IDLE;
+}
+
+void
+mkt_kms_txn_free(struct mkt_kms_txn *t)
+{
+    if (t == NULL)
+        return;
+    mkt_kms_end(t);
+    mkt_be_free(t, sizeof *t);
+}
+
+const struct mkt_kms_ask *
+mkt_kms_ask(const struct mkt_kms_txn *t)
+{
+    return &t->ask;
+}
+
+/* --- begin: structure only, no key ------------------------------------------------------------ */
+
+static enum mkt_rc
+begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
+{
+    const struct mkt_policy *p = &t->policy;
+
+    if (p->ticket_type != MKT_TICKET_TYPE_BASE || p->subtype != 1 || p->version != 1)
+        return mkt_fail(err, MKT_E_TICKET_TYPE, t->ticket->at, "TICKET: Ticket Type",
+                        "RFC 6043 6.10");
+    if (mkt_ticket_data_read(&t->data, t->ticket, err) != MKT_OK)
+        return err->rc;
+    if (t->data.psk_id != NULL)
+        t->ask.tpk_id =
+            (struct mkt_identity){ t->data.psk_id->u.idr.id_type, t->data.psk_id->u.idr.data };
+    t->has_initiator_data = (p->flags & MKT_TP_I) != 0;
+    if (t->has_initiator_data)
+        return mkt_initiator_data_read(&t->initiator_data, t->ticket, err);
+    if (t->ticket->u.ticket.initiator_data.n != 0)
+        return mkt_fail(err, MKT_E_FIELD, t->ticket->at, "Initiator Data although I = 0",
+                        "RFC 6043 6.10");
+    return MKT_OK;
+}
+
+static void
+fill_ask(struct mkt_kms_txn *t)
+{
+    const struct mkt_msg *m = &t->msg;
+    struct mkt_span rand = mkt_ex_randr(m, t->resolve ? MKT_RANDR_R : MKT_RANDR_I);
+
+    t->ask = (struct mkt_kms_ask){
+        .resolve = t->resolve,
+        .client = mkt_ex_idr(m, t->resolve ? MKT_IDR_R : MKT_IDR_I),
+        .kms = mkt_ex_idr(m, MKT_IDR_KMS),
+        .psk_id = mkt_ex_idr(m, MKT_IDR_PSK),
+        .t = mkt_ex_time(m),
+        .csb_id = m->hdr.csb_id,
+        .prf = m->hdr.prf,
+        .policy = &t->policy,
+        .fingerprint = m->pl[m->n - 1].u.v.mac,
+    };
+    t->init_label = (struct mkt_label){ .use = MKT_USE_INIT, .csb_id = m->hdr.csb_id };
+    *(t->resolve ? &t->init_label.nonce2 : &t->init_label.nonce1) = rand;
+}
+
+enum mkt_rc
+mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
+{
+    struct mkt_msg *m = &t->msg;
+
+    mkt_kms_end(t);
+    if (mkt_msg_parse(m, in, err) != MKT_OK)
+        return err->rc;
+    t->resolve = m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
+    if (!t->resolve && m->hdr.data_type != MKT_DT_REQUEST_INIT_PSK)
+        return mkt_fail(err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
+    t->stage = PARSED; /* from here on an Error message can be made */
+    if (mkt_msg_check(m, err) != MKT_OK || mkt_ex_suite(&t->suite, m, err) != MKT_OK)
+        return err->rc;
+    fill_ask(t);
+    t->ticket = mkt_msg_find(m, t->resolve ? MKT_PL_TICKET : MKT_PL_TP, 0);
+    if (mkt_policy_decode(&t->policy, &t->ticket->u.ticket, t->resolve,
+                          (size_t)(t->ticket->u.ticket.tp_data.p - in.p), err) != MKT_OK)
+        return err->rc;
+    if (t->resolve && begin_ticket(t, err) != MKT_OK)
+        return err->rc;
+    t->stage = BEGUN;
+    return MKT_OK;
+}
+
+/* --- verify ------------------------------------------------------------------------------------
+ */
+
+static enum mkt_rc
+check_mac(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_inkey *psk,
+          const struct mkt_span tail[2], struct mkt_err *err)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+
+    if (!mkt_derive_msg_keys(&mk, psk, env->crypto, t->suite, &t->init_label, MKT_WANT_AUTH))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "PSK", "RFC 6043 5.1.2");
+    return mkt_ex_verify(&t->msg, env->crypto, &mk, tail, 2, err);
+}
+
+enum mkt_rc
+mkt_kms_verify(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_inkey *psk,
+               struct mkt_identity client, struct mkt_identity kms, struct mkt_err *err)
+{
+    const struct mkt_identity named = t->ask.client, for_kms = t->ask.kms;
+    const struct mkt_span tail[2] = {
+        named.data.p != NULL ? named.data : client.data,
+        for_kms.data.p != NULL ? for_kms.data : kms.data,
+    };
+    size_t v_at;
+
+    if (t->stage != BEGUN)
+        return mkt_fail(err, MKT_E_STATE, 0, "verify before begin", "RFC 6043 4.2");
+    v_at = t->msg.pl[t->msg.n - 1].at;
+    if (check_mac(t, env, psk, tail, err) != MKT_OK)
+        return err->rc;
+    /* Only now: what follows may tell a client with a good key more than one without. */
+    if (named.data.p != NULL && !mkt_identity_equal(named, client))
+        return mkt_fail(err, MKT_E_AUTH, v_at, "IDR is not the credential's", "RFC 6043 4.2.1.2");
+    t->psk = psk;
+    t->kms = kms;
+    t->stage = VERIFIED;
+    if (for_kms.data.p != NULL && !mkt_identity_equal(for_kms, kms))
+        return mkt_fail(err, MKT_E_IDENTITY, 0, "IDRkms is another KMS", "RFC 6043 4.2.1.1");
+    if (psk->len < t->suite->key_len)
+        return mkt_fail(err, MKT_E_SUITE_MIX, 0, "PSK shorter than the suite's keys",
+                        "RFC 6043 12.1");
+    if (t->init_label.nonce1.n + t->init_label.nonce2.n < psk->len)
+        return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDR", "RFC 6043 12.1");
+    return MKT_OK;
+}
+
+/* --- answering ---------------------------------------------------------------------------------
+ */
+
+/* Common start of REQUEST_RESP and RESOLVE_RESP: HDR, T, IDRkms. */
+static void
+write_head(struct mkt_writer *w, const struct mkt_kms_txn *t, uint64_t t64)
+{
+    mkt_ex_header(w, t->resolve ? MKT_DT_RESOLVE_RESP : MKT_DT_REQUEST_RESP, false, t->ask.prf,
+                  t->ask.csb_id, MKT_MAP_EMPTY);
+    mkt_ex_write_t(w, t->ask.t.type, t64);
+    mkt_ex_write_idr(w, MKT_IDR_KMS, t->kms);
+}
+
+static bool
+response_keys(struct mkt_msg_keys *mk, const struct mkt_kms_txn *t, const struct mkt_env *env)
+{
+    struct mkt_label label = t->init_label;
+
+    label.use = MKT_USE_RESP;
+    return mkt_derive_msg_keys(mk, t->psk, env->crypto, t->suite, &label, MKT_WANT_ALL);
+}
+
+static bool
+spi_taken(const struct mkt_keys *keys, const struct mkt_policy *p, const uint8_t spi[4])
+{
+    for (size_t i = 0; i < p->n_wanted; i++)
+        if (p->wanted[i].kv == MKT_KV_SPI && p->wanted[i].spi.n == 4 &&
+            memcmp(p->wanted[i].spi.p, spi, 4) == 0)
+            return true;
+    for (size_t i = 0; i < keys->n; i++)
+        if (keys->k[i].spi_len == 4 && memcmp(keys->k[i].spi, spi, 4) == 0)
+            return true;
+    return false;
+}
+
+/* A 4-octet SPI that no other key has. */
+static bool
+draw_spi(struct mkt_key *k, const struct mkt_keys *others, const struct mkt_policy *p,
+         const struct mkt_env *env)
+{
+    uint8_t spi[4];
+
+    for (int attempts = 0; attempts < 8; attempts++) {
+        if (!mkt_ex_random(env, spi, sizeof spi))
+            return false;
+        if (spi_taken(others, p, spi))
+            continue;
+        memcpy(k->spi, spi, sizeof spi);
+        k->spi_len = sizeof spi;
+        return true;
+    }
+    return false;
+}
+
+static bool
+draw_key(struct mkt_keys *keys, const struct mkt_want_key *want, const struct mkt_policy *p,
+         const struct mkt_env *env)
+{
+    struct mkt_key *k = &keys->k[keys->n];
+
+    k->type = want->type;
+    k->kv = MKT_KV_SPI;
+    k->key.n = want->key_len;
+    k->salt.n = want->salt_len;
+    k->spi_len = 0;
+    keys->n++; /* from here on wiped with the others */
+    if (!mkt_ex_random(env, k->key.b, k->key.n) || !mkt_ex_random(env, k->salt.b, k->salt.n))
+        return false;
+    if (want->kv != MKT_KV_SPI)
+        return draw_spi(k, keys, p, env);
+    k->spi_len = (uint8_t)want->spi.n;
+    if (want->spi.n != 0)
+        memcpy(k->spi, want->spi.p, want->spi.n);
+    return true;
+}
+
+/* Session keys are drawn before the MPK but stand behind it. */
+static bool
+draw_keys(struct mkt_kms_txn *t, const struct mkt_policy *granted, const struct mkt_env *env)
+{
+    const struct mkt_want_key mpk = { .type = MKT_KEY_MPK, .key_len = t->suite->key_len };
+    struct mkt_err err = { 0 };
+
+    mkt_keys_wipe(&t->keys);
+    for (size_t i = 0; i < granted->n_wanted; i++)
+        if (!draw_key(&t->keys, &granted->wanted[i], granted, env))
+            return false;
+    return draw_key(&t->keys, &mpk, granted, env) &&
+           mkt_keys_arrange(&t->keys, 1, 0, &err) == MKT_OK;
+}
+
+struct issue {
+    struct mkt_base_ticket ticket;
+    uint8_t rand[MKT_SECRET_MAX];
+    uint64_t t64; /* of REQUEST_RESP */
+};
+
+static enum mkt_rc
+draw_issue(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
+           const struct mkt_policy *granted, const struct mkt_tpk *tpk)
+{
+    size_t n = tpk->key->len > t->suite->key_len ? tpk->key->len : t->suite->key_len;
+
+    if (granted->n_wanted > MKT_KEYS_MAX - 2 || n > sizeof d->rand ||
+        tpk->key->len < t->suite->key_len || granted->prf != t->suite->prf)
+        return MKT_E_ARGUMENT;
+    if (!draw_keys(t, granted, env))
+        return MKT_E_RANDOM;
+    if (!mkt_ex_stamp(env, t->ask.t.type, &d->ticket.t64))
+        return MKT_E_TS_TYPE;
+    if (!mkt_ex_random(env, d->rand, n))
+        return MKT_E_RANDOM;
+    d->ticket.rand = mkt_span(d->rand, n);
+    return mkt_ex_stamp(env, t->ask.t.type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
+}
+
+static bool
+write_request_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt_env *env,
+                   const struct mkt_policy *granted, const struct mkt_inkey *tpk,
+                   const struct issue *d)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    const struct mkt_span tail = t->msg.octets;
+
+    if (!response_keys(&mk, t, env))
+        return false;
+    write_head(w, t, d->t64);
+    return mkt_base_ticket_write(w, env->crypto, tpk, granted, &d->ticket) &&
+           mkt_mpk_split(&t->keys, granted, env->crypto, d->ticket.rand) &&
+           mkt_kemac_write(w, env->crypto, &mk, t->ask.csb_id, d->t64, &t->keys) &&
+           mkt_ex_seal(w, env->crypto, &mk, &tail, 1);
+}
+
+enum mkt_next
+mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_policy *granted,
+              const struct mkt_tpk *tpk, struct mkt_span thdr, struct mkt_io *io)
+{
+    static const char ref[] = "RFC 6043 4.2.1.5";
+    struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    struct issue d = {
+        .ticket = { .ts_type = t->ask.t.type, .tpk_id = tpk->id, .thdr = thdr, .keys = &t->keys }
+    };
+
+    if (t->stage != VERIFIED || t->resolve)
+        return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
+    enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
+    if (rc != MKT_OK)
+        return mkt_ex_abort(io, rc, "keys of the ticket", ref);
+    if (!write_request_resp(&w, t, env, granted, tpk->key, &d))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "REQUEST_RESP", ref);
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}
+
+enum mkt_rc
+mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_inkey *tpk,
+             struct mkt_err *err)
+{
+    const struct mkt_policy *p = &t->policy;
+
+    if (t->stage != VERIFIED || !t->resolve)
+        return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
+    if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk, err) != MKT_OK)
+        return err->rc;
+    if ((p->flags & MKT_TP_D) == 0)
+        return mkt_fail(err, MKT_E_TP_PARAM, t->ticket->at, "ticket made by the Initiator (D = 0)",
+                        "RFC 6043 4.1.1");
+    if (mkt_policy_check(p->flags, mkt_keys_have_tgk(&t->keys), err) != MKT_OK ||
+        mkt_policy_valid_at(p, env->now, err) != MKT_OK)
+        return err->rc;
+    if (t->has_initiator_data &&
+        mkt_initiator_data_verify(&t->initiator_data, t->ticket, env->crypto, t->suite,
+                                  &t->keys.k[1].key, err) != MKT_OK)
+        return err->rc;
+    t->stage = OPENED;
+    return MKT_OK;
+}
+
+static bool
+fork_for(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_identity responder,
+         struct mkt_span rand)
+{
+    uint8_t prf = t->policy.prf;
+
+    return mkt_fork_key(&t->keys.k[1].key, env->crypto, prf, MKT_C_MPKR_FORKED, responder.data,
+                        rand) &&
+           mkt_keys_fork(&t->keys, env->crypto, prf, responder.data, rand);
+}
+
+static bool
+write_resolve_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt_env *env,
+                   struct mkt_identity responder, struct mkt_span rand, uint64_t t64)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    const struct mkt_span tail = t->msg.octets;
+
+    if (!response_keys(&mk, t, env))
+        return false;
+    write_head(w, t, t64);
+    if (!mkt_kemac_write(w, env->crypto, &mk, t->ask.csb_id, t64, &t->keys))
+        return false;
+    if (rand.n != 0) {
+        mkt_ex_write_idr(w, MKT_IDR_R, responder);
+        mkt_ex_write_randr(w, MKT_RANDR_KMS, rand);
+    }
+    return mkt_ex_seal(w, env->crypto, &mk, &tail, 1);
+}
+
+enum mkt_next
+mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_identity responder,
+                struct mkt_io *io)
+{
+    static const char ref[] = "RFC 6043 4.2.3.5";
+    struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    uint8_t rand[MKT_SECRET_MAX];
+    size_t n = 0;
+    uint64_t t64 = 0;
+
+    if (t->stage != OPENED)
+        return mkt_ex_abort(io, MKT_E_STATE, "resolve before open", ref);
+    if (mkt_policy_mpks(&t->policy) == 2) {
+        size_t longest = mkt_keys_longest(&t->keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES);
+        n = longest > t->suite->key_len ? longest : t->suite->key_len;
+    }
+    if (responder.data.n > MKT_ID_MAX)
+        return mkt_ex_abort(io, MKT_E_IDENTITY, "IDRr: too long", ref);
+    if (!mkt_ex_random(env, rand, n))
+        return mkt_ex_abort(io, MKT_E_RANDOM, "RANDRkms", ref);
+    if (!mkt_ex_stamp(env, t->ask.t.type, &t64))
+        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
+    t->stage = VERIFIED; /* the keys are forked once, and for one responder */
+    if ((n != 0 && !fork_for(t, env, responder, mkt_span(rand, n))) ||
+        !write_resolve_resp(&w, t, env, responder, mkt_span(rand, n), t64))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "RESOLVE_RESP", ref);
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}
+
+enum mkt_next
+mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc, struct mkt_io *io)
+{
+    static const char ref[] = "RFC 6043 5.4";
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    bool authentic = t->stage >= VERIFIED;
+    const struct mkt_time asked =
+        t->stage >= PARSED ? mkt_ex_time(&t->msg) : (struct mkt_time){ 0 };
+    uint64_t t64 = 0;
+
+    if (t->stage < PARSED)
+        return mkt_ex_abort(io, MKT_E_STATE, "nothing to answer", ref);
+    if (authentic &&
+        !mkt_derive_msg_keys(&mk, t->psk, env->crypto, t->suite, &t->init_label, MKT_WANT_AUTH))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "V", ref);
+    if (!mkt_ex_stamp(env, asked.type, &t64))
+        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
+    const struct mkt_error_message e = { .error_no = mkt_wire_error(rc),
+                                         .map_type = MKT_MAP_EMPTY,
+                                         .ts_type = asked.type,
+                                         .t64 = t64,
+                                         .prf = t->msg.hdr.prf,
+                                         .csb_id = t->msg.hdr.csb_id };
+    if (!mkt_error_write(&w, env->crypto, &e, authentic ? &mk : NULL))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "V", ref);
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tickets inside the library: TP Data, KEMAC contents, and the MIKEY base ticket of Appendix A. */
+#ifndef MKT_TICKET_TICKET_H
+#define MKT_TICKET_TICKET_H
+
+#include "base/writer.h"
+#include "keys/keys.h"
+#include "payload/codec.h"
+#include <mikeyticket/policy.h>
+#include <mikeyticket/ticket.h>
+
+#define MKT_KEMAC_MAX 8192 /* octets of a KEMAC's contents that are accepted */
+
+/* --- policy_write.c -------------------------------------------------------------------------- */
+
+/* Writes a TP payload, KEMAC included, into the chain of w. */
+void mkt_tp_write(struct mkt_writer *w, const struct mkt_policy *p);
+
+/* Writes the fields of a TICKET payload up to TP Data, which never has a KEMAC. */
+void mkt_ticket_policy_write(struct mkt_writer *w, const struct mkt_policy *p);
+
+/* --- kemac.c --------------------------------------------------------------------------------- */
+
+/* Reads Key Data sub-payloads into keys. Every key needs an SPI and 128 bits (6.2.1, 12.1);
+ * session keys beyond 128 bits need the 256-bit suite. */
+enum mkt_rc mkt_keys_read(struct mkt_keys *keys, struct mkt_span contents, size_t at,
+                          const struct mkt_suite *suite, struct mkt_err *err);
+
+/* Writes a KEMAC payload with the keys encrypted under mk and the IV of csb_id and t64. NULL
+ * authentication, as a V payload follows. False when the backend fails. */
+bool mkt_kemac_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_msg_keys *mk,
+                     uint32_t csb_id, uint64_t t64, const struct mkt_keys *keys);
+
+/* Decrypts a KEMAC payload and reads its keys. NULL encryption and a MAC are refused. */
+enum mkt_rc mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl,
+                           struct mkt_crypto *c, const struct mkt_msg_keys *mk, uint32_t csb_id,
+                           uint64_t t64, struct mkt_err *err);
+
+/* Splits what a KEMAC gave into MPKs, in order, and session keys: MPKs move to the front. Refuses
+ * when there are not exactly n_mpk MPKs. */
+enum mkt_rc mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, struct mkt_err *err);
+
+/* The index of the session key with that SPI, or -1. */
+int mkt_keys_find(const struct mkt_keys *keys, struct mkt_span spi);
+
+/* True when a TGK (not a GTGK) is among the keys. */
+bool mkt_keys_have_tgk(const struct mkt_keys *keys);
+
+/* Longest key of the given types (bit mask 1 << enum mkt_key_type), octets. */
+size_t mkt_keys_longest(const struct mkt_keys *keys, unsigned types);
+
+#define MKT_TGK_TYPES (1U << MKT_KEY_TGK | 1U << MKT_KEY_TGK_SALT)
+#define MKT_GTGK_TYPES (1U << MKT_KEY_GTGK | 1U << MKT_KEY_GTGK_SALT)
+
+/* Forks the TGKs among keys and nothing else (RFC 6043 5.1.1). */
+bool mkt_keys_fork(struct mkt_keys *keys, struct mkt_crypto *c, uint8_t prf_func,
+                   struct mkt_span id_data, struct mkt_span rand_kms);
+
+/* --- base_ticket.c --------------------------------------------------------------------------- */
+
+/* What goes into a base ticket. Drawn by the caller, so that the order of draws is his. */
+struct mkt_base_ticket {
+    uint8_t ts_type;
+    uint64_t t64;
+    struct mkt_span rand;
+    struct mkt_span tpk_id; /* IDRpsk; n = 0: left out */
+    struct mkt_span thdr;
+    const struct mkt_keys *keys; /* MPK first, then the session keys */
+};
+
+/* Writes a TICKET payload with an empty Initiator Data into the chain of w. False when the backend
+ * fails; overflow stays in w. */
+bool mkt_base_ticket_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_inkey *tpk,
+                           const struct mkt_policy *granted, const struct mkt_base_ticket *t);
+
+/* The Ticket Data of a base ticket, cut into payloads; nothing verified. */
+struct mkt_ticket_data {
+    const struct mkt_payload *t, *rand, *kemac, *psk_id, *v;
+    size_t n;
+    struct mkt_payload pl[16];
+};
+
+/* Reads the Ticket Data of a TICKET payload at offset `at` of its message. */
+enum mkt_rc mkt_ticket_data_read(struct mkt_ticket_data *d, const struct mkt_payload *ticket,
+                                 struct mkt_err *err);
+
+/* Replaces the MPK, keys->k[0], by MPKi and, when keys fork, MPKr behind it (A.2.2). False when the
+ * backend fails or there is no room. */
+bool mkt_mpk_split(struct mkt_keys *keys, const struct mkt_policy *policy, struct mkt_crypto *c,
+                   struct mkt_span rand);
+
+/* Verifies the MAC with the TPK and opens the KEMAC: keys get MPKi, MPKr, then the session keys.
+ * Every failure is MKT_E_TICKET, whatever was wrong (RFC 6043 5.4: no detail for the wire). */
+enum mkt_rc mkt_base_ticket_open(struct mkt_keys *keys, const struct mkt_payload *ticket,
+                                 const struct mkt_ticket_data *d, const struct mkt_policy *policy,
+                                 struct mkt_crypto *c, const struct mkt_inkey *tpk,
+                                 struct mkt_err *err);
+
+/* --- initiator_data.c ------------------------------------------------------------------------ */
+
+/* Vi and Vr of the Initiator Data (6.10). */
+struct mkt_initiator_data {
+    struct mkt_payload vi, vr;
+};
+
+enum mkt_rc mkt_initiator_data_read(struct mkt_initiator_data *d, const struct mkt_payload *ticket,
+                                    struct mkt_err *err);
+
+/* Writes Initiator Data (without its length) for the V payload vi; false when the backend fails. */
+bool mkt_initiator_data_write(struct mkt_writer *w, struct mkt_crypto *c,
+                              const struct mkt_suite *suite, const struct mkt_secret *mpk_r,
+                              struct mkt_span vi_mac);
+
+/* Verifies Vr with MPKr. */
+enum mkt_rc mkt_initiator_data_verify(const struct mkt_initiator_data *d,
+                                      const struct mkt_payload *ticket, struct mkt_crypto *c,
+                                      const struct mkt_suite *suite, const struct mkt_secret *mpk_r,
+                                      struct mkt_err *err);
+
+/* --- grant.c -----------------------------------------------------------------------------------
+ */
+
+struct mkt_grant {
+    struct mkt_policy policy; /* borrows from ticket */
+    struct mkt_keys keys;     /* MPKi, [MPKr], session keys */
+    size_t ticket_len;
+    uint8_t ticket[]; /* the TICKET payload, Next Payload octet included */
+};
+
+/* Makes a grant of a copy of the TICKET payload and the keys (moved out of *keys, which is wiped).
+ */
+enum mkt_rc mkt_grant_make(struct mkt_grant **g, struct mkt_span ticket, struct mkt_keys *keys,
+                           struct mkt_err *err);
+
+/* Number of MPKs in grants and KEMACs under that policy: two with key forking. */
+unsigned mkt_policy_mpks(const struct mkt_policy *p);
+
+#endif
