@@ -73,10 +73,10 @@ static const struct mkt_value ts_types[] = {
     { MKT_TS_NTP_UTC_32, 4, "NTP-UTC-32" },
 };
 static const struct mkt_value ts_roles[] = {
-    { MKT_TR_I, 0, "TRi, time of issue" },
-    { MKT_TR_S, 0, "TRs, start of validity period" },
-    { MKT_TR_E, 0, "TRe, end of validity period" },
-    { MKT_TR_R, 0, "TRr, rekeying interval" },
+    { MKT_TR_I, 0, "Time of issue (TRi)" },
+    { MKT_TR_S, 0, "Start of validity period (TRs)" },
+    { MKT_TR_E, 0, "End of validity period (TRe)" },
+    { MKT_TR_R, 0, "Rekeying interval (TRr)" },
 };
 static const struct mkt_value id_types[] = {
     { MKT_ID_NAI, 0, "NAI" },
@@ -84,11 +84,11 @@ static const struct mkt_value id_types[] = {
     { MKT_ID_BYTES, 0, "Byte string" },
 };
 static const struct mkt_value id_roles[] = {
-    { MKT_IDR_I, 0, "IDRi, Initiator" },
-    { MKT_IDR_R, 0, "IDRr, Responder" },
-    { MKT_IDR_KMS, 0, "IDRkms, KMS" },
-    { MKT_IDR_PSK, 0, "IDRpsk, Pre-Shared Key" },
-    { MKT_IDR_APP, 0, "IDRapp, Application" },
+    { MKT_IDR_I, 0, "Initiator (IDRi)" },
+    { MKT_IDR_R, 0, "Responder (IDRr)" },
+    { MKT_IDR_KMS, 0, "KMS (IDRkms)" },
+    { MKT_IDR_PSK, 0, "Pre-Shared Key (IDRpsk)" },
+    { MKT_IDR_APP, 0, "Application (IDRapp)" },
     { 6, 0, "IDRkmsi" },
     { 7, 0, "IDRkmsr" },
     { 8, 0, "IDRuidi" },
@@ -106,9 +106,9 @@ static const struct mkt_value hashes[] = {
     { MKT_HASH_SHA_256, 32, "SHA-256" },
 };
 static const struct mkt_value rand_roles[] = {
-    { MKT_RANDR_I, 0, "RANDRi, Initiator" },
-    { MKT_RANDR_R, 0, "RANDRr, Responder" },
-    { MKT_RANDR_KMS, 0, "RANDRkms, KMS" },
+    { MKT_RANDR_I, 0, "Initiator (RANDRi)" },
+    { MKT_RANDR_R, 0, "Responder (RANDRr)" },
+    { MKT_RANDR_KMS, 0, "KMS (RANDRkms)" },
 };
 static const struct mkt_value key_types[] = {
     { MKT_KEY_TGK, 0, "TGK" },   { MKT_KEY_TGK_SALT, 0, "TGK+SALT" },
