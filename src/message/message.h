@@ -16,4 +16,7 @@
 size_t mkt_cover(const struct mkt_msg *m, const struct mkt_span *tail, size_t n_tail,
                  struct mkt_span part[MKT_COVER_MAX]);
 
+/* True for Ticket Type 1, Subtype 1, Version 1: Ticket Data as in RFC 6043 Appendix A. */
+bool mkt_is_base_ticket(const struct mkt_pl_ticket *t);
+
 #endif

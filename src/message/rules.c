@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The figures of RFC 6043 4.2 and 5.4 as tables. In the figures [x] is 0 or 1, {x} any number and
+ * (x) at least one. Payloads without a row are ignored by whoever reads the message. */
+#include "message/rules.h"
+
+#define ONE 1, 1
+#define OPTIONAL 0, 1
+#define MANY 0, MKT_ANY
+#define SOME 1, MKT_ANY
+
+#define T(ref)                            \
+    {                                     \
+        MKT_PL_T, 0, ONE, false, "T", ref \
+    }
+#define RANDR(role, name, how, ref)               \
+    {                                             \
+        MKT_PL_RANDR, role, how, false, name, ref \
+    }
+#define IDR(role, name, ref)                         \
+    {                                                \
+        MKT_PL_IDR, role, OPTIONAL, false, name, ref \
+    }
+#define PL(type, how, ref)                       \
+    {                                            \
+        MKT_PL_##type, 0, how, false, #type, ref \
+    }
+#define LAST(type, how, ref)                    \
+    {                                           \
+        MKT_PL_##type, 0, how, true, #type, ref \
+    }
+
+/* REQUEST_INIT_PSK = HDR, T, RANDRi, [IDRi], [IDRkms], TP, [IDRpsk], V */
+static const struct mkt_rule request_init_psk[] = {
+    T("RFC 6043 4.2.1.1"),
+    RANDR(MKT_RANDR_I, "RANDRi", ONE, "RFC 6043 4.2.1.1"),
+    IDR(MKT_IDR_I, "IDRi", "RFC 6043 4.2.1.2"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.1.1"),
+    PL(TP, ONE, "RFC 6043 4.2.1.1"),
+    IDR(MKT_IDR_PSK, "IDRpsk", "RFC 6043 4.2.1.2"),
+    LAST(V, ONE, "RFC 6043 4.2.1.2"),
+};
+/* REQUEST_INIT_PK = HDR, T, RANDRi, [IDRi], {CERTi}, [IDRkms], TP, [CHASH], PKE, SIGNi */
+static const struct mkt_rule request_init_pk[] = {
+    T("RFC 6043 4.2.1.1"),
+    RANDR(MKT_RANDR_I, "RANDRi", ONE, "RFC 6043 4.2.1.1"),
+    IDR(MKT_IDR_I, "IDRi", "RFC 6043 4.2.1.3"),
+    PL(CERT, MANY, "RFC 6043 4.2.1.3"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.1.1"),
+    PL(TP, ONE, "RFC 6043 4.2.1.1"),
+    PL(CHASH, OPTIONAL, "RFC 6043 4.2.1.3"),
+    PL(PKE, ONE, "RFC 6043 4.2.1.3"),
+    LAST(SIGN, ONE, "RFC 6043 4.2.1.3"),
+};
+/* REQUEST_RESP = HDR, T, [IDRkms], TICKET, KEMAC, V */
+static const struct mkt_rule request_resp[] = {
+    T("RFC 6043 4.2.1.5"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.1"),
+    PL(TICKET, ONE, "RFC 6043 4.2.1.5"),
+    PL(KEMAC, ONE, "RFC 6043 4.2.1.5"),
+    LAST(V, ONE, "RFC 6043 4.2.1.5"),
+};
+/* TRANSFER_INIT = HDR, T, RANDRi, [IDRi], [IDRr], {SP}, TICKET, [KEMAC], V */
+static const struct mkt_rule transfer_init[] = {
+    T("RFC 6043 4.2.2.1"),
+    RANDR(MKT_RANDR_I, "RANDRi", ONE, "RFC 6043 4.2.2.1"),
+    IDR(MKT_IDR_I, "IDRi", "RFC 6043 4.2.2.1"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.2.1"),
+    PL(SP, MANY, "RFC 6043 4.2.2.1"),
+    PL(TICKET, ONE, "RFC 6043 4.2.2.1"),
+    PL(KEMAC, OPTIONAL, "RFC 6043 4.2.2.1"),
+    LAST(V, ONE, "RFC 6043 4.2.2.1"),
+};
+/* TRANSFER_RESP = HDR, T, [RANDRr], [IDRr], [RANDRkms], {SP}, [KEMAC], V */
+static const struct mkt_rule transfer_resp[] = {
+    T("RFC 6043 4.2.2.3"),
+    RANDR(MKT_RANDR_R, "RANDRr", OPTIONAL, "RFC 6043 4.2.2.3"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.2.3"),
+    RANDR(MKT_RANDR_KMS, "RANDRkms", OPTIONAL, "RFC 6043 4.2.2.3"),
+    PL(SP, MANY, "RFC 6043 4.2.2.3"),
+    PL(KEMAC, OPTIONAL, "RFC 6043 4.2.2.3"),
+    LAST(V, ONE, "RFC 6043 4.2.2.3"),
+};
+/* RESOLVE_INIT_PSK = HDR, T, RANDRr, [IDRr], [IDRkms], TICKET, [IDRpsk], V */
+static const struct mkt_rule resolve_init_psk[] = {
+    T("RFC 6043 4.2.3.1"),
+    RANDR(MKT_RANDR_R, "RANDRr", ONE, "RFC 6043 4.2.3.1"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.3.2"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.3.1"),
+    PL(TICKET, ONE, "RFC 6043 4.2.3.1"),
+    IDR(MKT_IDR_PSK, "IDRpsk", "RFC 6043 4.2.3.2"),
+    LAST(V, ONE, "RFC 6043 4.2.3.2"),
+};
+/* RESOLVE_INIT_PK = HDR, T, RANDRr, [IDRr], {CERTr}, [IDRkms], TICKET, [CHASH], PKE, SIGNr */
+static const struct mkt_rule resolve_init_pk[] = {
+    T("RFC 6043 4.2.3.1"),
+    RANDR(MKT_RANDR_R, "RANDRr", ONE, "RFC 6043 4.2.3.1"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.3.3"),
+    PL(CERT, MANY, "RFC 6043 4.2.3.3"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.3.1"),
+    PL(TICKET, ONE, "RFC 6043 4.2.3.1"),
+    PL(CHASH, OPTIONAL, "RFC 6043 4.2.3.3"),
+    PL(PKE, ONE, "RFC 6043 4.2.3.3"),
+    LAST(SIGN, ONE, "RFC 6043 4.2.3.3"),
+};
+/* RESOLVE_RESP = HDR, T, [IDRkms], KEMAC, [IDRr], [RANDRkms], V */
+static const struct mkt_rule resolve_resp[] = {
+    T("RFC 6043 4.2.3.5"),
+    IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.3"),
+    PL(KEMAC, ONE, "RFC 6043 4.2.3.5"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.3.5"),
+    RANDR(MKT_RANDR_KMS, "RANDRkms", OPTIONAL, "RFC 6043 4.2.3.5"),
+    LAST(V, ONE, "RFC 6043 4.2.3.5"),
+};
+/* Error message = HDR, T, (ERR), {SP}, [V|SIGNx] */
+static const struct mkt_rule error[] = {
+    T("RFC 6043 5.4"),
+    PL(ERR, SOME, "RFC 6043 5.4"),
+    PL(SP, MANY, "RFC 6043 5.4"),
+    LAST(V, OPTIONAL, "RFC 6043 5.4"),
+    LAST(SIGN, OPTIONAL, "RFC 6043 5.4"),
+};
+
+#define RULES(a) sizeof a / sizeof a[0], a
+
+static const struct mkt_form forms[] = {
+    { MKT_DT_REQUEST_INIT_PSK, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.1.1", RULES(request_init_psk) },
+    { MKT_DT_REQUEST_INIT_PK, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.1.1", RULES(request_init_pk) },
+    { MKT_DT_REQUEST_RESP, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.1.5", RULES(request_resp) },
+    { MKT_DT_TRANSFER_INIT, MKT_MAP_NOT_SRTP_ID, "RFC 6043 6.1", RULES(transfer_init) },
+    { MKT_DT_TRANSFER_RESP, MKT_MAP_NOT_SRTP_ID, "RFC 6043 6.1", RULES(transfer_resp) },
+    { MKT_DT_RESOLVE_INIT_PSK, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.3.1", RULES(resolve_init_psk) },
+    { MKT_DT_RESOLVE_INIT_PK, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.3.1", RULES(resolve_init_pk) },
+    { MKT_DT_RESOLVE_RESP, MKT_MAP_MUST_BE_EMPTY, "RFC 6043 4.2.3.5", RULES(resolve_resp) },
+    { MKT_DT_ERROR, MKT_MAP_ANY, "RFC 6043 5.4", RULES(error) },
+};
+
+const struct mkt_form *
+mkt_form_of(uint8_t data_type)
+{
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        if (forms[i].data_type == data_type)
+            return &forms[i];
+    return NULL;
+}
