@@ -13,6 +13,9 @@ bool mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key)
 bool mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
                  uint8_t *out);
 
+/* Wipes the key set for mac_alg and what it left in the contexts. Every use of a key ends so. */
+void mkt_be_hmac_forget(struct mkt_crypto *c, uint8_t mac_alg);
+
 /* AES in counter mode; key of 16 or 32 octets, iv of 16. in and out may be the same. */
 bool mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
                     struct mkt_span in, uint8_t *out);

@@ -43,6 +43,8 @@ struct mkt_label {
 
 #define MKT_LABEL_MAX (4 + 1 + 4 + 1 + 2 + 1024 + 1 + 255)
 
+/* Writes the label. A label whose nonces are all empty although its use has some is marked as
+ * overflow: it is refused. */
 void mkt_label_write(struct mkt_writer *w, enum mkt_constant constant, const struct mkt_label *l);
 
 /* --- prf.c: RFC 3830 4.1.2 with HMAC-SHA-1 or HMAC-SHA-256 ------------------------------------ */
@@ -118,7 +120,8 @@ size_t mkt_ts_len(uint8_t ts_type);
 /* Widens a TS Value to 64 bits: COUNTER gets leading, NTP-UTC-32 trailing zero octets. */
 uint64_t mkt_ts_widen(uint8_t ts_type, struct mkt_span value);
 
-/* Narrows a 64-bit timestamp for the wire; out holds 8 octets. Returns the length. */
+/* Narrows a 64-bit timestamp for the wire; out holds 8 octets. Returns the length, 0 for an unknown
+ * type and for a counter beyond 32 bits. */
 size_t mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8]);
 
 /* Seconds since 1968-01-20 03:14:08 UTC in 32.32, so that NTP times of 1968-2104 compare as

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A handful of each kind of value out of the project's vectors (prf, kdf, kemac, mac), which were
+ * made by an independent implementation. The vector runner runs all of them; these travel with the
+ * unit test. All octets are in hex. */
+#ifndef TESTS_KEYS_VECTORS_H
+#define TESTS_KEYS_VECTORS_H
+
+#include "keys/keys.h"
+#include <mikeyticket/payload.h>
+
+struct prf_vector {
+    uint8_t prf;
+    const char *inkey, *label, *outkey;
+};
+
+struct kdf_vector {
+    const char *name;
+    uint8_t prf;
+    enum mkt_use use;
+    enum mkt_constant constant;
+    uint8_t cs_id;
+    uint32_t csb_id;
+    const char *nonce1, *nonce2; /* NULL: none */
+    const char *inkey, *label, *outkey;
+};
+
+struct mac_vector {
+    uint8_t prf; /* names the suite */
+    const char *auth_key, *input, *mac;
+};
+
+struct kemac_vector {
+    const char *name;
+    uint8_t prf, ts_type;
+    const char *ts_value, *encr_key, *salt_key;
+    uint32_t csb_id;
+    const char *iv, *plaintext, *ciphertext;
+};
+
+static const struct prf_vector prf_vectors[] = {
+    { 0, "ae5faf7df3fa2b42fd8d9438a55902d1", "eab41b09431d7f2080757d8abfb404c275ea1b0be8693fb406de",
+      "439b2b6276bbc60428a283a3950b6d9f09a0c3f06770872f1b584dc5195c2fffeb9515146068ae4943" },
+    { 0, "808aafed77427827d6ecf81eca11a7a87643762b",
+      "b79b41cbadc3a931c2013bd12a1581f253e7f2c80c6e925f7706",
+      "4a548c6f40be82e06f7900cd92b40385dbd35937a1ece8360ea2d07e5c178c36bb1fc8c76c974d1e73" },
+    { 0, "d813823feb890e32c695eee3380d5b246ff266761bf11dc880c7494d1b927270",
+      "c6960f9f289f28d5924b39d80abb72ff0023d5c92782e1df541e",
+      "68789be633b86afa0fbc1c8641fb881e09089fd28abfef3fca05aa19a58b54de1188c098662b42e968" },
+    { 0, "e9a8f0b6bf1e8de87e56afe71ca05c8b1618183e9c32d322e075919d5d99e620f2",
+      "1e24d32138427490df527612bdd57c4ac9e82814b7e054beb788",
+      "ffe1f6c990ae144222fe98e1779d8e3107f8999cbfbf0624299b68160608abd6bd4a3f42d663511d60" },
+    { 0,
+      "3eaa54b3b2f8f21d0d70a0f4248fd240b7d38e54862d8b3e17df8c6a8bb6f801a0b8bac4300b3ed1f4a1"
+      "933f49eb620ee3b16f53f329b83814cda7cd64ebcf90",
+      "b95291841d1534db090a6106ba65ba5974485bf347a5c3d61333",
+      "9549eea81304dc02730f578e619dba3fce6cb3ec7f856846fc278ef14f29af6c35a25ff095dd270f1c" },
+    { 0,
+      "9d828d7d6b0992a31a718c432e0dfd41d772d8717153fbfdabbfbc95a70187284f76c7f4a1e895483211"
+      "722e98adf5dacc17a81079cb085ecc51ba7f13de763f76f1d122b93a97a8d160916e8619a551",
+      "ec5824b22ca2455cb04503b26525698974839379f3e187859222",
+      "0c0f47408bd04881b949427cfe76f958affcdb65c741515965fb2908ea2e78eba9732dcbbe5d6b7653" },
+    { 1, "9483509962125360f3bc908779d035b0", "e88a3bc26972bf2a75016e7eec2f48ef47a0bda1b92440455457",
+      "cd4c86b7d3e4e0914caf8c31815de84d03643d1ceba0c0d6bbb07e372e7b7be74ce59f0add484d1ebe" },
+    { 1, "fa1f3153218936017d72c005228b4c5903aec3cf",
+      "b1ba91592f7860225f2efb4f8bc3f2259ba7ee331635f2055f53",
+      "dfd73eef92f0f659c570a81d2549b3a6625b919cba9a87a64e6b728bc4b299b15686f874a45f6e1cc4" },
+    { 1, "aafbb576211ac45b14d91b10b488ff8ef2db1f4dcda5580ca3cfc2c593918e6e",
+      "7cde13e3716460eada301c2e37ad10f783a79caf449171515660",
+      "06ffcbdc8dc5e521e09aaae3ef7342d2f5405bed71982fd8224d022d87ad668e9163f3e14d992cd143" },
+    { 1, "c81e5b5939324ab91dadc2dbca695bf1e58f67bd72c9fad81b1309d8bb5a0567d9",
+      "089a396dd9f454f8a668a1b71eb0f88ab3a9d1fd5c9e66759ece",
+      "134114e197c51c61438ef0734ee82b2b9d16698563f3c240e94a92c14d30b189a821ac0f898e473685" },
+    { 1,
+      "78573e5f3f58f3ac0d5523ce84f6c663824276b0ef1e71fca16f9914c37819635c9c66f06f9af0bf7cf4"
+      "06a835a418216ed9588573453febd8e3794b7f04ad11",
+      "39b33b72727757034c6fa6e734c6b21a25bb33ea91c14deadbb3",
+      "21a68598efc02a1941dc96390f123d087d8bd6ba7eb2ca3afc0e423a9b8db39cf32060ea0562f5fa3d" },
+    { 1,
+      "52949ed9e5e9ee456df120567bc7e0b5a44360918ead77925481e4dfd9fd2e2a2c640d99afdb4038b9f4"
+      "dde6e101736f5d3cc95c070e88bd5ef1526b85101f9303ce79fc0c119f73172e740b6851469e",
+      "3944b1bed21438d473d141e979480f60a99da3adc27b325ceb64",
+      "2e480ad48c6e15003ce23f26db63eb3a3ec0921f0a16b2234920deedb88ccd9f09ceb6d2aa904ba6a6" },
+};
+
+static const struct kdf_vector kdf_vectors[] = {
+    { "kdf-message-128 REQUEST_INIT.auth_key", 0, MKT_USE_INIT, MKT_C_AUTH, 0xff, 0x12345678,
+      "931a0acc69a67a38ae3d5b8c63b6256e", NULL, "896952bf647bf32ef97f6bff6d4aafa1",
+      "2d22ac75ff123456780110931a0acc69a67a38ae3d5b8c63b6256e00",
+      "9e5a4779b3c1609840a8741327bf8d499e37d3c1" },
+    { "kdf-message-128 REQUEST_INIT.encr_key", 0, MKT_USE_INIT, MKT_C_ENCR, 0xff, 0x12345678,
+      "931a0acc69a67a38ae3d5b8c63b6256e", NULL, "896952bf647bf32ef97f6bff6d4aafa1",
+      "150533e1ff123456780110931a0acc69a67a38ae3d5b8c63b6256e00",
+      "020c2fda975bf65c8887323f02960ca1" },
+    { "kdf-message-128 REQUEST_INIT.salt_key", 0, MKT_USE_INIT, MKT_C_SALT, 0xff, 0x12345678,
+      "931a0acc69a67a38ae3d5b8c63b6256e", NULL, "896952bf647bf32ef97f6bff6d4aafa1",
+      "29b88916ff123456780110931a0acc69a67a38ae3d5b8c63b6256e00", "aaa34c5510d7bba3b19808276aee" },
+    { "kdf-message-128 REQUEST_RESP.auth_key", 0, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678,
+      "931a0acc69a67a38ae3d5b8c63b6256e", NULL, "896952bf647bf32ef97f6bff6d4aafa1",
+      "2d22ac75ff123456780210931a0acc69a67a38ae3d5b8c63b6256e00",
+      "c164c40a4fdfa0a5850724c14490aa461fe102bb" },
+    { "kdf-message-128 TRANSFER_RESP G=1.auth_key", 0, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678,
+      "931a0acc69a67a38ae3d5b8c63b6256e", "ae18a83eef57bfc59873ce1e49ee8a0d",
+      "896952bf647bf32ef97f6bff6d4aafa1",
+      "2d22ac75ff123456780210931a0acc69a67a38ae3d5b8c63b6256e10ae18a83eef57bfc59873ce1e49ee"
+      "8a0d",
+      "7f8362aa5ca9cee94f1ba3552ee0f925572017ce" },
+    { "kdf-message-128 RESOLVE_INIT.auth_key", 0, MKT_USE_INIT, MKT_C_AUTH, 0xff, 0x12345678, NULL,
+      "ae18a83eef57bfc59873ce1e49ee8a0d", "896952bf647bf32ef97f6bff6d4aafa1",
+      "2d22ac75ff12345678010010ae18a83eef57bfc59873ce1e49ee8a0d",
+      "b50334514992e91699e4aa9d4719845a89bdd160" },
+    { "kdf-message-128 RESOLVE_RESP.auth_key", 0, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678, NULL,
+      "ae18a83eef57bfc59873ce1e49ee8a0d", "896952bf647bf32ef97f6bff6d4aafa1",
+      "2d22ac75ff12345678020010ae18a83eef57bfc59873ce1e49ee8a0d",
+      "106f0140a28728ff790d6530c7d9358415437014" },
+    { "kdf-message-256 REQUEST_INIT.auth_key", 1, MKT_USE_INIT, MKT_C_AUTH, 0xff, 0x12345678,
+      "3f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda2a", NULL,
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "2d22ac75ff1234567801203f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda"
+      "2a00",
+      "3a663048d4eb9c2e83406e2db021da8a1b0c274bacca491561824efa2b290f3a" },
+    { "kdf-message-256 REQUEST_INIT.encr_key", 1, MKT_USE_INIT, MKT_C_ENCR, 0xff, 0x12345678,
+      "3f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda2a", NULL,
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "150533e1ff1234567801203f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda"
+      "2a00",
+      "60639eb62ac6463f50f9144ca5feea44865b124acc98ed4370de30dcf9327631" },
+    { "kdf-message-256 REQUEST_INIT.salt_key", 1, MKT_USE_INIT, MKT_C_SALT, 0xff, 0x12345678,
+      "3f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda2a", NULL,
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "29b88916ff1234567801203f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda"
+      "2a00",
+      "2448d6299488867cb6b22a3b8d96" },
+    { "kdf-message-256 REQUEST_RESP.auth_key", 1, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678,
+      "3f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda2a", NULL,
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "2d22ac75ff1234567802203f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda"
+      "2a00",
+      "c76319c3d5facc8ec7e8cda63c407b1022fd5d3035e753968a744ef6ad081442" },
+    { "kdf-message-256 TRANSFER_RESP G=1.auth_key", 1, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678,
+      "3f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda2a",
+      "a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d420d6",
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "2d22ac75ff1234567802203f951c3eca8bd111e7075f46bb52e8d41f762a2f854099d7f5a614cc5f8dda"
+      "2a20a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d420d6",
+      "dba896dda0c802de056927841985c4daf28bc773290fb574a831e641f65221f3" },
+    { "kdf-message-256 RESOLVE_INIT.auth_key", 1, MKT_USE_INIT, MKT_C_AUTH, 0xff, 0x12345678, NULL,
+      "a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d420d6",
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "2d22ac75ff12345678010020a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d4"
+      "20d6",
+      "a9ff81ba9c2c5d5d3b5d46499b8530cba0260c6e893e81adce96807835bacbb2" },
+    { "kdf-message-256 RESOLVE_RESP.auth_key", 1, MKT_USE_RESP, MKT_C_AUTH, 0xff, 0x12345678, NULL,
+      "a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d420d6",
+      "edaad2600c7bee111cdb53bd6677bd1b1b0f596c06bd7b9c6a553b5b85f4c9d7",
+      "2d22ac75ff12345678020020a41966571640a21f0b8a4288a5515c71b43dae8de0af3f9870355b4210d4"
+      "20d6",
+      "cf28be0dee5555f237751d8f375e72f40e7bbc98cc79b65ff73d664d9ce62f43" },
+    { "kdf-fork-128 MPKr'", 0, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff,
+      "7369703a626f62406578616d706c652e636f6d", "6e31ac6ee50b3f9acedd8844b86e45f8",
+      "3d8a7d3784193a7c130e7557eb78e383",
+      "2b288856ffffffffff0000137369703a626f62406578616d706c652e636f6d106e31ac6ee50b3f9acedd"
+      "8844b86e45f8",
+      "e91831073b528e3d3ce448f6ef1b39cf" },
+    { "kdf-fork-128 TGK'", 0, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff,
+      "7369703a626f62406578616d706c652e636f6d", "6e31ac6ee50b3f9acedd8844b86e45f8",
+      "f04d14fbc6c76a0c040fdd68b483e0f0",
+      "1512b54affffffffff0000137369703a626f62406578616d706c652e636f6d106e31ac6ee50b3f9acedd"
+      "8844b86e45f8",
+      "107d935194e3ef5ad7b9b376310d931c" },
+    { "kdf-fork-128 MPKr'", 0, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff,
+      "7369703a69742d737570706f7274406578616d706c652e636f6d", "efffb0d7074db0de95ea90a00d16e3b8",
+      "3d8a7d3784193a7c130e7557eb78e383",
+      "2b288856ffffffffff00001a7369703a69742d737570706f7274406578616d706c652e636f6d10efffb0"
+      "d7074db0de95ea90a00d16e3b8",
+      "d828e8a977563a7640e2f510592fbfee" },
+    { "kdf-fork-128 TGK'", 0, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff,
+      "7369703a69742d737570706f7274406578616d706c652e636f6d", "efffb0d7074db0de95ea90a00d16e3b8",
+      "f04d14fbc6c76a0c040fdd68b483e0f0",
+      "1512b54affffffffff00001a7369703a69742d737570706f7274406578616d706c652e636f6d10efffb0"
+      "d7074db0de95ea90a00d16e3b8",
+      "208c50c087854d2b4a71c75a04e046ce" },
+    { "kdf-fork-128 MPKr'", 0, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff, "61",
+      "6193be18600201b84e92f8f23d8a5a5d", "3d8a7d3784193a7c130e7557eb78e383",
+      "2b288856ffffffffff00000161106193be18600201b84e92f8f23d8a5a5d",
+      "e5990dcfb56b802469d7cdf16f7fb670" },
+    { "kdf-fork-128 TGK'", 0, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff, "61",
+      "6193be18600201b84e92f8f23d8a5a5d", "f04d14fbc6c76a0c040fdd68b483e0f0",
+      "1512b54affffffffff00000161106193be18600201b84e92f8f23d8a5a5d",
+      "90485d9e12537ce7a8f01374a796dac5" },
+    { "kdf-fork-256 MPKr'", 1, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff,
+      "7369703a626f62406578616d706c652e636f6d",
+      "7087626ca5337a6ae398fbc290264504fadcd0be4ce9a007b87845a99e92399d",
+      "ec8251ac6740cf0fb13891cc1a4ad2359c565b21ae5842ce803006f69df97f04",
+      "2b288856ffffffffff0000137369703a626f62406578616d706c652e636f6d207087626ca5337a6ae398"
+      "fbc290264504fadcd0be4ce9a007b87845a99e92399d",
+      "ee5cd860db4e900c1f42b396575289c212dd890404bdd0f89527faf826eef52a" },
+    { "kdf-fork-256 TGK'", 1, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff,
+      "7369703a626f62406578616d706c652e636f6d",
+      "7087626ca5337a6ae398fbc290264504fadcd0be4ce9a007b87845a99e92399d",
+      "db1291e2ae8ca314fda17c11340b830b3bbcc0e84aeaaaf0d123f9205a467bca",
+      "1512b54affffffffff0000137369703a626f62406578616d706c652e636f6d207087626ca5337a6ae398"
+      "fbc290264504fadcd0be4ce9a007b87845a99e92399d",
+      "32044f9854b6239ca3d7055121e9e82cfc6782bc2c30bcba06215b31c14d309a" },
+    { "kdf-fork-256 MPKr'", 1, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff,
+      "7369703a69742d737570706f7274406578616d706c652e636f6d",
+      "a7fae02e361a123296732aa5eb88f4e9ca6e88c422b02b86fb352bb6479032e9",
+      "ec8251ac6740cf0fb13891cc1a4ad2359c565b21ae5842ce803006f69df97f04",
+      "2b288856ffffffffff00001a7369703a69742d737570706f7274406578616d706c652e636f6d20a7fae0"
+      "2e361a123296732aa5eb88f4e9ca6e88c422b02b86fb352bb6479032e9",
+      "7131803e862de606e8b04112eec03cd9556090bec0fea344053f17b342cbf76a" },
+    { "kdf-fork-256 TGK'", 1, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff,
+      "7369703a69742d737570706f7274406578616d706c652e636f6d",
+      "a7fae02e361a123296732aa5eb88f4e9ca6e88c422b02b86fb352bb6479032e9",
+      "db1291e2ae8ca314fda17c11340b830b3bbcc0e84aeaaaf0d123f9205a467bca",
+      "1512b54affffffffff00001a7369703a69742d737570706f7274406578616d706c652e636f6d20a7fae0"
+      "2e361a123296732aa5eb88f4e9ca6e88c422b02b86fb352bb6479032e9",
+      "ab55dafc78e78bf7e696b127058f0c6f416032bf70810350972d5b265208ded8" },
+    { "kdf-fork-256 MPKr'", 1, MKT_USE_FORK, MKT_C_MPKR_FORKED, 0xff, 0xffffffff, "61",
+      "33ad355f8da81c965e723d4b4f57acf070bc41d5e5101194cefa7eb1e5a696dc",
+      "ec8251ac6740cf0fb13891cc1a4ad2359c565b21ae5842ce803006f69df97f04",
+      "2b288856ffffffffff000001612033ad355f8da81c965e723d4b4f57acf070bc41d5e5101194cefa7eb1"
+      "e5a696dc",
+      "1a5dc4ff6fc380d892009e4bdd80209700bc36c5a184d15471227c36edd2e80f" },
+    { "kdf-fork-256 TGK'", 1, MKT_USE_FORK, MKT_C_TGK_FORKED, 0xff, 0xffffffff, "61",
+      "33ad355f8da81c965e723d4b4f57acf070bc41d5e5101194cefa7eb1e5a696dc",
+      "db1291e2ae8ca314fda17c11340b830b3bbcc0e84aeaaaf0d123f9205a467bca",
+      "1512b54affffffffff000001612033ad355f8da81c965e723d4b4f57acf070bc41d5e5101194cefa7eb1"
+      "e5a696dc",
+      "42e2bab053cfdaf6537da6692914ff94559e26a23e62e2d1c5977d9ddbb0f8f9" },
+    { "kdf-ticket-128 ticket.auth_key", 0, MKT_USE_FROM_TPK, MKT_C_AUTH, 0xff, 0xffffffff,
+      "771772bbd95f0f8fa76977b3ca600586", NULL, "a08d5055f2c5ac8eef7f21ca6cf4e583",
+      "2d22ac75ffffffffff0510771772bbd95f0f8fa76977b3ca600586",
+      "60d4b719c64695128b0606e6f198657aec7f74e0" },
+    { "kdf-ticket-128 ticket.encr_key", 0, MKT_USE_FROM_TPK, MKT_C_ENCR, 0xff, 0xffffffff,
+      "771772bbd95f0f8fa76977b3ca600586", NULL, "a08d5055f2c5ac8eef7f21ca6cf4e583",
+      "150533e1ffffffffff0510771772bbd95f0f8fa76977b3ca600586",
+      "ac03495a32315ccf33bc30804fb892bb" },
+    { "kdf-ticket-128 ticket.salt_key", 0, MKT_USE_FROM_TPK, MKT_C_SALT, 0xff, 0xffffffff,
+      "771772bbd95f0f8fa76977b3ca600586", NULL, "a08d5055f2c5ac8eef7f21ca6cf4e583",
+      "29b88916ffffffffff0510771772bbd95f0f8fa76977b3ca600586", "888771e6a0569ad0d2a0edcc4ad9" },
+    { "kdf-ticket-128 MPKi", 0, MKT_USE_FROM_MPK, MKT_C_MPKI, 0xff, 0xffffffff,
+      "771772bbd95f0f8fa76977b3ca600586", NULL, "6eb4a98b8e3bd07cd26fd312ede73a65",
+      "220e99a2ffffffffff0610771772bbd95f0f8fa76977b3ca600586",
+      "613b637cd71f57cde10be1252f00f978" },
+    { "kdf-ticket-128 MPKr", 0, MKT_USE_FROM_MPK, MKT_C_MPKR, 0xff, 0xffffffff,
+      "771772bbd95f0f8fa76977b3ca600586", NULL, "6eb4a98b8e3bd07cd26fd312ede73a65",
+      "1f4d675bffffffffff0610771772bbd95f0f8fa76977b3ca600586",
+      "f8ee9db4703e03c52a81c11d308e0d8c" },
+    { "kdf-ticket-128 Vr.auth_key", 0, MKT_USE_INITIATOR_DATA, MKT_C_AUTH, 0xff, 0xffffffff, NULL,
+      NULL, "f8ee9db4703e03c52a81c11d308e0d8c", "2d22ac75ffffffffff04",
+      "39718c567dcb9ad6391ab196c60655bc11a3b837" },
+    { "kdf-ticket-256 ticket.auth_key", 1, MKT_USE_FROM_TPK, MKT_C_AUTH, 0xff, 0xffffffff,
+      "79264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc47", NULL,
+      "94dd9a74491efa4aaf1eeda2fa3699e18334514aabe81329716885b399d5d743",
+      "2d22ac75ffffffffff052079264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc"
+      "47",
+      "59a34f150efc67bb6f1c3bf1ce00713202e5ac011a008c56382bc9a5371802ce" },
+    { "kdf-ticket-256 ticket.encr_key", 1, MKT_USE_FROM_TPK, MKT_C_ENCR, 0xff, 0xffffffff,
+      "79264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc47", NULL,
+      "94dd9a74491efa4aaf1eeda2fa3699e18334514aabe81329716885b399d5d743",
+      "150533e1ffffffffff052079264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc"
+      "47",
+      "78ae593d7e030127ce02225a74b343541ece7b3f581443604d21fcdc834f2e7a" },
+    { "kdf-ticket-256 ticket.salt_key", 1, MKT_USE_FROM_TPK, MKT_C_SALT, 0xff, 0xffffffff,
+      "79264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc47", NULL,
+      "94dd9a74491efa4aaf1eeda2fa3699e18334514aabe81329716885b399d5d743",
+      "29b88916ffffffffff052079264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc"
+      "47",
+      "f31e36e3ef547998c27c4a13ba4e" },
+    { "kdf-ticket-256 MPKi", 1, MKT_USE_FROM_MPK, MKT_C_MPKI, 0xff, 0xffffffff,
+      "79264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc47", NULL,
+      "45ebc8359c6860e6af2f91bac80d45a6b067eeabd1322d004e167b61d22dc1d4",
+      "220e99a2ffffffffff062079264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc"
+      "47",
+      "e14334256e5660768ee4e52d946ba75bcbf2a03b09b04111d8d1e06271d13978" },
+    { "kdf-ticket-256 MPKr", 1, MKT_USE_FROM_MPK, MKT_C_MPKR, 0xff, 0xffffffff,
+      "79264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc47", NULL,
+      "45ebc8359c6860e6af2f91bac80d45a6b067eeabd1322d004e167b61d22dc1d4",
+      "1f4d675bffffffffff062079264ffe5c020f709c6506519a3f2cb911333f4c5a74f35531afa17f245ebc"
+      "47",
+      "8b20ffe273b5f566c98cd711cfd83600bde9fe5a0c71faeb2aa5e8dfaf2e6244" },
+    { "kdf-ticket-256 Vr.auth_key", 1, MKT_USE_INITIATOR_DATA, MKT_C_AUTH, 0xff, 0xffffffff, NULL,
+      NULL, "8b20ffe273b5f566c98cd711cfd83600bde9fe5a0c71faeb2aa5e8dfaf2e6244",
+      "2d22ac75ffffffffff04", "8a00606aa266217babe1ca72195574460fbf6352f1d435daea8bbd297d66eaba" },
+    { "kdf-session-128 CS1.TEK H=1,G=0", 0, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      "52ab14d195ba40151c20ef52816c0caf", NULL, "b1a03e1593f4161b9efc31117bcb5bbc",
+      "2ad01c6401ffffffff031052ab14d195ba40151c20ef52816c0caf00",
+      "3dec7242b0e1a4e53a958567934abdf7" },
+    { "kdf-session-128 CS1.TEK H=0,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      NULL, "ce05236a8632434e4da38c4f39dcfb09", "b1a03e1593f4161b9efc31117bcb5bbc",
+      "2ad01c6401ffffffff030010ce05236a8632434e4da38c4f39dcfb09",
+      "921d32bf01faefced189a3a941b23352" },
+    { "kdf-session-128 CS1.TEK H=1,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      "52ab14d195ba40151c20ef52816c0caf", "ce05236a8632434e4da38c4f39dcfb09",
+      "b1a03e1593f4161b9efc31117bcb5bbc",
+      "2ad01c6401ffffffff031052ab14d195ba40151c20ef52816c0caf10ce05236a8632434e4da38c4f39dc"
+      "fb09",
+      "41084e8d2595dca9a524bb221fcc24f1" },
+    { "kdf-session-128 CS1.encr_key H=1,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_ENCR, 0x01,
+      0xffffffff, "52ab14d195ba40151c20ef52816c0caf", "ce05236a8632434e4da38c4f39dcfb09",
+      "b1a03e1593f4161b9efc31117bcb5bbc",
+      "15798cef01ffffffff031052ab14d195ba40151c20ef52816c0caf10ce05236a8632434e4da38c4f39dc"
+      "fb09",
+      "f1745c540f5757e19a3a136c04f2115d" },
+    { "kdf-session-128 CS1.auth_key H=1,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_AUTH, 0x01,
+      0xffffffff, "52ab14d195ba40151c20ef52816c0caf", "ce05236a8632434e4da38c4f39dcfb09",
+      "b1a03e1593f4161b9efc31117bcb5bbc",
+      "1b5c797301ffffffff031052ab14d195ba40151c20ef52816c0caf10ce05236a8632434e4da38c4f39dc"
+      "fb09",
+      "84c083a439fbd017713b7dd3653858cd7737e170" },
+    { "kdf-session-128 CS1.salt_key H=1,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_SALT, 0x01,
+      0xffffffff, "52ab14d195ba40151c20ef52816c0caf", "ce05236a8632434e4da38c4f39dcfb09",
+      "b1a03e1593f4161b9efc31117bcb5bbc",
+      "39a2c14b01ffffffff031052ab14d195ba40151c20ef52816c0caf10ce05236a8632434e4da38c4f39dc"
+      "fb09",
+      "9e93319a7f4d90323a2c0aa75dfe" },
+    { "kdf-session-128 CS255.TEK H=1,G=1", 0, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0xff, 0xffffffff,
+      "52ab14d195ba40151c20ef52816c0caf", "ce05236a8632434e4da38c4f39dcfb09",
+      "b1a03e1593f4161b9efc31117bcb5bbc",
+      "2ad01c64ffffffffff031052ab14d195ba40151c20ef52816c0caf10ce05236a8632434e4da38c4f39dc"
+      "fb09",
+      "66eff8ca5a0a9fd6082b4b6decbfe159" },
+    { "kdf-session-256 CS1.TEK H=1,G=0", 1, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5", NULL,
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "2ad01c6401ffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d500",
+      "fff694d65275ed7405024547947e68e0f92154aaf4aca24d84e963c2bdd82409" },
+    { "kdf-session-256 CS1.TEK H=0,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      NULL, "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "2ad01c6401ffffffff03002071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e063"
+      "9948",
+      "238a7695fe7ee4201709f48930b08cdaa2e59c9a19c5e42c12e64d50ac8e4e36" },
+    { "kdf-session-256 CS1.TEK H=1,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0x01, 0xffffffff,
+      "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5",
+      "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "2ad01c6401ffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d52071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "b557f61e68185c8788800e3d4a7fb095d88dd72b578023397ecd06199347c053" },
+    { "kdf-session-256 CS1.encr_key H=1,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_ENCR, 0x01,
+      0xffffffff, "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5",
+      "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "15798cef01ffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d52071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "7948233e663f1f41c01d526375b67573" },
+    { "kdf-session-256 CS1.auth_key H=1,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_AUTH, 0x01,
+      0xffffffff, "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5",
+      "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "1b5c797301ffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d52071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "19527e9f0e42bdbd723f35f4707590d185bf96e8" },
+    { "kdf-session-256 CS1.salt_key H=1,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_SALT, 0x01,
+      0xffffffff, "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5",
+      "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "39a2c14b01ffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d52071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "8a29c2f50f2928c9818940845ddc" },
+    { "kdf-session-256 CS255.TEK H=1,G=1", 1, MKT_USE_SESSION, MKT_C_SESSION_TEK, 0xff, 0xffffffff,
+      "992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62d5",
+      "71f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "26fc46fab61cdaacd44e6eecdc7f498607369b28a40a42ec8deb4e627a5b6bbc",
+      "2ad01c64ffffffffff0320992dcf7ed84e1687b0edd9fb4442021ea8c63e218e3ee0fa80a5e5035e0e62"
+      "d52071f682d635fdb78555a9c28f3cf760b2ccf5029805857d3b6f5f4503e0639948",
+      "6f58da39fc018e1e45ccca6a446587a35a8a682697bf5833c4eb0f198cb8e574" },
+};
+
+static const struct mac_vector mac_vectors[] = {
+    { 0, "6c7380411ed90f0b0fe2960419a5a3a4e58e4684", "",
+      "41ef914a5c4368edb473a223594df79ee9b1a19c" },
+    { 0, "6c7380411ed90f0b0fe2960419a5a3a4e58e4684", "8a",
+      "9b7be113a21924268f0ba7c5145569bd6fed82ce" },
+    { 0, "6c7380411ed90f0b0fe2960419a5a3a4e58e4684",
+      "c0d2e9ce11dfb7126eb5e08d4afa2699272ab2710c7f0fd56d33484a2ae25320e5c2f1a8952a7ece78dc"
+      "7949d8a267d46083ff8b8d0cf6bfdec796c051ad81",
+      "a0b7b132cee837ce04e80983c3ce28f0ba6e2bd8" },
+    { 0, "6c7380411ed90f0b0fe2960419a5a3a4e58e4684",
+      "d700c595a34db2b46894edd095c36f01180020af9fb60bef520e134b5b36af5a5cd89d9cf391b972d94a"
+      "6beda283a0aaa20668b7d54cca226ebb4bb9966ad6b4",
+      "1156de4184010b2a78da10bc3d73f665f838b2c7" },
+    { 0, "6c7380411ed90f0b0fe2960419a5a3a4e58e4684",
+      "7eff9f80f8ac5eeaa0ecefec2c63843ef4d0349072f97c58fb116c9cc8089bfdb05e464628897e9fe944"
+      "8c6017902de7e9b081ccf764f0829d2f8e837745cdccf7",
+      "1905ef501f7bff96792b0b3f2cc860af283546ae" },
+    { 1, "a9faf47fe4771cddb1644c4d74c49656570c0edfec6e91024b0ec04bae8c99fe", "",
+      "0e812d3e0f994e896763ddc8bfcee7b60d32ed49a46404ed1b0989d5e6eac733" },
+    { 1, "a9faf47fe4771cddb1644c4d74c49656570c0edfec6e91024b0ec04bae8c99fe", "df",
+      "ee9a42350442c2323cce2b54031707b0812968a1238031526020b285decf44b3" },
+    { 1, "a9faf47fe4771cddb1644c4d74c49656570c0edfec6e91024b0ec04bae8c99fe",
+      "35e1151f305704a9d04e6d7588ed69fc8bce6bd6d98af51d702b72b8a7b62a1af4a767d3afd2c614d6ec"
+      "b85e24eb614e3be273d094d25182a88ff16a7ab6eb",
+      "b7d47b92c6ee632630f61aa3f4ed98d70f31de5d9fae38976ea2de8fe8aaa352" },
+    { 1, "a9faf47fe4771cddb1644c4d74c49656570c0edfec6e91024b0ec04bae8c99fe",
+      "d2da74191228280af4c3a297e6efea2d844cc0445c5c1f5bbebfa4dada03f273e4a427413410781b972b"
+      "05fcbb3ca67c440c2a9913fb049a9a7c86d815cb3fe3",
+      "7757938a6efacc9047e1e6836617b145a1d86d3cf757ab6ba58c41ff80869840" },
+    { 1, "a9faf47fe4771cddb1644c4d74c49656570c0edfec6e91024b0ec04bae8c99fe",
+      "33c905ff1dd8578de7ec8bd567b8dfd78b4533848d939ebfb9f4129ca3c4bd6360cace1d1815c2c19fc5"
+      "87190ac66f0c3a7fea8452f6534d312571dfec62a69523",
+      "87328caab84152c150ed1f95fde7b014c7be72be0a2c2fad99b18a3997dc906f" },
+};
+
+static const struct kemac_vector kemac_vectors[] = {
+    { "NTP_UTC CSB 01020304 128", 0, MKT_TS_NTP_UTC, "d120000180000000",
+      "4634f0f5235c93a0f72d38701db772c0", "1bbf3c006e17cb824c03620626bf", 0x01020304,
+      "1bbf3d026d131aa24c02e20626bf0000",
+      "14610010086805218e9ad9483ab5de5f45a927bb046d706b3100110010cc249d37b82db4dd0a1d646901"
+      "5ffe65000e9980891049e53efd53d9cdf477350474676b31",
+      "9cf78134fc4318afb76bac20442c38cab21506797a7daa086757cd91d63e3ee161914c38668c3c385f7a"
+      "319a379c7f460778de989320b11cd93e86312a8017c6f959" },
+    { "NTP_UTC CSB ffffffff 128", 0, MKT_TS_NTP_UTC, "d120000180000000",
+      "4634f0f5235c93a0f72d38701db772c0", "1bbf3c006e17cb824c03620626bf", 0xffffffff,
+      "1bbfc3ff91e81aa24c02e20626bf0000",
+      "14610010086805218e9ad9483ab5de5f45a927bb046d706b3100110010cc249d37b82db4dd0a1d646901"
+      "5ffe65000e9980891049e53efd53d9cdf477350474676b31",
+      "a52705a6aee266ca2eff90d47837dffc74e39b1a3da3e2e52cdf04e3b7a841e70ed2b6ee824e8892d185"
+      "1d0b85932a6a708077b125b306d14ebea60be4486a3e22e5" },
+    { "NTP CSB 01020304 128", 0, MKT_TS_NTP, "0234567800000001", "4634f0f5235c93a0f72d38701db772c0",
+      "1bbf3c006e17cb824c03620626bf", 0x01020304, "1bbf3d026d13c9b61a7b620626be0000",
+      "14610010086805218e9ad9483ab5de5f45a927bb046d706b3100110010cc249d37b82db4dd0a1d646901"
+      "5ffe65000e9980891049e53efd53d9cdf477350474676b31",
+      "6b7782807a0fb7e4db088db18cd3891e468bbd009ba215d02f8b8f9675c17f67031a6d168316a456cd0b"
+      "5b957ef4ad7cdbfa3d3d41e0ea3dc868cebfa268192568c7" },
+    { "COUNTER CSB 01020304 128", 0, MKT_TS_COUNTER, "00000102", "4634f0f5235c93a0f72d38701db772c0",
+      "1bbf3c006e17cb824c03620626bf", 0x01020304, "1bbf3d026d13cb824c03620627bd0000",
+      "14610010086805218e9ad9483ab5de5f45a927bb046d706b3100110010cc249d37b82db4dd0a1d646901"
+      "5ffe65000e9980891049e53efd53d9cdf477350474676b31",
+      "de2686e9d2e56a518dc86fdfcb4b94e272e40ff5712245339bcaffbcfd71b08d6cca6c50d5760a9fbb10"
+      "e1bbb01949f6ecf8a1167b3054da0ad7b04f0d18704c1daa" },
+    { "NTP_UTC_32 CSB 01020304 128", 0, MKT_TS_NTP_UTC_32, "d1200001",
+      "4634f0f5235c93a0f72d38701db772c0", "1bbf3c006e17cb824c03620626bf", 0x01020304,
+      "1bbf3d026d131aa24c02620626bf0000",
+      "14610010086805218e9ad9483ab5de5f45a927bb046d706b3100110010cc249d37b82db4dd0a1d646901"
+      "5ffe65000e9980891049e53efd53d9cdf477350474676b31",
+      "c211cc07594251b85b09b6e567b41aad7a4bd4217b6ea780ccaadfe9f82ca444ea30e55a48ceb54a6021"
+      "748a779b5170073d278164473f61c039a78704f00c50152e" },
+    { "NTP_UTC CSB 01020304 256", 1, MKT_TS_NTP_UTC, "d120000180000000",
+      "99c8bdab6839021739f6e2b54b766a7cb78afc657003ba49b91d1f121eb87ce3",
+      "f0bbb997ca111ea5f3a6dc7e3c12", 0x01020304, "f0bbb895c915cf85f3a75c7e3c120000",
+      "14610020408dbccc2f68f451680c56f57ba7298b70399f7cf7d743095877a7c3101136f7046d706b3100"
+      "110020f16461c47697322df86abae400cb72b05b34da2e1b0fbf23c02de947014d5b45000eee7351c943"
+      "d0471cf594407632990474676b31",
+      "092499ea4937f87da79aff8c0f3e522a76b31a0fc5ab5deba4532f79114318c295451b0f6397d76effaa"
+      "9a3d23ed58b60dbe0665ff00bae9539d6bb62b5836588025f0f0ef99b5bca05ef64895bcd93cf3ae133b"
+      "eed98ab2a81651989e414cabead3" },
+    { "NTP_UTC CSB ffffffff 256", 1, MKT_TS_NTP_UTC, "d120000180000000",
+      "99c8bdab6839021739f6e2b54b766a7cb78afc657003ba49b91d1f121eb87ce3",
+      "f0bbb997ca111ea5f3a6dc7e3c12", 0xffffffff, "f0bb466835eecf85f3a75c7e3c120000",
+      "14610020408dbccc2f68f451680c56f57ba7298b70399f7cf7d743095877a7c3101136f7046d706b3100"
+      "110020f16461c47697322df86abae400cb72b05b34da2e1b0fbf23c02de947014d5b45000eee7351c943"
+      "d0471cf594407632990474676b31",
+      "c64245481ccdc84d9674e4a00ab9fa3d6765c5490dca2167aafaaaab939aba8b10ef30a7211f39ea1204"
+      "e3d4a891b03bdacfde7af26952f2ba8c6e420b11d3c8244fb8c454005063cf65da789a84d82160c7d648"
+      "9714681dd37af45bb9f15dfdc02a" },
+    { "NTP CSB 01020304 256", 1, MKT_TS_NTP, "0234567800000001",
+      "99c8bdab6839021739f6e2b54b766a7cb78afc657003ba49b91d1f121eb87ce3",
+      "f0bbb997ca111ea5f3a6dc7e3c12", 0x01020304, "f0bbb895c9151c91a5dedc7e3c130000",
+      "14610020408dbccc2f68f451680c56f57ba7298b70399f7cf7d743095877a7c3101136f7046d706b3100"
+      "110020f16461c47697322df86abae400cb72b05b34da2e1b0fbf23c02de947014d5b45000eee7351c943"
+      "d0471cf594407632990474676b31",
+      "512143079cae2a9145e474db7c7d80bbfc3a1b4b4f10acf5d9f583aa916155fc752d64fab7363fe01b7b"
+      "7cbaeba2ad23c61c3734ecb63088bb09860ecbb3076355a566a4122c3508e56748f33113061540a678ab"
+      "55f918daaed06a2d35d0eec5c0ae" },
+    { "COUNTER CSB 01020304 256", 1, MKT_TS_COUNTER, "00000102",
+      "99c8bdab6839021739f6e2b54b766a7cb78afc657003ba49b91d1f121eb87ce3",
+      "f0bbb997ca111ea5f3a6dc7e3c12", 0x01020304, "f0bbb895c9151ea5f3a6dc7e3d100000",
+      "14610020408dbccc2f68f451680c56f57ba7298b70399f7cf7d743095877a7c3101136f7046d706b3100"
+      "110020f16461c47697322df86abae400cb72b05b34da2e1b0fbf23c02de947014d5b45000eee7351c943"
+      "d0471cf594407632990474676b31",
+      "56929e0918e894a9e6e45ff94a669ae68dc1839b382326e503cceefe29242f461f24e795c0c995b45508"
+      "8f1e0daad3890994781798620d17ee31072c14195b04bb9db86024a82d62ec26316e9dae1c88e4a1d368"
+      "521b16385384dccdf43fba62ba85" },
+    { "NTP_UTC_32 CSB 01020304 256", 1, MKT_TS_NTP_UTC_32, "d1200001",
+      "99c8bdab6839021739f6e2b54b766a7cb78afc657003ba49b91d1f121eb87ce3",
+      "f0bbb997ca111ea5f3a6dc7e3c12", 0x01020304, "f0bbb895c915cf85f3a7dc7e3c120000",
+      "14610020408dbccc2f68f451680c56f57ba7298b70399f7cf7d743095877a7c3101136f7046d706b3100"
+      "110020f16461c47697322df86abae400cb72b05b34da2e1b0fbf23c02de947014d5b45000eee7351c943"
+      "d0471cf594407632990474676b31",
+      "55581156a4c84c0e9bf92eb9b19deaf4b7ef5915d77d9ca67d6d1c5b0bb16a90f398aa9ed32b99b6afb5"
+      "585e1e8288d12e85252f35797946969717f68585880f11e6e3ed0b2ea6541e52d84185647d8774c0bcae"
+      "42517feda22bb31348d8d1a169ed" },
+};
+
+#endif
