@@ -48,7 +48,7 @@ mkt_initiator_free(struct mkt_initiator *i)
 static void
 write_tp(struct mkt_writer *w, const void *arg)
 {
-    mkt_tp_write(w, arg);
+    mkt_wanted_policy_write(w, arg);
 }
 
 enum mkt_next

@@ -53,7 +53,7 @@ mkt_base_ticket_write(struct mkt_writer *w, struct mkt_crypto *c, const struct m
 
     if (suite == NULL || !mkt_derive_msg_keys(&mk, tpk, c, suite, &label, MKT_WANT_ALL))
         return false;
-    mkt_ticket_policy_write(w, granted);
+    mkt_granted_policy_write(w, granted);
     size_t outer = w->slot;
     size_t len = mkt_w_reserve(w, 2);
     if (!write_ticket_data(w, c, &mk, t))

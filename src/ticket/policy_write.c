@@ -80,14 +80,14 @@ write_fields(struct mkt_writer *w, const struct mkt_policy *p, bool wanted)
 }
 
 void
-mkt_tp_write(struct mkt_writer *w, const struct mkt_policy *p)
+mkt_wanted_policy_write(struct mkt_writer *w, const struct mkt_policy *p)
 {
     mkt_w_begin(w, MKT_PL_TP);
     write_fields(w, p, true);
 }
 
 void
-mkt_ticket_policy_write(struct mkt_writer *w, const struct mkt_policy *p)
+mkt_granted_policy_write(struct mkt_writer *w, const struct mkt_policy *p)
 {
     mkt_w_begin(w, MKT_PL_TICKET);
     write_fields(w, p, false);

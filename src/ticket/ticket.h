@@ -14,10 +14,10 @@
 /* --- policy_write.c -------------------------------------------------------------------------- */
 
 /* Writes a TP payload, KEMAC included, into the chain of w. */
-void mkt_tp_write(struct mkt_writer *w, const struct mkt_policy *p);
+void mkt_wanted_policy_write(struct mkt_writer *w, const struct mkt_policy *p);
 
 /* Writes the fields of a TICKET payload up to TP Data, which never has a KEMAC. */
-void mkt_ticket_policy_write(struct mkt_writer *w, const struct mkt_policy *p);
+void mkt_granted_policy_write(struct mkt_writer *w, const struct mkt_policy *p);
 
 /* --- kemac.c --------------------------------------------------------------------------------- */
 
