@@ -1,33 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hex for the values in tests. */
-#ifndef TESTS_HEX_H
-#define TESTS_HEX_H
+/* Hex strings of test data to octets. Bad test data ends the program. */
+#ifndef MKT_TESTS_HEX_H
+#define MKT_TESTS_HEX_H
 
 #include <mikeyticket/base.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static inline uint8_t
-hex_digit(char c)
+/* Writes the octets of hex (lower case, spaces are skipped) into out; returns their number. */
+static inline size_t
+hex_octets(const char *hex, uint8_t *out, size_t cap)
 {
     static const char digits[] = "0123456789abcdef";
-    const char *at = c == 0 ? NULL : strchr(digits, c);
-    if (at == NULL)
-        abort();
-    return (uint8_t)(at - digits);
+    size_t n = 0;
+    int high = -1;
+    for (; *hex != '\0'; hex++) {
+        if (*hex == ' ')
+            continue;
+        const char *d = strchr(digits, *hex);
+        if (d == NULL || n == cap) {
+            fprintf(stderr, "bad hex in test data\n");
+            abort();
+        }
+        if (high < 0) {
+            high = (int)(d - digits);
+            continue;
+        }
+        out[n++] = (uint8_t)(high << 4 | (int)(d - digits));
+        high = -1;
+    }
+    return n;
 }
 
-/* Octets of the lower-case hex text; aborts when cap is too small. NULL gives an empty span. */
+/* The same as a span of buf; NULL gives an empty one. */
 static inline struct mkt_span
-unhex(uint8_t *buf, size_t cap, const char *text)
+unhex(uint8_t *buf, size_t cap, const char *hex)
 {
-    size_t n = text == NULL ? 0 : strlen(text) / 2;
-    if (n > cap)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        buf[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
-    return mkt_span(buf, n);
+    return mkt_span(buf, hex == NULL ? 0 : hex_octets(hex, buf, cap));
 }
 
 /* A span of octets in a buffer of its own scope. */

@@ -281,7 +281,8 @@ static void
 print_fields(struct mkt_out *o, const struct mkt_payload *pl, unsigned nest)
 {
     const struct mkt_pl_type *t = mkt_pl_type(pl->type);
-    for (const struct mkt_field *f = t->fields; f < t->fields + t->n_fields; f++) {
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const struct mkt_field *f = &t->fields[i];
         const void *from = (const uint8_t *)pl + f->at;
         if (f->kind == MKT_F_U8)
             number(o, f->key, f->label, *(const uint8_t *)from, f->reg);

@@ -177,7 +177,8 @@ implied_read(struct mkt_reader *r, const struct mkt_field *f, struct mkt_payload
 void
 mkt_fields_read(struct mkt_reader *r, const struct mkt_pl_type *type, struct mkt_payload *pl)
 {
-    for (const struct mkt_field *f = type->fields; f < type->fields + type->n_fields; f++) {
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const struct mkt_field *f = &type->fields[i];
         void *to = (uint8_t *)pl + f->at;
         mkt_r_at(r, f->what);
         switch (f->kind) {
@@ -213,7 +214,8 @@ implied_write(struct mkt_writer *w, const struct mkt_field *f, const struct mkt_
 void
 mkt_fields_write(struct mkt_writer *w, const struct mkt_pl_type *type, const struct mkt_payload *pl)
 {
-    for (const struct mkt_field *f = type->fields; f < type->fields + type->n_fields; f++) {
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const struct mkt_field *f = &type->fields[i];
         const void *from = (const uint8_t *)pl + f->at;
         switch (f->kind) {
         case MKT_F_U8:

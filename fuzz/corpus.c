@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a small seed corpus for every fuzz target, cut out of the test vectors: messages by data
+ * type, and their payloads by type, those nested in TP, TICKET and KEMAC too. */
+#include "../tests/hex.h"
+#include "../tests/wire_vectors.h"
+#include "message/message.h"
+#include "targets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static const char *root;
+static unsigned seeds;
+
+static void
+seed(enum mkt_prop kind, uint16_t value, struct mkt_span s)
+{
+    char path[512];
+    for (size_t i = 0; i < MKT_TARGET_COUNT; i++) {
+        if (mkt_targets[i].kind != kind || mkt_targets[i].value != value)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", root, mkt_targets[i].name);
+        mkdir(path, 0777);
+        snprintf(path, sizeof path, "%s/%s/seed-%03u", root, mkt_targets[i].name, seeds++);
+        FILE *f = fopen(path, "wb");
+        if (f == NULL || fwrite(s.p, 1, s.n, f) != s.n || fclose(f) != 0) {
+            perror(path);
+            exit(1);
+        }
+    }
+}
+
+static void
+chain(uint16_t first, struct mkt_span octets, bool named)
+{
+    struct mkt_err err = { 0 };
+    struct mkt_payload pl;
+    if (octets.n == 0)
+        return;
+    if (named) {
+        first = octets.p[0];
+        octets = mkt_span(octets.p + 1, octets.n - 1);
+    }
+    struct mkt_reader r = mkt_r_open(octets, 0, NULL, NULL, &err);
+    for (uint16_t type = first; type != MKT_PL_LAST && mkt_pl_read(&r, type, &pl) == MKT_OK;
+         type = pl.next) {
+        seed(MKT_PROP_PAYLOAD, type, pl.raw);
+        if (type == MKT_PL_TP || type == MKT_PL_TICKET) {
+            chain(0, pl.u.ticket.tp_data, true);
+            chain(0, pl.u.ticket.initiator_data, true);
+            if (mkt_is_base_ticket(&pl.u.ticket))
+                chain(MKT_PL_THDR, pl.u.ticket.ticket_data, false);
+        }
+        if (type == MKT_PL_KEMAC && pl.u.kemac.encr_alg == MKT_ENCR_NULL)
+            chain(MKT_PL_KEY_DATA, pl.u.kemac.encr_data, false);
+    }
+}
+
+static void
+message(const char *hex)
+{
+    static uint8_t octets[MKT_MSG_MAX], map[MKT_MSG_MAX];
+    struct mkt_err err = { 0 };
+    struct mkt_hdr h;
+    struct mkt_span m = mkt_span(octets, hex_octets(hex, octets, sizeof octets));
+    struct mkt_reader r = mkt_r_open(m, 0, NULL, NULL, &err);
+    if (mkt_hdr_read(&r, &h) != MKT_OK)
+        return;
+    seed(MKT_PROP_MESSAGE, h.data_type, m);
+    map[0] = h.map_type;
+    map[1] = h.n_cs;
+    memcpy(map + 2, h.map.p, h.map.n);
+    seed(MKT_PROP_MAP, 0, mkt_span(map, 2 + h.map.n));
+    chain(h.next, mkt_span(r.p, r.left), false);
+}
+
+int
+main(int argc, char **argv)
+{
+    uint8_t octets[512];
+    if (argc != 2) {
+        fprintf(stderr, "usage: make-corpus DIRECTORY\n");
+        return 2;
+    }
+    root = argv[1];
+    mkdir(root, 0777);
+    for (size_t i = 0; i < WIRE_VECTORS; i++)
+        message(wire_vectors[i].hex);
+    for (size_t i = 0; i < WIRE_KEY_DATA; i++)
+        seed(MKT_PROP_PAYLOAD, MKT_PL_KEY_DATA,
+             mkt_span(octets, hex_octets(wire_key_data[i], octets, sizeof octets)));
+    printf("%u seeds\n", seeds);
+    return 0;
+}
