@@ -18,7 +18,7 @@ SRC = {
     'base': set(),
     'backend': {'base'},
     'payload': {'base'},
-    'keys': {'base', 'backend'},
+    'keys': {'base', 'backend', 'payload'},
     'message': {'base', 'payload'},
     'ticket': {'base', 'backend', 'keys', 'payload', 'message'},
     'exchange': {'base', 'backend', 'keys', 'payload', 'message', 'ticket'},
