@@ -46,7 +46,7 @@ OUTSIDE = {
     'include/mikeyticket/media': (False, ('srtp2/',)),
     'media': (False, ('srtp2/',)),
     'kms': (False, ('microhttpd.h', 'sqlite3.h', 'yaml.h')),
-    'cli': (False, ('curl/', 'srtp2/')),
+    'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),
     'tests': (True, ('cmocka.h', 'jansson.h', 'srtp2/', 'sqlite3.h', 'curl/', 'microhttpd.h',
                      'valgrind/', *CRYPTO)),
