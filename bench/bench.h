@@ -20,7 +20,7 @@ struct bench_time {
 /* One line of the result. */
 struct bench_row {
     char name[40];
-    char what[96];
+    char what[112];
     struct bench_time us;
     struct bench_time floor; /* median 0: there is none */
     const char *floor_what;  /* static string */
@@ -55,5 +55,6 @@ bool bench_json(const struct bench_report *r, FILE *out);
 
 /* The parts; each adds its rows. False when something did not work. */
 bool bench_primitives(struct bench_report *r);
+bool bench_kms_ops(struct bench_report *r);
 
 #endif

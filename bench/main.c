@@ -11,6 +11,7 @@ static const struct {
     const char *what;
 } parts[] = {
     { "primitives", bench_primitives, "HMAC, PRF, AES-CM and random octets" },
+    { "kms", bench_kms_ops, "one Ticket Request and one Ticket Resolve at the KMS" },
 };
 
 static int
