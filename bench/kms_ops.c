@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One Ticket Request and one Ticket Resolve in the KMS's library, against the cryptography they
+ * consist of. What that is, is not written down here but recorded: the linker puts the functions
+ * below in the place of the backend's (-Wl,--wrap), and one run is noted step by step. The list is
+ * printed, so that it can be held against the RFC. */
+#include "bench.h"
+
+#include "backend/backend.h"
+#include "bare.h"
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct bare_list *tape; /* NULL: not recording */
+
+static void
+note(enum bare_kind kind, size_t n, size_t key_len)
+{
+    if (tape == NULL)
+        return;
+    if (tape->n == BARE_STEPS_MAX)
+        abort();
+    tape->step[tape->n++] = (struct bare_step){ kind, n, key_len };
+}
+
+/* The linker's names: reserved, but not ours to choose. */
+bool __real_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key);
+bool __real_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
+                        size_t n, uint8_t *out);
+bool __real_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
+                           struct mkt_span in, uint8_t *out);
+bool __wrap_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key);
+bool __wrap_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
+                        size_t n, uint8_t *out);
+bool __wrap_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
+                           struct mkt_span in, uint8_t *out);
+
+bool
+__wrap_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key)
+{
+    note(mac_alg == MKT_MAC_HMAC_SHA_1_160 ? BARE_KEY_SHA1 : BARE_KEY_SHA256, 0, 0);
+    return __real_mkt_be_hmac_key(c, mac_alg, key);
+}
+
+bool
+__wrap_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
+                   uint8_t *out)
+{
+    size_t octets = 0;
+    for (size_t i = 0; i < n; i++)
+        octets += part[i].n;
+    note(mac_alg == MKT_MAC_HMAC_SHA_1_160 ? BARE_SHA1 : BARE_SHA256, octets, 0);
+    return __real_mkt_be_hmac(c, mac_alg, part, n, out);
+}
+
+bool
+__wrap_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
+                      struct mkt_span in, uint8_t *out)
+{
+    note(BARE_AES_CTR, in.n, key.n);
+    return __real_mkt_be_aes_ctr(c, key, iv, in, out);
+}
+
+static bool
+noted_random(void *ctx, uint8_t *out, size_t n)
+{
+    note(BARE_RANDOM, n, 0);
+    return mkt_crypto_random(ctx, out, n);
+}
+
+static bool
+request_op(void *ctx)
+{
+    return world_issue(ctx);
+}
+
+static bool
+resolve_op(void *ctx)
+{
+    return world_resolve(ctx);
+}
+
+struct floor {
+    struct bare *bare;
+    struct bare_list list;
+};
+
+static bool
+floor_op(void *ctx)
+{
+    struct floor *f = ctx;
+    return bare_run(f->bare, &f->list);
+}
+
+static void
+describe(const struct bare_list *l, char *buf, size_t cap)
+{
+    unsigned count[BARE_RANDOM + 1] = { 0 };
+    size_t octets[BARE_RANDOM + 1] = { 0 };
+    for (size_t i = 0; i < l->n; i++) {
+        count[l->step[i].kind]++;
+        octets[l->step[i].kind] += l->step[i].n;
+    }
+    snprintf(buf, cap, "%u keys, %u HMACs over %zu octets, %u AES over %zu, %u draws of %zu in all",
+             count[BARE_KEY_SHA1] + count[BARE_KEY_SHA256], count[BARE_SHA1] + count[BARE_SHA256],
+             octets[BARE_SHA1] + octets[BARE_SHA256], count[BARE_AES_CTR], octets[BARE_AES_CTR],
+             count[BARE_RANDOM], octets[BARE_RANDOM]);
+}
+
+static bool
+measure(struct bench_report *r, const char *name, bench_op *op, struct world *w)
+{
+    struct floor f = { .bare = bare_new() };
+    char what[112];
+
+    w->env.random = noted_random;
+    tape = &f.list;
+    bool ok = op(w);
+    tape = NULL;
+    w->env.random = mkt_crypto_random;
+    describe(&f.list, what, sizeof what);
+
+    struct bench_row *row = bench_add(r, name, what);
+    row->bar_ratio = 1.5;
+    ok = ok && bench_compare(row, op, w, floor_op, &f, "these, bare");
+    bare_free(f.bare);
+    return ok;
+}
+
+bool
+bench_kms_ops(struct bench_report *r)
+{
+    static const char *const names[][2] = { { "kms_request_128", "kms_resolve_128" },
+                                            { "kms_request_256", "kms_resolve_256" } };
+    struct world *w = malloc(sizeof *w);
+    bool ok = w != NULL;
+
+    for (uint8_t prf = MKT_PRF_MIKEY_1; ok && prf <= MKT_PRF_HMAC_SHA_256; prf++) {
+        ok = world_open(w, prf) && measure(r, names[prf][0], request_op, w) &&
+             measure(r, names[prf][1], resolve_op, w);
+        world_close(w);
+    }
+    free(w);
+    return ok;
+}
