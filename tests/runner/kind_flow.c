@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds `flow` and `error`: a whole run through the roles. Each role gets what it was told
+ * (build.c), the recorded random values and times, and must make the recorded message octet by
+ * octet. */
+#include "flow.h"
+
+#include <string.h>
+
+/* --- helpers -------------------------------------------------------------------------------- */
+
+static json_t *
+step_of(const struct flow *f, const char *name, const char *kind)
+{
+    size_t i;
+    json_t *step;
+    json_array_foreach(f->steps, i, step)
+    {
+        const char *is = json_string_value(json_object_get(step, "name"));
+        const char *of = json_string_value(json_object_get(step, "kind"));
+        if (is != NULL && of != NULL && strcmp(is, name) == 0 && strcmp(of, kind) == 0)
+            return step;
+    }
+    return NULL;
+}
+
+const struct sent *
+rn_sent_of_type(const struct flow *f, uint8_t data_type)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->msg[i].m->hdr.data_type == data_type)
+            return &f->msg[i];
+    return NULL;
+}
+
+/* What the role makes: the message as recorded, unless it was altered on the way. Then the `mac`
+ * step has what the sender wrote. */
+static struct mkt_span
+as_made(struct flow *f, const struct sent *s)
+{
+    json_t *step = step_of(f, rn_name(f->r, "%s.V", s->name), "mac");
+    struct mkt_span mac = step == NULL ? mkt_span(NULL, 0) : rn_hex(f->r, step, "mac");
+    if (mac.n == 0 || mac.n > s->octets.n)
+        return s->octets;
+    uint8_t *copy = rn_alloc(f->r, s->octets.n);
+    memcpy(copy, s->octets.p, s->octets.n);
+    memcpy(copy + s->octets.n - mac.n, mac.p, mac.n);
+    return mkt_span(copy, s->octets.n);
+}
+
+static struct mkt_io
+io_with(struct flow *f, struct mkt_span in)
+{
+    return (struct mkt_io){ .in = in, .out = rn_alloc(f->r, MKT_MSG_MAX), .cap = MKT_MSG_MAX };
+}
+
+static bool
+made(struct flow *f, const struct sent *s, enum mkt_next next, enum mkt_next want,
+     const struct mkt_io *io)
+{
+    if (next == MKT_NEXT_ABORT)
+        rn_fail_err(f->r, s->name, &io->err);
+    else if (next != want)
+        rn_fail(f->r, s->name, "the role says %d, should say %d", (int)next, (int)want);
+    else
+        return rn_same(f->r, s->name, mkt_span(io->out, io->out_len), as_made(f, s));
+    return false;
+}
+
+/* The PSK of a sender; the one that made the recorded auth_key where it is another (wrong keys). */
+static const struct mkt_inkey *
+psk_of(struct flow *f, const struct rn_party *who, const struct sent *s)
+{
+    json_t *step = step_of(f, rn_name(f->r, "%s.auth_key", s->name), "kdf");
+    struct mkt_span used = step == NULL ? mkt_span(NULL, 0) : rn_hex(f->r, step, "inkey");
+    struct mkt_inkey_mem *other = rn_alloc(f->r, sizeof *other);
+    if (used.n == 0 || (used.n == who->psk.key.n && memcmp(used.p, who->psk.key.b, used.n) == 0) ||
+        mkt_inkey_mem_init(other, used) != MKT_OK)
+        return &who->psk.base;
+    return &other->base;
+}
+
+/* The SPI of the first session key, from the recorded plaintext of the ticket. */
+static struct mkt_span
+first_spi(struct flow *f)
+{
+    json_t *step = step_of(f, "ticket.KEMAC", "encrypt");
+    struct mkt_payload *pl = rn_alloc(f->r, MKT_KEYS_MAX * sizeof *pl);
+    struct mkt_err err = { 0 };
+    size_t n = 0;
+    if (step != NULL)
+        (void)!mkt_chain_decode(pl, MKT_KEYS_MAX, &n, MKT_PL_KEY_DATA,
+                                rn_hex(f->r, step, "plaintext"), &err);
+    for (size_t i = 0; i < n; i++)
+        if (pl[i].u.key_data.type != MKT_KEY_MPK)
+            return pl[i].u.key_data.spi;
+    return mkt_span(NULL, 0);
+}
+
+/* --- one function for each message that is sent --------------------------------------------- */
+
+static void
+send_request(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    const struct rn_party *who = rn_party_named(f->r, &f->w, s->from);
+    const struct mkt_payload *tp = mkt_msg_find(s->m, MKT_PL_TP, 0);
+    struct mkt_policy *want = rn_alloc(f->r, sizeof *want);
+    struct mkt_credential cred;
+    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
+    if (tp == NULL || mkt_policy_decode(want, &tp->u.ticket, false, tp->at, &io.err) != MKT_OK) {
+        rn_fail_err(f->r, rn_name(f->r, "%s: TP", s->name), &io.err);
+        return;
+    }
+    rn_credential_of(f->r, &f->w, who, psk_of(f, who, s), s->m, &cred);
+    f->initiator = mkt_initiator_new(&cred);
+    if (f->initiator == NULL)
+        rn_fail(f->r, s->name, "out of memory");
+    else
+        made(f, s, mkt_initiator_request(f->initiator, &f->env, want, &io), MKT_NEXT_SEND_KMS, &io);
+}
+
+static void
+deliver_grant(struct flow *f, const struct sent *s)
+{
+    struct mkt_io io = io_with(f, s->octets);
+    if (mkt_initiator_granted(f->initiator, &f->env, &io, &f->grant) != MKT_NEXT_DONE)
+        rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
+}
+
+static void
+deliver_resolved(struct flow *f, const struct sent *s)
+{
+    struct mkt_io io = io_with(f, s->octets);
+    enum mkt_next next = mkt_responder_resolved(f->responder, &f->env, &io, &f->csb_r);
+    enum mkt_next want =
+        rn_sent_of_type(f, MKT_DT_TRANSFER_RESP) == NULL ? MKT_NEXT_DONE : MKT_NEXT_SEND_PEER;
+    if (next == MKT_NEXT_ABORT)
+        rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
+    else if (next != want)
+        rn_fail(f->r, s->name, "the Responder says %d, should say %d", (int)next, (int)want);
+    f->reaction = mkt_span(io.out, io.out_len);
+}
+
+static void
+kms_answers(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    struct mkt_io io = io_with(f, f->msg[i - 1].octets);
+    enum mkt_rc rc = rn_kms_answer(f->r, &f->w, &f->env, s->m, &io);
+    bool refuses = s->m->hdr.data_type == MKT_DT_ERROR;
+    f->refused = rc;
+    if (rc != MKT_OK && !refuses)
+        rn_fail_err(f->r, rn_name(f->r, "%s at the KMS", f->msg[i - 1].name), &io.err);
+    else if (rc == MKT_OK && refuses)
+        rn_fail(f->r, s->name, "the KMS did not refuse");
+    else
+        rn_same(f->r, s->name, mkt_span(io.out, io.out_len), as_made(f, s));
+    if (refuses)
+        return;
+    if (s->m->hdr.data_type == MKT_DT_REQUEST_RESP && f->initiator != NULL)
+        deliver_grant(f, s);
+    if (s->m->hdr.data_type == MKT_DT_RESOLVE_RESP && f->responder != NULL)
+        deliver_resolved(f, s);
+}
+
+static void
+send_offer(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    const struct rn_party *to = rn_party_named(f->r, &f->w, s->to);
+    struct mkt_offer offer;
+    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
+    if (f->grant == NULL) {
+        rn_fail(f->r, s->name, "there is no ticket to offer");
+        return;
+    }
+    rn_offer_of(f->r, s->m, to->id, &offer);
+    made(f, s, mkt_initiator_offer(f->initiator, &f->env, f->grant, &offer, &io),
+         MKT_NEXT_SEND_PEER, &io);
+}
+
+/* The Responder exists from its offer on; its credential is known from the RESOLVE_INIT it sends,
+ * or does not matter when it sends none. */
+static bool
+take_offer(struct flow *f, const struct sent *offer, const struct sent *resolve)
+{
+    const struct rn_party *who = rn_party_named(f->r, &f->w, offer->to);
+    struct mkt_credential cred = {
+        .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base
+    };
+    struct mkt_io io = io_with(f, offer->octets);
+    if (resolve != NULL)
+        rn_credential_of(f->r, &f->w, who, psk_of(f, who, resolve), resolve->m, &cred);
+    f->responder = mkt_responder_new(&cred);
+    if (f->responder == NULL) {
+        rn_fail(f->r, offer->name, "out of memory");
+        return false;
+    }
+    enum mkt_next next = mkt_responder_offered(f->responder, &f->env, RN_SKEW_S, &io);
+    f->refused = io.err.rc;
+    if (next == MKT_NEXT_ASK)
+        return true;
+    if (resolve != NULL)
+        rn_fail_err(f->r, rn_name(f->r, "%s received", offer->name), &io.err);
+    return false;
+}
+
+static void
+send_resolve(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
+    const struct sent *answer = rn_sent_of_type(f, MKT_DT_TRANSFER_RESP);
+    struct mkt_choice choice = { 0 };
+    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
+    if (!take_offer(f, offer, s))
+        return;
+    if (answer != NULL)
+        rn_choice_of(f->r, offer->m, answer->m, first_spi(f), &choice);
+    made(f, s, mkt_responder_accept(f->responder, &f->env, &choice, &io), MKT_NEXT_SEND_KMS, &io);
+}
+
+static void
+send_answer(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    rn_same(f->r, s->name, f->reaction, as_made(f, s));
+    struct mkt_io io = io_with(f, s->octets);
+    if (f->initiator != NULL &&
+        mkt_initiator_answered(f->initiator, &f->env, &io, &f->csb_i) != MKT_NEXT_DONE)
+        rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
+}
+
+/* The Responder refuses an offer: at once, or because no policy is among those it supports, which
+ * are the ones it lists in the Error message. */
+static void
+responder_refuses(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
+    struct mkt_choose_cs cs[64];
+    size_t n_sp, n;
+    const struct mkt_pl_sp *sp = rn_sps_of(f->r, s->m, &n_sp);
+    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
+    if (take_offer(f, offer, NULL)) {
+        struct mkt_err err = { 0 };
+        f->refused = mkt_choice_default(mkt_responder_offer_unverified(f->responder), sp, n_sp, cs,
+                                        64, &n, &err);
+    }
+    if (f->responder == NULL || f->refused == MKT_OK) {
+        rn_fail(f->r, s->name, "the Responder has no reason to refuse");
+        return;
+    }
+    made(f, s, mkt_responder_refuse(f->responder, &f->env, f->refused, sp, n_sp, &io),
+         MKT_NEXT_SEND_PEER, &io);
+}
+
+/* Whoever gets an Error message aborts, and knows whether it was authentic. */
+static void
+deliver_error(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    const struct mkt_payload *e = mkt_msg_find(s->m, MKT_PL_ERR, 0);
+    bool authentic = mkt_msg_find(s->m, MKT_PL_V, 0) != NULL;
+    struct mkt_io io = io_with(f, s->octets);
+    struct mkt_grant *grant = NULL;
+    struct mkt_csb *csb = NULL;
+    enum mkt_next next = MKT_NEXT_DONE;
+    if (strcmp(s->to, f->msg[0].from) != 0)
+        next = mkt_responder_resolved(f->responder, &f->env, &io, &csb);
+    else if (strcmp(s->from, f->w.kms->name) == 0)
+        next = mkt_initiator_granted(f->initiator, &f->env, &io, &grant);
+    else
+        next = mkt_initiator_answered(f->initiator, &f->env, &io, &csb);
+    if (next != MKT_NEXT_ABORT || io.err.rc != MKT_E_PEER_ERROR || grant != NULL || csb != NULL)
+        rn_fail(f->r, s->name, "was not taken as an Error message: %s", mkt_rc_name(io.err.rc));
+    rn_same_num(f->r, rn_name(f->r, "%s: Error no received", s->name), io.peer_error,
+                e == NULL ? 256 : e->u.err.error_no);
+    rn_same_num(f->r, rn_name(f->r, "%s: authentic", s->name), io.peer_error_authentic, authentic);
+    mkt_grant_free(grant);
+    mkt_csb_free(csb);
+}
+
+static void
+send_error(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i];
+    if (i == 0) {
+        rn_fail(f->r, s->name, "an Error message without cause");
+        return;
+    }
+    if (strcmp(s->from, f->w.kms->name) == 0)
+        kms_answers(f, i);
+    else
+        responder_refuses(f, i);
+    if (f->r->faults == 0)
+        deliver_error(f, i);
+}
+
+static const struct {
+    uint8_t data_type;
+    void (*send)(struct flow *f, size_t i);
+} senders[] = {
+    { MKT_DT_REQUEST_INIT_PSK, send_request },
+    { MKT_DT_REQUEST_RESP, kms_answers },
+    { MKT_DT_TRANSFER_INIT, send_offer },
+    { MKT_DT_RESOLVE_INIT_PSK, send_resolve },
+    { MKT_DT_RESOLVE_RESP, kms_answers },
+    { MKT_DT_TRANSFER_RESP, send_answer },
+    { MKT_DT_ERROR, send_error },
+};
+
+/* --- the run -------------------------------------------------------------------------------- */
+
+static void
+load_messages(struct flow *f)
+{
+    size_t i;
+    json_t *item, *list = rn_list(f->r, f->r->doc.root, "messages");
+    f->msg = rn_alloc(f->r, (json_array_size(list) + 1) * sizeof *f->msg);
+    json_array_foreach(list, i, item)
+    {
+        struct sent *s = &f->msg[f->n];
+        struct mkt_err err = { 0 };
+        *s = (struct sent){ .name = rn_str(f->r, item, "name"),
+                            .from = rn_str(f->r, item, "from"),
+                            .to = rn_str(f->r, item, "to"),
+                            .octets = rn_hex(f->r, item, "hex"),
+                            .m = rn_alloc(f->r, sizeof *s->m) };
+        rn_check_message(f->r, s->name, s->octets, rn_obj(f->r, item, "fields"));
+        if (mkt_msg_parse(s->m, s->octets, &err) == MKT_OK)
+            f->n++;
+    }
+}
+
+static size_t
+count_of(const struct flow *f, uint8_t data_type, bool with_ticket)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->n; i++)
+        n += f->msg[i].m->hdr.data_type == data_type &&
+             (!with_ticket || rn_ticket_of(f->msg[i].m) != NULL);
+    return n;
+}
+
+static bool
+has_kemac(const struct flow *f, uint8_t data_type)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->msg[i].m->hdr.data_type == data_type &&
+            mkt_msg_find(f->msg[i].m, MKT_PL_KEMAC, 0) != NULL)
+            return true;
+    return false;
+}
+
+/* What a vector needs that the library does not have yet; NULL: nothing. */
+static const char *
+not_built(struct flow *f, json_t *inputs, bool complete)
+{
+    size_t offers = count_of(f, MKT_DT_TRANSFER_INIT, false);
+    json_t *certificates = json_object_get(inputs, "certificates");
+    if ((certificates != NULL && !json_is_null(certificates)) ||
+        count_of(f, MKT_DT_REQUEST_INIT_PK, false) + count_of(f, MKT_DT_RESOLVE_INIT_PK, false) !=
+            0)
+        return "public keys";
+    if (json_object_get(inputs, "inter_kms") != NULL)
+        return "Ticket Resolve between KMSs";
+    if (offers > count_of(f, MKT_DT_TRANSFER_INIT, true))
+        return "CSB updates";
+    if (has_kemac(f, MKT_DT_TRANSFER_INIT) || has_kemac(f, MKT_DT_TRANSFER_RESP))
+        return "session keys supplied in the Ticket Transfer";
+    if (offers != 0 && count_of(f, MKT_DT_REQUEST_INIT_PSK, false) == 0)
+        return "tickets made by the Initiator (modes 3 and 4)";
+    if (offers != 0 && complete && count_of(f, MKT_DT_RESOLVE_INIT_PSK, false) == 0)
+        return "tickets resolved by the Responder (mode 2)";
+    if (offers > 1)
+        return "one ticket offered twice (re-use or groups)";
+    return NULL;
+}
+
+/* All messages of a run have timestamps of one type. */
+static void
+check_ts_type(struct flow *f, json_t *settings)
+{
+    if (json_object_get(settings, "ts_type") == NULL)
+        return;
+    uint64_t want = rn_num(f->r, settings, "ts_type");
+    for (size_t i = 0; i < f->n; i++) {
+        const struct mkt_payload *t = mkt_msg_find(f->msg[i].m, MKT_PL_T, 0);
+        rn_same_num(f->r, rn_name(f->r, "%s: TS type", f->msg[i].name),
+                    t == NULL ? 256 : t->u.t.ts_type, want);
+    }
+}
+
+static void
+run_messages(struct flow *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        size_t k = 0, n = sizeof senders / sizeof senders[0];
+        while (k < n && senders[k].data_type != f->msg[i].m->hdr.data_type)
+            k++;
+        if (k == n)
+            rn_fail(f->r, f->msg[i].name, "nobody sends messages of this type");
+        else
+            senders[k].send(f, i);
+        if (f->r->faults != 0)
+            return; /* what follows would only repeat it */
+    }
+    rn_check_outputs(f);
+    rn_inject_end(f->r, "end of the run", &f->inject);
+}
+
+const char *
+rn_run_flow(struct rn *r)
+{
+    struct flow f = { .r = r };
+    json_t *inputs = rn_obj(r, r->doc.root, "inputs");
+    bool complete = strcmp(rn_str(r, r->doc.root, "kind"), "flow") == 0;
+    f.steps = rn_list(r, r->doc.root, "steps");
+    load_messages(&f);
+    rn_check_steps(r, f.steps, true);
+    const char *why = not_built(&f, inputs, complete);
+    if (why != NULL || r->faults != 0)
+        return why;
+    rn_world_load(r, &f.w, inputs);
+    check_ts_type(&f, json_object_get(inputs, "settings"));
+    rn_inject_steps(r, &f.inject, f.steps, json_object_get(inputs, "keys"));
+    f.env = rn_env(r, &f.inject, f.w.now);
+    if (f.w.kms != NULL)
+        run_messages(&f);
+    mkt_csb_free(f.csb_i);
+    mkt_csb_free(f.csb_r);
+    mkt_grant_free(f.grant);
+    mkt_initiator_free(f.initiator);
+    mkt_responder_free(f.responder);
+    rn_world_free(&f.w);
+    return NULL;
+}

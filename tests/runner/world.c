@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parties of a vector and its KMS. The KMS here does what a daemon does around the library:
+ * it looks keys up, checks clock and replay, grants by rules and knows the members of groups. */
+#include "world.h"
+
+#include <string.h>
+
+/* A span of the library is equal to another; absent is equal to absent. */
+static bool
+equal(struct mkt_span a, struct mkt_span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+struct mkt_identity
+rn_identity_of(struct rn *r, const char *text)
+{
+    static const struct {
+        const char *prefix;
+        uint8_t type;
+    } kinds[] = { { "nai:", MKT_ID_NAI }, { "uri:", MKT_ID_URI }, { "hex:", MKT_ID_BYTES } };
+    for (size_t i = 0; i < 3; i++) {
+        if (strncmp(text, kinds[i].prefix, 4) != 0)
+            continue;
+        struct mkt_span data = kinds[i].type == MKT_ID_BYTES ? rn_hex_text(r, text, text + 4)
+                                                             : mkt_span(text + 4, strlen(text + 4));
+        return (struct mkt_identity){ kinds[i].type, data };
+    }
+    rn_fail(r, text, "is not an identity");
+    return (struct mkt_identity){ 0 };
+}
+
+static void
+load_key(struct rn *r, json_t *keys, const char *name, struct mkt_inkey_mem *key)
+{
+    struct mkt_span octets = rn_hex(r, keys, name);
+    if (mkt_inkey_mem_init(key, octets) != MKT_OK)
+        rn_fail(r, name, "is no key: %zu octets", octets.n);
+}
+
+static void
+load_parties(struct rn *r, struct rn_world *w, json_t *inputs)
+{
+    json_t *item, *identities = rn_obj(r, inputs, "identities"), *keys = rn_obj(r, inputs, "keys");
+    json_t *psk_ids = rn_obj(r, inputs, "psk_ids");
+    const char *name;
+    json_object_foreach(identities, name, item)
+    {
+        if (w->n_party == RN_PARTIES)
+            break; /* the others stay unread, which is a fault */
+        struct rn_party *p = &w->party[w->n_party++];
+        item = rn_obj(r, identities, name);
+        p->name = name;
+        p->id.type = (uint8_t)rn_num(r, item, "type");
+        p->id.data = rn_hex(r, item, "data");
+        struct mkt_identity text = rn_identity_of(r, rn_str(r, item, "text"));
+        if (!mkt_identity_equal(p->id, text))
+            rn_fail(r, name, "text of the identity is another one");
+        const char *key = rn_name(r, "psk_%s", name);
+        if (json_object_get(keys, key) != NULL)
+            load_key(r, keys, key, &p->psk);
+        if (json_object_get(psk_ids, name) != NULL)
+            p->psk_id = rn_hex(r, psk_ids, name);
+        if (strcmp(name, "kms") == 0)
+            w->kms = p;
+    }
+    if (w->kms == NULL)
+        rn_fail(r, "identities", "no KMS");
+}
+
+/* TPKs: tickets of this exchange are protected with the KMS's own. Those shared with a user are
+ * read and left alone: a ticket under one of them is for other modes. */
+static void
+load_tpks(struct rn *r, struct rn_world *w, json_t *inputs)
+{
+    json_t *item, *keys = rn_obj(r, inputs, "keys"), *ids = rn_obj(r, inputs, "tpk_ids");
+    const char *name;
+    json_object_foreach(ids, name, item)
+    {
+        struct mkt_inkey_mem key;
+        struct mkt_identity id = { 0 };
+        if (!json_is_null(rn_get(r, ids, name)))
+            id = rn_identity_of(r, rn_str(r, ids, name));
+        load_key(r, keys, rn_name(r, "tpk_%s", name), &key);
+        if (strcmp(name, "kms") == 0) {
+            w->tpk_id = id.data;
+            w->tpk = key;
+        }
+    }
+}
+
+static uint16_t
+flags_of(struct rn *r, const char *letters)
+{
+    uint16_t flags = 0;
+    for (; *letters != 0; letters++) {
+        if (*letters < 'D' || *letters > 'O')
+            rn_fail(r, "rules", "there is no flag %c", *letters);
+        else
+            flags |= (uint16_t)(MKT_TP_D >> (*letters - 'D'));
+    }
+    return flags;
+}
+
+static void
+load_settings(struct rn *r, struct rn_world *w, json_t *settings)
+{
+    json_t *rules = rn_get(r, settings, "rules"), *opts = rn_get(r, settings, "opts");
+    w->default_keys = 1;
+    if (rules != NULL) {
+        w->rules.max_validity_s = (uint32_t)rn_num(r, rules, "max_validity");
+        w->rules.clear_flags = flags_of(r, rn_str(r, rules, "clear_flags"));
+        w->rules.set_flags = flags_of(r, rn_str(r, rules, "set_flags"));
+        w->rules.max_keys = (uint8_t)rn_num(r, rules, "max_keys");
+        w->default_keys = rn_num(r, rules, "default_keys");
+        w->default_salt = rn_bool(r, rules, "default_salt");
+    }
+    if (opts != NULL && json_object_get(opts, "adjust_identity") != NULL)
+        w->adjust = rn_bool(r, opts, "adjust_identity");
+    w->groups = rn_get(r, settings, "groups");
+    const char *group;
+    json_t *members;
+    json_object_foreach(w->groups, group, members) rn_list(r, w->groups, group);
+}
+
+void
+rn_world_load(struct rn *r, struct rn_world *w, json_t *inputs)
+{
+    *w = (struct rn_world){ .txn = mkt_kms_txn_new() };
+    if (w->txn == NULL)
+        rn_fail(r, "KMS", "out of memory");
+    rn_str(r, inputs, "suite");
+    rn_get(r, inputs, "certificates"); /* null: vectors that have any are skipped */
+    w->now = rn_hex_num(r, inputs, "clock_ntp_seconds") << 32;
+    load_parties(r, w, inputs);
+    load_tpks(r, w, inputs);
+    if (json_object_get(inputs, "settings") != NULL)
+        load_settings(r, w, rn_obj(r, inputs, "settings"));
+    else
+        w->default_keys = 1;
+}
+
+void
+rn_world_free(struct rn_world *w)
+{
+    mkt_kms_txn_free(w->txn);
+    for (size_t i = 0; i < w->n_party; i++)
+        mkt_inkey_mem_wipe(&w->party[i].psk);
+    mkt_inkey_mem_wipe(&w->tpk);
+}
+
+const struct rn_party *
+rn_party_named(struct rn *r, const struct rn_world *w, const char *name)
+{
+    for (size_t i = 0; i < w->n_party; i++)
+        if (strcmp(w->party[i].name, name) == 0)
+            return &w->party[i];
+    rn_fail(r, name, "is not a party");
+    return &w->party[0];
+}
+
+bool
+rn_replayed(struct rn *r, struct rn_world *w, struct mkt_span fingerprint)
+{
+    for (size_t i = 0; i < w->n_seen; i++)
+        if (equal(w->seen[i], fingerprint))
+            return true;
+    uint8_t *copy = rn_alloc(r, fingerprint.n);
+    if (fingerprint.n != 0)
+        memcpy(copy, fingerprint.p, fingerprint.n);
+    if (w->n_seen < RN_SEEN_MAX)
+        w->seen[w->n_seen++] = mkt_span(copy, fingerprint.n);
+    return false;
+}
+
+bool
+rn_stale(const struct rn_world *w, const struct mkt_time *t)
+{
+    if (!t->has || t->type == MKT_TS_COUNTER)
+        return false;
+    int64_t off = mkt_ntp_to_unix(t->value) - mkt_ntp_to_unix(w->now);
+    return off > RN_SKEW_S || off < -RN_SKEW_S;
+}
+
+/* --- the KMS -------------------------------------------------------------------------------- */
+
+/* The client's credential: by IDRpsk when it is given, else by identity. */
+static const struct rn_party *
+client_of(const struct rn_world *w, const struct mkt_kms_ask *ask)
+{
+    for (size_t i = 0; i < w->n_party; i++) {
+        const struct rn_party *p = &w->party[i];
+        if (p->psk.key.n != 0 &&
+            (ask->psk_id.data.p != NULL ? equal(p->psk_id, ask->psk_id.data)
+                                        : mkt_identity_equal(p->id, ask->client)))
+            return p;
+    }
+    return NULL;
+}
+
+/* Who may resolve: a responder of the policy, or a member of a group that is one. *as gets the
+ * identity of the policy that matched. */
+static bool
+may_resolve(struct rn *r, const struct rn_world *w, const struct mkt_policy *p,
+            struct mkt_identity who, struct mkt_identity *as)
+{
+    const char *group;
+    size_t k;
+    json_t *members, *member;
+    for (size_t i = 0; i < p->n_responders; i++) {
+        *as = p->responders[i];
+        if (mkt_identity_equal(p->responders[i], who))
+            return true;
+        json_object_foreach(w->groups, group, members)
+        {
+            if (!mkt_identity_equal(rn_identity_of(r, group), p->responders[i]))
+                continue;
+            json_array_foreach(members, k, member)
+            {
+                if (mkt_identity_equal(rn_identity_of(r, json_string_value(member)), who))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The keys a ticket gets when the request names none, where a KMS has a rule of its own for it. */
+static void
+default_keys(const struct rn_world *w, const struct mkt_policy *want, struct mkt_policy *granted)
+{
+    const struct mkt_suite *suite = mkt_suite_of(granted->prf);
+    if (want->has_kemac || suite == NULL || (w->default_keys == 1 && !w->default_salt))
+        return;
+    granted->n_wanted = (uint8_t)w->default_keys;
+    for (size_t i = 0; i < granted->n_wanted && i < MKT_KEYS_MAX; i++)
+        granted->wanted[i] = (struct mkt_want_key){
+            .type = w->default_salt ? MKT_KEY_TGK_SALT : MKT_KEY_TGK,
+            .kv = MKT_KV_NULL,
+            .key_len = suite->key_len,
+            .salt_len = w->default_salt ? MKT_SALT_LEN : 0,
+        };
+}
+
+/* THDR data and IDRpsk of the ticket, as the recorded KMS chose them. */
+static void
+free_choices(struct rn *r, const struct rn_world *w, const struct mkt_msg *like,
+             struct mkt_tpk *tpk, struct mkt_span *thdr)
+{
+    const struct mkt_pl_ticket *ticket = like == NULL ? NULL : rn_ticket_of(like);
+    struct mkt_err err = { 0 };
+    size_t n = 0;
+    *tpk = (struct mkt_tpk){ w->tpk_id, &w->tpk.base };
+    if (ticket == NULL)
+        return;
+    struct mkt_payload *pl = rn_alloc(r, MKT_PAYLOADS_MAX * sizeof *pl);
+    if (mkt_chain_decode(pl, MKT_PAYLOADS_MAX, &n, MKT_PL_THDR, ticket->ticket_data, &err) !=
+        MKT_OK)
+        return;
+    tpk->id = mkt_span(NULL, 0);
+    for (size_t i = 0; i < n; i++) {
+        if (pl[i].type == MKT_PL_THDR)
+            *thdr = pl[i].u.thdr.data;
+        if (pl[i].type == MKT_PL_IDR && pl[i].u.idr.role == MKT_IDR_PSK)
+            tpk->id = w->tpk_id;
+    }
+}
+
+static enum mkt_rc
+issue(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct mkt_msg *like,
+      struct mkt_identity client, struct mkt_io *io)
+{
+    const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
+    struct mkt_policy *granted = rn_alloc(r, sizeof *granted);
+    struct mkt_tpk tpk;
+    struct mkt_span thdr = { NULL, 0 };
+    enum mkt_rc rc =
+        mkt_policy_grant(granted, ask->policy, &w->rules, client, w->kms->id, w->now, &io->err);
+    if (rc != MKT_OK)
+        return rc;
+    default_keys(w, ask->policy, granted);
+    free_choices(r, w, like, &tpk, &thdr);
+    if (mkt_kms_issue(w->txn, env, granted, &tpk, thdr, io) != MKT_NEXT_SEND_PEER)
+        return io->err.rc == MKT_OK ? MKT_E_STATE : io->err.rc;
+    return MKT_OK;
+}
+
+static enum mkt_rc
+resolve(struct rn *r, struct rn_world *w, const struct mkt_env *env, struct mkt_identity client,
+        struct mkt_io *io)
+{
+    const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
+    struct mkt_identity as = client;
+    if (ask->tpk_id.data.p != NULL && !equal(ask->tpk_id.data, w->tpk_id))
+        return MKT_E_TICKET;
+    enum mkt_rc rc = mkt_kms_open(w->txn, env, &w->tpk.base, &io->err);
+    if (rc != MKT_OK)
+        return rc;
+    if (!may_resolve(r, w, ask->policy, client, &as))
+        return MKT_E_NOT_AUTHORISED;
+    if (mkt_kms_resolve(w->txn, env, w->adjust ? as : client, io) != MKT_NEXT_SEND_PEER)
+        return io->err.rc == MKT_OK ? MKT_E_STATE : io->err.rc;
+    return MKT_OK;
+}
+
+static enum mkt_rc
+answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct mkt_msg *like,
+       struct mkt_io *io)
+{
+    enum mkt_rc rc = mkt_kms_begin(w->txn, io->in, &io->err);
+    if (rc != MKT_OK)
+        return rc;
+    const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
+    const struct rn_party *client = client_of(w, ask);
+    /* an unknown client costs the same work as a wrong key: any key will do */
+    const struct rn_party *nobody = w->kms;
+    if (rn_stale(w, &ask->t))
+        return MKT_E_STALE;
+    rc = mkt_kms_verify(w->txn, env, client == NULL ? &w->tpk.base : &client->psk.base,
+                        client == NULL ? nobody->id : client->id, w->kms->id, &io->err);
+    if (rc != MKT_OK)
+        return rc;
+    if (client == NULL)
+        return MKT_E_AUTH;
+    if (ask->kms.data.p != NULL && !mkt_identity_equal(ask->kms, w->kms->id))
+        return MKT_E_IDENTITY;
+    if (rn_replayed(r, w, ask->fingerprint))
+        return MKT_E_REPLAY;
+    return ask->resolve ? resolve(r, w, env, client->id, io)
+                        : issue(r, w, env, like, client->id, io);
+}
+
+enum mkt_rc
+rn_kms_answer(struct rn *r, struct rn_world *w, const struct mkt_env *env,
+              const struct mkt_msg *like, struct mkt_io *io)
+{
+    enum mkt_rc rc = answer(r, w, env, like, io);
+    if (rc != MKT_OK) {
+        struct mkt_io refusal = { .in = io->in, .out = io->out, .cap = io->cap };
+        io->out_len = 0;
+        if (mkt_kms_refuse(w->txn, env, rc, &refusal) == MKT_NEXT_SEND_PEER)
+            io->out_len = refusal.out_len;
+    }
+    mkt_kms_end(w->txn);
+    return rc;
+}
