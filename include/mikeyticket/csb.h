@@ -24,6 +24,10 @@ MKT_API struct mkt_identity mkt_csb_peer(const struct mkt_csb *csb);
 /* mkt_csb_policy returns the granted Ticket Policy; borrowed. */
 MKT_API const struct mkt_policy *mkt_csb_policy(const struct mkt_csb *csb);
 
+/* mkt_csb_rekey_by returns the NTP time by which the session keys must have been replaced (TRr,
+ * RFC 6043 6.10), counted from the last new key; UINT64_MAX when the policy asks for no rekeying. */
+MKT_API uint64_t mkt_csb_rekey_by(const struct mkt_csb *csb);
+
 /* mkt_csb_count returns the number of crypto sessions. */
 MKT_API size_t mkt_csb_count(const struct mkt_csb *csb);
 

@@ -58,6 +58,10 @@ struct mkt_offer {
     const struct mkt_pl_sp *sp;
     size_t n_sp;
     struct mkt_span sdp_ids; /* General Extension "SDP IDs" (RFC 4567 7.1); n = 0: none */
+    const struct mkt_keys *keys; /* session keys of the Initiator's own (needs L); NULL: none */
+    /* A TRANSFER_INIT of the same group: its CSB ID and RANDRi are used again, so that all members
+     * derive the same keys (RFC 6043 9). n = 0: fresh ones. */
+    struct mkt_span group_of;
 };
 
 /* mkt_initiator_offer writes TRANSFER_INIT (4.2.2), with Initiator Data when keys fork. The grant

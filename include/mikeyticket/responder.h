@@ -53,6 +53,7 @@ struct mkt_choice {
     size_t n_sp;
     unsigned omit_resolve;   /* enum mkt_omit for RESOLVE_INIT, added to the credential's */
     struct mkt_span sdp_ids; /* General Extension of the TRANSFER_RESP; n = 0: none */
+    const struct mkt_keys *keys; /* session keys of the Responder's own (needs M); NULL: none */
 };
 
 /* mkt_choice_default fills cs (cap entries) with every session offered, taking for each the first
@@ -77,6 +78,45 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_responder_accept(struct mkt_responder *r,
 MKT_API MKT_MUST_USE enum mkt_next mkt_responder_resolved(struct mkt_responder *r,
                                                           const struct mkt_env *env,
                                                           struct mkt_io *io, struct mkt_csb **csb);
+
+/* mkt_responder_open answers an offer whose ticket the Responder opens itself (E = 0, modes 2 and 4 of
+ * RFC 6043 4.1.1), with the TPK that its Ticket Data names. -> SEND_PEER, DONE (F = 0) or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_responder_open(struct mkt_responder *r,
+                                                      const struct mkt_env *env,
+                                                      const struct mkt_choice *choice,
+                                                      const struct mkt_inkey *tpk,
+                                                      struct mkt_io *io, struct mkt_csb **csb);
+
+/* A resolved ticket, to answer further offers with it (5.3). Opaque, owned. Secret. */
+struct mkt_resolution;
+
+/* mkt_responder_take_resolution returns what the last offer established was resolved to, owned by the
+ * caller; NULL when there is none or it was taken. */
+MKT_API struct mkt_resolution *mkt_responder_take_resolution(struct mkt_responder *r);
+
+/* mkt_resolution_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_resolution_free(struct mkt_resolution *res);
+
+/* mkt_resolution_policy returns the policy of its ticket; borrowed. */
+MKT_API const struct mkt_policy *mkt_resolution_policy(const struct mkt_resolution *res);
+
+/* mkt_resolution_is_of tells whether a TICKET payload holds the ticket that was resolved. */
+MKT_API bool mkt_resolution_is_of(const struct mkt_resolution *res,
+                                  const struct mkt_payload *ticket);
+
+/* mkt_resolution_grant makes a grant of a resolved ticket, so that its holder can offer it to others of
+ * the group (decentralised signalling, 9). MKT_E_TP_PARAM when keys fork. *g is owned. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_resolution_grant(struct mkt_grant **g,
+                                                      const struct mkt_resolution *res,
+                                                      struct mkt_err *err);
+
+/* mkt_responder_reuse answers an offer of a ticket resolved before, without the KMS: same modifier, same
+ * keys, new RANDs. Needs J. -> SEND_PEER, DONE (F = 0) or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_responder_reuse(struct mkt_responder *r,
+                                                       const struct mkt_env *env,
+                                                       const struct mkt_choice *choice,
+                                                       const struct mkt_resolution *cached,
+                                                       struct mkt_io *io, struct mkt_csb **csb);
 
 /* mkt_responder_refuse writes an Error message about the offer: the Error no of rc, and the SPs we
  * support when they are given (5.4). Unauthenticated: no key is known. -> SEND_PEER or ABORT. */

@@ -131,10 +131,9 @@ ticket_check(const struct mkt_msg *m, const struct mkt_payload *pl, struct mkt_e
                : named_check(t->initiator_data, (size_t)(t->initiator_data.p - start), err);
 }
 
-enum mkt_rc
-mkt_msg_check(const struct mkt_msg *m, struct mkt_err *err)
+static enum mkt_rc
+check(const struct mkt_msg *m, const struct mkt_form *form, struct mkt_err *err)
 {
-    const struct mkt_form *form = mkt_form_of(m->hdr.data_type);
     if (form == NULL)
         return mkt_fail(err, MKT_E_DATA_TYPE, 1, "HDR data type", "RFC 6043 6.1");
     if (mkt_form_check(form, m, err) != MKT_OK)
@@ -144,4 +143,16 @@ mkt_msg_check(const struct mkt_msg *m, struct mkt_err *err)
             ticket_check(m, pl, err) != MKT_OK)
             return err->rc;
     return MKT_OK;
+}
+
+enum mkt_rc
+mkt_msg_check(const struct mkt_msg *m, struct mkt_err *err)
+{
+    return check(m, mkt_form_of(m->hdr.data_type), err);
+}
+
+enum mkt_rc
+mkt_update_check(const struct mkt_msg *m, struct mkt_err *err)
+{
+    return check(m, mkt_form_of_update(m->hdr.data_type), err);
 }

@@ -120,6 +120,22 @@ static const struct mkt_rule error[] = {
     LAST(SIGN, OPTIONAL, "RFC 6043 5.4"),
 };
 
+/* CSB update: TRANSFER_INIT = HDR, T, [IDRi], [IDRr], {SP}, [KEMAC], V, and its response
+ * likewise. Static payloads of the initial
+ * exchange SHOULD NOT be there but may; who knows them compares them. */
+static const struct mkt_rule update_init[] = {
+    T("RFC 6043 5.2"),
+    RANDR(MKT_RANDR_I, "RANDRi", OPTIONAL, "RFC 6043 5.2"),
+    RANDR(MKT_RANDR_R, "RANDRr", OPTIONAL, "RFC 6043 5.2"),
+    RANDR(MKT_RANDR_KMS, "RANDRkms", OPTIONAL, "RFC 6043 5.2"),
+    IDR(MKT_IDR_I, "IDRi", "RFC 6043 5.2"),
+    IDR(MKT_IDR_R, "IDRr", "RFC 6043 5.2"),
+    PL(SP, MANY, "RFC 6043 5.2"),
+    PL(TICKET, OPTIONAL, "RFC 6043 5.2"),
+    PL(KEMAC, OPTIONAL, "RFC 6043 5.2"),
+    LAST(V, ONE, "RFC 6043 5.2"),
+};
+
 #define RULES(a) sizeof a / sizeof a[0], a
 
 static const struct mkt_form forms[] = {
@@ -140,5 +156,20 @@ mkt_form_of(uint8_t data_type)
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         if (forms[i].data_type == data_type)
             return &forms[i];
+    return NULL;
+}
+
+static const struct mkt_form update_forms[] = {
+    { MKT_DT_TRANSFER_INIT, MKT_MAP_NOT_SRTP_ID, "RFC 6043 6.1", RULES(update_init) },
+    { MKT_DT_TRANSFER_RESP, MKT_MAP_NOT_SRTP_ID, "RFC 6043 6.1", RULES(update_init) },
+    { MKT_DT_ERROR, MKT_MAP_ANY, "RFC 6043 5.4", RULES(error) },
+};
+
+const struct mkt_form *
+mkt_form_of_update(uint8_t data_type)
+{
+    for (size_t i = 0; i < sizeof update_forms / sizeof update_forms[0]; i++)
+        if (update_forms[i].data_type == data_type)
+            return &update_forms[i];
     return NULL;
 }

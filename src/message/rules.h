@@ -31,6 +31,9 @@ struct mkt_form {
 /* The form of a message that begins or answers an exchange; NULL for other data types. */
 const struct mkt_form *mkt_form_of(uint8_t data_type);
 
+/* The form of a message of a CSB update (5.2): TRANSFER_INIT or TRANSFER_RESP; NULL otherwise. */
+const struct mkt_form *mkt_form_of_update(uint8_t data_type);
+
 /* Tests m against one form. */
 enum mkt_rc mkt_form_check(const struct mkt_form *form, const struct mkt_msg *m,
                            struct mkt_err *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which security policy to answer with: the first one offered that is equal to one we support. */
+/* What to answer with: a policy that is equal to one we support, and a choice that outlives its maker. */
 #include "role/role.h"
 
+#include "backend/backend.h"
 #include <string.h>
 
 #define REF "RFC 6043 4.2.2.2"
@@ -94,5 +95,102 @@ mkt_choice_default(const struct mkt_msg *offer, const struct mkt_pl_sp *supporte
                                               .prot_type = cs.prot_type,
                                               .policy_no = cs.policies.p[i] };
     }
+    return MKT_OK;
+}
+
+/* --- the choice, kept between accept and resolved -------------------------------------------- */
+
+void
+mkt_choice_free(struct mkt_own_choice *o)
+{
+    mkt_be_free(o->cs, o->n_cs * sizeof *o->cs);
+    mkt_be_free(o->sp, o->n_sp * sizeof *o->sp);
+    mkt_octets_free(&o->blob);
+    if (o->keys != NULL)
+        mkt_keys_wipe(o->keys);
+    mkt_be_free(o->keys, sizeof *o->keys);
+    *o = (struct mkt_own_choice){ 0 };
+}
+
+static struct mkt_span
+keep(struct mkt_writer *w, struct mkt_span s)
+{
+    size_t at = w->len;
+    mkt_w_octets(w, s);
+    return mkt_span(w->buf + at, s.n);
+}
+
+static size_t
+blob_size(const struct mkt_choice *choice)
+{
+    size_t n = choice->sdp_ids.n;
+    for (size_t i = 0; i < choice->n_cs; i++)
+        n += choice->cs[i].session_data.n + choice->cs[i].spi.n;
+    for (size_t i = 0; i < choice->n_sp; i++)
+        n += choice->sp[i].params.n;
+    return n;
+}
+
+/* Every session offered, with the first of its policies. One that offers none has policy 0 chosen,
+ * which the making of the CSB refuses unless an SP with that number exists. */
+static void
+choose_all(struct mkt_choose_cs *out, const struct mkt_msg *offer)
+{
+    struct mkt_map_iter it;
+    struct mkt_cs cs;
+
+    mkt_map_begin(&it, &offer->hdr);
+    while (mkt_map_next(&it, &cs))
+        *out++ = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
+                                         .prot_type = cs.prot_type,
+                                         .policy_no = cs.policies.n != 0 ? cs.policies.p[0] : 0 };
+}
+
+static enum mkt_rc
+allocate(struct mkt_own_choice *o, const struct mkt_choice *choice, size_t n_cs)
+{
+    o->cs = n_cs != 0 ? mkt_be_alloc(n_cs * sizeof *o->cs) : NULL;
+    o->n_cs = o->cs != NULL ? n_cs : 0;
+    o->sp = choice->n_sp != 0 ? mkt_be_alloc(choice->n_sp * sizeof *o->sp) : NULL;
+    o->n_sp = o->sp != NULL ? choice->n_sp : 0;
+    o->blob.n = blob_size(choice);
+    o->blob.p = mkt_be_alloc(o->blob.n + 1);
+    if (choice->keys != NULL)
+        o->keys = mkt_be_alloc(sizeof *o->keys);
+    if ((o->keys == NULL) != (choice->keys == NULL) || o->n_cs != n_cs || o->n_sp != choice->n_sp || o->blob.p == NULL) {
+        mkt_choice_free(o);
+        return MKT_E_MEMORY;
+    }
+    return MKT_OK;
+}
+
+enum mkt_rc
+mkt_choice_copy(struct mkt_own_choice *out, const struct mkt_choice *choice,
+                const struct mkt_msg *offer)
+{
+    struct mkt_own_choice o = { 0 };
+    size_t n_cs = choice->n_cs != 0 ? choice->n_cs : offer->hdr.n_cs;
+
+    if (n_cs > UINT8_MAX)
+        return MKT_E_TOO_MANY;
+    if (allocate(&o, choice, n_cs) != MKT_OK)
+        return MKT_E_MEMORY;
+    struct mkt_writer w = mkt_w_open(o.blob.p, o.blob.n);
+    if (choice->n_cs == 0)
+        choose_all(o.cs, offer);
+    for (size_t i = 0; i < choice->n_cs; i++) {
+        o.cs[i] = choice->cs[i];
+        o.cs[i].session_data = keep(&w, choice->cs[i].session_data);
+        o.cs[i].spi = keep(&w, choice->cs[i].spi);
+    }
+    for (size_t i = 0; i < choice->n_sp; i++) {
+        o.sp[i] = choice->sp[i];
+        o.sp[i].params = keep(&w, choice->sp[i].params);
+    }
+    o.sdp_ids = keep(&w, choice->sdp_ids);
+    if (o.keys != NULL)
+        *o.keys = *choice->keys;
+    mkt_choice_free(out);
+    *out = o;
     return MKT_OK;
 }

@@ -31,6 +31,7 @@ mkt_responder_free(struct mkt_responder *r)
     mkt_kms_exchange_wipe(&r->resolve);
     mkt_octets_free(&r->octets);
     mkt_choice_free(&r->choice);
+    mkt_resolution_free(r->resolution);
     mkt_be_free(r, sizeof *r);
 }
 
@@ -120,9 +121,8 @@ check_offer(struct mkt_responder *r, const struct mkt_env *env, uint32_t skew_s,
         check_policy(&r->policy, ticket, env->now, err) != MKT_OK ||
         check_initiator_data(m, &r->policy, ticket, err) != MKT_OK)
         return err->rc;
-    if (kemac != NULL)
-        return mkt_fail(err, MKT_E_KEY_DATA, kemac->at, "KEMAC: keys supplied by the Initiator",
-                        "RFC 6043 4.2.2.1");
+    if (kemac != NULL && (r->policy.flags & MKT_TP_L) == 0)
+        return mkt_fail(err, MKT_E_KEY_DATA, kemac->at, "KEMAC although L = 0", "RFC 6043 4.2.2.1");
     if (mkt_ct_equal(m->pl[m->n - 1].u.v.mac, mkt_span(r->established, r->established_len)))
         return mkt_fail(err, MKT_E_REPLAY, 0, "TRANSFER_INIT", "RFC 6043 12.4");
     return mkt_transfer_check_map(m, NULL, err);
@@ -200,55 +200,93 @@ mkt_responder_accept(struct mkt_responder *r, const struct mkt_env *env,
                                  mkt_msg_find(&r->offer, MKT_PL_TICKET, 0), io);
 }
 
-/* Identities that were left out are known otherwise: ours, and the owner of the ticket (ambiguity
- * 2). */
-static enum mkt_rc
-verify_offer(const struct mkt_responder *r, const struct mkt_env *env, const struct mkt_keys *keys,
-             struct mkt_err *err)
-{
-    struct mkt_identity id_i = mkt_ex_idr(&r->offer, MKT_IDR_I);
-    struct mkt_identity id_r = mkt_ex_idr(&r->offer, MKT_IDR_R);
+/* --- what follows once the keys are known ------------------------------------------------------ */
 
-    if (id_i.data.p == NULL)
-        id_i = r->policy.initiator;
-    if (id_r.data.p == NULL)
-        id_r = r->own.cred.self;
-    return mkt_transfer_verify_init(&r->offer, env->crypto, &keys->k[0].key, id_i, id_r, err);
+struct mkt_identity
+mkt_offer_initiator(const struct mkt_responder *r)
+{
+    struct mkt_identity id = mkt_ex_idr(&r->offer, MKT_IDR_I);
+    return id.data.p != NULL ? id : r->policy.initiator;
 }
 
-/* The modifier, when keys fork: it goes into TRANSFER_RESP as it is (4.2.2.3). */
-static enum mkt_rc
-take_modifier(struct mkt_answer *a, const struct mkt_msg *m, const struct mkt_policy *policy,
-              struct mkt_err *err)
+struct mkt_identity
+mkt_offer_responder(const struct mkt_responder *r)
 {
-    a->idr = mkt_ex_idr(m, MKT_IDR_R);
-    a->rand_kms = mkt_ex_randr(m, MKT_RANDR_KMS);
-    if ((policy->flags & MKT_TP_I) == 0)
+    struct mkt_identity id = mkt_ex_idr(&r->offer, MKT_IDR_R);
+    return id.data.p != NULL ? id : r->own.cred.self;
+}
+
+/* The KEMAC of TRANSFER_INIT is under MPKi, with the keys of that message (4.2.2.1). */
+static enum mkt_rc
+take_offered_keys(const struct mkt_responder *r, const struct mkt_env *env, struct mkt_keys *keys,
+                  struct mkt_err *err)
+{
+    const struct mkt_msg *m = &r->offer;
+    const struct mkt_payload *kemac = mkt_msg_find(m, MKT_PL_KEMAC, 0);
+    MKT_SCOPED_MSG_KEYS mk = { 0 };
+    MKT_SCOPED_KEYS extra;
+    struct mkt_inkey_ref inkey;
+    const struct mkt_label label = mkt_transfer_label(
+        false, m->hdr.csb_id, mkt_ex_randr(m, MKT_RANDR_I), mkt_span(NULL, 0));
+
+    extra.n = 0;
+    if (kemac == NULL)
         return MKT_OK;
-    if (a->idr.data.p == NULL || a->rand_kms.p == NULL)
-        return mkt_fail(err, MKT_E_MISSING_PAYLOAD, 0, "IDRr or RANDRkms although I = 1",
-                        "RFC 6043 4.2.3.5");
-    if (a->rand_kms.n < mkt_keys_longest(a->keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
-        return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDRkms", "RFC 6043 12.1");
-    return MKT_OK;
+    mkt_inkey_ref_init(&inkey, &keys->k[0].key);
+    if (!mkt_derive_msg_keys(&mk, &inkey.base, env->crypto, mkt_suite_of(m->hdr.prf), &label,
+                             MKT_WANT_ALL))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "MPKi", "RFC 6043 5.1.2");
+    if (mkt_kemac_read(&extra, kemac, env->crypto, &mk, m->hdr.csb_id, mkt_ex_time(m).value, err) !=
+        MKT_OK)
+        return err->rc;
+    return mkt_keys_supply(keys, &extra, &r->policy, MKT_TP_L, err);
 }
 
 static void
-remember_established(struct mkt_responder *r)
+remember_established(struct mkt_responder *r, struct mkt_resolution *res)
 {
     struct mkt_span mac = r->offer.pl[r->offer.n - 1].u.v.mac;
     memcpy(r->established, mac.p, mac.n); /* at most MKT_MAC_MAX: the suite was checked */
     r->established_len = mac.n;
+    mkt_resolution_free(r->resolution);
+    r->resolution = res;
+    r->has_offer = false;
+    mkt_kms_exchange_wipe(&r->resolve);
+}
+
+/* Verifies the offer with the keys of the resolved ticket and answers it. Takes res. */
+static enum mkt_next
+establish(struct mkt_responder *r, const struct mkt_env *env, struct mkt_resolution *res,
+          struct mkt_io *io, struct mkt_csb **csb)
+{
+    MKT_SCOPED_KEYS keys;
+    const struct mkt_answer a = {
+        .r = r,
+        .keys = &keys,
+        .idr = { res->idr.type, mkt_octets_span(&res->idr.data) },
+        .rand_kms = mkt_octets_span(&res->rand_kms),
+    };
+    enum mkt_next next = MKT_NEXT_ABORT;
+
+    keys = res->keys;
+    if (mkt_transfer_verify_init(&r->offer, env->crypto, &keys.k[0].key, mkt_offer_initiator(r),
+                                 mkt_offer_responder(r), &io->err) == MKT_OK &&
+        take_offered_keys(r, env, &keys, &io->err) == MKT_OK)
+        next = mkt_answer_write(&a, env, io, csb);
+    if (next == MKT_NEXT_ABORT)
+        mkt_resolution_free(res);
+    else
+        remember_established(r, res);
+    return next;
 }
 
 enum mkt_next
 mkt_responder_resolved(struct mkt_responder *r, const struct mkt_env *env, struct mkt_io *io,
                        struct mkt_csb **csb)
 {
-    MKT_SCOPED_MSG_KEYS
-    mk = { 0 };
+    MKT_SCOPED_MSG_KEYS mk = { 0 };
     MKT_SCOPED_KEYS keys;
-    struct mkt_answer a = { .r = r, .keys = &keys };
+    struct mkt_resolution *res = NULL;
     struct mkt_msg m;
 
     keys.n = 0;
@@ -258,14 +296,77 @@ mkt_responder_resolved(struct mkt_responder *r, const struct mkt_env *env, struc
         return mkt_ex_abort(io, MKT_E_STATE, "no offer", "RFC 6043 4.2.3");
     if (mkt_kms_exchange_answer(&r->resolve, env, &r->own.cred, &m, &mk, io) != MKT_OK ||
         mkt_kms_exchange_keys(&keys, &m, env->crypto, &mk, &r->policy, &io->err) != MKT_OK ||
-        take_modifier(&a, &m, &r->policy, &io->err) != MKT_OK ||
-        verify_offer(r, env, &keys, &io->err) != MKT_OK)
+        mkt_resolution_make(&res, r, &keys, mkt_ex_idr(&m, MKT_IDR_R),
+                            mkt_ex_randr(&m, MKT_RANDR_KMS), &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
-    enum mkt_next next = mkt_answer_write(&a, env, io, csb);
-    if (next == MKT_NEXT_ABORT)
-        return next;
-    remember_established(r);
-    r->has_offer = false;
-    mkt_kms_exchange_wipe(&r->resolve);
-    return next;
+    return establish(r, env, res, io, csb);
+}
+
+/* --- without the KMS: modes 2 and 4, and reuse ----------------------------------------------------- */
+
+static enum mkt_rc
+choose(struct mkt_responder *r, const struct mkt_choice *choice, struct mkt_err *err)
+{
+    if (!r->has_offer)
+        return mkt_fail(err, MKT_E_STATE, 0, "no offer", "RFC 6043 4.2.2");
+    enum mkt_rc rc = mkt_choice_copy(&r->choice, choice, &r->offer);
+    return rc == MKT_OK ? rc : mkt_fail(err, rc, 0, "choice", "RFC 6043 4.2.2");
+}
+
+enum mkt_next
+mkt_responder_open(struct mkt_responder *r, const struct mkt_env *env,
+                   const struct mkt_choice *choice, const struct mkt_inkey *tpk, struct mkt_io *io,
+                   struct mkt_csb **csb)
+{
+    MKT_SCOPED_KEYS keys;
+    struct mkt_ticket_data data;
+    struct mkt_resolution *res = NULL;
+    const struct mkt_identity none = { 0, { NULL, 0 } };
+
+    keys.n = 0;
+    *csb = NULL;
+    io->out_len = 0;
+    if (choose(r, choice, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
+    if ((r->policy.flags & MKT_TP_E) != 0)
+        return mkt_ex_abort(io, MKT_E_TP_PARAM, "Ticket Resolve is mandatory (E)",
+                            "RFC 6043 6.10");
+    if (!mkt_is_base_ticket(&ticket->u.ticket))
+        return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "TICKET: Ticket Type", "RFC 6043 6.10");
+    if (mkt_ticket_data_read(&data, ticket, &io->err) != MKT_OK ||
+        mkt_base_ticket_open(&keys, ticket, &data, &r->policy, env->crypto, tpk, &io->err) !=
+            MKT_OK ||
+        mkt_policy_check(r->policy.flags, mkt_keys_have_tgk(&keys), &io->err) != MKT_OK ||
+        mkt_resolution_make(&res, r, &keys, none, mkt_span(NULL, 0), &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    return establish(r, env, res, io, csb);
+}
+
+struct mkt_resolution *
+mkt_responder_take_resolution(struct mkt_responder *r)
+{
+    struct mkt_resolution *res = r->resolution;
+    r->resolution = NULL;
+    return res;
+}
+
+enum mkt_next
+mkt_responder_reuse(struct mkt_responder *r, const struct mkt_env *env,
+                    const struct mkt_choice *choice, const struct mkt_resolution *cached,
+                    struct mkt_io *io, struct mkt_csb **csb)
+{
+    struct mkt_resolution *res = NULL;
+
+    *csb = NULL;
+    io->out_len = 0;
+    if (choose(r, choice, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    if ((r->policy.flags & MKT_TP_J) == 0)
+        return mkt_ex_abort(io, MKT_E_TICKET, "ticket may not be reused (J)", "RFC 6043 5.3");
+    if (!mkt_resolution_is_of(cached, mkt_msg_find(&r->offer, MKT_PL_TICKET, 0)))
+        return mkt_ex_abort(io, MKT_E_TICKET, "another ticket", "RFC 6043 5.3");
+    if (mkt_resolution_copy(&res, cached, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    return establish(r, env, res, io, csb);
 }

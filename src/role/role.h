@@ -1,16 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the roles share: the making of a CSB. */
+/* What the roles share: the CSB that a transfer ends in, and the map of crypto sessions in an answer. */
 #ifndef MKT_ROLE_ROLE_H
 #define MKT_ROLE_ROLE_H
 
 #include "exchange/exchange.h"
 
+#define MKT_SCOPED_KEYS __attribute__((cleanup(mkt_keys_wipe))) struct mkt_keys
+
+/* --- csb_make.c ------------------------------------------------------------------------------ */
+
+struct mkt_own_identity {
+    uint8_t type;
+    struct mkt_octets data;
+};
+
+/* A crypto session with octets of its own. */
+struct mkt_csb_session {
+    struct mkt_session s;     /* borrows from octets */
+    struct mkt_octets octets; /* SPI, then the SP parameters */
+    uint8_t key;              /* index of its session key */
+};
+
+/* A security policy that a message of the CSB has defined. */
+struct mkt_csb_sp {
+    uint8_t policy_no, prot_type;
+    struct mkt_octets params;
+};
+
+enum mkt_update_state { MKT_UPDATE_NONE, MKT_UPDATE_SENT, MKT_UPDATE_RECEIVED };
+
+struct mkt_csb {
+    uint32_t id;
+    uint8_t prf;
+    bool initiator;              /* our role in the initial exchange */
+    bool answered;               /* the initial exchange ended with TRANSFER_RESP */
+    struct mkt_octets init;      /* TRANSFER_INIT of the initial exchange */
+    struct mkt_octets rand_i, rand_r, rand_kms; /* as they stood in its messages */
+    struct mkt_own_identity id_i, id_r;         /* last established (ambiguity 4) */
+    struct mkt_policy policy;                   /* borrows from init */
+    struct mkt_keys keys;
+    uint64_t last_t; /* newest T of either sender, as mkt_csb_order has it */
+    uint64_t rekeyed; /* time of the last new key, NTP */
+    uint8_t ts_type;
+    size_t n, n_sp;             /* in use */
+    size_t n_alloc, n_sp_alloc; /* made */
+    struct mkt_csb_session *sessions;
+    struct mkt_csb_sp *sps;
+    enum mkt_update_state update_state;
+    struct mkt_octets update; /* TRANSFER_INIT of the update under way */
+};
+
 /* What a CSB is made of; everything is copied. */
 struct mkt_csb_parts {
     const struct mkt_msg *init, *resp; /* TRANSFER_INIT, TRANSFER_RESP (NULL: F = 0) */
-    const struct mkt_policy *policy;   /* granted policy */
-    const struct mkt_keys *keys;       /* as granted: MPKs first, TGKs forked already */
-    struct mkt_identity peer;
+    const struct mkt_keys *keys;       /* MPKs first, TGKs of the ticket forked already */
+    struct mkt_identity id_i, id_r;    /* as established */
+    bool initiator;
+    uint64_t now;
 };
 
 /* Makes the CSB: every crypto session of the final map has exactly one known policy, session data
@@ -18,10 +64,52 @@ struct mkt_csb_parts {
 enum mkt_rc mkt_csb_make(struct mkt_csb **csb, const struct mkt_csb_parts *parts,
                          struct mkt_err *err);
 
+/* Takes over the crypto sessions and policies of an exchange: blocks replace or add sessions by CS ID,
+ * others stay. Nothing changes on failure. resp NULL: the initial message is final. */
+enum mkt_rc mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init,
+                          const struct mkt_msg *resp, struct mkt_err *err);
+
+/* The SP with that number and Prot type: response, initial message, then earlier exchanges of the
+ * CSB (NULL: none). False when there is none. */
+bool mkt_csb_find_sp(struct mkt_span *params, const struct mkt_csb *csb, const struct mkt_msg *resp,
+                     const struct mkt_msg *init, uint8_t policy_no, uint8_t prot_type);
+
 /* RFC6043:12.1: RANDRi (+ RANDRr if G) is at least as long as the longest MPK, TGK or GTGK. */
 enum mkt_rc mkt_check_transfer_rands(const struct mkt_keys *keys, size_t rand_i, size_t rand_r,
                                      struct mkt_err *err);
 
-#define MKT_SCOPED_KEYS __attribute__((cleanup(mkt_keys_wipe))) struct mkt_keys
+/* Makes timestamps of one type comparable as integers. */
+uint64_t mkt_csb_order(uint8_t ts_type, uint64_t t64);
+
+/* --- choice.c ------------------------------------------------------------------------------- */
+
+/* A choice with octets of its own. */
+struct mkt_own_choice {
+    struct mkt_choose_cs *cs;
+    struct mkt_pl_sp *sp;
+    size_t n_cs, n_sp;
+    struct mkt_octets blob; /* what the spans above point into */
+    struct mkt_span sdp_ids;
+    struct mkt_keys *keys; /* NULL: none */
+};
+
+/* Copies a choice; n_cs = 0 becomes every session of the offer with the first of its policies. */
+enum mkt_rc mkt_choice_copy(struct mkt_own_choice *o, const struct mkt_choice *choice,
+                            const struct mkt_msg *offer);
+void mkt_choice_free(struct mkt_own_choice *o);
+
+/* --- answer_map.c ---------------------------------------------------------------------------- */
+
+/* Writes the GENERIC-ID blocks of an answer: what was chosen, else what was offered, else drawn
+ * (an SSRC) or the SPI given here. False when the random number generator fails. */
+bool mkt_answer_map_write(struct mkt_writer *w, const struct mkt_msg *offer,
+                          const struct mkt_own_choice *choice, struct mkt_span default_spi,
+                          const struct mkt_env *env);
+
+/* Writes the GENERIC-ID blocks of an offer. */
+void mkt_offer_map_write(struct mkt_writer *w, const struct mkt_offer_cs *cs, size_t n);
+
+/* The SPI of the first session key; empty without one. */
+struct mkt_span mkt_first_spi(const struct mkt_keys *keys);
 
 #endif

@@ -141,6 +141,28 @@ mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, struct mkt_er
     return mkt_fail(err, MKT_E_KEY_DATA, at, "KEMAC: number of MPKs", "RFC 6043 4.2.1.5");
 }
 
+enum mkt_rc
+mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
+                const struct mkt_policy *policy, uint16_t may, struct mkt_err *err)
+{
+    static const char ref[] = "RFC 6043 6.10";
+
+    if ((policy->flags & may) == 0)
+        return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC although L or M forbids it", ref);
+    if (extra->n > MKT_KEYS_MAX - keys->n)
+        return mkt_fail(err, MKT_E_TOO_MANY, 0, "KEMAC: keys", ref);
+    for (size_t i = 0; i < extra->n; i++) {
+        const struct mkt_key *k = &extra->k[i];
+        if (k->type == MKT_KEY_MPK)
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC: MPK", "RFC 6043 5.2");
+        if (mkt_keys_find(keys, mkt_span(k->spi, k->spi_len)) >= 0)
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC: SPI of another key",
+                            "RFC 6043 6.2.1");
+        keys->k[keys->n++] = *k;
+    }
+    return MKT_OK;
+}
+
 int
 mkt_keys_find(const struct mkt_keys *keys, struct mkt_span spi)
 {

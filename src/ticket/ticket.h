@@ -40,6 +40,11 @@ enum mkt_rc mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl,
  * when there are not exactly n_mpk MPKs. */
 enum mkt_rc mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, struct mkt_err *err);
 
+/* Adds session keys that a party supplies in a Ticket Transfer. `may` is the flag that allows it: L for
+ * the Initiator, M for the Responder (6.10). Refuses MPKs and an SPI that is taken. */
+enum mkt_rc mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
+                            const struct mkt_policy *policy, uint16_t may, struct mkt_err *err);
+
 /* The index of the session key with that SPI, or -1. */
 int mkt_keys_find(const struct mkt_keys *keys, struct mkt_span spi);
 

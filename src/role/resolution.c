@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A resolved ticket as an object of its own: answered with once, kept for reuse with the same modifier
+ * (RFC 6043 5.3), or passed on to others of a group (9). */
+#include "role/responder.h"
+
+#include "backend/backend.h"
+#include <string.h>
+
+#define REF "RFC 6043 4.2.3.5"
+
+void
+mkt_resolution_free(struct mkt_resolution *res)
+{
+    if (res == NULL)
+        return;
+    mkt_keys_wipe(&res->keys);
+    mkt_octets_free(&res->ticket);
+    mkt_octets_free(&res->idr.data);
+    mkt_octets_free(&res->rand_kms);
+    mkt_be_free(res, sizeof *res);
+}
+
+/* The TICKET payload up to the end of Ticket Data: what stays the same in all its transfers. */
+static struct mkt_span
+lasting(const struct mkt_payload *ticket)
+{
+    struct mkt_span data = ticket->u.ticket.ticket_data;
+    return mkt_span(ticket->raw.p, (size_t)(data.p + data.n - ticket->raw.p));
+}
+
+bool
+mkt_resolution_is_of(const struct mkt_resolution *res, const struct mkt_payload *ticket)
+{
+    struct mkt_span s = lasting(ticket);
+    /* The first octet is the Next Payload of one message or the other. */
+    return s.n == res->ticket.n - 2 && memcmp(s.p + 1, res->ticket.p + 1, s.n - 1) == 0;
+}
+
+/* Keeps the ticket with an empty Initiator Data, so that it is a whole TICKET payload. */
+static enum mkt_rc
+keep_ticket(struct mkt_resolution *res, struct mkt_span from, struct mkt_err *err)
+{
+    struct mkt_payload pl;
+    size_t used = 0;
+
+    res->ticket.n = from.n + 2;
+    res->ticket.p = mkt_be_alloc(res->ticket.n + 1);
+    if (res->ticket.p == NULL)
+        return mkt_fail(err, MKT_E_MEMORY, 0, "ticket", REF);
+    memcpy(res->ticket.p, from.p, from.n);
+    if (mkt_payload_decode(&pl, MKT_PL_TICKET, mkt_octets_span(&res->ticket), &used, err) != MKT_OK)
+        return err->rc;
+    return mkt_policy_decode(&res->policy, &pl.u.ticket, true, 0, err);
+}
+
+static enum mkt_rc
+make(struct mkt_resolution **out, struct mkt_span ticket, const struct mkt_keys *keys,
+     struct mkt_identity idr, struct mkt_span rand_kms, struct mkt_err *err)
+{
+    struct mkt_resolution *res = mkt_be_alloc(sizeof *res);
+
+    if (res == NULL)
+        return mkt_fail(err, MKT_E_MEMORY, 0, "ticket", REF);
+    res->keys = *keys;
+    res->idr.type = idr.type;
+    if ((idr.data.p != NULL && mkt_octets_set(&res->idr.data, idr.data) != MKT_OK) ||
+        (rand_kms.p != NULL && mkt_octets_set(&res->rand_kms, rand_kms) != MKT_OK))
+        mkt_fail(err, MKT_E_MEMORY, 0, "ticket", REF);
+    if (err->rc != MKT_OK || keep_ticket(res, ticket, err) != MKT_OK) {
+        mkt_resolution_free(res);
+        return err->rc;
+    }
+    *out = res;
+    return MKT_OK;
+}
+
+enum mkt_rc
+mkt_resolution_make(struct mkt_resolution **res, const struct mkt_responder *r,
+                    const struct mkt_keys *keys, struct mkt_identity idr, struct mkt_span rand_kms,
+                    struct mkt_err *err)
+{
+    const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
+
+    if ((r->policy.flags & MKT_TP_I) == 0)
+        rand_kms = mkt_span(NULL, 0); /* unexpected: ignored */
+    else if (idr.data.p == NULL || rand_kms.p == NULL)
+        return mkt_fail(err, MKT_E_MISSING_PAYLOAD, 0, "IDRr or RANDRkms although I = 1", REF);
+    else if (rand_kms.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
+        return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDRkms", "RFC 6043 12.1");
+    return make(res, lasting(ticket), keys, idr, rand_kms, err);
+}
+
+enum mkt_rc
+mkt_resolution_copy(struct mkt_resolution **res, const struct mkt_resolution *from,
+                    struct mkt_err *err)
+{
+    return make(res, mkt_span(from->ticket.p, from->ticket.n - 2), &from->keys,
+                (struct mkt_identity){ from->idr.type, mkt_octets_span(&from->idr.data) },
+                mkt_octets_span(&from->rand_kms), err);
+}
+
+const struct mkt_policy *
+mkt_resolution_policy(const struct mkt_resolution *res)
+{
+    return &res->policy;
+}
+
+enum mkt_rc
+mkt_resolution_grant(struct mkt_grant **g, const struct mkt_resolution *res, struct mkt_err *err)
+{
+    MKT_SCOPED_KEYS keys;
+
+    *g = NULL;
+    keys = res->keys;
+    if ((res->policy.flags & MKT_TP_I) != 0)
+        return mkt_fail(err, MKT_E_TP_PARAM, 0, "a forked ticket is its owner's alone (I)",
+                        "RFC 6043 9.1");
+    return mkt_grant_make(g, mkt_octets_span(&res->ticket), &keys, err);
+}
