@@ -58,7 +58,8 @@ void kms_config_help(FILE *out);
  * borrows text. Absent (data.p NULL) when it can be neither. */
 struct mkt_identity kms_identity_of(const char *text);
 
-/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong. */
+/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong.
+ */
 const char *kms_url_parse(struct kms_listener *l, const char *text);
 
 #endif

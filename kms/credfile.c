@@ -32,8 +32,8 @@ put_value(struct text *t, const char *name, const char *value)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._@:+;=/";
-    bool quote = strspn(value, plain) != strlen(value) || value[strspn(value, "0123456789.+-")] ==
-                                                              '\0' ||
+    bool quote = strspn(value, plain) != strlen(value) ||
+                 value[strspn(value, "0123456789.+-")] == '\0' ||
                  strchr("-@:=", value[0]) != NULL || value[strlen(value) - 1] == ':';
 
     put(t, name);

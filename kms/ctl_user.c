@@ -65,8 +65,8 @@ read_stdin(struct mkt_secret *psk)
     return wrong;
 }
 
-/* 16 octets belong to the 128-bit suite, longer ones to the 256-bit suite (RFC 6043 12.1: the levels
- * are not mixed). */
+/* 16 octets belong to the 128-bit suite, longer ones to the 256-bit suite (RFC 6043 12.1: the
+ * levels are not mixed). */
 static const char *
 take_psk(struct mkt_secret *psk, const struct kms_ctl *ctl)
 {
@@ -185,7 +185,8 @@ add(const struct kms_ctl *ctl, const struct kms_credfile *file, enum kms_store_r
 enum kms_exit
 kms_ctl_user_add(const struct kms_ctl *ctl)
 {
-    MKT_SCOPED_SECRET psk = { 0 };
+    MKT_SCOPED_SECRET
+    psk = { 0 };
     char invented[KMS_PSK_ID_MAX + 1];
     struct kms_credfile file = { ctl->identity, ctl->kms, ctl->psk_id, &psk };
     const char *wrong = take_psk(&psk, ctl);

@@ -36,10 +36,10 @@ struct kms_index {
     struct kms_hash_key key;
     uint8_t *arena;
     size_t used, room;
-    size_t n;           /* credentials */
-    uint32_t *by_psk;   /* offset of the record in units of ALIGN, or NONE */
-    uint32_t *by_id;    /* the first credential of the identity */
-    size_t mask;        /* of both tables */
+    size_t n;                /* credentials */
+    uint32_t *by_psk;        /* offset of the record in units of ALIGN, or NONE */
+    uint32_t *by_id;         /* the first credential of the identity */
+    size_t mask;             /* of both tables */
     struct tpk_record *tpks; /* the newest last */
     size_t n_tpks, room_tpks;
 };
@@ -264,8 +264,8 @@ kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, struct 
 }
 
 bool
-kms_index_tpk(const struct kms_index *x, struct mkt_span id, int key_len,
-              struct mkt_span *id_found, struct mkt_span *key)
+kms_index_tpk(const struct kms_index *x, struct mkt_span id, int key_len, struct mkt_span *id_found,
+              struct mkt_span *key)
 {
     for (size_t i = x->n_tpks; i-- > 0;) {
         const struct tpk_record *t = &x->tpks[i];

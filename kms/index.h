@@ -47,7 +47,6 @@ size_t kms_index_octets(const struct kms_index *index);
 /* The picture now, and who looks at one. Readers never wait: a reader publishes the pointer it is
  * about to use in a slot of its own; the writer frees an old picture once no slot holds it. */
 
-
 struct kms_reader_slot {
     _Alignas(64) _Atomic(const struct kms_index *) in_use;
 };

@@ -72,8 +72,8 @@ find_command(int argc, char **argv, enum kms_exit *code)
 {
     *code = KMS_EXIT_USAGE;
     if (argc < 2) {
-        misused(argc == 0 ? "a command is needed" : "what is to be done with", argc == 0 ? "" :
-                                                                                   argv[0]);
+        misused(argc == 0 ? "a command is needed" : "what is to be done with",
+                argc == 0 ? "" : argv[0]);
         return NULL;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -123,10 +123,14 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },  { "psk-id", required_argument, NULL, 'i' },
-        { "psk-hex", required_argument, NULL, 'p' }, { "suite", required_argument, NULL, 's' },
-        { "psk-out", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },          { "version", no_argument, NULL, 'V' },
+        { "config", required_argument, NULL, 'c' },
+        { "psk-id", required_argument, NULL, 'i' },
+        { "psk-hex", required_argument, NULL, 'p' },
+        { "suite", required_argument, NULL, 's' },
+        { "psk-out", required_argument, NULL, 'o' },
+        { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
     };
     struct kms_ctl ctl = { 0 };

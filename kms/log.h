@@ -62,7 +62,7 @@ void kms_log_line(struct kms_log *log, enum kms_level level, const char *event,
                   const struct kms_field *fields, size_t n);
 
 /* KMS_LOG(log, KMS_INFO, "started", kms_text("identity", id), kms_number("workers", 2)); */
-#define KMS_LOG(log, level, event, ...)                                            \
+#define KMS_LOG(log, level, event, ...)                                              \
     kms_log_line((log), (level), (event), (const struct kms_field[]){ __VA_ARGS__ }, \
                  sizeof((const struct kms_field[]){ __VA_ARGS__ }) / sizeof(struct kms_field))
 

@@ -73,14 +73,17 @@ static bool
 plain_init(struct server *s)
 {
     static const unsigned statuses[] = {
-        MHD_HTTP_BAD_REQUEST,       MHD_HTTP_NOT_FOUND,         MHD_HTTP_METHOD_NOT_ALLOWED,
-        MHD_HTTP_CONTENT_TOO_LARGE, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-        MHD_HTTP_TOO_MANY_REQUESTS, MHD_HTTP_SERVICE_UNAVAILABLE,
+        MHD_HTTP_BAD_REQUEST,
+        MHD_HTTP_NOT_FOUND,
+        MHD_HTTP_METHOD_NOT_ALLOWED,
+        MHD_HTTP_CONTENT_TOO_LARGE,
+        MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+        MHD_HTTP_TOO_MANY_REQUESTS,
+        MHD_HTTP_SERVICE_UNAVAILABLE,
     };
 
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        struct MHD_Response *r =
-            MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
         if (r == NULL)
             return false;
@@ -333,8 +336,7 @@ kms_http_sweep(struct kms_http *http)
     }
 }
 
-static void __attribute__((format(printf, 2, 0)))
-be_quiet(void *cls, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
 {
     (void)cls;
     (void)fmt;
@@ -377,8 +379,8 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     if (s->worker != NULL && plain_init(s))
         s->mhd = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-            on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
-            fd, MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
+            on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+            MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
             config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
             MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (s->mhd == NULL) {

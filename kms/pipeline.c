@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue; then audit and
- * wipe, always. Protocol is the library's, policy is policy.c's, I/O is the transports': here is
- * only their order and what a failure of each means for the one who asked.
+/* limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue; then audit
+ * and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the transports': here
+ * is only their order and what a failure of each means for the one who asked.
  *
- * What a stranger learns: nothing for octets that are no message (RFC 6043 5.4 leaves it open); one
- * and the same unauthenticated Error, after the same work, for an unknown identity, a wrong key and
- * a wrong MAC. Unauthenticated Errors are shorter than the message they answer and are limited in
- * number. A replay gets an Error over HTTP, where a connection proves the address, and silence over
- * UDP. */
+ * What a stranger learns: nothing for octets that are no message (RFC 6043 5.4 leaves it open); why
+ * a message that could be read is not supported; and one and the same unauthenticated Error, after
+ * the same work, for an unknown identity, a wrong key and a wrong MAC. Unauthenticated Errors are
+ * shorter than the message they answer and are limited in number. A replay gets an Error over HTTP,
+ * where a connection proves the address, and silence over UDP. */
 #include "pipeline.h"
 
 #include <arpa/inet.h>
@@ -91,8 +91,10 @@ decode(struct job *j)
 {
     uint32_t suites = j->w->service->config->suites;
 
-    if (mkt_kms_begin(j->w->txn, j->req->in, &j->io.err) != MKT_OK)
-        return silent(j, KMS_MALFORMED);
+    if (mkt_kms_begin(j->w->txn, j->req->in, &j->io.err) != MKT_OK) {
+        j->outcome = KMS_MALFORMED;
+        return REFUSE; /* an Error if it is one of our messages, silence if it is anything else */
+    }
     j->ask = mkt_kms_ask(j->w->txn);
     if (j->req->want != KMS_WANT_ANY && j->ask->resolve != (j->req->want == KMS_WANT_RESOLVE)) {
         mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 0, "requesttype", "RFC 6043 7");
@@ -286,7 +288,8 @@ refuse(struct job *j)
 {
     struct mkt_err why = j->io.err;
 
-    j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
+    if (j->outcome != KMS_MALFORMED)
+        j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
     j->io.out_len = 0;
     if (j->outcome == KMS_BUSY ||
         (!j->authenticated &&
@@ -405,8 +408,8 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     else if (v == SILENT)
         j.io.out_len = 0;
     if (w->again != NULL && j.authenticated && j.io.out_len > 0)
-        kms_retransmit_keep(w->again, j.tag, req->source, req->in,
-                            mkt_span(req->out, j.io.out_len), w->steady_ns / 1000000000);
+        kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
+                            w->steady_ns / 1000000000);
     audit(&j, stages[i - 1].name);
     leave(&j);
     return (struct kms_reply){ j.outcome, j.io.out_len };

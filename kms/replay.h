@@ -33,8 +33,8 @@ void kms_replay_free(struct kms_replay *r);
 
 /* kms_replay_look tells whether the message is known; nothing is entered, and FULL is not
  * returned. `stamp` is its time in seconds since 1970, `now` ours. */
-enum kms_replay_rc kms_replay_look(struct kms_replay *r, struct mkt_span fingerprint,
-                                   int64_t stamp, int64_t now);
+enum kms_replay_rc kms_replay_look(struct kms_replay *r, struct mkt_span fingerprint, int64_t stamp,
+                                   int64_t now);
 
 /* kms_replay_enter remembers an authenticated message; of several callers with the same one
  * exactly one gets FRESH. */

@@ -22,8 +22,10 @@ kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt,
 enum kms_store_rc
 kms_tpk_rotate(struct kms_store *s, int64_t *generation, struct kms_store_err *err)
 {
-    MKT_SCOPED_SECRET key_128 = { .n = 16 };
-    MKT_SCOPED_SECRET key_256 = { .n = 32 };
+    MKT_SCOPED_SECRET
+    key_128 = { .n = 16 };
+    MKT_SCOPED_SECRET
+    key_256 = { .n = 32 };
 
     if (!mkt_crypto_random(NULL, key_128.b, key_128.n) ||
         !mkt_crypto_random(NULL, key_256.b, key_256.n))

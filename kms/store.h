@@ -71,8 +71,7 @@ struct kms_store_ops {
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
     /* version gets a number that differs when another connection has changed the store. */
-    enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version,
-                                 struct kms_store_err *err);
+    enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };
 

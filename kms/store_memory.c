@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store for tests: a few arrays, nothing on disk. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -68,8 +69,8 @@ memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
 }
 
 static enum kms_store_rc
-memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
-                   unsigned *removed, struct kms_store_err *err)
+memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id, unsigned *removed,
+                   struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     size_t kept = 0;
@@ -133,8 +134,10 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     }
     for (size_t i = 0; more && sink->tpk != NULL && i < m->n_tpks; i++) {
         const struct tpk_row *t = &m->tpks[i];
-        struct kms_tpk row = { t->id, t->generation, t->generation == m->generation,
-                               mkt_secret_span(&t->key), t->key.n, t->created };
+        struct kms_tpk row = {
+            t->id,    t->generation, t->generation == m->generation, mkt_secret_span(&t->key),
+            t->key.n, t->created
+        };
 
         if (!with_keys)
             row.key = mkt_span(NULL, 0);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -191,8 +192,8 @@ sqlite_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
 }
 
 static enum kms_store_rc
-sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
-                   unsigned *removed, struct kms_store_err *err)
+sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id, unsigned *removed,
+                   struct kms_store_err *err)
 {
     struct sqlite_store *q = self(s);
     sqlite3_stmt *st;

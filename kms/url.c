@@ -39,8 +39,7 @@ static const char *
 resolve(struct kms_listener *l, const char *host, const char *port)
 {
     struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                              .ai_socktype =
-                                  l->transport == KMS_UDP ? SOCK_DGRAM : SOCK_STREAM };
+                              .ai_socktype = l->transport == KMS_UDP ? SOCK_DGRAM : SOCK_STREAM };
     struct addrinfo *ai;
     size_t n = strlen(port);
     int rc;

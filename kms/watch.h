@@ -10,8 +10,8 @@ struct kms_watch; /* opaque, owned */
 
 /* kms_watch_start watches the store for the service. store, service and http (may be NULL) must
  * outlive the thread; the store is used by it alone. NULL when there is no memory or no thread. */
-struct kms_watch *kms_watch_start(struct kms_service *sv, struct kms_store *store,
-                                  uint64_t version, struct kms_http *http);
+struct kms_watch *kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t version,
+                                  struct kms_http *http);
 
 /* kms_watch_stop ends the thread. NULL is allowed. */
 void kms_watch_stop(struct kms_watch *w);
