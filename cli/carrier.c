@@ -7,6 +7,7 @@
 #include "files.h"
 
 #include <ctype.h>
+#include <mikeyticket/message.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,6 +226,22 @@ cli_carrier_load(struct cli_carrier *c, const char *path, struct cli_error *err)
     CLI_SCOPED_BLOB text = { 0 };
     return cli_file_read(&text, path, CLI_CARRIER_TEXT_MAX, CLI_PUBLIC, err) &&
            cli_carrier_open(c, cli_blob_span(&text), path, err);
+}
+
+bool
+cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *octets,
+                     struct cli_error *err)
+{
+    static struct mkt_msg m; /* some kilobytes; only its verdict is used */
+    struct mkt_err why = { 0 };
+    if (!cli_carrier_load(c, path, err))
+        return false;
+    if (c->n > 1)
+        cli_say("%s holds %zu messages; the first is taken", path, c->n);
+    *octets = cli_carrier_message(c, 0);
+    if (mkt_msg_parse(&m, *octets, &why) == MKT_OK && mkt_msg_check(&m, &why) == MKT_OK)
+        return true;
+    return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);
 }
 
 struct mkt_span

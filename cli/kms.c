@@ -40,18 +40,6 @@ open_link(struct exchange *x, const struct cli_args *args, struct cli_error *err
                     "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
 }
 
-/* What is wrong after the answer was verified: no other answer will be better. */
-static bool
-is_after_verification(enum mkt_rc rc)
-{
-    static const enum mkt_rc list[] = { MKT_E_TP_FLAGS,       MKT_E_TP_PARAM, MKT_E_TICKET_TYPE,
-                                        MKT_E_TICKET_EXPIRED, MKT_E_KEY_DATA, MKT_E_WEAK_KEY };
-    for (size_t i = 0; i < CLI_COUNT(list); i++)
-        if (rc == list[i])
-            return true;
-    return false;
-}
-
 static bool
 is_local(enum mkt_rc rc)
 {
@@ -89,8 +77,8 @@ judge(struct exchange *x, struct mkt_io *io, struct cli_error *err)
         cli_fail_mkt(err, CLI_EXIT_FAILURE, "the answer of the KMS", &io->err);
         return FINAL;
     }
-    if (is_after_verification(io->err.rc)) {
-        cli_fail_mkt(err, CLI_EXIT_KMS_REFUSED, "the answer of the KMS is not acceptable", &io->err);
+    if (io->authentic) { /* no other answer will be better */
+        cli_fail_mkt(err, x->ask->unacceptable, "after the answer of the KMS", &io->err);
         return FINAL;
     }
     char why[192];

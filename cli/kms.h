@@ -9,6 +9,7 @@
 
 struct cli_kms_ask {
     const char *type; /* "ticketrequest" or "ticketresolve": for HTTP */
+    enum cli_exit unacceptable; /* how it ends when the answer verifies and still is not accepted */
     void *ctx;        /* passed to both */
     /* Makes a message: io->out. Anything but SEND_KMS ends the exchange. */
     enum mkt_next (*make)(void *ctx, struct mkt_io *io);
