@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A MIKEY message in whatever it came. What it is in is told from the text alone: a raw message
- * begins with octet 1 (the version), hex of one with "01", base64 with "AQ", and SDP names itself. */
+ * begins with octet 1 (the version), hex of one with "01", base64 with "AQ", and SDP names itself.
+ */
 #include "carrier.h"
 
 #include "encode.h"

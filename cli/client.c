@@ -71,7 +71,6 @@ cli_client_open(struct cli_client *c, const struct cli_args *args, struct cli_er
         .kms = cli_identity(c->file.kms),
         .psk_id = mkt_span(c->file.psk_id, strlen(c->file.psk_id)),
         .psk = &c->psk.base,
-        .prf = c->file.prf,
         .ts_type = ts_type,
     };
     return true;

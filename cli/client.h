@@ -14,8 +14,8 @@ struct cli_client {
     struct mkt_inkey_mem psk;
     struct mkt_credential cred; /* for the roles; borrows from the two above */
     struct mkt_crypto *crypto;
-    char counter[4096];        /* path of the counter of COUNTER timestamps */
-    struct cli_error *err;     /* a timestamp that could not be made ends here */
+    char counter[4096];    /* path of the counter of COUNTER timestamps */
+    struct cli_error *err; /* a timestamp that could not be made ends here */
 };
 
 /* cli_client_open reads --credentials, --suite and --timestamp. c is closed by the caller in every

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket answer: what can be refused is refused before the KMS is asked (RFC 6043 4.2.2.2); then
- * Ticket Resolve (4.2.3), and only when everything verifies an answer and keys. The keys are
+/* mikey-ticket answer: what can be refused is refused before the KMS is asked (RFC 6043 4.2.2.2);
+ * then Ticket Resolve (4.2.3), and only when everything verifies an answer and keys. The keys are
  * written first: an answer that was sent without them would be a call with silence. */
 #include "carrier.h"
 #include "kms.h"
@@ -73,10 +73,9 @@ refuse(struct answering *a, struct mkt_io *io, const struct mkt_err *why, struct
     char text[256];
     mkt_err_format(why, text, sizeof text);
     write_refusal(a, why->rc, io);
-    return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: %s%s", text,
-                    why->rc == MKT_E_STALE
-                        ? ". Ask for a new offer, or set the clocks of both machines"
-                        : "");
+    return cli_fail(
+        err, CLI_EXIT_PEER, "the offer is refused: %s%s", text,
+        why->rc == MKT_E_STALE ? ". Ask for a new offer, or set the clocks of both machines" : "");
 }
 
 /* RFC 4567 4.1.4: a list of protocols that was cut down on its way shows here. */
@@ -128,11 +127,10 @@ choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
                            true, a->sp, &a->n_sp, err))
         return false;
     if (!check_protocols(a, offer, &why) ||
-        mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs,
-                           &why) != MKT_OK)
+        mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, &why) !=
+            MKT_OK)
         return refuse(a, io, &why, err);
     a->choice.cs = a->cs;
-    a->choice.idr = a->client->cred.self;
     return choose_ssrcs(a, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket complete: one answer to an offer (RFC 6043 4.2.2.3). The state is only read, so every
- * device that answers can be completed, in any order. */
+/* mikey-ticket complete: one answer to an offer (RFC 6043 4.2.2.3). The state is only read, so
+ * every device that answers can be completed, in any order. */
 #include "carrier.h"
 #include "client.h"
 #include "session.h"

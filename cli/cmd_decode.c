@@ -27,8 +27,7 @@ static bool
 is_ours(const struct mkt_msg *m)
 {
     return m->hdr.data_type == MKT_DT_ERROR ||
-           (m->hdr.data_type >= MKT_DT_REQUEST_INIT_PSK &&
-            m->hdr.data_type <= MKT_DT_RESOLVE_RESP);
+           (m->hdr.data_type >= MKT_DT_REQUEST_INIT_PSK && m->hdr.data_type <= MKT_DT_RESOLVE_RESP);
 }
 
 static struct finding

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket offer: TRANSFER_INIT (RFC 6043 4.2.2). Odd crypto sessions are the directions we send
- * in and have our SSRCs; those of the even ones are left to the other party. */
+/* mikey-ticket offer: TRANSFER_INIT (RFC 6043 4.2.2). Odd crypto sessions are the directions we
+ * send in and have our SSRCs; those of the even ones are left to the other party. */
 #include "carrier.h"
 #include "client.h"
 #include "report.h"

@@ -30,16 +30,16 @@ const struct cli_command cli_commands[] = {
           "KMS may change the policy; each change is said in words.\n"
           "  --key LEN and SALT are octets; default: the key length of the suite, salt 14.\n"
           "  --timestamp counter keeps its counter in CREDENTIALS.counter.\n",
-      .examples = "  mikey-ticket request --credentials alice.cred --kms http://kms.example.com \\\n"
-                  "      --to sip:bob@example.com --out ticket.mkt\n"
-                  "  mikey-ticket request --credentials alice.cred --kms udp://kms.example.com \\\n"
-                  "      --to sip:team@example.com --no-forking --key GTGK --out team.mkt\n",
+      .examples =
+          "  mikey-ticket request --credentials alice.cred --kms http://kms.example.com \\\n"
+          "      --to sip:bob@example.com --out ticket.mkt\n"
+          "  mikey-ticket request --credentials alice.cred --kms udp://kms.example.com \\\n"
+          "      --to sip:team@example.com --no-forking --key GTGK --out team.mkt\n",
       .run = cli_cmd_request },
     { .name = "offer",
       .summary = "make an offer (TRANSFER_INIT) with a ticket",
       .required = BIT(CREDENTIALS) | BIT(TICKET) | BIT(TO) | BIT(OUT) | BIT(STATE),
-      .optional =
-          BIT(SRTP) | BIT(SSRC) | BIT(SESSIONS) | BIT(SDP) | BIT(TIMESTAMP) | ALWAYS,
+      .optional = BIT(SRTP) | BIT(SSRC) | BIT(SESSIONS) | BIT(SDP) | BIT(TIMESTAMP) | ALWAYS,
       .repeated = BIT(SRTP) | BIT(SSRC),
       .details = "Writes the offer to --out, for the other party, and what you need to complete it "
                  "to\n--state (mode 0600). Crypto sessions 1, 3, ... are the directions you send "

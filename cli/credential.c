@@ -3,7 +3,7 @@
 #include "credential.h"
 
 #include "files.h"
-#include "yaml.h"
+#include "flat_yaml.h"
 
 #include <ctype.h>
 #include <string.h>

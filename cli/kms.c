@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One exchange with the KMS. On a datagram transport anyone can send an answer: what does not verify
- * is passed over and the wait goes on. An Error message without a MAC is a hint only (RFC 6043
- * 5.4): it ends the exchange when two messages of ours in a row were answered so. */
+/* One exchange with the KMS. On a datagram transport anyone can send an answer: what does not
+ * verify is passed over and the wait goes on. An Error message without a MAC is a hint only (RFC
+ * 6043 5.4): it ends the exchange when two messages of ours in a row were answered so. */
 #include "kms.h"
 
 #include <stdio.h>
@@ -26,9 +26,9 @@ struct exchange {
 static bool
 open_link(struct exchange *x, const struct cli_args *args, struct cli_error *err)
 {
-    static const struct cli_transport *const transports[] = {
-        &cli_transport_udp, &cli_transport_http, &cli_transport_https
-    };
+    static const struct cli_transport *const transports[] = { &cli_transport_udp,
+                                                              &cli_transport_http,
+                                                              &cli_transport_https };
     const char *url = cli_args_get(args, CLI_OPT_KMS);
     x->link = (struct cli_link){ .url = url, .timer = &x->timer };
     for (size_t i = 0; i < CLI_COUNT(transports); i++)

@@ -8,9 +8,9 @@
 #include "clock.h"
 
 struct cli_kms_ask {
-    const char *type; /* "ticketrequest" or "ticketresolve": for HTTP */
+    const char *type;           /* "ticketrequest" or "ticketresolve": for HTTP */
     enum cli_exit unacceptable; /* how it ends when the answer verifies and still is not accepted */
-    void *ctx;        /* passed to both */
+    void *ctx;                  /* passed to both */
     /* Makes a message: io->out. Anything but SEND_KMS ends the exchange. */
     enum mkt_next (*make)(void *ctx, struct mkt_io *io);
     /* Takes an answer: io->in. ABORT: io->err says why, and the exchange is still open. */
@@ -36,7 +36,7 @@ struct cli_link {
     const struct cli_transport *transport;
     const char *url;
     struct cli_timer *timer; /* of the exchange */
-    void *state; /* of the transport */
+    void *state;             /* of the transport */
 };
 
 struct cli_transport {

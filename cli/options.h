@@ -53,7 +53,7 @@ typedef bool cli_run(const struct cli_args *args, struct cli_error *err);
 
 struct cli_command {
     const char *name, *summary;
-    const char *operand; /* for the synopsis; NULL: takes none */
+    const char *operand;                   /* for the synopsis; NULL: takes none */
     uint32_t required, optional, repeated; /* bits of enum cli_option; repeated ones are in both */
     const char *details, *examples;
     cli_run *run;

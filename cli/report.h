@@ -13,9 +13,9 @@
 struct cli_report {
     FILE *out;
     bool json;
-    int depth;                         /* objects and lists open */
-    bool list[CLI_REPORT_DEPTH];       /* that level is a list */
-    bool begun[CLI_REPORT_DEPTH];      /* that level has an entry already */
+    int depth;                    /* objects and lists open */
+    bool list[CLI_REPORT_DEPTH];  /* that level is a list */
+    bool begun[CLI_REPORT_DEPTH]; /* that level has an entry already */
 };
 
 /* cli_report_begin opens the report; keys are lower case with hyphens, which JSON shows as

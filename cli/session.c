@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The session file (docs/formats/session-file.md): written once from a Crypto Session Bundle, read by
- * `keys` and by anything else that runs SRTP. Keys go from the library straight into the blob that
- * is written, and are wiped with it. */
+/* The session file (docs/formats/session-file.md): written once from a Crypto Session Bundle, read
+ * by `keys` and by anything else that runs SRTP. Keys go from the library straight into the blob
+ * that is written, and are wiped with it. */
 #include "session.h"
 
 #include "clock.h"
 #include "encode.h"
 #include "files.h"
+#include "flat_yaml.h"
 #include "srtp_suite.h"
-#include "yaml.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,11 +18,11 @@
 #define SESSION_FILE_MAX 524288 /* octets: 255 crypto sessions of 2 kB */
 
 static const struct cli_yaml_key keys[] = {
-    { "format", false, true }, { "role", false, true },      { "peer", false, true },
+    { "format", false, true },       { "role", false, true },   { "peer", false, true },
     { "peer-vouched", false, true }, { "csb-id", false, true }, { "expires", false, false },
-    { "cs-id", true, true },   { "prot", true, true },       { "suite", true, true },
-    { "ssrc", true, false },   { "roc", true, false },       { "seq", true, false },
-    { "mki", true, true },     { "sp", true, true },         { "key", true, true },
+    { "cs-id", true, true },         { "prot", true, true },    { "suite", true, true },
+    { "ssrc", true, false },         { "roc", true, false },    { "seq", true, false },
+    { "mki", true, true },           { "sp", true, true },      { "key", true, true },
     { "salt", true, true },
 };
 static const struct cli_yaml_form form = { "session", keys, CLI_COUNT(keys), "sessions" };
@@ -60,10 +60,9 @@ print_hex(struct cli_blob *b, const char *key, struct mkt_span octets)
 static bool
 print_ssrc(struct cli_blob *b, const struct mkt_session *s)
 {
-    return !s->has_ssrc || cli_blob_print(b,
-                                          "    ssrc: %" PRIu32 "\n    roc: %" PRIu32
-                                          "\n    seq: %u\n",
-                                          s->ssrc, s->roc, s->seq);
+    return !s->has_ssrc ||
+           cli_blob_print(b, "    ssrc: %" PRIu32 "\n    roc: %" PRIu32 "\n    seq: %u\n", s->ssrc,
+                          s->roc, s->seq);
 }
 
 static bool
@@ -71,8 +70,10 @@ print_session(struct cli_blob *b, const struct mkt_csb *csb, struct mkt_crypto *
               size_t index, struct cli_error *err)
 {
     struct mkt_session s;
-    MKT_SCOPED_SECRET tek = { 0 };
-    MKT_SCOPED_SECRET salt = { 0 };
+    MKT_SCOPED_SECRET
+    tek = { 0 };
+    MKT_SCOPED_SECRET
+    salt = { 0 };
     struct mkt_err why = { 0 };
 
     if (mkt_csb_session(csb, index, &s) != MKT_OK ||
@@ -159,7 +160,8 @@ static bool
 report_field(struct cli_report *r, const struct cli_yaml *y, const struct cli_yaml_field *f,
              const struct shown *s, struct cli_error *err)
 {
-    MKT_SCOPED_SECRET octets = { 0 };
+    MKT_SCOPED_SECRET
+    octets = { 0 };
     uint8_t mki[255];
     uint64_t number;
     size_t n = 0;
@@ -188,8 +190,7 @@ report_item(struct cli_report *r, const struct cli_yaml *y, size_t item, bool sh
     cli_report_item(r);
     for (size_t i = 0; i < CLI_COUNT(shown); i++) {
         const struct cli_yaml_field *f = cli_yaml_get(y, item, shown[i].name);
-        if (f != NULL && (show_keys || !shown[i].secret) &&
-            !report_field(r, y, f, &shown[i], err))
+        if (f != NULL && (show_keys || !shown[i].secret) && !report_field(r, y, f, &shown[i], err))
             return false;
     }
     cli_report_close(r);

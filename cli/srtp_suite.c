@@ -12,11 +12,17 @@ enum { ENCR_ALG = 0, KEY_LEN = 1, AUTH_ALG = 2, AUTH_KEY_LEN = 3, SALT_LEN = 4 }
 enum { TAG_LEN = 11, AEAD_TAG_LEN = 20, PARAMS = 21 };
 enum { AES_CM = 1, AES_GCM = 6, HMAC_SHA1 = 1 };
 
-#define AES_CM_HMAC(key, tag)                                                                  \
-    18, { ENCR_ALG,     1, AES_CM, KEY_LEN,  1, key, AUTH_ALG, 1, HMAC_SHA1,                    \
-          AUTH_KEY_LEN, 1, 20,     SALT_LEN, 1, 14,  TAG_LEN,  1, tag }
-#define AES_GCM_AEAD(key) \
-    12, { ENCR_ALG, 1, AES_GCM, KEY_LEN, 1, key, SALT_LEN, 1, 12, AEAD_TAG_LEN, 1, 16 }
+#define AES_CM_HMAC(key, tag)                                                              \
+    18,                                                                                    \
+    {                                                                                      \
+        ENCR_ALG, 1, AES_CM, KEY_LEN, 1, key, AUTH_ALG, 1, HMAC_SHA1, AUTH_KEY_LEN, 1, 20, \
+            SALT_LEN, 1, 14, TAG_LEN, 1, tag                                               \
+    }
+#define AES_GCM_AEAD(key)                                                           \
+    12,                                                                             \
+    {                                                                               \
+        ENCR_ALG, 1, AES_GCM, KEY_LEN, 1, key, SALT_LEN, 1, 12, AEAD_TAG_LEN, 1, 16 \
+    }
 
 /* The first of each key length is the default of its suite. */
 static const struct cli_srtp_suite suites[] = {
@@ -45,9 +51,15 @@ fill(struct mkt_span params, int value[PARAMS])
         uint8_t type;
         int common, gcm;
     } defaults[] = {
-        { ENCR_ALG, AES_CM, AES_GCM }, { KEY_LEN, 16, 16 },   { AUTH_ALG, HMAC_SHA1, 0 },
-        { AUTH_KEY_LEN, 20, 0 },       { SALT_LEN, 14, 12 },  { 7, 1, 1 },
-        { 8, 1, 1 },                   { 10, 1, 1 },          { TAG_LEN, 10, 0 },
+        { ENCR_ALG, AES_CM, AES_GCM },
+        { KEY_LEN, 16, 16 },
+        { AUTH_ALG, HMAC_SHA1, 0 },
+        { AUTH_KEY_LEN, 20, 0 },
+        { SALT_LEN, 14, 12 },
+        { 7, 1, 1 },
+        { 8, 1, 1 },
+        { 10, 1, 1 },
+        { TAG_LEN, 10, 0 },
         { AEAD_TAG_LEN, 0, 16 },
     };
     struct mkt_span rest = params;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tickets and open offers in files. A ticket file is what the library exports; the state of an offer
- * is YAML around the same octets and the offer as it was sent. */
+/* Tickets and open offers in files. A ticket file is what the library exports; the state of an
+ * offer is YAML around the same octets and the offer as it was sent. */
 #include "state.h"
 
 #include "encode.h"
 #include "files.h"
-#include "yaml.h"
+#include "flat_yaml.h"
 
 #include <string.h>
 

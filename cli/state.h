@@ -9,9 +9,9 @@
 #include <mikeyticket/ticket.h>
 
 struct cli_state {
-    char to[MKT_ID_MAX + 1];   /* IDRr the offer was made for */
-    struct mkt_grant *grant;   /* owned */
-    struct cli_blob offer;     /* TRANSFER_INIT as sent */
+    char to[MKT_ID_MAX + 1]; /* IDRr the offer was made for */
+    struct mkt_grant *grant; /* owned */
+    struct cli_blob offer;   /* TRANSFER_INIT as sent */
 };
 
 /* cli_state_save writes the state of an offer to path (mode 0600). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wanted Ticket Policy from the command line, and the granted one in words. One table gives each
- * flag its meaning, set and not set (RFC 6043 6.10). */
+/* The wanted Ticket Policy from the command line, and the granted one in words. One table gives
+ * each flag its meaning, set and not set (RFC 6043 6.10). */
 #include "wish.h"
 
 #include "clock.h"

@@ -2,7 +2,7 @@
 /* A strict reader for the client's own files on top of libyaml's events: no anchors, no tags, no
  * nesting but the one list, every key declared, none twice. libyaml's buffers are wiped before
  * they are freed, because the files hold keys. */
-#include "yaml.h"
+#include "flat_yaml.h"
 
 #include "encode.h"
 
@@ -207,7 +207,8 @@ read_file(struct reader *r)
     return expect(r, YAML_STREAM_START_EVENT, "expected text") &&
            expect(r, YAML_DOCUMENT_START_EVENT, "the file is empty") &&
            expect(r, YAML_MAPPING_START_EVENT, "expected lines of the form KEY: VALUE") &&
-           read_mapping(r, CLI_YAML_TOP) && expect(r, YAML_DOCUMENT_END_EVENT, "expected the end") &&
+           read_mapping(r, CLI_YAML_TOP) &&
+           expect(r, YAML_DOCUMENT_END_EVENT, "expected the end") &&
            expect(r, YAML_STREAM_END_EVENT, "expected the end; only one document is allowed");
 }
 
