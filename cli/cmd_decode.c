@@ -123,11 +123,9 @@ open_operand(struct cli_carrier *c, const char *operand, struct cli_error *err)
         return cli_carrier_load(c, operand != NULL ? operand : "-", err);
     if (errno != ENOENT && errno != ENAMETOOLONG && errno != ENOTDIR)
         return cli_fail(err, CLI_EXIT_FAILURE, "cannot open %s: %s", operand, strerror(errno));
-    struct cli_error not_text = { 0 };
-    if (cli_carrier_open(c, mkt_span(operand, strlen(operand)), "the text", &not_text))
-        return true;
-    return cli_fail(err, not_text.code, "there is no file %.80s, and as a text %s", operand,
-                    not_text.text);
+    char name[128];
+    snprintf(name, sizeof name, "%.60s (no such file, so taken as text)", operand);
+    return cli_carrier_open(c, mkt_span(operand, strlen(operand)), name, err);
 }
 
 bool

@@ -47,7 +47,7 @@ text_key(struct cli_report *r, const char *key)
     int indent = 2 * in - (dash && !r->list[in] ? 2 : 0);
     fprintf(r->out, "%*s%s", indent, "", dash ? "- " : "");
     if (key != NULL)
-        fprintf(r->out, "%s: ", key);
+        fprintf(r->out, "%s:", key);
 }
 
 static void
@@ -58,6 +58,14 @@ begin_entry(struct cli_report *r, const char *key)
     else
         text_key(r, key);
     r->begun[r->depth] = true;
+}
+
+static void
+begin_value(struct cli_report *r, const char *key)
+{
+    begin_entry(r, key);
+    if (!r->json && key != NULL)
+        putc(' ', r->out);
 }
 
 static void
@@ -95,7 +103,7 @@ void
 cli_report_list(struct cli_report *r, const char *key)
 {
     begin_entry(r, key);
-    fputs(r->json ? "[" : "\n", r->out);
+    putc(r->json ? '[' : '\n', r->out);
     open_level(r, true);
 }
 
@@ -124,7 +132,7 @@ cli_report_close(struct cli_report *r)
 void
 cli_report_text(struct cli_report *r, const char *key, const char *text)
 {
-    begin_entry(r, key);
+    begin_value(r, key);
     if (r->json)
         json_string(r->out, text);
     else
@@ -135,7 +143,7 @@ cli_report_text(struct cli_report *r, const char *key, const char *text)
 void
 cli_report_uint(struct cli_report *r, const char *key, uint64_t value)
 {
-    begin_entry(r, key);
+    begin_value(r, key);
     fprintf(r->out, "%" PRIu64, value);
     end_entry(r);
 }
@@ -143,7 +151,7 @@ cli_report_uint(struct cli_report *r, const char *key, uint64_t value)
 void
 cli_report_bool(struct cli_report *r, const char *key, bool value)
 {
-    begin_entry(r, key);
+    begin_value(r, key);
     fputs(r->json ? (value ? "true" : "false") : (value ? "yes" : "no"), r->out);
     end_entry(r);
 }
