@@ -65,7 +65,8 @@ choose_sessions(struct offering *o, const struct cli_args *args, struct cli_erro
 static bool
 prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
-    o->offer.responder = cli_identity(cli_args_get(args, CLI_OPT_TO));
+    if (!cli_identity_read(&o->offer.responder, "to", cli_args_get(args, CLI_OPT_TO), err))
+        return false;
     o->offer.ts_type = o->client->cred.ts_type;
     o->offer.sp = o->sp;
     if (cli_args_has(args, CLI_OPT_SDP))

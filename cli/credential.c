@@ -28,6 +28,21 @@ cli_identity(const char *text)
 }
 
 bool
+cli_identity_read(struct mkt_identity *id, const char *option, const char *text,
+                  struct cli_error *err)
+{
+    size_t n = 0;
+    while (text[n] > ' ' && text[n] <= '~')
+        n++;
+    *id = cli_identity(text);
+    if (n == 0 || n > MKT_ID_MAX || text[n] != '\0' || strpbrk(text, ":@") == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--%s %.80s: expected a URI such as sip:bob@example.com, or user@realm",
+                        option, text);
+    return true;
+}
+
+bool
 cli_suite_prf(const char *text, uint8_t *prf)
 {
     if (strcmp(text, "128") == 0)

@@ -31,6 +31,11 @@ void cli_credential_wipe(struct cli_credential *c);
  * colon, else an NAI (RFC 3830 6.7). */
 struct mkt_identity cli_identity(const char *text);
 
+/* cli_identity_read is cli_identity for what a user typed: 1 to 1024 printable ASCII characters.
+ * `option` names it in the error. */
+MKT_MUST_USE bool cli_identity_read(struct mkt_identity *id, const char *option, const char *text,
+                                    struct cli_error *err);
+
 /* cli_suite_prf reads "128" or "256". */
 MKT_MUST_USE bool cli_suite_prf(const char *text, uint8_t *prf);
 

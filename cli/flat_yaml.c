@@ -283,8 +283,9 @@ cli_yaml_print(struct cli_blob *b, const char *indent, const char *key, struct m
         return false;
     for (size_t i = 0; i < value.n; i++) {
         int c = value.p[i];
-        bool quoted = c == '"' || c == '\\' || c < 0x20 || c > 0x7E;
-        if (quoted ? !cli_blob_print(b, "\\x%02x", (unsigned)c) : !cli_blob_print(b, "%c", c))
+        if ((c == '"' || c == '\\') && !cli_blob_print(b, "\\"))
+            return false;
+        if (!cli_blob_print(b, "%c", c))
             return false;
     }
     return cli_blob_print(b, "\"\n");

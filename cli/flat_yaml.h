@@ -60,7 +60,8 @@ MKT_MUST_USE bool cli_yaml_uint(const struct cli_yaml *y, const struct cli_yaml_
 MKT_MUST_USE bool cli_yaml_hex(const struct cli_yaml *y, const struct cli_yaml_field *f,
                                uint8_t *out, size_t cap, size_t *len, struct cli_error *err);
 
-/* cli_yaml_print appends `KEY: "VALUE"` after indent; value is ASCII. False when b is full. */
+/* cli_yaml_print appends `KEY: "VALUE"` after indent; value is printable ASCII. False when b is
+ * full. */
 MKT_MUST_USE bool cli_yaml_print(struct cli_blob *b, const char *indent, const char *key,
                                  struct mkt_span value);
 

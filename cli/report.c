@@ -184,8 +184,11 @@ cli_identity_text(struct mkt_identity id, char out[CLI_IDENTITY_TEXT])
         bool plain = c > 0x20 && c < 0x7F && c != '\\';
         if (plain)
             out[at++] = (char)c;
-        else
-            at += (size_t)snprintf(out + at, 5, "\\x%02x", c);
+        else {
+            memcpy(out + at, "\\x", 2);
+            cli_hex_encode(mkt_span(&c, 1), out + at + 2);
+            at += 4;
+        }
     }
     out[at] = '\0';
 }

@@ -74,15 +74,14 @@ static bool
 take_responders(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
 {
     size_t n = args->n[CLI_OPT_TO];
-    for (size_t i = 0; i < n && i < MKT_RESPONDERS_MAX; i++)
-        if (strlen(args->value[CLI_OPT_TO][i]) > MKT_ID_MAX)
-            return cli_fail(err, CLI_EXIT_USAGE, "--to: an identity has at most %d octets",
-                            MKT_ID_MAX);
-        else
-            want->responders[i] = cli_identity(args->value[CLI_OPT_TO][i]);
+    if (n > MKT_RESPONDERS_MAX)
+        return cli_fail(err, CLI_EXIT_USAGE, "--to is given more than %d times",
+                        MKT_RESPONDERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!cli_identity_read(&want->responders[i], "to", args->value[CLI_OPT_TO][i], err))
+            return false;
     want->n_responders = (uint8_t)n;
-    return n <= MKT_RESPONDERS_MAX ||
-           cli_fail(err, CLI_EXIT_USAGE, "--to is given more than %d times", MKT_RESPONDERS_MAX);
+    return true;
 }
 
 static bool
