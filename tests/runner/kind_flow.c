@@ -98,6 +98,36 @@ first_spi(struct flow *f)
 
 /* --- one function for each message that is sent --------------------------------------------- */
 
+/* What an application refuses by itself, for the error it then reports. */
+static enum mkt_rc
+rc_of_error(const struct mkt_msg *m)
+{
+    const struct mkt_payload *e = mkt_msg_find(m, MKT_PL_ERR, 0);
+    for (int rc = MKT_OK + 1; e != NULL && rc < MKT_RC_COUNT; rc++)
+        if (mkt_wire_error((enum mkt_rc)rc) == e->u.err.error_no)
+            return (enum mkt_rc)rc;
+    return MKT_OK;
+}
+
+/* Our Initiator does not send what a KMS must refuse. When it refuses for the reason that the KMS
+ * gives next, the message comes from another one: its values are taken from the recording. */
+static bool
+refuses_to_send(struct flow *f, size_t i, enum mkt_next next, const struct mkt_io *io)
+{
+    const struct sent *s = &f->msg[i];
+    struct rn_inject in = { 0 };
+    if (next != MKT_NEXT_ABORT || i + 1 >= f->n || f->msg[i + 1].m->hdr.data_type != MKT_DT_ERROR ||
+        mkt_wire_error(io->err.rc) != mkt_wire_error(rc_of_error(f->msg[i + 1].m)))
+        return false;
+    rn_inject_message(f->r, &in, s->m);
+    for (size_t k = 0; k < in.n && f->inject.next < f->inject.n; k++)
+        rn_same(f->r, rn_name(f->r, "%s: %s", s->name, in.draw[k].name),
+                f->inject.draw[f->inject.next++].value, in.draw[k].value);
+    mkt_initiator_free(f->initiator);
+    f->initiator = NULL;
+    return true;
+}
+
 static void
 send_request(struct flow *f, size_t i)
 {
@@ -113,10 +143,13 @@ send_request(struct flow *f, size_t i)
     }
     rn_credential_of(f->r, &f->w, who, psk_of(f, who, s), s->m, &cred);
     f->initiator = mkt_initiator_new(&cred);
-    if (f->initiator == NULL)
+    if (f->initiator == NULL) {
         rn_fail(f->r, s->name, "out of memory");
-    else
-        made(f, s, mkt_initiator_request(f->initiator, &f->env, want, &io), MKT_NEXT_SEND_KMS, &io);
+        return;
+    }
+    enum mkt_next next = mkt_initiator_request(f->initiator, &f->env, want, &io);
+    if (!refuses_to_send(f, i, next, &io))
+        made(f, s, next, MKT_NEXT_SEND_KMS, &io);
 }
 
 static void
@@ -185,9 +218,7 @@ static bool
 take_offer(struct flow *f, const struct sent *offer, const struct sent *resolve)
 {
     const struct rn_party *who = rn_party_named(f->r, &f->w, offer->to);
-    struct mkt_credential cred = {
-        .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base
-    };
+    struct mkt_credential cred = { .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base };
     struct mkt_io io = io_with(f, offer->octets);
     if (resolve != NULL)
         rn_credential_of(f->r, &f->w, who, psk_of(f, who, resolve), resolve->m, &cred);
@@ -230,21 +261,16 @@ send_answer(struct flow *f, size_t i)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
 }
 
-/* The Responder refuses an offer: at once, or because no policy is among those it supports, which
- * are the ones it lists in the Error message. */
+/* The Responder refuses an offer: the role at once, or its user, who has other policies. */
 static void
 responder_refuses(struct flow *f, size_t i)
 {
     const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
-    struct mkt_choose_cs cs[64];
-    size_t n_sp, n;
+    size_t n_sp;
     const struct mkt_pl_sp *sp = rn_sps_of(f->r, s->m, &n_sp);
     struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    if (take_offer(f, offer, NULL)) {
-        struct mkt_err err = { 0 };
-        f->refused = mkt_choice_default(mkt_responder_offer_unverified(f->responder), sp, n_sp, cs,
-                                        64, &n, &err);
-    }
+    if (take_offer(f, offer, NULL))
+        f->refused = rc_of_error(s->m);
     if (f->responder == NULL || f->refused == MKT_OK) {
         rn_fail(f->r, s->name, "the Responder has no reason to refuse");
         return;
@@ -291,7 +317,7 @@ send_error(struct flow *f, size_t i)
         kms_answers(f, i);
     else
         responder_refuses(f, i);
-    if (f->r->faults == 0)
+    if (f->r->faults == 0 && (f->initiator != NULL || f->responder != NULL))
         deliver_error(f, i);
 }
 
