@@ -427,8 +427,9 @@ run_all(struct trial *t, struct stage *list)
     if (r->faults != 0)
         rn_case_end(r);
     r->skipped += skipped;
-    printf("%s %s: %lu passed, %lu failed, %lu skipped\n", r->failed == failed ? "ok  " : "FAIL",
-           r->file, r->passed - passed, r->failed - failed, skipped);
+    const char *how = r->failed != failed ? "FAIL" : r->passed != passed ? "ok  " : "skip";
+    printf("%s %s: %lu passed, %lu failed, %lu skipped\n", how, r->file, r->passed - passed,
+           r->failed - failed, skipped);
 }
 
 void
