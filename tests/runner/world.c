@@ -129,7 +129,8 @@ rn_world_load(struct rn *r, struct rn_world *w, json_t *inputs)
     *w = (struct rn_world){ .txn = mkt_kms_txn_new() };
     if (w->txn == NULL)
         rn_fail(r, "KMS", "out of memory");
-    rn_str(r, inputs, "suite");
+    if (strcmp(rn_str(r, inputs, "suite"), rn_str(r, r->doc.root, "suite")) != 0)
+        rn_fail(r, "suite", "inputs and vector are of different suites");
     rn_get(r, inputs, "certificates"); /* null: vectors that have any are skipped */
     w->now = rn_hex_num(r, inputs, "clock_ntp_seconds") << 32;
     load_parties(r, w, inputs);
