@@ -56,5 +56,6 @@ bool bench_json(const struct bench_report *r, FILE *out);
 /* The parts; each adds its rows. False when something did not work. */
 bool bench_primitives(struct bench_report *r);
 bool bench_kms_ops(struct bench_report *r);
+bool bench_daemon(struct bench_report *r);
 
 #endif

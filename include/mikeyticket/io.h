@@ -27,6 +27,9 @@ struct mkt_io {
     struct mkt_err err;
     uint8_t peer_error;        /* Error no of an Error message received (err.rc = PEER_ERROR) */
     bool peer_error_authentic; /* it carried a V that verifies; without: a hint only (5.4) */
+    /* Answers of the KMS: `in` verified, and what failed lies beyond it. Without, `in` may be
+     * anyone's: on a datagram transport keep waiting. */
+    bool authentic;
 };
 
 /* What a payload that is normally sent may be left out (RFC 6043 4.2: "MAY be left out"). The

@@ -19,7 +19,7 @@ mkt_wipe(void *p, size_t n)
 void
 mkt_secret_wipe(struct mkt_secret *s)
 {
-    mkt_wipe(s, sizeof *s);
+    explicit_bzero(s, sizeof *s);
 }
 
 enum mkt_rc

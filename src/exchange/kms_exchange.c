@@ -124,6 +124,7 @@ mkt_kms_exchange_answer(const struct mkt_kms_exchange *x, const struct mkt_env *
     const struct mkt_suite *suite = NULL;
     const struct mkt_span tail = mkt_octets_span(&x->init);
 
+    io->authentic = false;
     if (x->init.p == NULL)
         return mkt_fail(&io->err, MKT_E_STATE, 0, "no message to the KMS is open", "RFC 6043 4.2");
     if (mkt_msg_parse(m, io->in, &io->err) != MKT_OK || mkt_msg_check(m, &io->err) != MKT_OK)
@@ -135,7 +136,8 @@ mkt_kms_exchange_answer(const struct mkt_kms_exchange *x, const struct mkt_env *
         return io->err.rc;
     if (!keys_of(mk, x, env, cred, true, MKT_WANT_ALL))
         return mkt_fail(&io->err, MKT_E_CRYPTO, 0, "PSK", "RFC 6043 5.1.2");
-    return mkt_ex_verify(m, env->crypto, mk, &tail, 1, &io->err);
+    io->authentic = mkt_ex_verify(m, env->crypto, mk, &tail, 1, &io->err) == MKT_OK;
+    return io->err.rc;
 }
 
 enum mkt_rc

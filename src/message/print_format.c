@@ -39,16 +39,22 @@ mkt_out_hex(struct mkt_out *o, struct mkt_span s)
 void
 mkt_out_quoted(struct mkt_out *o, const char *s, size_t n)
 {
+    size_t plain = 0; /* the run before i that needs no escape */
     mkt_out_put(o, "\"");
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        char buf[8] = { (char)c };
+        char buf[8];
+        if (c >= 0x20 && c <= 0x7E && c != '"' && c != '\\')
+            continue;
         if (c == '"' || c == '\\')
             snprintf(buf, sizeof buf, "\\%c", c);
-        else if (c < 0x20 || c > 0x7E)
+        else
             snprintf(buf, sizeof buf, "\\u%04x", c);
+        o->sink(o->ctx, s + plain, i - plain);
         mkt_out_put(o, buf);
+        plain = i + 1;
     }
+    o->sink(o->ctx, s + plain, n - plain);
     mkt_out_put(o, "\"");
 }
 

@@ -19,10 +19,9 @@ rn_credential_of(struct rn *r, const struct rn_world *w, const struct rn_party *
     const struct mkt_payload *t = mkt_msg_find(m, MKT_PL_T, 0);
     bool resolve = m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
     (void)r;
-    *cred = (struct mkt_credential){ .self = who->id,
-                                     .kms = w->kms->id,
-                                     .psk = psk,
-                                     .ts_type = t == NULL ? 0 : t->u.t.ts_type };
+    *cred = (struct mkt_credential){
+        .self = who->id, .kms = w->kms->id, .psk = psk, .ts_type = t == NULL ? 0 : t->u.t.ts_type
+    };
     if (mkt_msg_find(m, MKT_PL_IDR, MKT_IDR_PSK) != NULL)
         cred->psk_id = who->psk_id;
     if (mkt_msg_find(m, MKT_PL_IDR, resolve ? MKT_IDR_R : MKT_IDR_I) == NULL)

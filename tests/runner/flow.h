@@ -24,6 +24,7 @@ struct flow {
     struct mkt_grant *grant;
     struct mkt_csb *csb_i, *csb_r;
     struct mkt_span reaction; /* what the Responder made of RESOLVE_RESP */
+    uint64_t offered_at;      /* clock when TRANSFER_INIT was made */
     enum mkt_rc refused;      /* why the last Error message was sent */
 };
 

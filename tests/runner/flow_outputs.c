@@ -98,11 +98,14 @@ check_session_steps(struct flow *f, json_t *keys)
     json_t *step;
     json_array_foreach(f->steps, i, step)
     {
-        const char *name = json_string_value(json_object_get(step, "name"));
-        if (name == NULL || strncmp(name, "CS", 2) != 0 ||
-            strcmp(rn_str(f->r, step, "kind"), "session") != 0)
+        const char *name = rn_str(f->r, step, "name");
+        if (strcmp(rn_str(f->r, step, "kind"), "session") != 0)
             continue;
-        json_t *out = rn_get(f->r, keys, name + 2);
+        json_t *out = strncmp(name, "CS", 2) == 0 ? rn_get(f->r, keys, name + 2) : NULL;
+        if (out == NULL) {
+            rn_fail(f->r, name, "is not in session_keys");
+            continue;
+        }
         rn_same(f->r, name, rn_hex(f->r, step, "TEK"), rn_hex(f->r, out, "TEK"));
         rn_same(f->r, name, rn_hex(f->r, step, "salt_key"), rn_hex(f->r, out, "salt_key"));
     }

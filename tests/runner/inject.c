@@ -93,7 +93,7 @@ rn_inject_message(struct rn *r, struct rn_inject *in, const struct mkt_msg *m)
     uint8_t *csb_id = rn_alloc(r, 4);
     const struct mkt_payload *rand = mkt_msg_find(m, MKT_PL_RANDR, 0);
     const struct mkt_payload *t = mkt_msg_find(m, MKT_PL_T, 0);
-    *in = (struct rn_inject){ .r = r, .draw = rn_alloc(r, 3 * sizeof *in->draw) };
+    *in = (struct rn_inject){ .r = r, .now = in->now, .draw = rn_alloc(r, 3 * sizeof *in->draw) };
     for (size_t i = 0; i < 4; i++)
         csb_id[i] = (uint8_t)(m->hdr.csb_id >> 8 * (3 - i));
     add(in, "CSB ID", false, 0, mkt_span(csb_id, 4));
@@ -106,7 +106,7 @@ rn_inject_message(struct rn *r, struct rn_inject *in, const struct mkt_msg *m)
 void
 rn_inject_filler(struct rn *r, struct rn_inject *in)
 {
-    *in = (struct rn_inject){ .r = r, .filler = 0x6D6B7401 };
+    *in = (struct rn_inject){ .r = r, .filler = 0x6D6B7401, .now = in->now };
 }
 
 void

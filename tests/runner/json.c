@@ -38,14 +38,14 @@ rn_name(struct rn *r, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    char *text, *s;
+    int n = vasprintf(&text, fmt, ap);
     va_end(ap);
     if (n < 0)
-        return fmt;
-    char *s = rn_alloc(r, (size_t)n + 1);
-    va_start(ap, fmt);
-    vsnprintf(s, (size_t)n + 1, fmt, ap);
-    va_end(ap);
+        out_of_memory();
+    s = rn_alloc(r, (size_t)n + 1);
+    memcpy(s, text, (size_t)n + 1);
+    free(text);
     return s;
 }
 

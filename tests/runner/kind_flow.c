@@ -4,6 +4,8 @@
  * octet. */
 #include "flow.h"
 
+#include "keys/keys.h"
+
 #include <string.h>
 
 /* --- helpers -------------------------------------------------------------------------------- */
@@ -98,6 +100,39 @@ first_spi(struct flow *f)
 
 /* --- one function for each message that is sent --------------------------------------------- */
 
+/* What an application refuses by itself, for the error it then reports. */
+static enum mkt_rc
+rc_of_error(const struct mkt_msg *m)
+{
+    const struct mkt_payload *e = mkt_msg_find(m, MKT_PL_ERR, 0);
+    for (int rc = MKT_OK + 1; e != NULL && rc < MKT_RC_COUNT; rc++)
+        if (mkt_wire_error((enum mkt_rc)rc) == e->u.err.error_no)
+            return (enum mkt_rc)rc;
+    return MKT_OK;
+}
+
+/* Our Initiator does not send what a KMS must refuse. When it refuses for the reason that the KMS
+ * gives next, the message comes from another one: its values are taken from the recording. */
+static bool
+refuses_to_send(struct flow *f, size_t i, enum mkt_next next, const struct mkt_io *io)
+{
+    const struct sent *s = &f->msg[i];
+    struct rn_inject in = { 0 };
+    if (next != MKT_NEXT_ABORT || i + 1 >= f->n || f->msg[i + 1].m->hdr.data_type != MKT_DT_ERROR ||
+        mkt_wire_error(io->err.rc) != mkt_wire_error(rc_of_error(f->msg[i + 1].m)))
+        return false;
+    rn_inject_message(f->r, &in, s->m);
+    for (size_t k = 0; k < in.n && f->inject.next < f->inject.n; k++) {
+        const struct rn_draw *d = &f->inject.draw[f->inject.next++];
+        const char *at = rn_name(f->r, "%s: %s", s->name, in.draw[k].name);
+        rn_same(f->r, at, d->value, in.draw[k].value);
+        rn_same_num(f->r, rn_name(f->r, "%s: TS type", at), d->ts_type, in.draw[k].ts_type);
+    }
+    mkt_initiator_free(f->initiator);
+    f->initiator = NULL;
+    return true;
+}
+
 static void
 send_request(struct flow *f, size_t i)
 {
@@ -113,10 +148,13 @@ send_request(struct flow *f, size_t i)
     }
     rn_credential_of(f->r, &f->w, who, psk_of(f, who, s), s->m, &cred);
     f->initiator = mkt_initiator_new(&cred);
-    if (f->initiator == NULL)
+    if (f->initiator == NULL) {
         rn_fail(f->r, s->name, "out of memory");
-    else
-        made(f, s, mkt_initiator_request(f->initiator, &f->env, want, &io), MKT_NEXT_SEND_KMS, &io);
+        return;
+    }
+    enum mkt_next next = mkt_initiator_request(f->initiator, &f->env, want, &io);
+    if (!refuses_to_send(f, i, next, &io))
+        made(f, s, next, MKT_NEXT_SEND_KMS, &io);
 }
 
 static void
@@ -127,13 +165,25 @@ deliver_grant(struct flow *f, const struct sent *s)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
 }
 
+/* The outputs are those of the first answer. */
+static void
+keep_first(struct mkt_csb **first, struct mkt_csb *csb)
+{
+    if (*first == NULL)
+        *first = csb;
+    else
+        mkt_csb_free(csb);
+}
+
 static void
 deliver_resolved(struct flow *f, const struct sent *s)
 {
     struct mkt_io io = io_with(f, s->octets);
-    enum mkt_next next = mkt_responder_resolved(f->responder, &f->env, &io, &f->csb_r);
+    struct mkt_csb *csb = NULL;
+    enum mkt_next next = mkt_responder_resolved(f->responder, &f->env, &io, &csb);
     enum mkt_next want =
         rn_sent_of_type(f, MKT_DT_TRANSFER_RESP) == NULL ? MKT_NEXT_DONE : MKT_NEXT_SEND_PEER;
+    keep_first(&f->csb_r, csb);
     if (next == MKT_NEXT_ABORT)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
     else if (next != want)
@@ -174,48 +224,66 @@ send_offer(struct flow *f, size_t i)
         rn_fail(f->r, s->name, "there is no ticket to offer");
         return;
     }
+    f->offered_at = f->env.now;
     rn_offer_of(f->r, s->m, to->id, &offer);
     made(f, s, mkt_initiator_offer(f->initiator, &f->env, f->grant, &offer, &io),
          MKT_NEXT_SEND_PEER, &io);
 }
 
-/* The Responder exists from its offer on; its credential is known from the RESOLVE_INIT it sends,
- * or does not matter when it sends none. */
-static bool
-take_offer(struct flow *f, const struct sent *offer, const struct sent *resolve)
+static const struct sent *
+next_of_type(const struct flow *f, size_t i, uint8_t data_type)
 {
-    const struct rn_party *who = rn_party_named(f->r, &f->w, offer->to);
-    struct mkt_credential cred = {
-        .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base
-    };
+    for (i++; i < f->n; i++)
+        if (f->msg[i].m->hdr.data_type == data_type)
+            return &f->msg[i];
+    return NULL;
+}
+
+/* Delivers the offer, at the time it was made, to whoever goes on with it: a Responder of its own
+ * for each. Its credential is known from the RESOLVE_INIT it sends; without one it does not matter.
+ * What the answer leaves out is the credential's, the rest is chosen for RESOLVE_INIT alone. */
+static bool
+take_offer(struct flow *f, size_t i, const struct rn_party *who, const struct sent *resolve)
+{
+    const struct sent *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
+    const struct sent *answer = next_of_type(f, i, MKT_DT_TRANSFER_RESP);
+    struct mkt_credential cred = { .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base };
     struct mkt_io io = io_with(f, offer->octets);
+    struct mkt_env then = f->env;
     if (resolve != NULL)
         rn_credential_of(f->r, &f->w, who, psk_of(f, who, resolve), resolve->m, &cred);
+    cred.omit = answer != NULL && mkt_msg_find(answer->m, MKT_PL_IDR, MKT_IDR_R) == NULL
+                    ? MKT_OMIT_SELF
+                    : 0;
+    mkt_responder_free(f->responder);
     f->responder = mkt_responder_new(&cred);
     if (f->responder == NULL) {
         rn_fail(f->r, offer->name, "out of memory");
         return false;
     }
-    enum mkt_next next = mkt_responder_offered(f->responder, &f->env, RN_SKEW_S, &io);
+    then.now = f->offered_at;
+    enum mkt_next next = mkt_responder_offered(f->responder, &then, RN_SKEW_S, &io);
     f->refused = io.err.rc;
-    if (next == MKT_NEXT_ASK)
-        return true;
-    if (resolve != NULL)
+    if (next != MKT_NEXT_ASK && resolve != NULL)
         rn_fail_err(f->r, rn_name(f->r, "%s received", offer->name), &io.err);
-    return false;
+    return next == MKT_NEXT_ASK;
 }
 
 static void
 send_resolve(struct flow *f, size_t i)
 {
     const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
-    const struct sent *answer = rn_sent_of_type(f, MKT_DT_TRANSFER_RESP);
+    const struct sent *answer = next_of_type(f, i, MKT_DT_TRANSFER_RESP);
+    struct mkt_credential cred;
     struct mkt_choice choice = { 0 };
     struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    if (!take_offer(f, offer, s))
+    const struct rn_party *who = rn_party_named(f->r, &f->w, s->from);
+    if (!take_offer(f, i, who, s))
         return;
     if (answer != NULL)
         rn_choice_of(f->r, offer->m, answer->m, first_spi(f), &choice);
+    rn_credential_of(f->r, &f->w, who, &who->psk.base, s->m, &cred);
+    choice.omit_resolve = cred.omit;
     made(f, s, mkt_responder_accept(f->responder, &f->env, &choice, &io), MKT_NEXT_SEND_KMS, &io);
 }
 
@@ -225,26 +293,23 @@ send_answer(struct flow *f, size_t i)
     const struct sent *s = &f->msg[i];
     rn_same(f->r, s->name, f->reaction, as_made(f, s));
     struct mkt_io io = io_with(f, s->octets);
+    struct mkt_csb *csb = NULL;
     if (f->initiator != NULL &&
-        mkt_initiator_answered(f->initiator, &f->env, &io, &f->csb_i) != MKT_NEXT_DONE)
+        mkt_initiator_answered(f->initiator, &f->env, &io, &csb) != MKT_NEXT_DONE)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
+    keep_first(&f->csb_i, csb);
 }
 
-/* The Responder refuses an offer: at once, or because no policy is among those it supports, which
- * are the ones it lists in the Error message. */
+/* The Responder refuses an offer: the role at once, or its user, who has other policies. */
 static void
 responder_refuses(struct flow *f, size_t i)
 {
-    const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
-    struct mkt_choose_cs cs[64];
-    size_t n_sp, n;
+    const struct sent *s = &f->msg[i];
+    size_t n_sp;
     const struct mkt_pl_sp *sp = rn_sps_of(f->r, s->m, &n_sp);
     struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    if (take_offer(f, offer, NULL)) {
-        struct mkt_err err = { 0 };
-        f->refused = mkt_choice_default(mkt_responder_offer_unverified(f->responder), sp, n_sp, cs,
-                                        64, &n, &err);
-    }
+    if (take_offer(f, i, rn_party_named(f->r, &f->w, s->from), NULL))
+        f->refused = rc_of_error(s->m);
     if (f->responder == NULL || f->refused == MKT_OK) {
         rn_fail(f->r, s->name, "the Responder has no reason to refuse");
         return;
@@ -291,7 +356,7 @@ send_error(struct flow *f, size_t i)
         kms_answers(f, i);
     else
         responder_refuses(f, i);
-    if (f->r->faults == 0)
+    if (f->r->faults == 0 && (f->initiator != NULL || f->responder != NULL))
         deliver_error(f, i);
 }
 
@@ -390,20 +455,66 @@ check_ts_type(struct flow *f, json_t *settings)
     }
 }
 
+/* The clock of a run stands, unless a message was made at another time. */
+static void
+set_clock(struct flow *f, const struct sent *s)
+{
+    const struct mkt_payload *t = mkt_msg_find(s->m, MKT_PL_T, 0);
+    if (t == NULL || t->u.t.ts_type == MKT_TS_COUNTER)
+        return;
+    struct mkt_time at = { true, t->u.t.ts_type, mkt_ts_widen(t->u.t.ts_type, t->u.t.value) };
+    if (rn_stale(&f->w, &at))
+        f->w.now = f->env.now = at.value;
+}
+
+/* An answer goes back to where the message it answers came from. */
+static void
+check_route(struct flow *f, size_t i)
+{
+    const struct sent *s = &f->msg[i], *before = i == 0 ? NULL : &f->msg[i - 1];
+    uint8_t type = s->m->hdr.data_type;
+    rn_party_named(f->r, &f->w, s->from);
+    rn_party_named(f->r, &f->w, s->to);
+    bool answers =
+        type == MKT_DT_REQUEST_RESP || type == MKT_DT_RESOLVE_RESP || type == MKT_DT_ERROR;
+    bool to_kms = type == MKT_DT_REQUEST_INIT_PSK || type == MKT_DT_RESOLVE_INIT_PSK;
+    if (answers &&
+        (before == NULL || strcmp(s->from, before->to) != 0 || strcmp(s->to, before->from) != 0))
+        rn_fail(f->r, s->name, "does not go back to the sender of the message before it");
+    if (to_kms && strcmp(s->to, f->w.kms->name) != 0)
+        rn_fail(f->r, s->name, "does not go to the KMS");
+    if (type == MKT_DT_TRANSFER_RESP &&
+        strcmp(s->to, rn_sent_of_type(f, MKT_DT_TRANSFER_INIT)->from) != 0)
+        rn_fail(f->r, s->name, "does not go to the Initiator");
+}
+
+/* A message that came before, octet by octet, is delivered again; nobody makes it again. */
+static bool
+is_copy(const struct flow *f, size_t i)
+{
+    const struct mkt_span s = f->msg[i].octets;
+    for (size_t k = 0; k < i; k++)
+        if (f->msg[k].octets.n == s.n && memcmp(f->msg[k].octets.p, s.p, s.n) == 0)
+            return true;
+    return false;
+}
+
 static void
 run_messages(struct flow *f)
 {
-    for (size_t i = 0; i < f->n; i++) {
+    for (size_t i = 0; i < f->n && f->r->faults == 0; i++) { /* more would only repeat it */
         size_t k = 0, n = sizeof senders / sizeof senders[0];
+        check_route(f, i);
+        set_clock(f, &f->msg[i]);
         while (k < n && senders[k].data_type != f->msg[i].m->hdr.data_type)
             k++;
         if (k == n)
             rn_fail(f->r, f->msg[i].name, "nobody sends messages of this type");
-        else
+        else if (!is_copy(f, i))
             senders[k].send(f, i);
-        if (f->r->faults != 0)
-            return; /* what follows would only repeat it */
     }
+    if (f->r->faults != 0)
+        return;
     rn_check_outputs(f);
     rn_inject_end(f->r, "end of the run", &f->inject);
 }

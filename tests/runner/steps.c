@@ -268,10 +268,31 @@ rn_check_steps(struct rn *r, json_t *steps, bool injected)
     }
 }
 
+/* Key derivations of one message share its CSB ID. */
+static void
+check_csb_id(struct rn *r, json_t *steps, struct mkt_span csb_id)
+{
+    size_t i;
+    json_t *step;
+    json_array_foreach(steps, i, step)
+    {
+        if (json_object_get(step, "label") == NULL)
+            continue;
+        struct mkt_span label = rn_hex(r, step, "label");
+        if (label.n < 9)
+            rn_fail(r, rn_str(r, step, "name"), "label without a CSB ID");
+        else
+            rn_same(r, rn_name(r, "%s: CSB ID", rn_str(r, step, "name")), mkt_span(label.p + 5, 4),
+                    csb_id);
+    }
+}
+
 void
 rn_run_plain(struct rn *r)
 {
-    rn_obj(r, r->doc.root, "inputs");
+    json_t *inputs = rn_obj(r, r->doc.root, "inputs");
+    if (json_object_get(inputs, "csb_id") != NULL)
+        check_csb_id(r, rn_list(r, r->doc.root, "steps"), rn_hex(r, inputs, "csb_id"));
     rn_list(r, r->doc.root, "messages");
     rn_obj(r, r->doc.root, "outputs");
     rn_check_steps(r, rn_list(r, r->doc.root, "steps"), false);

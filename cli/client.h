@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every command that takes part in an exchange begins with: the credential, the
+ * cryptographic context, and the environment the library is called with. */
+#ifndef MKT_CLI_CLIENT_H
+#define MKT_CLI_CLIENT_H
+
+#include "credential.h"
+#include "options.h"
+
+#include <mikeyticket/io.h>
+
+struct cli_client {
+    struct cli_credential file;
+    struct mkt_inkey_mem psk;
+    struct mkt_credential cred; /* for the roles; borrows from the two above */
+    struct mkt_crypto *crypto;
+    char counter[4096];    /* path of the counter of COUNTER timestamps */
+    struct cli_error *err; /* a timestamp that could not be made ends here */
+};
+
+/* cli_client_open reads --credentials, --suite and --timestamp. c is closed by the caller in every
+ * case, and must not be moved. err outlives c. */
+MKT_MUST_USE bool cli_client_open(struct cli_client *c, const struct cli_args *args,
+                                  struct cli_error *err);
+
+/* cli_client_close wipes c. */
+void cli_client_close(struct cli_client *c);
+
+#define CLI_SCOPED_CLIENT __attribute__((cleanup(cli_client_close))) struct cli_client
+
+/* cli_client_env returns the environment of a call made now. After the call look at c->err: a
+ * timestamp may have failed, and then nothing is sent. */
+struct mkt_env cli_client_env(struct cli_client *c);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-ticket answer: what can be refused is refused before the KMS is asked (RFC 6043 4.2.2.2);
+ * then Ticket Resolve (4.2.3), and only when everything verifies an answer and keys. The keys are
+ * written first: an answer that was sent without them would be a call with silence. */
+#include "carrier.h"
+#include "kms.h"
+#include "session.h"
+#include "srtp_suite.h"
+
+#include <mikeyticket/responder.h>
+#include <string.h>
+
+#define SKEW_S 300 /* how far the clock of the offer may be off */
+
+struct answering {
+    struct cli_client *client;
+    const struct cli_args *args;
+    struct cli_carrier carrier;
+    struct mkt_responder *responder;
+    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
+    size_t n_sp;
+    struct mkt_choose_cs cs[UINT8_MAX];
+    struct mkt_choice choice;
+    struct mkt_csb *csb;
+    enum mkt_next next; /* what the last step said */
+};
+
+static enum mkt_next
+make(void *ctx, struct mkt_io *io)
+{
+    struct answering *a = ctx;
+    struct mkt_env env = cli_client_env(a->client);
+    return mkt_responder_accept(a->responder, &env, &a->choice, io);
+}
+
+static enum mkt_next
+take(void *ctx, struct mkt_io *io)
+{
+    struct answering *a = ctx;
+    struct mkt_env env = cli_client_env(a->client);
+    a->next = mkt_responder_resolved(a->responder, &env, io, &a->csb);
+    return a->next;
+}
+
+static bool
+write_message(const struct answering *a, struct mkt_span message, struct cli_error *err)
+{
+    bool sdp = cli_args_has(a->args, CLI_OPT_SDP) || a->carrier.kind == CLI_CARRIER_SDP;
+    return cli_carrier_save(cli_args_get(a->args, CLI_OPT_OUT), message, sdp, err);
+}
+
+/* Leaves an Error message for the other party in --out. What goes wrong here is only said: the
+ * refusal itself is the result. */
+static void
+write_refusal(struct answering *a, enum mkt_rc rc, struct mkt_io *io)
+{
+    struct cli_error quiet = { 0 };
+    struct mkt_env env = cli_client_env(a->client);
+    bool show_sp = rc == MKT_E_SP || rc == MKT_E_SP_PARAM; /* RFC 6043 5.4 */
+    memset(&io->err, 0, sizeof io->err);
+    if (mkt_responder_refuse(a->responder, &env, rc, a->sp, show_sp ? a->n_sp : 0, io) ==
+            MKT_NEXT_SEND_PEER &&
+        write_message(a, mkt_span(io->out, io->out_len), &quiet))
+        cli_say("an Error message for the other party is in %s",
+                cli_args_get(a->args, CLI_OPT_OUT));
+    else
+        cli_say("no Error message could be written for the other party");
+}
+
+static bool
+refuse(struct answering *a, struct mkt_io *io, const struct mkt_err *why, struct cli_error *err)
+{
+    char text[256];
+    mkt_err_format(why, text, sizeof text);
+    write_refusal(a, why->rc, io);
+    return cli_fail(
+        err, CLI_EXIT_PEER, "the offer is refused: %s%s", text,
+        why->rc == MKT_E_STALE ? ". Ask for a new offer, or set the clocks of both machines" : "");
+}
+
+/* RFC 4567 4.1.4: a list of protocols that was cut down on its way shows here. */
+static bool
+check_protocols(const struct answering *a, const struct mkt_msg *offer, struct mkt_err *why)
+{
+    static const char ref[] = "RFC 4567 4.1.4";
+    const char *listed = a->carrier.protocols;
+    const struct mkt_payload *ids = mkt_msg_find(offer, MKT_PL_GENERAL_EXT, 0);
+    bool named = ids != NULL && ids->u.ext.ext_type == MKT_EXT_SDP_IDS;
+
+    if (a->carrier.kind != CLI_CARRIER_SDP)
+        return true; /* no list to compare with */
+    if (!named && strchr(listed, ';') != NULL)
+        return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,
+                        "SDP IDs, although the SDP offers several protocols", ref) == MKT_OK;
+    if (named && (ids->u.ext.data.n != strlen(listed) ||
+                  strncasecmp((const char *)ids->u.ext.data.p, listed, strlen(listed)) != 0))
+        return mkt_fail(why, MKT_E_FIELD, ids->at,
+                        "SDP IDs differ from the protocols that the SDP offers", ref) == MKT_OK;
+    return true;
+}
+
+/* The even sessions are the directions we send in. */
+static bool
+choose_ssrcs(struct answering *a, struct cli_error *err)
+{
+    size_t next = 0;
+    for (size_t i = 0; i < a->choice.n_cs && next < a->args->n[CLI_OPT_SSRC]; i++) {
+        uint64_t ssrc;
+        if (a->cs[i].prot_type != MKT_PROT_SRTP || a->cs[i].cs_id % 2 != 0)
+            continue;
+        if (!cli_args_uint(a->args, CLI_OPT_SSRC, next++, 0, UINT32_MAX, &ssrc, err))
+            return false;
+        a->cs[i].has_ssrc = true;
+        a->cs[i].ssrc = (uint32_t)ssrc;
+    }
+    return next == a->args->n[CLI_OPT_SSRC] ||
+           cli_fail(err, CLI_EXIT_USAGE, "--ssrc: you send in %zu of the sessions offered", next);
+}
+
+static bool
+choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    const struct mkt_msg *offer = mkt_responder_offer_unverified(a->responder);
+    struct mkt_err why = { 0 };
+
+    if (!cli_srtp_policies(a->args->value[CLI_OPT_SRTP], a->args->n[CLI_OPT_SRTP], offer->hdr.prf,
+                           true, a->sp, &a->n_sp, err))
+        return false;
+    if (!check_protocols(a, offer, &why) ||
+        mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, &why) !=
+            MKT_OK)
+        return refuse(a, io, &why, err);
+    a->choice.cs = a->cs;
+    return choose_ssrcs(a, err);
+}
+
+static bool
+look_at(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    struct mkt_env env = cli_client_env(a->client);
+    char who[CLI_IDENTITY_TEXT];
+
+    a->responder = mkt_responder_new(&a->client->cred);
+    if (a->responder == NULL)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (!cli_carrier_load_one(&a->carrier, cli_args_get(a->args, CLI_OPT_OFFER), &io->in, err))
+        return false;
+    if (mkt_responder_offered(a->responder, &env, SKEW_S, io) != MKT_NEXT_ASK) {
+        struct mkt_err why = io->err;
+        return refuse(a, io, &why, err);
+    }
+    cli_identity_text(mkt_responder_policy_unverified(a->responder)->initiator, who);
+    cli_say("an offer, it seems, of %s", who);
+    return choose(a, io, err);
+}
+
+static bool
+resolve(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    const struct cli_kms_ask question = { "ticketresolve", CLI_EXIT_PEER, a, make, take };
+    memset(&io->err, 0, sizeof io->err);
+    if (cli_kms_run(a->args, a->client, &question, io, err))
+        return true;
+    if (err->code == CLI_EXIT_PEER)
+        write_refusal(a, io->err.rc, io);
+    else if (err->code == CLI_EXIT_KMS_REFUSED && io->peer_error_authentic)
+        write_refusal(a, MKT_E_NOT_AUTHORISED, io);
+    return false;
+}
+
+static bool
+save(const struct answering *a, const struct mkt_io *io, struct cli_error *err)
+{
+    const char *session = cli_args_get(a->args, CLI_OPT_SESSION);
+    bool has_answer = a->next == MKT_NEXT_SEND_PEER;
+    struct cli_report r;
+
+    if (!cli_session_save(session, a->csb, a->client->crypto, false, err) ||
+        (has_answer && !write_message(a, mkt_span(io->out, io->out_len), err)))
+        return false;
+    cli_report_begin(&r, stdout, cli_args_has(a->args, CLI_OPT_JSON));
+    if (has_answer)
+        cli_report_text(&r, "answer", cli_args_get(a->args, CLI_OPT_OUT));
+    cli_report_bool(&r, "answer-expected", has_answer);
+    cli_report_text(&r, "session", session);
+    cli_session_report_csb(&r, a->csb, false);
+    cli_report_end(&r);
+    return true;
+}
+
+bool
+cli_cmd_answer(const struct cli_args *args, struct cli_error *err)
+{
+    CLI_SCOPED_CLIENT client;
+    CLI_SCOPED_BLOB out = { 0 };
+    struct answering a = { .client = &client, .args = args };
+    struct mkt_io io = { .cap = MKT_MSG_MAX };
+
+    bool done = cli_client_open(&client, args, err) && cli_blob_alloc(&out, MKT_MSG_MAX, err);
+    io.out = out.p;
+    done = done && look_at(&a, &io, err) && resolve(&a, &io, err) && save(&a, &io, err);
+    mkt_csb_free(a.csb);
+    mkt_responder_free(a.responder);
+    cli_carrier_free(&a.carrier);
+    return done;
+}

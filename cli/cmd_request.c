@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-ticket request: Ticket Request (RFC 6043 4.2.1). The ticket is written only when the policy
+ * that was granted is acceptable. */
+#include "kms.h"
+#include "state.h"
+#include "wish.h"
+
+#include <mikeyticket/initiator.h>
+
+struct request {
+    struct cli_client *client;
+    struct mkt_initiator *initiator;
+    struct mkt_policy want;
+    struct mkt_grant *grant;
+};
+
+static enum mkt_next
+make(void *ctx, struct mkt_io *io)
+{
+    struct request *q = ctx;
+    struct mkt_env env = cli_client_env(q->client);
+    return mkt_initiator_request(q->initiator, &env, &q->want, io);
+}
+
+static enum mkt_next
+take(void *ctx, struct mkt_io *io)
+{
+    struct request *q = ctx;
+    struct mkt_env env = cli_client_env(q->client);
+    return mkt_initiator_granted(q->initiator, &env, io, &q->grant);
+}
+
+static bool
+save(const struct request *q, const struct cli_args *args, struct cli_error *err)
+{
+    const char *out = cli_args_get(args, CLI_OPT_OUT);
+    struct cli_report r;
+
+    if (!cli_grant_save(out, q->grant, err))
+        return false;
+    cli_report_begin(&r, stdout, cli_args_has(args, CLI_OPT_JSON));
+    cli_report_text(&r, "ticket", out);
+    cli_wish_report(&r, &q->want, q->grant);
+    cli_report_end(&r);
+    return true;
+}
+
+static bool
+ask(struct request *q, const struct cli_args *args, struct cli_error *err)
+{
+    const struct cli_kms_ask question = { "ticketrequest", CLI_EXIT_KMS_REFUSED, q, make, take };
+    struct mkt_io io = { .cap = MKT_MSG_MAX };
+    CLI_SCOPED_BLOB out = { 0 };
+
+    if (!cli_wish_read(&q->want, args, q->client->file.prf, cli_clock_ntp(), err) ||
+        !cli_blob_alloc(&out, MKT_MSG_MAX, err))
+        return false;
+    io.out = out.p;
+    q->initiator = mkt_initiator_new(&q->client->cred);
+    if (q->initiator == NULL)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    return cli_kms_run(args, q->client, &question, &io, err) && save(q, args, err);
+}
+
+bool
+cli_cmd_request(const struct cli_args *args, struct cli_error *err)
+{
+    CLI_SCOPED_CLIENT client;
+    struct request q = { .client = &client };
+    bool done = cli_client_open(&client, args, err) && ask(&q, args, err);
+    mkt_grant_free(q.grant);
+    mkt_initiator_free(q.initiator);
+    return done;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that other commands, on other machines, read. Reading refuses secrets that others could
+ * have read or changed; writing goes through a temporary file and a rename, so that no reader ever
+ * meets half a ticket. */
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool
+fail_errno(struct cli_error *err, const char *doing, const char *path)
+{
+    return cli_fail(err, CLI_EXIT_FAILURE, "cannot %s %s: %s", doing, path, strerror(errno));
+}
+
+static void
+fd_close(const int *fd)
+{
+    if (*fd > STDERR_FILENO)
+        close(*fd);
+}
+
+static bool
+check_private(int fd, const char *path, struct cli_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return fail_errno(err, "look at", path);
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return cli_fail(err, CLI_EXIT_FAILURE,
+                        "%s holds secrets, but its mode 0%o lets others reach it. Run: chmod 600 "
+                        "%s",
+                        path, (unsigned)st.st_mode & 0777U, path);
+    return true;
+}
+
+static bool
+read_all(struct cli_blob *out, int fd, const char *path, struct cli_error *err)
+{
+    while (out->n < out->cap) {
+        ssize_t got = read(fd, out->p + out->n, out->cap - out->n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail_errno(err, "read", path);
+        if (got == 0)
+            return true;
+        out->n += (size_t)got;
+    }
+    return cli_fail(err, CLI_EXIT_FAILURE, "%s is longer than the %zu octets expected at most",
+                    path, out->cap - 1);
+}
+
+bool
+cli_file_read(struct cli_blob *out, const char *path, size_t max, enum cli_privacy privacy,
+              struct cli_error *err)
+{
+    bool from_stdin = privacy == CLI_PUBLIC && strcmp(path, "-") == 0;
+    __attribute__((cleanup(fd_close))) int fd =
+        from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    if (privacy == CLI_SECRET && !check_private(fd, path, err))
+        return false;
+    return cli_blob_alloc(out, max + 1, err) && /* one more: to see that it is too long */
+           read_all(out, fd, path, err);
+}
+
+static bool
+write_all(int fd, struct mkt_span octets)
+{
+    while (octets.n > 0) {
+        ssize_t put = write(fd, octets.p, octets.n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        octets.p += put;
+        octets.n -= (size_t)put;
+    }
+    return true;
+}
+
+static mode_t
+mode_of(enum cli_privacy privacy)
+{
+    if (privacy == CLI_SECRET)
+        return 0600;
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+/* The rename is only durable when the directory is. */
+static bool
+sync_directory(const char *path)
+{
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return false;
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    bool done = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+static bool
+write_temporary(char *temporary, enum cli_privacy privacy, struct mkt_span octets)
+{
+    __attribute__((cleanup(fd_close))) int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0) {
+        *temporary = '\0'; /* nothing to remove */
+        return false;
+    }
+    return write_all(fd, octets) && fchmod(fd, mode_of(privacy)) == 0 && fsync(fd) == 0;
+}
+
+bool
+cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
+               struct cli_error *err)
+{
+    if (privacy == CLI_PUBLIC && strcmp(path, "-") == 0)
+        return write_all(STDOUT_FILENO, octets) || fail_errno(err, "write", "standard output");
+
+    char temporary[4096];
+    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof temporary)
+        return cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
+    if (write_temporary(temporary, privacy, octets) && rename(temporary, path) == 0)
+        return sync_directory(path) || fail_errno(err, "synchronise the directory of", path);
+    fail_errno(err, "write", path);
+    if (*temporary != '\0')
+        unlink(temporary);
+    return false;
+}

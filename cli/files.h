@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that other commands, on other machines, read: whole or not at all. */
+#ifndef MKT_CLI_FILES_H
+#define MKT_CLI_FILES_H
+
+#include "cli.h"
+
+enum cli_privacy {
+    CLI_PUBLIC, /* messages for the other party: mode 0666 less the umask */
+    CLI_SECRET  /* credentials, tickets, states, sessions: mode 0600 */
+};
+
+/* cli_file_read reads path ("-": standard input, for public octets only) of at most max octets. A
+ * secret file that its group or others can reach is refused. */
+MKT_MUST_USE bool cli_file_read(struct cli_blob *out, const char *path, size_t max,
+                                enum cli_privacy privacy, struct cli_error *err);
+
+/* cli_file_write replaces path by the given octets: written to a new file beside it, synchronised,
+ * renamed. A crash leaves the old file or the new one. Public octets may go to "-". */
+MKT_MUST_USE bool cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
+                                 struct cli_error *err);
+
+#endif

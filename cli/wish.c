@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wanted Ticket Policy from the command line, and the granted one in words. One table gives
+ * each flag its meaning, set and not set (RFC 6043 6.10). */
+#include "wish.h"
+
+#include "clock.h"
+#include "credential.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_VALIDITY_S 3600
+
+static const struct {
+    uint16_t flag;
+    char letter;
+    const char *set, *clear;
+} flags[] = {
+    { MKT_TP_D, 'D', "the KMS made the ticket", "the ticket is made by the initiator" },
+    { MKT_TP_E, 'E', "only the KMS can open the ticket", "the responder may open the ticket" },
+    { MKT_TP_F, 'F', "the responder sends an answer", "the responder sends no answer" },
+    { MKT_TP_G, 'G', "the responder adds random octets to the keys",
+      "the responder adds nothing to the keys" },
+    { MKT_TP_H, 'H', "the initiator adds random octets to the keys",
+      "the initiator adds nothing to the keys" },
+    { MKT_TP_I, 'I', "every device that answers gets keys of its own",
+      "all devices that answer share the same keys" },
+    { MKT_TP_J, 'J', "the ticket may be used again", "the ticket is for one offer" },
+    { MKT_TP_L, 'L', "the initiator may supply session keys",
+      "the initiator may not supply session keys" },
+    { MKT_TP_M, 'M', "the responder may supply session keys",
+      "the responder may not supply session keys" },
+    { MKT_TP_N, 'N', "nothing else is asked of the initiator",
+      "something else is asked of the initiator" },
+    { MKT_TP_O, 'O', "nothing else is asked of the responder",
+      "something else is asked of the responder" },
+};
+
+/* --- the wish -------------------------------------------------------------------------------- */
+
+static bool
+read_flags(const char *letters, uint16_t *out, struct cli_error *err)
+{
+    *out = 0;
+    for (const char *c = letters; *c != '\0'; c++) {
+        size_t i = 0;
+        while (i < CLI_COUNT(flags) && flags[i].letter != (*c & ~0x20))
+            i++;
+        if (i == CLI_COUNT(flags))
+            return cli_fail(err, CLI_EXIT_USAGE,
+                            "--flags %s: '%c' is none of D E F G H I J L M N O (K is the KMS's)",
+                            letters, *c);
+        *out |= flags[i].flag;
+    }
+    return true;
+}
+
+static bool
+take_flags(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    const char *letters = cli_args_get(args, CLI_OPT_FLAGS);
+    struct mkt_err why = { 0 };
+
+    if (letters != NULL && !read_flags(letters, &want->flags, err))
+        return false;
+    if (cli_args_has(args, CLI_OPT_NO_FORKING))
+        want->flags &= (uint16_t)~MKT_TP_I;
+    if (mkt_policy_check(want->flags, false, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_USAGE, "--flags", &why);
+    return true;
+}
+
+static bool
+take_responders(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    size_t n = args->n[CLI_OPT_TO];
+    if (n > MKT_RESPONDERS_MAX)
+        return cli_fail(err, CLI_EXIT_USAGE, "--to is given more than %d times",
+                        MKT_RESPONDERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!cli_identity_read(&want->responders[i], "to", args->value[CLI_OPT_TO][i], err))
+            return false;
+    want->n_responders = (uint8_t)n;
+    return true;
+}
+
+static bool
+take_validity(struct mkt_policy *want, const struct cli_args *args, uint64_t now,
+              struct cli_error *err)
+{
+    const char *text = cli_args_get(args, CLI_OPT_VALIDITY);
+    uint32_t seconds = DEFAULT_VALIDITY_S;
+    if (text != NULL && !cli_clock_duration(text, &seconds))
+        return cli_fail(err, CLI_EXIT_USAGE, "--validity %s: expected 90s, 15m, 1h or 7d", text);
+    uint32_t end = (uint32_t)(now >> 32) + seconds; /* wraps into the next era, RFC 4330 3 */
+    want->end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, (uint64_t)end << 32 };
+    return true;
+}
+
+/* TYPE[:OCTETS[:SALT OCTETS]] */
+static bool
+read_key(struct mkt_want_key *key, const char *text, uint8_t key_len, struct cli_error *err)
+{
+    static const struct {
+        const char *name;
+        uint8_t type;
+        uint16_t salt_len;
+    } types[] = { { "TGK", MKT_KEY_TGK, 0 },   { "TGK+SALT", MKT_KEY_TGK_SALT, 14 },
+                  { "TEK", MKT_KEY_TEK, 0 },   { "TEK+SALT", MKT_KEY_TEK_SALT, 14 },
+                  { "GTGK", MKT_KEY_GTGK, 0 }, { "GTGK+SALT", MKT_KEY_GTGK_SALT, 14 } };
+    size_t n = strcspn(text, ":");
+    for (size_t i = 0; i < CLI_COUNT(types); i++) {
+        if (strlen(types[i].name) != n || strncasecmp(types[i].name, text, n) != 0)
+            continue;
+        char *end = NULL;
+        unsigned long len = text[n] == ':' ? strtoul(text + n + 1, &end, 10) : key_len;
+        unsigned long salt = types[i].salt_len;
+        if (end != NULL && *end == ':' && salt != 0)
+            salt = strtoul(end + 1, &end, 10);
+        if ((end != NULL && *end != '\0') || len < 16 || len > MKT_SECRET_MAX ||
+            salt > MKT_SECRET_MAX || (salt == 0 && types[i].salt_len != 0))
+            break;
+        *key = (struct mkt_want_key){ .type = types[i].type,
+                                      .kv = MKT_KV_NULL,
+                                      .key_len = (uint16_t)len,
+                                      .salt_len = (uint16_t)salt };
+        return true;
+    }
+    return cli_fail(err, CLI_EXIT_USAGE,
+                    "--key %s: expected TGK, TEK or GTGK, maybe +SALT, maybe :OCTETS (16 to %d)",
+                    text, MKT_SECRET_MAX);
+}
+
+static bool
+take_keys(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    size_t n = args->n[CLI_OPT_KEY];
+    if (n == 0)
+        return true; /* one TGK, as mkt_policy_init has it */
+    want->has_kemac = true;
+    want->n_wanted = (uint8_t)n;
+    for (size_t i = 0; i < n; i++)
+        if (!read_key(&want->wanted[i], args->value[CLI_OPT_KEY][i],
+                      mkt_suite_of(want->prf)->key_len, err))
+            return false;
+    return true;
+}
+
+bool
+cli_wish_read(struct mkt_policy *want, const struct cli_args *args, uint8_t prf, uint64_t now,
+              struct cli_error *err)
+{
+    if (cli_args_has(args, CLI_OPT_FLAGS) && cli_args_has(args, CLI_OPT_NO_FORKING))
+        return cli_fail(err, CLI_EXIT_USAGE, "--flags and --no-forking exclude each other");
+    mkt_policy_init(want, prf);
+    return take_flags(want, args, err) && take_responders(want, args, err) &&
+           take_validity(want, args, now, err) && take_keys(want, args, err);
+}
+
+/* --- what was granted ------------------------------------------------------------------------ */
+
+static void
+report_flag_changes(struct cli_report *r, uint16_t want, uint16_t got)
+{
+    char text[128];
+    for (size_t i = 0; i < CLI_COUNT(flags); i++) {
+        if (((want ^ got) & flags[i].flag) == 0)
+            continue;
+        bool set = (got & flags[i].flag) != 0;
+        snprintf(text, sizeof text, "%c is %s: %s", flags[i].letter, set ? "now set" : "not set",
+                 set ? flags[i].set : flags[i].clear);
+        cli_report_text(r, NULL, text);
+    }
+}
+
+static bool
+same_time(struct mkt_time a, struct mkt_time b)
+{
+    return a.has == b.has && (!a.has || a.value == b.value);
+}
+
+static void
+report_time_change(struct cli_report *r, const char *what, struct mkt_time want,
+                   struct mkt_time got)
+{
+    char from[CLI_TIME_TEXT] = "no limit", to[CLI_TIME_TEXT] = "no limit", text[128];
+    if (same_time(want, got))
+        return;
+    if (want.has)
+        cli_clock_format(want.value, from);
+    if (got.has)
+        cli_clock_format(got.value, to);
+    snprintf(text, sizeof text, "%s: %s instead of %s", what, to, from);
+    cli_report_text(r, NULL, text);
+}
+
+static bool
+has_responder(const struct mkt_policy *p, struct mkt_identity id)
+{
+    for (size_t i = 0; i < p->n_responders; i++)
+        if (mkt_identity_equal(p->responders[i], id))
+            return true;
+    return false;
+}
+
+static void
+report_responder_changes(struct cli_report *r, const struct mkt_policy *want,
+                         const struct mkt_policy *got)
+{
+    char who[CLI_IDENTITY_TEXT], text[CLI_IDENTITY_TEXT + 32];
+    for (size_t i = 0; i < want->n_responders; i++) {
+        if (has_responder(got, want->responders[i]))
+            continue;
+        cli_identity_text(want->responders[i], who);
+        snprintf(text, sizeof text, "may not answer: %s", who);
+        cli_report_text(r, NULL, text);
+    }
+}
+
+static bool
+is_mpk(const struct mkt_key *k)
+{
+    return k->type == MKT_KEY_MPK;
+}
+
+static void
+report_keys(struct cli_report *r, const struct mkt_keys *keys)
+{
+    cli_report_list(r, "keys");
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct mkt_key *k = &keys->k[i];
+        if (is_mpk(k)) /* protects the exchange, not the media */
+            continue;
+        cli_report_item(r);
+        cli_report_text(r, "type", mkt_key_type_name(k->type));
+        cli_report_uint(r, "octets", k->key.n);
+        if (k->salt.n != 0)
+            cli_report_uint(r, "salt-octets", k->salt.n);
+        cli_report_hex(r, "spi", mkt_span(k->spi, k->spi_len));
+        cli_report_close(r);
+    }
+    cli_report_close(r);
+}
+
+void
+cli_wish_report(struct cli_report *r, const struct mkt_policy *want, const struct mkt_grant *grant)
+{
+    const struct mkt_policy *got = mkt_grant_policy(grant);
+    char text[CLI_TIME_TEXT];
+
+    mkt_policy_flags_format(got->flags, text);
+    cli_report_text(r, "flags", text);
+    cli_report_text(r, "suite", mkt_suite_of(got->prf)->name);
+    if (got->start.has) {
+        cli_clock_format(got->start.value, text);
+        cli_report_text(r, "valid-from", text);
+    }
+    if (got->end.has) {
+        cli_clock_format(got->end.value, text);
+        cli_report_text(r, "valid-until", text);
+    }
+    cli_report_list(r, "may-answer");
+    for (size_t i = 0; i < got->n_responders; i++)
+        cli_report_identity(r, NULL, got->responders[i]);
+    cli_report_close(r);
+    report_keys(r, mkt_grant_keys(grant));
+    cli_report_bool(r, "changed-by-kms", (got->flags & MKT_TP_K) != 0);
+    if ((got->flags & MKT_TP_K) == 0)
+        return;
+    cli_report_list(r, "changes");
+    report_flag_changes(r, want->flags, got->flags);
+    report_time_change(r, "valid from", want->start, got->start);
+    report_time_change(r, "valid until", want->end, got->end);
+    report_responder_changes(r, want, got);
+    cli_report_close(r);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of mikey-kmsd: one YAML file, one table of options, and errors that name the
+ * line and column of the value that is wrong. Read once; immutable afterwards. */
+#ifndef KMS_CONFIG_H
+#define KMS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include <mikeyticket/policy.h>
+
+#define KMS_LISTENERS_MAX 16
+#define KMS_PATH_MAX 4096
+#define KMS_CONFIG_ERR 1024 /* octets for an error text */
+
+enum kms_transport { KMS_UDP, KMS_HTTP };
+
+struct kms_listener {
+    enum kms_transport transport;
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+    char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
+    char url[256];    /* as written, for messages */
+};
+
+struct kms_config {
+    char path[KMS_PATH_MAX]; /* the file itself */
+    char identity[MKT_ID_MAX + 1];
+    struct kms_listener listen[KMS_LISTENERS_MAX];
+    size_t n_listen;
+    char store[KMS_PATH_MAX]; /* path of the SQLite file */
+    uint32_t workers;         /* threads for each transport */
+    uint32_t clock_window_s;
+    uint32_t max_validity_s;
+    uint32_t replay_capacity;   /* messages */
+    uint32_t retransmit_memory; /* octets a worker */
+    uint32_t log_level;         /* enum kms_level */
+    uint32_t log_format;        /* 1: JSON */
+    uint32_t suites;            /* bit of each PRF that is allowed */
+    uint32_t max_body;          /* octets of an HTTP body */
+    uint32_t http_timeout_s;
+    uint32_t http_connections;
+    uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */
+    uint32_t identity_rate, identity_burst;
+};
+
+/* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"
+ * (KMS_CONFIG_ERR octets). */
+bool kms_config_load(struct kms_config *c, const char *path, char *err);
+
+/* kms_config_help writes the table of options for people. */
+void kms_config_help(FILE *out);
+
+/* kms_identity_of makes an identity of text: a URI when it begins with a scheme, else an NAI. It
+ * borrows text. Absent (data.p NULL) when it can be neither. */
+struct mkt_identity kms_identity_of(const char *text);
+
+/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong.
+ */
+const char *kms_url_parse(struct kms_listener *l, const char *text);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options and the readers of their types. No YAML here. */
+#include "config_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const formats[] = { "text", "json", NULL };
+
+#define AT(field) offsetof(struct kms_config, field)
+
+const struct kms_option kms_options[] = {
+    { "identity", KMS_OPT_IDENTITY, 0, 0, 0, 0, NULL,
+      "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
+    { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
+      "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
+    { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
+      "sqlite:FILE; a relative FILE is next to this configuration; required" },
+    { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
+      "threads for each transport; 0: one for each processor" },
+    { "clock_window", KMS_OPT_TIME, AT(clock_window_s), 300, 1, 3600, NULL,
+      "how far a timestamp may be from our clock, either way" },
+    { "max_validity", KMS_OPT_TIME, AT(max_validity_s), 86400, 1, 315360000, NULL,
+      "longest validity of a ticket from now; longer wishes are cut" },
+    { "replay_capacity", KMS_OPT_NUMBER, AT(replay_capacity), 4194304, 1024, 268435456, NULL,
+      "messages remembered against replay, 28 octets each; when full, new ones are refused" },
+    { "retransmit_memory", KMS_OPT_SIZE, AT(retransmit_memory), 16777216, 65536, 1073741824, NULL,
+      "octets for each UDP worker to answer a repeated datagram again for 30 s" },
+    { "log_level", KMS_OPT_WORD, AT(log_level), 1, 0, 3, levels,
+      "debug also logs every request that was answered" },
+    { "log_format", KMS_OPT_WORD, AT(log_format), 0, 0, 1, formats, "form of a log line" },
+    { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
+    { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
+      "octets of an HTTP request body" },
+    { "http_timeout", KMS_OPT_TIME, AT(http_timeout_s), 30, 1, 600, NULL,
+      "time for an HTTP client to complete its next request; later the connection is closed" },
+    { "http_connections", KMS_OPT_NUMBER, AT(http_connections), 1000, 1, 100000, NULL,
+      "open connections on each http address" },
+    { "limits.source_rate", KMS_OPT_NUMBER, AT(source_rate), 0, 0, 10000000, NULL,
+      "requests a second from one address (IPv6: one /64), before any cryptography; 0: no limit" },
+    { "limits.source_burst", KMS_OPT_NUMBER, AT(source_burst), 0, 0, 10000000, NULL,
+      "requests at once from one address; 0: twice the rate" },
+    { "limits.identity_rate", KMS_OPT_NUMBER, AT(identity_rate), 0, 0, 10000000, NULL,
+      "authenticated requests a second of one identity; 0: no limit" },
+    { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_burst), 0, 0, 10000000, NULL,
+      "authenticated requests at once of one identity; 0: twice the rate" },
+};
+const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
+
+/* Number with an optional one-letter unit out of `units` (letters) and `factors`. */
+static const char *
+set_number(uint32_t *out, const struct kms_option *o, const char *text, const char *units,
+           const uint32_t *factors, char *err, size_t cap)
+{
+    size_t digits = strspn(text, "0123456789"), n = strlen(text);
+    uint64_t v, factor = 1;
+    const char *unit = n == digits + 1 ? strchr(units, text[digits]) : NULL;
+
+    if (digits == 0 || digits > 12 || (n != digits && unit == NULL)) {
+        snprintf(err, cap, "not a number%s%s: \"%.40s\"", units[0] == '\0' ? "" : " with unit ",
+                 units, text);
+        return err;
+    }
+    if (unit != NULL)
+        factor = factors[unit - units];
+    v = strtoull(text, NULL, 10) * factor;
+    if (v < o->min || v > o->max) {
+        snprintf(err, cap, "must be from %u to %u%s", o->min, o->max,
+                 o->type == KMS_OPT_TIME   ? " seconds"
+                 : o->type == KMS_OPT_SIZE ? " octets"
+                                           : "");
+        return err;
+    }
+    *out = (uint32_t)v;
+    return NULL;
+}
+
+static const char *
+set_word(uint32_t *out, const struct kms_option *o, const char *text, char *err, size_t cap)
+{
+    size_t used;
+
+    for (uint32_t i = 0; o->words[i] != NULL; i++)
+        if (strcmp(o->words[i], text) == 0) {
+            *out = i;
+            return NULL;
+        }
+    used = (size_t)snprintf(err, cap, "\"%.40s\" is not one of", text);
+    for (uint32_t i = 0; o->words[i] != NULL && used < cap; i++)
+        used += (size_t)snprintf(err + used, cap - used, "%s %s", i == 0 ? "" : ",", o->words[i]);
+    return err;
+}
+
+static const char *
+set_identity(struct kms_config *c, const char *text)
+{
+    if (kms_identity_of(text).data.p == NULL)
+        return "not an identity: write a URI (sip:kms@example.com) or a NAI (kms@example.com)";
+    strcpy(c->identity, text);
+    return NULL;
+}
+
+static const char *
+set_store(struct kms_config *c, const char *text)
+{
+    const char *slash = strrchr(c->path, '/');
+    int dir = 0, n;
+
+    if (strncmp(text, "sqlite:", 7) != 0 || text[7] == '\0')
+        return "a store is written sqlite:FILE";
+    text += 7;
+    if (text[0] != '/' && slash != NULL)
+        dir = (int)(slash - c->path) + 1;
+    n = snprintf(c->store, sizeof c->store, "%.*s%s", dir, c->path, text);
+    return n < (int)sizeof c->store ? NULL : "the path is too long";
+}
+
+static const char *
+add_listener(struct kms_config *c, const char *text)
+{
+    const char *wrong;
+
+    if (c->n_listen == KMS_LISTENERS_MAX)
+        return "too many addresses (16 at most)";
+    wrong = kms_url_parse(&c->listen[c->n_listen], text);
+    if (wrong != NULL)
+        return wrong;
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (strcmp(c->listen[i].url, text) == 0)
+            return "the same address stands in the list already";
+    c->n_listen++;
+    return NULL;
+}
+
+static const char *
+add_suite(struct kms_config *c, const char *text)
+{
+    uint32_t bit = strcmp(text, "128") == 0   ? 1u << MKT_PRF_MIKEY_1
+                   : strcmp(text, "256") == 0 ? 1u << MKT_PRF_HMAC_SHA_256
+                                              : 0;
+
+    if (bit == 0)
+        return "a suite is 128 or 256";
+    c->suites |= bit;
+    return NULL;
+}
+
+const char *
+kms_option_set(struct kms_config *c, const struct kms_option *o, const char *text, char *err,
+               size_t cap)
+{
+    static const uint32_t seconds[] = { 1, 60, 3600, 86400 };
+    static const uint32_t octets[] = { 1024, 1048576, 1073741824 };
+    uint32_t *out = (uint32_t *)(void *)((char *)c + o->offset);
+
+    switch (o->type) {
+    case KMS_OPT_IDENTITY:
+        return set_identity(c, text);
+    case KMS_OPT_LISTEN:
+        return add_listener(c, text);
+    case KMS_OPT_STORE:
+        return set_store(c, text);
+    case KMS_OPT_NUMBER:
+        return set_number(out, o, text, "", NULL, err, cap);
+    case KMS_OPT_TIME:
+        return set_number(out, o, text, "smhd", seconds, err, cap);
+    case KMS_OPT_SIZE:
+        return set_number(out, o, text, "KMG", octets, err, cap);
+    case KMS_OPT_WORD:
+        return set_word(out, o, text, err, cap);
+    case KMS_OPT_SUITES:
+        return add_suite(c, text);
+    }
+    return "unknown type";
+}
+
+void
+kms_config_help(FILE *out)
+{
+    for (size_t i = 0; i < kms_n_options; i++) {
+        const struct kms_option *o = &kms_options[i];
+
+        fprintf(out, "  %-22s %s", o->name, o->help);
+        if (o->words != NULL)
+            fprintf(out, " (default %s)", o->words[o->standard]);
+        else if (o->max != 0)
+            fprintf(out, " (default %u%s)", o->standard, o->type == KMS_OPT_TIME ? "s" : "");
+        fputc('\n', out);
+    }
+}

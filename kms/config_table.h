@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of options: one row each gives name, type, default, range and help. The walk over the
+ * YAML file, the defaults and --help are all made from it. */
+#ifndef KMS_CONFIG_TABLE_H
+#define KMS_CONFIG_TABLE_H
+
+#include "config.h"
+
+enum kms_option_type {
+    KMS_OPT_IDENTITY,
+    KMS_OPT_LISTEN, /* one address or a list */
+    KMS_OPT_STORE,
+    KMS_OPT_NUMBER,
+    KMS_OPT_TIME, /* seconds, or with s, m, h, d */
+    KMS_OPT_SIZE, /* octets, or with K, M, G */
+    KMS_OPT_WORD, /* one of the words, its position is the value */
+    KMS_OPT_SUITES
+};
+
+struct kms_option {
+    const char *name; /* a dot separates an option from the group it stands in */
+    enum kms_option_type type;
+    size_t offset; /* of the uint32_t in struct kms_config (NUMBER, TIME, SIZE, WORD) */
+    uint32_t standard, min, max;
+    const char *const *words;
+    const char *help;
+};
+
+extern const struct kms_option kms_options[];
+extern const size_t kms_n_options;
+
+/* kms_option_set reads the scalar text into c. NULL, or what is wrong with it. `err` (cap octets)
+ * may hold the returned text. */
+const char *kms_option_set(struct kms_config *c, const struct kms_option *o, const char *text,
+                           char *err, size_t cap);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts are quoted as YAML needs it: identities and psk-ids hold no control characters. */
+#include "credfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct text {
+    char *at;
+    size_t left;
+};
+
+static void
+put(struct text *t, const char *s)
+{
+    size_t n = strlen(s);
+
+    if (n >= t->left)
+        n = t->left - 1;
+    memcpy(t->at, s, n);
+    t->at += n;
+    t->left -= n;
+    *t->at = '\0';
+}
+
+/* Plain where that is safe ("sip:alice@example.com"), else in single quotes. */
+static void
+put_value(struct text *t, const char *name, const char *value)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._@:+;=/";
+    bool quote = strspn(value, plain) != strlen(value) ||
+                 value[strspn(value, "0123456789.+-")] == '\0' ||
+                 strchr("-@:=", value[0]) != NULL || value[strlen(value) - 1] == ':';
+
+    put(t, name);
+    put(t, quote ? ": '" : ": ");
+    for (const char *c = value; *c != '\0'; c++) {
+        char one[3] = { *c, quote && *c == '\'' ? '\'' : '\0', '\0' };
+
+        put(t, one);
+    }
+    put(t, quote ? "'\n" : "\n");
+}
+
+size_t
+kms_credfile_format(char *buf, const struct kms_credfile *c)
+{
+    struct text t = { buf, KMS_CREDFILE_MAX };
+    char hex[2 * MKT_SECRET_MAX + 1] = "";
+
+    for (size_t i = 0; i < c->psk->n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", c->psk->b[i]);
+    put_value(&t, "identity", c->identity);
+    put_value(&t, "kms", c->kms);
+    put_value(&t, "psk-id", c->psk_id);
+    put(&t, "psk: \"");
+    put(&t, hex);
+    put(&t, c->psk->n == 16 ? "\"\nsuite: 128\n" : "\"\nsuite: 256\n");
+    mkt_wipe(hex, sizeof hex);
+    return (size_t)(t.at - buf);
+}
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (size_t)done;
+    }
+    return fsync(fd) == 0;
+}
+
+bool
+kms_credfile_write(const char *path, const struct kms_credfile *c)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char text[KMS_CREDFILE_MAX];
+    int saved;
+    bool ok;
+
+    if (fd < 0)
+        return false;
+    ok = write_all(fd, text, kms_credfile_format(text, c));
+    mkt_wipe(text, sizeof text);
+    saved = errno;
+    if (close(fd) != 0 && ok) {
+        saved = errno;
+        ok = false;
+    }
+    if (!ok)
+        unlink(path);
+    errno = saved;
+    return ok;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-kmsd: start in order (configuration, self-test, store, index, sockets), say where it
+ * listens, wait for a signal, stop in the opposite order. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "program.h"
+#include "watch.h"
+
+static const char usage[] =
+    "Usage: mikey-kmsd --config FILE\n"
+    "The Key Management Service of MIKEY-TICKET (RFC 6043). Runs in the foreground;\n"
+    "SIGTERM or SIGINT stops it. Users and keys: see mikey-kmsctl --help.\n"
+    "\n"
+    "  -c, --config FILE  configuration (YAML)\n"
+    "      --check        read the configuration, say what is wrong with it, and stop\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      version\n"
+    "\n"
+    "On standard output, when it serves: one line \"listening URL\" for each address, then\n"
+    "\"ready\". On standard error: the log.\n"
+    "\n"
+    "Options of the configuration:\n";
+
+struct daemon {
+    struct kms_config config;
+    struct kms_log log;
+    struct kms_service service;
+    struct kms_store *store;
+    uint64_t version; /* of the store, as first read */
+    struct kms_udp *udp;
+    struct kms_http *http;
+    struct kms_watch *watch;
+};
+
+static int
+help(void)
+{
+    fputs(usage, stdout);
+    kms_config_help(stdout);
+    puts("\n" KMS_EXIT_HELP ", 5 cannot listen.");
+    return KMS_EXIT_OK;
+}
+
+static bool
+selftest(void)
+{
+    struct mkt_crypto *c = mkt_crypto_new();
+    bool ok = c != NULL && mkt_crypto_selftest(c);
+
+    mkt_crypto_free(c);
+    return ok;
+}
+
+static enum kms_exit
+fail(struct daemon *d, enum kms_exit code, const char *event, const char *text)
+{
+    KMS_LOG(&d->log, KMS_ERROR, event, kms_text("error", text));
+    return code;
+}
+
+/* Opens the store, makes the first ticket protection key if there is none, reads everything. */
+static enum kms_store_rc
+open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err)
+{
+    int64_t generation;
+    enum kms_store_rc rc = kms_store_open_sqlite(&d->store, d->config.store, 0, err);
+
+    if (rc == KMS_STORE_OK)
+        rc = d->store->ops->version(d->store, &d->version, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_index_build(index, d->store, err);
+    if (rc != KMS_STORE_OK || kms_index_tpks(*index) > 0)
+        return rc;
+    kms_index_free(*index);
+    *index = NULL;
+    rc = kms_tpk_rotate(d->store, &generation, err);
+    if (rc != KMS_STORE_OK)
+        return rc;
+    KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));
+    return kms_index_build(index, d->store, err);
+}
+
+static size_t
+count_readers(const struct kms_config *c)
+{
+    size_t n = c->workers; /* one for each UDP thread, one for each HTTP thread and listener */
+
+    for (size_t i = 0; i < c->n_listen; i++)
+        n += c->listen[i].transport == KMS_HTTP ? c->workers : 0;
+    return n;
+}
+
+static bool
+start_serving(struct daemon *d, char *err)
+{
+    struct kms_config *c = &d->config;
+    size_t slot = 0;
+
+    if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
+        !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
+        return false;
+    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http);
+    if (d->watch == NULL)
+        snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
+    return d->watch != NULL;
+}
+
+static void
+announce(struct daemon *d, const struct kms_index *index)
+{
+    const struct kms_config *c = &d->config;
+
+    for (size_t i = 0; i < c->n_listen; i++)
+        printf("listening %s\n", c->listen[i].url);
+    puts("ready");
+    fflush(stdout); /* a reader that is gone is no reason to stop */
+    KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
+            kms_text("identity", c->identity), kms_text("store", c->store),
+            kms_number("workers", c->workers),
+            kms_number("credentials", (int64_t)kms_index_users(index)),
+            kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
+            kms_number("source_rate", c->source_rate),
+            kms_number("identity_rate", c->identity_rate));
+}
+
+static void
+wait_for_end(struct daemon *d, const sigset_t *signals)
+{
+    int sig;
+
+    for (;;) {
+        if (sigwait(signals, &sig) != 0)
+            return;
+        if (sig != SIGHUP) {
+            KMS_LOG(&d->log, KMS_INFO, "stopping", kms_text("signal", strsignal(sig)));
+            return;
+        }
+        KMS_LOG(&d->log, KMS_WARN, "hangup-ignored",
+                kms_text("hint", "changes of users and keys arrive by themselves; "
+                                 "restart for a new configuration"));
+    }
+}
+
+static void
+stop_serving(struct daemon *d)
+{
+    uint64_t n[KMS_OUTCOME_COUNT] = { 0 };
+
+    kms_watch_stop(d->watch);
+    kms_udp_stop(d->udp, n);
+    kms_http_stop(d->http, n);
+    KMS_LOG(&d->log, KMS_INFO, "stopped", kms_number("answered", (int64_t)n[KMS_ANSWERED]),
+            kms_number("repeated", (int64_t)n[KMS_REPEATED]),
+            kms_number("refused", (int64_t)n[KMS_REFUSED]),
+            kms_number("malformed", (int64_t)n[KMS_MALFORMED]),
+            kms_number("limited", (int64_t)n[KMS_LIMITED]),
+            kms_number("busy", (int64_t)n[KMS_BUSY]),
+            kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
+}
+
+static enum kms_exit
+serve(struct daemon *d)
+{
+    struct kms_store_err store_err = { 0 };
+    struct kms_index *index = NULL;
+    char err[KMS_NET_ERR] = "";
+    const char *failed;
+    enum kms_exit code = KMS_EXIT_OK;
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (open_store(d, &index, &store_err) != KMS_STORE_OK) {
+        kms_index_free(index);
+        return fail(d, KMS_EXIT_STORE, "store", store_err.text);
+    }
+    if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
+                          &failed)) {
+        code = fail(d, KMS_EXIT_FAILED, "start", failed);
+    } else if (!start_serving(d, err)) {
+        code = fail(d, KMS_EXIT_LISTEN, "listen", err);
+        stop_serving(d);
+    } else {
+        announce(d, index);
+        wait_for_end(d, &signals);
+        stop_serving(d);
+    }
+    kms_service_free(&d->service);
+    return code;
+}
+
+static void
+raise_file_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static int
+run(const char *path, bool check)
+{
+    char err[KMS_CONFIG_ERR];
+    struct daemon *d = calloc(1, sizeof *d);
+    enum kms_exit code;
+
+    if (d == NULL) {
+        fputs("mikey-kmsd: out of memory\n", stderr);
+        return KMS_EXIT_FAILED;
+    }
+    if (!kms_config_load(&d->config, path, err)) {
+        fprintf(stderr, "%s\n", err);
+        free(d);
+        return KMS_EXIT_CONFIG;
+    }
+    if (check) {
+        free(d);
+        return KMS_EXIT_OK;
+    }
+    kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,
+                 d->config.log_format == 1);
+    if (!selftest())
+        code = fail(d, KMS_EXIT_FAILED, "selftest",
+                    "the cryptographic self-test failed: refusing to start");
+    else
+        code = serve(d);
+    if (d->store != NULL)
+        d->store->ops->close(d->store);
+    free(d);
+    return (int)code;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+                                             { "check", no_argument, NULL, 'k' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { "version", no_argument, NULL, 'V' },
+                                             { NULL, 0, NULL, 0 } };
+    const char *path = NULL;
+    bool check = false;
+    int o;
+
+    while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+        if (o == 'h')
+            return help();
+        if (o == 'V') {
+            printf("mikey-kmsd %s\n", mkt_version());
+            return KMS_EXIT_OK;
+        }
+        if (o == '?') {
+            fputs("Try mikey-kmsd --help.\n", stderr);
+            return KMS_EXIT_USAGE;
+        }
+        if (o == 'c')
+            path = optarg;
+        else
+            check = true;
+    }
+    if (path == NULL || optind != argc) {
+        fputs(path == NULL ? "mikey-kmsd: --config FILE is needed. Try --help.\n"
+                           : "mikey-kmsd: takes options only. Try --help.\n",
+              stderr);
+        return KMS_EXIT_USAGE;
+    }
+    kms_harden();
+    raise_file_limit();
+    return run(path, check);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Binding. SO_REUSEPORT would also let a second daemon of the same user share our port unnoticed,
+ * so the address is first bound once without it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net.h"
+
+#define BACKLOG 1024
+#define UDP_BUFFER (4 << 20)
+
+static int
+open_socket(const struct kms_listener *l, bool share)
+{
+    int type = l->transport == KMS_UDP ? SOCK_DGRAM : SOCK_STREAM, on = 1, size = UDP_BUFFER;
+    int fd = socket(l->addr.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool ok = fd >= 0;
+
+    if (ok && l->addr.ss_family == AF_INET6)
+        ok = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    if (ok && l->transport == KMS_HTTP)
+        ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+    if (ok && share)
+        ok = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+    if (ok && l->transport == KMS_UDP) { /* answers leave from the address that was asked */
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        if (l->addr.ss_family == AF_INET6)
+            ok = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0;
+        else
+            ok = setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0;
+    }
+    ok = ok && bind(fd, (const struct sockaddr *)&l->addr, l->addr_len) == 0;
+    if (ok && share && l->transport == KMS_HTTP)
+        ok = listen(fd, BACKLOG) == 0;
+    if (!ok && fd >= 0) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+    }
+    return ok ? fd : -1;
+}
+
+static in_port_t *
+port_of(struct kms_listener *l)
+{
+    if (l->addr.ss_family == AF_INET6)
+        return &((struct sockaddr_in6 *)(void *)&l->addr)->sin6_port;
+    return &((struct sockaddr_in *)(void *)&l->addr)->sin_port;
+}
+
+static void
+rename_url(struct kms_listener *l)
+{
+    const void *ip = l->addr.ss_family == AF_INET6
+                         ? (const void *)&((struct sockaddr_in6 *)(void *)&l->addr)->sin6_addr
+                         : (const void *)&((struct sockaddr_in *)(void *)&l->addr)->sin_addr;
+    const char *form = l->addr.ss_family == AF_INET6 ? "%s://[%s]:%u%s" : "%s://%s:%u%s";
+    char text[INET6_ADDRSTRLEN];
+
+    inet_ntop(l->addr.ss_family, ip, text, sizeof text);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(l->url, sizeof l->url, form, l->transport == KMS_UDP ? "udp" : "http", text,
+             ntohs(*port_of(l)), l->prefix);
+#pragma GCC diagnostic pop
+}
+
+static bool
+fail_listen(const struct kms_listener *l, const char *doing, char *err)
+{
+    int e = errno;
+
+    snprintf(err, KMS_NET_ERR, "cannot %s %s: %s%s", doing, l->url, strerror(e),
+             e == EADDRINUSE      ? "; another program listens there"
+             : e == EACCES        ? "; ports below 1024 need a privilege"
+             : e == EADDRNOTAVAIL ? "; this machine does not have that address"
+                                  : "");
+    return false;
+}
+
+bool
+kms_listen_sockets(struct kms_listener *l, int *fds, size_t n, char *err)
+{
+    int probe = open_socket(l, false);
+
+    if (probe < 0)
+        return fail_listen(l, "listen on", err);
+    l->addr_len = sizeof l->addr;
+    if (getsockname(probe, (struct sockaddr *)&l->addr, &l->addr_len) != 0) {
+        fail_listen(l, "find the port of", err);
+        close(probe);
+        return false;
+    }
+    close(probe);
+    for (size_t i = 0; i < n; i++) {
+        fds[i] = open_socket(l, true);
+        if (fds[i] >= 0)
+            continue;
+        fail_listen(l, "listen on", err);
+        while (i-- > 0)
+            close(fds[i]);
+        return false;
+    }
+    rename_url(l);
+    return true;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP: POST <prefix>/keymanagement?requesttype=ticketrequest|ticketresolve, application/mikey. A
+ * body begins with 0x01 when raw, which no base64 text does; the answer comes in kind. One
+ * libmicrohttpd daemon with one thread, one listening socket and one worker each.
+ *
+ * The path and the query follow what is known of 3GPP TS 33.328, whose text was not available: all
+ * of the mapping is in this file. */
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base64.h"
+#include "net.h"
+#include "pipeline.h"
+
+#define SPARE_MAX 64 /* exchanges kept for re-use by one server */
+#define RESOURCE "/keymanagement"
+#define TEXT_CAP (4 * ((MKT_MSG_MAX + 2) / 3)) /* characters of the longest answer */
+
+/* One request being received. */
+struct exchange {
+    struct exchange *next; /* in the list of spares */
+    unsigned status;       /* already decided; 0: not yet */
+    enum kms_want want;
+    size_t len, seen; /* octets kept and received */
+    uint8_t body[];   /* max_body octets */
+};
+
+struct connection {
+    struct connection *prev, *next;
+    int fd;
+    _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
+};
+
+struct plain_status {
+    unsigned status;
+    struct MHD_Response *response;
+};
+
+struct server {
+    struct kms_worker *worker;
+    const struct kms_listener *listener;
+    struct MHD_Daemon *mhd;
+    struct exchange *spares;
+    size_t n_spares;
+    pthread_mutex_t lock; /* of the list of connections, shared with the sweeper */
+    struct connection *connections;
+    struct plain_status plain[9];
+    uint8_t out[MKT_MSG_MAX];
+    char text[TEXT_CAP];
+};
+
+struct kms_http {
+    size_t n;
+    struct server *servers[];
+};
+
+static int64_t
+steady_s(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return ts.tv_sec;
+}
+
+static bool
+plain_init(struct server *s)
+{
+    static const unsigned statuses[] = {
+        MHD_HTTP_BAD_REQUEST,
+        MHD_HTTP_NOT_FOUND,
+        MHD_HTTP_METHOD_NOT_ALLOWED,
+        MHD_HTTP_CONTENT_TOO_LARGE,
+        MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+        MHD_HTTP_TOO_MANY_REQUESTS,
+        MHD_HTTP_SERVICE_UNAVAILABLE,
+    };
+
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+
+        if (r == NULL)
+            return false;
+        s->plain[i] = (struct plain_status){ statuses[i], r };
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        if (statuses[i] == MHD_HTTP_METHOD_NOT_ALLOWED)
+            MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
+        if (statuses[i] == MHD_HTTP_TOO_MANY_REQUESTS ||
+            statuses[i] == MHD_HTTP_SERVICE_UNAVAILABLE)
+            MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    }
+    return true;
+}
+
+static enum MHD_Result
+answer_plain(struct server *s, struct MHD_Connection *c, unsigned status)
+{
+    for (size_t i = 0; s->plain[i].response != NULL; i++)
+        if (s->plain[i].status == status)
+            return MHD_queue_response(c, status, s->plain[i].response);
+    return MHD_NO;
+}
+
+static struct exchange *
+exchange_new(struct server *s)
+{
+    struct exchange *x = s->spares;
+
+    if (x != NULL) {
+        s->spares = x->next;
+        s->n_spares--;
+    } else {
+        x = malloc(sizeof *x + s->worker->service->config->max_body);
+    }
+    if (x != NULL)
+        memset(x, 0, sizeof *x);
+    return x;
+}
+
+static void
+exchange_end(struct server *s, struct exchange *x)
+{
+    if (s->n_spares == SPARE_MAX) {
+        free(x);
+        return;
+    }
+    x->next = s->spares;
+    s->spares = x;
+    s->n_spares++;
+}
+
+static bool
+is_mikey_type(const char *type)
+{
+    static const char mikey[] = "application/mikey";
+    size_t n = sizeof mikey - 1;
+
+    return type != NULL && strncasecmp(type, mikey, n) == 0 &&
+           (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
+}
+
+/* What the head of the request already decides: a status, or 0 to go on. */
+static unsigned
+check_head(struct server *s, struct MHD_Connection *c, const char *path, const char *method,
+           enum kms_want *want)
+{
+    const char *prefix = s->listener->prefix, *type, *kind, *length;
+    size_t n = strlen(prefix);
+
+    length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (length != NULL && strtoull(length, NULL, 10) > s->worker->service->config->max_body)
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    if (strncmp(path, prefix, n) != 0 || strcmp(path + n, RESOURCE) != 0)
+        return MHD_HTTP_NOT_FOUND;
+    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+        return MHD_HTTP_METHOD_NOT_ALLOWED;
+    type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!is_mikey_type(type))
+        return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
+    kind = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "requesttype");
+    if (kind != NULL && strcmp(kind, "ticketrequest") == 0)
+        *want = KMS_WANT_REQUEST;
+    else if (kind != NULL && strcmp(kind, "ticketresolve") == 0)
+        *want = KMS_WANT_RESOLVE;
+    else
+        return MHD_HTTP_BAD_REQUEST;
+    return 0;
+}
+
+static enum MHD_Result
+answer_mikey(struct server *s, struct MHD_Connection *c, size_t len, bool raw)
+{
+    struct MHD_Response *r;
+    enum MHD_Result rc;
+
+    if (raw) {
+        r = MHD_create_response_from_buffer(len, s->out, MHD_RESPMEM_MUST_COPY);
+    } else {
+        size_t n = kms_base64_encode(s->text, s->out, len);
+
+        r = MHD_create_response_from_buffer(n, s->text, MHD_RESPMEM_MUST_COPY);
+    }
+    if (r == NULL)
+        return answer_plain(s, c, MHD_HTTP_SERVICE_UNAVAILABLE);
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/mikey");
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    rc = MHD_queue_response(c, MHD_HTTP_OK, r);
+    MHD_destroy_response(r);
+    return rc;
+}
+
+static enum MHD_Result
+answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
+{
+    static const unsigned statuses[KMS_OUTCOME_COUNT] = {
+        [KMS_MALFORMED] = MHD_HTTP_BAD_REQUEST,
+        [KMS_REFUSED] = MHD_HTTP_TOO_MANY_REQUESTS, /* no more Errors for strangers just now */
+        [KMS_LIMITED] = MHD_HTTP_TOO_MANY_REQUESTS,
+        [KMS_BUSY] = MHD_HTTP_SERVICE_UNAVAILABLE,
+        [KMS_ANSWERED] = MHD_HTTP_SERVICE_UNAVAILABLE,
+        [KMS_REPEATED] = MHD_HTTP_SERVICE_UNAVAILABLE,
+    };
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    bool raw = x->len > 0 && x->body[0] == 0x01;
+    struct kms_request req = { .transport = KMS_HTTP, .want = x->want, .out = s->out };
+    struct kms_reply reply;
+
+    if (!raw && !kms_base64_decode(x->body, x->len, &x->len))
+        x->len = 0; /* the pipeline counts and logs it as malformed */
+    req.in = mkt_span(x->body, x->len);
+    req.from = info->client_addr;
+    kms_worker_clock(s->worker);
+    reply = kms_handle(s->worker, &req);
+    if (reply.len > 0)
+        return answer_mikey(s, c, reply.len, raw);
+    return answer_plain(s, c, statuses[reply.outcome]);
+}
+
+static enum MHD_Result
+take_body(struct server *s, struct exchange *x, const char *data, size_t n)
+{
+    size_t max = s->worker->service->config->max_body;
+
+    x->seen += n;
+    if (x->seen > 16 * max)
+        return MHD_NO; /* a sender without Content-Length that does not stop */
+    if (x->seen > max) {
+        x->status = MHD_HTTP_CONTENT_TOO_LARGE;
+    } else if (x->status == 0) {
+        memcpy(x->body + x->len, data, n);
+        x->len += n;
+    }
+    return MHD_YES;
+}
+
+/* Called for the head, for every part of the body, and once more at its end. */
+static enum MHD_Result
+on_request(void *cls, struct MHD_Connection *c, const char *path, const char *method,
+           const char *version, const char *data, size_t *n, void **context)
+{
+    struct server *s = cls;
+    struct exchange *x = *context;
+
+    (void)version;
+    if (x == NULL) {
+        x = exchange_new(s);
+        if (x == NULL)
+            return MHD_NO;
+        *context = x;
+        x->status = check_head(s, c, path, method, &x->want);
+        if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
+            return answer_plain(s, c, x->status); /* before the body is read */
+        return MHD_YES;
+    }
+    if (*n > 0) {
+        enum MHD_Result rc = take_body(s, x, data, *n);
+
+        *n = 0;
+        return rc;
+    }
+    return x->status != 0 ? answer_plain(s, c, x->status) : answer_body(s, c, x);
+}
+
+static void
+on_completed(void *cls, struct MHD_Connection *c, void **context,
+             enum MHD_RequestTerminationCode code)
+{
+    struct server *s = cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *k = info != NULL ? info->socket_context : NULL;
+
+    (void)code;
+    if (k != NULL)
+        atomic_store_explicit(&k->deadline_s,
+                              steady_s() + s->worker->service->config->http_timeout_s,
+                              memory_order_relaxed);
+    if (*context != NULL)
+        exchange_end(s, *context);
+    *context = NULL;
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *c, void **context,
+              enum MHD_ConnectionNotificationCode code)
+{
+    struct server *s = cls;
+    struct connection *k = *context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        k = calloc(1, sizeof *k);
+        *context = k;
+        if (k == NULL)
+            return; /* served without a deadline of its own; the idle timeout holds */
+        k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
+        pthread_mutex_lock(&s->lock);
+        k->next = s->connections;
+        if (k->next != NULL)
+            k->next->prev = k;
+        s->connections = k;
+        pthread_mutex_unlock(&s->lock);
+    } else if (k != NULL) {
+        pthread_mutex_lock(&s->lock);
+        *(k->prev != NULL ? &k->prev->next : &s->connections) = k->next;
+        if (k->next != NULL)
+            k->next->prev = k->prev;
+        pthread_mutex_unlock(&s->lock);
+        *context = NULL;
+        free(k);
+    }
+}
+
+/* libmicrohttpd's timeout is for idle clients: one that sends an octet now and then would hold its
+ * connection for ever. */
+void
+kms_http_sweep(struct kms_http *http)
+{
+    int64_t now = steady_s();
+
+    for (size_t i = 0; http != NULL && i < http->n; i++) {
+        struct server *s = http->servers[i];
+
+        pthread_mutex_lock(&s->lock);
+        for (struct connection *k = s->connections; k != NULL; k = k->next)
+            if (atomic_load_explicit(&k->deadline_s, memory_order_relaxed) < now)
+                shutdown(k->fd, SHUT_RDWR);
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
+{
+    (void)cls;
+    (void)fmt;
+    (void)ap;
+}
+
+static void
+server_free(struct server *s)
+{
+    struct exchange *next;
+
+    if (s->mhd != NULL)
+        MHD_stop_daemon(s->mhd);
+    for (struct exchange *x = s->spares; x != NULL; x = next) {
+        next = x->next;
+        free(x);
+    }
+    for (size_t i = 0; s->plain[i].response != NULL; i++)
+        MHD_destroy_response(s->plain[i].response);
+    pthread_mutex_destroy(&s->lock);
+    kms_worker_free(s->worker);
+    free(s);
+}
+
+/* Takes fd in every case. */
+static struct server *
+server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t slot)
+{
+    const struct kms_config *config = sv->config;
+    unsigned limit = (config->http_connections + config->workers - 1) / config->workers;
+    struct server *s = calloc(1, sizeof *s);
+
+    if (s == NULL) {
+        close(fd);
+        return NULL;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    s->listener = l;
+    s->worker = kms_worker_new(sv, slot, KMS_HTTP);
+    if (s->worker != NULL && plain_init(s))
+        s->mhd = MHD_start_daemon(
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+            on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+            MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
+            config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+    if (s->mhd == NULL) {
+        close(fd);
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static bool
+add_listener(struct kms_http *h, struct kms_service *sv, struct kms_listener *l, size_t *slot,
+             char *err)
+{
+    size_t n = sv->config->workers, i;
+    int fds[256];
+
+    if (!kms_listen_sockets(l, fds, n, err))
+        return false;
+    for (i = 0; i < n; i++) {
+        struct server *s = server_new(sv, l, fds[i], (*slot)++);
+
+        if (s == NULL)
+            break;
+        h->servers[h->n++] = s;
+    }
+    if (i == n)
+        return true;
+    while (++i < n)
+        close(fds[i]);
+    snprintf(err, KMS_NET_ERR, "cannot start an HTTP worker: no memory or no threads");
+    return false;
+}
+
+bool
+kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listener *listen,
+               size_t n_listen, size_t *slot, char *err)
+{
+    size_t n_http = 0;
+
+    *http = NULL;
+    for (size_t i = 0; i < n_listen; i++)
+        n_http += listen[i].transport == KMS_HTTP;
+    if (n_http == 0)
+        return true;
+    *http = calloc(1, sizeof **http + n_http * sv->config->workers * sizeof((*http)->servers[0]));
+    if (*http == NULL) {
+        snprintf(err, KMS_NET_ERR, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < n_listen; i++)
+        if (listen[i].transport == KMS_HTTP && !add_listener(*http, sv, &listen[i], slot, err))
+            return false;
+    return true;
+}
+
+void
+kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
+{
+    if (http == NULL)
+        return;
+    for (size_t i = 0; i < http->n; i++) {
+        struct server *s = http->servers[i];
+
+        MHD_stop_daemon(s->mhd);
+        s->mhd = NULL;
+        for (size_t k = 0; k < KMS_OUTCOME_COUNT; k++)
+            totals[k] += atomic_load(&s->worker->counts[k]);
+        server_free(s);
+    }
+    free(http);
+}

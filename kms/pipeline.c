@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue; then audit
+ * and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the transports': here
+ * is only their order and what a failure of each means for the one who asked.
+ *
+ * What a stranger learns: nothing for octets that are no message (RFC 6043 5.4 leaves it open); why
+ * a message that could be read is not supported; and one and the same unauthenticated Error, after
+ * the same work, for an unknown identity, a wrong key and a wrong MAC. Unauthenticated Errors are
+ * shorter than the message they answer and are limited in number. A replay gets an Error over HTTP,
+ * where a connection proves the address, and silence over UDP. */
+#include "pipeline.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "policy.h"
+
+#define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
+#define LINES_PER_S 10    /* log lines about refusals of one worker */
+
+struct job {
+    struct kms_worker *w;
+    const struct kms_request *req;
+    struct mkt_env env;
+    struct mkt_io io;
+    const struct mkt_kms_ask *ask; /* NULL until decoded */
+    const struct kms_index *index; /* held from gather on */
+    struct kms_found client;
+    bool known;         /* client is a credential of ours */
+    bool authenticated; /* and the message is the client's */
+    struct mkt_inkey_mem psk, tpk;
+    struct mkt_span tpk_id;
+    uint64_t tag; /* of the retransmission table */
+    enum kms_outcome outcome;
+    struct mkt_policy granted; /* last: not cleared for each message */
+};
+
+enum verdict {
+    GO,     /* next stage */
+    DONE,   /* out holds the answer */
+    REFUSE, /* io.err says why: an Error message */
+    SILENT  /* nothing is sent; outcome is set */
+};
+
+static enum verdict
+silent(struct job *j, enum kms_outcome outcome)
+{
+    j->outcome = outcome;
+    return SILENT;
+}
+
+/* The key of the limits: an IPv4 address, or the /64 that one IPv6 site has. */
+static struct mkt_span
+address_of(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET6)
+        return mkt_span(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8);
+    return mkt_span(&((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+}
+
+static enum verdict
+limit(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+
+    if (kms_limit_allow(sv->by_source, address_of(j->req->from), j->w->steady_ns))
+        return GO;
+    return silent(j, KMS_LIMITED);
+}
+
+static enum verdict
+retransmit(struct job *j)
+{
+    struct mkt_span answer;
+
+    if (j->w->again == NULL)
+        return GO;
+    answer = kms_retransmit_find(j->w->again, j->req->source, j->req->in,
+                                 j->w->steady_ns / 1000000000, &j->tag);
+    if (answer.n == 0)
+        return GO;
+    memcpy(j->io.out, answer.p, answer.n);
+    j->io.out_len = answer.n;
+    j->outcome = KMS_REPEATED;
+    return DONE;
+}
+
+static enum verdict
+decode(struct job *j)
+{
+    uint32_t suites = j->w->service->config->suites;
+
+    if (mkt_kms_begin(j->w->txn, j->req->in, &j->io.err) != MKT_OK) {
+        j->outcome = KMS_MALFORMED;
+        return REFUSE; /* an Error if it is one of our messages, silence if it is anything else */
+    }
+    j->ask = mkt_kms_ask(j->w->txn);
+    if (j->req->want != KMS_WANT_ANY && j->ask->resolve != (j->req->want == KMS_WANT_RESOLVE)) {
+        mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 0, "requesttype", "RFC 6043 7");
+        return silent(j, KMS_MALFORMED);
+    }
+    if ((suites >> j->ask->prf & 1) == 0) {
+        mkt_fail(&j->io.err, MKT_E_PRF, 0, "PRF func", "RFC 6043 6.1");
+        return REFUSE;
+    }
+    return GO;
+}
+
+static enum verdict
+replayed(struct job *j, enum kms_replay_rc rc)
+{
+    if (rc == KMS_FULL)
+        return silent(j, KMS_BUSY);
+    mkt_fail(&j->io.err, rc == KMS_SEEN ? MKT_E_REPLAY : MKT_E_STALE, 0, "T", "RFC 3830 5.4");
+    if (rc == KMS_SEEN && j->req->transport == KMS_UDP)
+        return silent(j, KMS_REFUSED);
+    return REFUSE;
+}
+
+static enum verdict
+fresh(struct job *j)
+{
+    const struct mkt_time *t = &j->ask->t;
+    int64_t ahead = (int64_t)(t->value - j->w->now), window;
+    enum kms_replay_rc rc;
+
+    if (t->type == MKT_TS_COUNTER)
+        return GO; /* only the credential tells what is fresh: see remember */
+    window = (int64_t)j->w->service->config->clock_window_s << 32;
+    if (ahead > window || ahead < -window || (int64_t)(t->value - j->w->service->start) < 0) {
+        mkt_fail(&j->io.err, MKT_E_STALE, 0, "T", "RFC 3830 5.4");
+        return REFUSE;
+    }
+    rc = kms_replay_look(j->w->service->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value),
+                         j->w->now_s);
+    return rc == KMS_FRESH ? GO : replayed(j, rc);
+}
+
+static enum verdict
+gather(struct job *j)
+{
+    struct mkt_span id = j->ask->psk_id.data;
+    int len = j->ask->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
+
+    j->index = kms_current_get(&j->w->service->current, j->w->slot);
+    if (id.p != NULL)
+        j->known = kms_index_by_psk_id(j->index, id, &j->client);
+    else if (j->ask->client.data.p != NULL)
+        j->known = kms_index_by_identity(j->index, j->ask->client, &j->client);
+    if (!j->known) { /* nobody's key, so that the work is the same */
+        j->client.identity =
+            j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
+        j->client.psk = mkt_span(j->w->dummy.key.b, (size_t)len);
+    }
+    if (mkt_inkey_mem_init(&j->psk, j->client.psk) != MKT_OK) {
+        mkt_fail(&j->io.err, MKT_E_WEAK_KEY, 0, "PSK", "RFC 6043 12.1");
+        return silent(j, KMS_BUSY);
+    }
+    return GO;
+}
+
+static enum verdict
+authenticate(struct job *j)
+{
+    enum mkt_rc rc = mkt_kms_verify(j->w->txn, &j->env, &j->psk.base, j->client.identity,
+                                    j->w->service->identity, &j->io.err);
+
+    if (rc == MKT_OK && !j->known)
+        rc = mkt_fail(&j->io.err, MKT_E_AUTH, 0, "V", "RFC 6043 4.2.1.4");
+    if (rc != MKT_OK)
+        return REFUSE;
+    j->authenticated = true;
+    return GO;
+}
+
+/* Only authenticated messages enter: RFC 6043 12.4. */
+static enum verdict
+remember(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    const struct mkt_time *t = &j->ask->t;
+    enum kms_replay_rc rc;
+
+    if (t->type == MKT_TS_COUNTER) {
+        rc = kms_counters_enter(sv->counters, j->client.psk_id, (uint32_t)t->value);
+        j->w->counter = t->value;
+    } else {
+        rc = kms_replay_enter(sv->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value),
+                              j->w->now_s);
+    }
+    return rc == KMS_FRESH ? GO : replayed(j, rc);
+}
+
+/* The limit of an identity counts only what is really its own: a stranger cannot use it up. */
+static enum verdict
+authorise(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    struct mkt_identity kms = j->ask->kms;
+    enum mkt_rc rc;
+
+    if (!kms_limit_allow(sv->by_identity, j->client.identity.data, j->w->steady_ns))
+        return silent(j, KMS_LIMITED);
+    if (kms.data.p != NULL && !mkt_identity_equal(kms, sv->identity)) {
+        mkt_fail(&j->io.err, MKT_E_IDENTITY, 0, "IDRkms", "RFC 6043 4.2.1.4");
+        return REFUSE;
+    }
+    if (j->ask->resolve)
+        return GO; /* the ticket must be opened before its policy means anything */
+    rc = kms_policy_request(&j->granted, j->ask->policy, sv->config, j->client.identity,
+                            sv->identity, j->w->now, &j->io.err);
+    return rc == MKT_OK ? GO : REFUSE;
+}
+
+static bool
+find_tpk(struct job *j)
+{
+    struct mkt_span key, id = j->ask->resolve ? j->ask->tpk_id.data : mkt_span(NULL, 0);
+    int len = j->ask->policy->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
+
+    return kms_index_tpk(j->index, id, len, &j->tpk_id, &key) &&
+           mkt_inkey_mem_init(&j->tpk, key) == MKT_OK;
+}
+
+static enum verdict
+resolve(struct job *j)
+{
+    enum mkt_rc rc;
+
+    if (!find_tpk(j)) {
+        mkt_fail(&j->io.err, MKT_E_TICKET, 0, "IDRpsk", "RFC 6043 A.3");
+        return REFUSE;
+    }
+    rc = mkt_kms_open(j->w->txn, &j->env, &j->tpk.base, &j->io.err);
+    if (rc == MKT_OK)
+        rc = kms_policy_resolve(j->ask->policy, j->client.identity, &j->io.err);
+    if (rc != MKT_OK)
+        return REFUSE;
+    if (mkt_kms_resolve(j->w->txn, &j->env, j->client.identity, &j->io) != MKT_NEXT_SEND_PEER)
+        return REFUSE;
+    return DONE;
+}
+
+static enum verdict
+issue(struct job *j)
+{
+    struct mkt_tpk tpk;
+
+    if (j->ask->resolve)
+        return resolve(j);
+    if (!find_tpk(j)) {
+        mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
+        return silent(j, KMS_BUSY);
+    }
+    tpk.id = j->tpk_id;
+    tpk.key = &j->tpk.base;
+    if (mkt_kms_issue(j->w->txn, &j->env, &j->granted, &tpk, mkt_span(NULL, 0), &j->io) !=
+        MKT_NEXT_SEND_PEER)
+        return REFUSE;
+    return DONE;
+}
+
+static const struct {
+    const char *name;
+    enum verdict (*run)(struct job *);
+} stages[] = {
+    { "limit", limit },               /* token buckets before any cryptography */
+    { "retransmit", retransmit },     /* the same octets again: the same answer */
+    { "decode", decode },             /* spans and rules, no keys */
+    { "fresh", fresh },               /* clock window, replay cache */
+    { "gather", gather },             /* the credential, or nobody's */
+    { "authenticate", authenticate }, /* V */
+    { "remember", remember },         /* only what was authenticated */
+    { "authorise", authorise },       /* policy */
+    { "issue", issue },               /* keys, ticket, answer */
+};
+
+/* Our own failures are no business of the other party. */
+static bool
+ours(enum mkt_rc rc)
+{
+    return rc == MKT_E_RANDOM || rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || rc == MKT_E_STATE;
+}
+
+static void
+refuse(struct job *j)
+{
+    struct mkt_err why = j->io.err;
+
+    if (j->outcome != KMS_MALFORMED)
+        j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
+    j->io.out_len = 0;
+    if (j->outcome == KMS_BUSY ||
+        (!j->authenticated &&
+         !kms_bucket_take(&j->w->errors, ERRORS_PER_S, ERRORS_PER_S, j->w->steady_ns)))
+        return;
+    memset(&j->io.err, 0, sizeof j->io.err);
+    if (mkt_kms_refuse(j->w->txn, &j->env, why.rc, &j->io) != MKT_NEXT_SEND_PEER)
+        j->io.out_len = 0;
+    j->io.err = why;
+}
+
+static const char *
+outcome_word(enum kms_outcome outcome)
+{
+    static const char *const words[] = {
+#define KMS_OUTCOME_WORD(name, word) word,
+        KMS_OUTCOMES(KMS_OUTCOME_WORD)
+#undef KMS_OUTCOME_WORD
+    };
+
+    return words[outcome];
+}
+
+static void
+format_address(const struct sockaddr *sa, char buf[64])
+{
+    char ip[INET6_ADDRSTRLEN] = "?";
+    const struct sockaddr_in *in4 = (const void *)sa;
+    const struct sockaddr_in6 *in6 = (const void *)sa;
+
+    if (sa->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
+        snprintf(buf, 64, "[%s]:%u", ip, ntohs(in6->sin6_port));
+    } else {
+        inet_ntop(AF_INET, &in4->sin_addr, ip, sizeof ip);
+        snprintf(buf, 64, "%s:%u", ip, ntohs(in4->sin_port));
+    }
+}
+
+static void
+write_line(struct job *j, const char *stage, enum kms_level level)
+{
+    const struct mkt_err *e = &j->io.err;
+    struct kms_field f[12];
+    char from[64];
+    size_t n = 0;
+
+    format_address(j->req->from, from);
+    f[n++] = kms_text("outcome", outcome_word(j->outcome));
+    f[n++] = kms_text("stage", stage);
+    f[n++] = kms_text("transport", j->req->transport == KMS_UDP ? "udp" : "http");
+    f[n++] = kms_text("source", from);
+    if (j->ask != NULL)
+        f[n++] = kms_text("message", j->ask->resolve ? "RESOLVE_INIT_PSK" : "REQUEST_INIT_PSK");
+    if (j->authenticated)
+        f[n++] = kms_octets("identity", j->client.identity.data);
+    else if (j->ask != NULL)
+        f[n++] = kms_octets("claimed", j->ask->client.data);
+    if (e->rc != MKT_OK) {
+        f[n++] = kms_text("reason", mkt_rc_name(e->rc));
+        f[n++] = kms_text("field", e->what);
+        f[n++] = kms_text("clause", e->ref);
+        f[n++] = kms_number("octet", (int64_t)e->offset);
+    }
+    if (j->w->suppressed > 0)
+        f[n++] = kms_number("suppressed", j->w->suppressed);
+    j->w->suppressed = 0;
+    kms_log_line(j->w->service->log, level, "request", f, n);
+}
+
+static void
+audit(struct job *j, const char *stage)
+{
+    struct kms_worker *w = j->w;
+    bool fine = j->outcome == KMS_ANSWERED || j->outcome == KMS_REPEATED;
+    enum kms_level level = fine ? KMS_DEBUG : j->outcome == KMS_BUSY ? KMS_ERROR : KMS_INFO;
+
+    atomic_fetch_add_explicit(&w->counts[j->outcome], 1, memory_order_relaxed);
+    if (level < w->service->log->level)
+        return;
+    if (fine || kms_bucket_take(&w->lines, LINES_PER_S, 5 * LINES_PER_S, w->steady_ns))
+        write_line(j, stage, level);
+    else
+        w->suppressed++;
+}
+
+static void
+leave(struct job *j)
+{
+    mkt_inkey_mem_wipe(&j->psk);
+    mkt_inkey_mem_wipe(&j->tpk);
+    mkt_kms_end(j->w->txn);
+    if (j->index != NULL)
+        kms_current_put(&j->w->service->current, j->w->slot);
+}
+
+struct kms_reply
+kms_handle(struct kms_worker *w, const struct kms_request *req)
+{
+    struct job j;
+    enum verdict v = GO;
+    size_t i = 0;
+
+    memset(&j, 0, offsetof(struct job, granted));
+    j.w = w;
+    j.req = req;
+    j.env = kms_worker_env(w);
+    j.io.in = req->in;
+    j.io.out = req->out;
+    j.io.cap = MKT_MSG_MAX;
+    j.outcome = KMS_ANSWERED;
+    for (; v == GO; i++)
+        v = stages[i].run(&j);
+    if (v == REFUSE)
+        refuse(&j);
+    else if (v == SILENT)
+        j.io.out_len = 0;
+    if (w->again != NULL && j.authenticated && j.io.out_len > 0)
+        kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
+                            w->steady_ns / 1000000000);
+    audit(&j, stages[i - 1].name);
+    leave(&j);
+    return (struct kms_reply){ j.outcome, j.io.out_len };
+}

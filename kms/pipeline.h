@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One message in, one answer or silence out. The stages stand in one table in pipeline.c. */
+#ifndef KMS_PIPELINE_H
+#define KMS_PIPELINE_H
+
+#include "worker.h"
+
+enum kms_want { KMS_WANT_ANY, KMS_WANT_REQUEST, KMS_WANT_RESOLVE };
+
+struct kms_request {
+    enum kms_transport transport;
+    enum kms_want want; /* what the HTTP query announces */
+    struct mkt_span in;
+    const struct sockaddr *from;
+    struct mkt_span source; /* address and port: who a datagram is repeated by */
+    uint8_t *out;           /* MKT_MSG_MAX octets */
+};
+
+struct kms_reply {
+    enum kms_outcome outcome;
+    size_t len; /* octets in out; 0: nothing is sent */
+};
+
+/* kms_handle answers one message: exactly one count and at most one log line on every path, and
+ * nothing secret left behind. kms_worker_clock was called before. */
+struct kms_reply kms_handle(struct kms_worker *w, const struct kms_request *req);
+
+#endif

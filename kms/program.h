@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both programs share: exit codes and the hardening of a process that holds keys. */
+#ifndef KMS_PROGRAM_H
+#define KMS_PROGRAM_H
+
+enum kms_exit {
+    KMS_EXIT_OK = 0,
+    KMS_EXIT_FAILED = 1, /* at run time */
+    KMS_EXIT_USAGE = 2,
+    KMS_EXIT_CONFIG = 3,
+    KMS_EXIT_STORE = 4,
+    KMS_EXIT_LISTEN = 5
+};
+
+#define KMS_EXIT_HELP                                                      \
+    "Exit codes: 0 done, 1 failure at run time, 2 wrong usage, 3 error in" \
+    " the configuration,\n4 store cannot be used"
+
+/* kms_harden: no core dumps, nobody may trace us, files are ours alone, and a full disk or a closed
+ * pipe is an error code instead of a signal. */
+void kms_harden(void);
+
+#endif

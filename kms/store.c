@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every kind of store shares. */
+#include "store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <mikeyticket/env.h>
+
+enum kms_store_rc
+kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(err->text, sizeof err->text, fmt, ap);
+    va_end(ap);
+    err->rc = rc;
+    return rc;
+}
+
+enum kms_store_rc
+kms_tpk_rotate(struct kms_store *s, int64_t *generation, struct kms_store_err *err)
+{
+    MKT_SCOPED_SECRET
+    key_128 = { .n = 16 };
+    MKT_SCOPED_SECRET
+    key_256 = { .n = 32 };
+
+    if (!mkt_crypto_random(NULL, key_128.b, key_128.n) ||
+        !mkt_crypto_random(NULL, key_256.b, key_256.n))
+        return kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
+    return s->ops->tpk_add(s, &key_128, &key_256, generation, err);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon and mikey-kmsctl need of a database, and nothing a database happens to offer.
+ * store_sqlite.c and store_memory.c implement it. Requests never come here: they read the index
+ * that is built from `load`. */
+#ifndef KMS_STORE_H
+#define KMS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mikeyticket/secret.h>
+
+#define KMS_PSK_ID_MAX 128 /* octets */
+#define KMS_TPK_ID_MAX 32
+
+enum kms_store_rc {
+    KMS_STORE_OK,
+    KMS_STORE_EXISTS,    /* that psk-id is taken */
+    KMS_STORE_NOT_FOUND, /* no such user */
+    KMS_STORE_NEWER,     /* the file was written by a newer version */
+    KMS_STORE_FAILED     /* the text says what the database said */
+};
+
+struct kms_store_err {
+    enum kms_store_rc rc;
+    char text[512];
+};
+
+/* One credential of one user: a user with several devices has several. */
+struct kms_user {
+    const char *identity;
+    const char *psk_id;
+    struct mkt_span psk; /* n = 0 where keys are not shown */
+    int psk_len;         /* octets */
+    int64_t added;       /* seconds since 1970 */
+};
+
+/* One Ticket Protection Key: each generation has one of 16 and one of 32 octets. */
+struct kms_tpk {
+    const char *id;
+    int64_t generation;
+    bool current;        /* protects new tickets; the others only open old ones */
+    struct mkt_span key; /* n = 0 where keys are not shown */
+    int key_len;         /* octets */
+    int64_t created;     /* seconds since 1970 */
+};
+
+/* Receives rows in one consistent reading. False stops it (out of memory). */
+struct kms_sink {
+    bool (*user)(void *ctx, const struct kms_user *user);
+    bool (*tpk)(void *ctx, const struct kms_tpk *tpk);
+    void *ctx;
+};
+
+struct kms_store; /* begins with a pointer to its operations */
+
+struct kms_store_ops {
+    const char *name;
+    /* user_add: EXISTS when the psk_id is taken, whoever has it. */
+    enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
+                                  struct kms_store_err *err);
+    /* user_remove removes one credential, or all of the identity when psk_id is NULL. */
+    enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
+                                     unsigned *removed, struct kms_store_err *err);
+    /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets
+     * its number. */
+    enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,
+                                 const struct mkt_secret *key_256, int64_t *generation,
+                                 struct kms_store_err *err);
+    /* read gives every row, with keys or without. A callback that is NULL is not served. */
+    enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
+                              struct kms_store_err *err);
+    /* version gets a number that differs when another connection has changed the store. */
+    enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
+    void (*close)(struct kms_store *s);
+};
+
+struct kms_store {
+    const struct kms_store_ops *ops;
+};
+
+/* kms_store_open_sqlite opens or creates (mode 0600) the file. *s is owned by the caller.
+ * max_pages > 0 bounds the database, as a full disk would. */
+enum kms_store_rc kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
+                                        struct kms_store_err *err);
+
+/* kms_store_open_memory makes an empty store for tests; NULL when memory fails. */
+struct kms_store *kms_store_open_memory(void);
+
+/* kms_store_fail fills err and returns rc. */
+enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt,
+                                 ...) __attribute__((format(printf, 3, 4)));
+
+/* kms_tpk_rotate generates and adds a new generation. */
+enum kms_store_rc kms_tpk_rotate(struct kms_store *s, int64_t *generation,
+                                 struct kms_store_err *err);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and ending the service and its workers. */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+bool
+kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
+                 struct kms_index *index, size_t n_readers, const char **failed)
+{
+    struct timespec ts;
+
+    memset(sv, 0, sizeof *sv);
+    sv->config = config;
+    sv->log = log;
+    sv->identity = kms_identity_of(config->identity);
+    clock_gettime(CLOCK_REALTIME, &ts);
+    sv->start = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
+    *failed = "no memory for the index";
+    if (!kms_current_init(&sv->current, index, n_readers)) {
+        kms_index_free(index);
+        return false;
+    }
+    *failed = "no memory for the replay cache: lower replay_capacity";
+    sv->replay = kms_replay_new(config->replay_capacity, config->clock_window_s, ts.tv_sec);
+    sv->counters = kms_counters_new(config->replay_capacity);
+    if (sv->replay == NULL || sv->counters == NULL)
+        return false;
+    *failed = "no memory for the limits";
+    if (config->source_rate > 0) {
+        sv->by_source = kms_limit_new(config->source_rate, config->source_burst);
+        if (sv->by_source == NULL)
+            return false;
+    }
+    if (config->identity_rate > 0) {
+        sv->by_identity = kms_limit_new(config->identity_rate, config->identity_burst);
+        if (sv->by_identity == NULL)
+            return false;
+    }
+    return true;
+}
+
+void
+kms_service_free(struct kms_service *sv)
+{
+    kms_replay_free(sv->replay);
+    kms_counters_free(sv->counters);
+    kms_limit_free(sv->by_source);
+    kms_limit_free(sv->by_identity);
+    kms_current_free(&sv->current);
+}
+
+struct kms_worker *
+kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
+{
+    struct kms_worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
+    uint8_t nobody[32];
+    bool ok;
+
+    if (w == NULL)
+        return NULL;
+    memset(w, 0, sizeof *w);
+    w->service = sv;
+    w->slot = slot;
+    w->crypto = mkt_crypto_new();
+    w->txn = mkt_kms_txn_new();
+    ok = w->crypto != NULL && w->txn != NULL && mkt_crypto_random(NULL, nobody, sizeof nobody) &&
+         mkt_inkey_mem_init(&w->dummy, mkt_span(nobody, sizeof nobody)) == MKT_OK;
+    if (ok && t == KMS_UDP) {
+        w->again = kms_retransmit_new(sv->config->retransmit_memory);
+        ok = w->again != NULL;
+    }
+    if (!ok) {
+        kms_worker_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void
+kms_worker_free(struct kms_worker *w)
+{
+    if (w == NULL)
+        return;
+    mkt_kms_txn_free(w->txn);
+    mkt_crypto_free(w->crypto);
+    kms_retransmit_free(w->again);
+    mkt_inkey_mem_wipe(&w->dummy);
+    mkt_wipe(&w->random, sizeof w->random);
+    free(w);
+}
+
+void
+kms_worker_clock(struct kms_worker *w)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    w->now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
+    w->now_s = ts.tv_sec;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    w->steady_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static bool
+worker_random(void *ctx, uint8_t *out, size_t n)
+{
+    struct kms_worker *w = ctx;
+
+    return kms_random_take(&w->random, out, n);
+}
+
+/* The COUNTER of an answer is that of the question: RFC 6043 4.2.1.5 allows it, and the answer is
+ * bound to the question by its MAC. */
+static uint64_t
+worker_stamp(void *ctx, uint8_t ts_type)
+{
+    const struct kms_worker *w = ctx;
+
+    return ts_type == MKT_TS_COUNTER ? w->counter : w->now;
+}
+
+struct mkt_env
+kms_worker_env(struct kms_worker *w)
+{
+    struct mkt_env env = { w->crypto, w->now, worker_random, worker_stamp, w };
+
+    return env;
+}

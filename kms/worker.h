@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all workers share (the service, read-only but for its atomics) and what each has for itself:
+ * crypto contexts, a transaction, random octets, answers to repeat, counters. A worker belongs to
+ * one thread. */
+#ifndef KMS_WORKER_H
+#define KMS_WORKER_H
+
+#include <stdatomic.h>
+
+#include <mikeyticket/kms.h>
+
+#include "config.h"
+#include "index.h"
+#include "limit.h"
+#include "log.h"
+#include "random.h"
+#include "replay.h"
+#include "retransmit.h"
+
+/* X(NAME, word in the log) */
+#define KMS_OUTCOMES(X)                                                   \
+    X(ANSWERED, "answered")   /* REQUEST_RESP or RESOLVE_RESP */          \
+    X(REPEATED, "repeated")   /* the answer given before, once more */    \
+    X(REFUSED, "refused")     /* an Error message, or silence */          \
+    X(MALFORMED, "malformed") /* no message that we know */               \
+    X(LIMITED, "limited")     /* too many from this source or identity */ \
+    X(BUSY, "busy")           /* replay cache full, or a failure of ours */
+
+enum kms_outcome {
+#define KMS_OUTCOME_ENUM(name, word) KMS_##name,
+    KMS_OUTCOMES(KMS_OUTCOME_ENUM)
+#undef KMS_OUTCOME_ENUM
+        KMS_OUTCOME_COUNT
+};
+
+struct kms_service {
+    const struct kms_config *config;
+    struct kms_log *log;
+    struct kms_current current;
+    struct kms_replay *replay;
+    struct kms_counters *counters;
+    struct kms_limit *by_source, *by_identity; /* NULL: no limit */
+    struct mkt_identity identity;              /* IDRkms; borrows from config */
+    uint64_t start;                            /* NTP-UTC: nothing older is accepted */
+};
+
+struct kms_worker {
+    struct kms_service *service;
+    size_t slot; /* in service->current */
+    struct mkt_crypto *crypto;
+    struct mkt_kms_txn *txn;
+    struct kms_retransmit *again; /* UDP only */
+    struct mkt_inkey_mem dummy;   /* stands in for the PSK of nobody */
+    uint64_t now;                 /* NTP-UTC, as of kms_worker_clock */
+    int64_t now_s, steady_ns;     /* seconds since 1970; a clock that does not jump */
+    uint64_t counter;             /* COUNTER of the message being answered */
+    struct kms_bucket errors, lines;
+    int64_t suppressed; /* log lines left out since the last one */
+    _Atomic uint64_t counts[KMS_OUTCOME_COUNT];
+    struct kms_random random;
+};
+
+/* kms_service_init builds everything but the workers, for n readers of the index. `index` is taken
+ * in every case. False: the text says what failed. */
+bool kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
+                      struct kms_index *index, size_t n_readers, const char **failed);
+void kms_service_free(struct kms_service *sv);
+
+/* kms_worker_new makes a worker with reader slot `slot`; NULL when memory or crypto fails. */
+struct kms_worker *kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t);
+void kms_worker_free(struct kms_worker *w);
+
+/* kms_worker_clock reads the clocks; call it before each request or batch. */
+void kms_worker_clock(struct kms_worker *w);
+
+/* kms_worker_env gives the library's view of this worker. */
+struct mkt_env kms_worker_env(struct kms_worker *w);
+
+#endif
