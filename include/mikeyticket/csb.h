@@ -25,7 +25,8 @@ MKT_API struct mkt_identity mkt_csb_peer(const struct mkt_csb *csb);
 MKT_API const struct mkt_policy *mkt_csb_policy(const struct mkt_csb *csb);
 
 /* mkt_csb_rekey_by returns the NTP time by which the session keys must have been replaced (TRr,
- * RFC 6043 6.10), counted from the last new key; UINT64_MAX when the policy asks for no rekeying. */
+ * RFC 6043 6.10), counted from the last new key; UINT64_MAX when the policy asks for no rekeying.
+ */
 MKT_API uint64_t mkt_csb_rekey_by(const struct mkt_csb *csb);
 
 /* mkt_csb_count returns the number of crypto sessions. */

@@ -57,7 +57,7 @@ struct mkt_offer {
     size_t n_cs;
     const struct mkt_pl_sp *sp;
     size_t n_sp;
-    struct mkt_span sdp_ids; /* General Extension "SDP IDs" (RFC 4567 7.1); n = 0: none */
+    struct mkt_span sdp_ids;     /* General Extension "SDP IDs" (RFC 4567 7.1); n = 0: none */
     const struct mkt_keys *keys; /* session keys of the Initiator's own (needs L); NULL: none */
     /* A TRANSFER_INIT of the same group: its CSB ID and RANDRi are used again, so that all members
      * derive the same keys (RFC 6043 9). n = 0: fresh ones. */
@@ -65,19 +65,19 @@ struct mkt_offer {
 };
 
 /* mkt_initiator_offer writes TRANSFER_INIT (4.2.2), with Initiator Data when keys fork. The grant
- * is borrowed and must outlive the Initiator or the next offer. -> SEND_PEER or ABORT. */
-MKT_API MKT_MUST_USE enum mkt_next mkt_initiator_offer(struct mkt_initiator *i,
-                                                       const struct mkt_env *env,
-                                                       const struct mkt_grant *grant,
-                                                       const struct mkt_offer *offer,
-                                                       struct mkt_io *io);
+ * is borrowed and must outlive the Initiator or the next offer; it remembers its use, and a second
+ * one is refused with MKT_E_TICKET unless J allows reuse (5.3) or it is for the same group. ->
+ * SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next
+mkt_initiator_offer(struct mkt_initiator *i, const struct mkt_env *env, struct mkt_grant *grant,
+                    const struct mkt_offer *offer, struct mkt_io *io);
 
 /* mkt_initiator_resume takes up an offer made earlier: grant and TRANSFER_INIT as sent, and the
  * IDRr it was made for (needed when it was left out). Verifies that the message is our own. */
 MKT_API MKT_MUST_USE enum mkt_rc
-mkt_initiator_resume(struct mkt_initiator *i, const struct mkt_env *env,
-                     const struct mkt_grant *grant, struct mkt_span transfer_init,
-                     struct mkt_identity responder, struct mkt_err *err);
+mkt_initiator_resume(struct mkt_initiator *i, const struct mkt_env *env, struct mkt_grant *grant,
+                     struct mkt_span transfer_init, struct mkt_identity responder,
+                     struct mkt_err *err);
 
 /* mkt_initiator_answered reads one TRANSFER_RESP or Error message. It may be called any number of
  * times for one offer: each answer gives a CSB with keys of its own (5.1.1). *csb is owned by

@@ -51,8 +51,8 @@ struct mkt_choice {
     size_t n_cs;
     const struct mkt_pl_sp *sp; /* SPs of the Responder's own */
     size_t n_sp;
-    unsigned omit_resolve;   /* enum mkt_omit for RESOLVE_INIT, added to the credential's */
-    struct mkt_span sdp_ids; /* General Extension of the TRANSFER_RESP; n = 0: none */
+    unsigned omit_resolve;       /* enum mkt_omit for RESOLVE_INIT, added to the credential's */
+    struct mkt_span sdp_ids;     /* General Extension of the TRANSFER_RESP; n = 0: none */
     const struct mkt_keys *keys; /* session keys of the Responder's own (needs M); NULL: none */
 };
 
@@ -79,8 +79,9 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_responder_resolved(struct mkt_responder *
                                                           const struct mkt_env *env,
                                                           struct mkt_io *io, struct mkt_csb **csb);
 
-/* mkt_responder_open answers an offer whose ticket the Responder opens itself (E = 0, modes 2 and 4 of
- * RFC 6043 4.1.1), with the TPK that its Ticket Data names. -> SEND_PEER, DONE (F = 0) or ABORT. */
+/* mkt_responder_open answers an offer whose ticket the Responder opens itself (E = 0, modes 2 and 4
+ * of RFC 6043 4.1.1), with the TPK that its Ticket Data names. -> SEND_PEER, DONE (F = 0) or ABORT.
+ */
 MKT_API MKT_MUST_USE enum mkt_next mkt_responder_open(struct mkt_responder *r,
                                                       const struct mkt_env *env,
                                                       const struct mkt_choice *choice,
@@ -90,8 +91,8 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_responder_open(struct mkt_responder *r,
 /* A resolved ticket, to answer further offers with it (5.3). Opaque, owned. Secret. */
 struct mkt_resolution;
 
-/* mkt_responder_take_resolution returns what the last offer established was resolved to, owned by the
- * caller; NULL when there is none or it was taken. */
+/* mkt_responder_take_resolution returns what the last offer established was resolved to, owned by
+ * the caller; NULL when there is none or it was taken. */
 MKT_API struct mkt_resolution *mkt_responder_take_resolution(struct mkt_responder *r);
 
 /* mkt_resolution_free wipes and frees. NULL is allowed. */
@@ -104,14 +105,13 @@ MKT_API const struct mkt_policy *mkt_resolution_policy(const struct mkt_resoluti
 MKT_API bool mkt_resolution_is_of(const struct mkt_resolution *res,
                                   const struct mkt_payload *ticket);
 
-/* mkt_resolution_grant makes a grant of a resolved ticket, so that its holder can offer it to others of
- * the group (decentralised signalling, 9). MKT_E_TP_PARAM when keys fork. *g is owned. */
-MKT_API MKT_MUST_USE enum mkt_rc mkt_resolution_grant(struct mkt_grant **g,
-                                                      const struct mkt_resolution *res,
-                                                      struct mkt_err *err);
+/* mkt_resolution_grant makes a grant of a resolved ticket, so that its holder can offer it to
+ * others of the group (decentralised signalling, 9). MKT_E_TP_PARAM when keys fork. *g is owned. */
+MKT_API MKT_MUST_USE enum mkt_rc
+mkt_resolution_grant(struct mkt_grant **g, const struct mkt_resolution *res, struct mkt_err *err);
 
-/* mkt_responder_reuse answers an offer of a ticket resolved before, without the KMS: same modifier, same
- * keys, new RANDs. Needs J. -> SEND_PEER, DONE (F = 0) or ABORT. */
+/* mkt_responder_reuse answers an offer of a ticket resolved before, without the KMS: same modifier,
+ * same keys, new RANDs. Needs J. -> SEND_PEER, DONE (F = 0) or ABORT. */
 MKT_API MKT_MUST_USE enum mkt_next mkt_responder_reuse(struct mkt_responder *r,
                                                        const struct mkt_env *env,
                                                        const struct mkt_choice *choice,

@@ -151,6 +151,12 @@ const struct mkt_pl_sp *mkt_transfer_sp(const struct mkt_msg *resp, const struct
 enum mkt_rc mkt_transfer_check_map(const struct mkt_msg *m, const struct mkt_msg *init,
                                    struct mkt_err *err);
 
+/* Adds the session keys that a KEMAC in TRANSFER_INIT supplies, which is under MPKi = keys->k[0]
+ * and the keys of that message (4.2.2.1). */
+enum mkt_rc mkt_transfer_offered_keys(struct mkt_keys *keys, const struct mkt_msg *init,
+                                      const struct mkt_policy *policy, struct mkt_crypto *c,
+                                      struct mkt_err *err);
+
 /* Verifies V of TRANSFER_INIT with MPKi. */
 enum mkt_rc mkt_transfer_verify_init(const struct mkt_msg *init, struct mkt_crypto *c,
                                      const struct mkt_secret *mpk_i, struct mkt_identity id_i,

@@ -64,3 +64,29 @@ mkt_transfer_verify_init(const struct mkt_msg *init, struct mkt_crypto *c,
         return mkt_fail(err, MKT_E_CRYPTO, 0, "MPKi", "RFC 6043 5.1.2");
     return mkt_ex_verify(init, c, &mk, tail, 2, err);
 }
+
+enum mkt_rc
+mkt_transfer_offered_keys(struct mkt_keys *keys, const struct mkt_msg *init,
+                          const struct mkt_policy *policy, struct mkt_crypto *c,
+                          struct mkt_err *err)
+{
+    const struct mkt_payload *kemac = mkt_msg_find(init, MKT_PL_KEMAC, 0);
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    MKT_SCOPED_KEYS extra;
+    struct mkt_inkey_ref inkey;
+    const struct mkt_label label = mkt_transfer_label(
+        false, init->hdr.csb_id, mkt_ex_randr(init, MKT_RANDR_I), mkt_span(NULL, 0));
+
+    extra.n = 0;
+    if (kemac == NULL)
+        return MKT_OK;
+    mkt_inkey_ref_init(&inkey, &keys->k[0].key);
+    if (!mkt_derive_msg_keys(&mk, &inkey.base, c, mkt_suite_of(init->hdr.prf), &label,
+                             MKT_WANT_ALL))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "MPKi", "RFC 6043 5.1.2");
+    if (mkt_kemac_read(&extra, kemac, c, &mk, init->hdr.csb_id, mkt_ex_time(init).value, err) !=
+        MKT_OK)
+        return err->rc;
+    return mkt_keys_supply(keys, &extra, policy, MKT_TP_L, err);
+}

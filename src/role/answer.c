@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TRANSFER_RESP (RFC 6043 4.2.2.3): the choice completed with what was offered and drawn, and the CSB that
- * follows from it. */
+/* TRANSFER_RESP (RFC 6043 4.2.2.3): the choice completed with what was offered and drawn, and the
+ * CSB that follows from it. */
 #include "role/responder.h"
 
 #define REF "RFC 6043 4.2.2.3"
@@ -51,9 +51,8 @@ derive(struct mkt_msg_keys *mk, const struct mkt_answer *a, const struct mkt_env
     const struct mkt_msg *offer = &a->r->offer;
     const struct mkt_policy *p = &a->r->policy;
     struct mkt_inkey_ref inkey;
-    const struct mkt_label label =
-        mkt_transfer_label(true, offer->hdr.csb_id, mkt_ex_randr(offer, MKT_RANDR_I),
-                           mkt_span(d->rand, d->rand_len));
+    const struct mkt_label label = mkt_transfer_label(
+        true, offer->hdr.csb_id, mkt_ex_randr(offer, MKT_RANDR_I), mkt_span(d->rand, d->rand_len));
 
     mkt_inkey_ref_init(&inkey, &a->keys->k[mkt_policy_mpks(p) - 1].key);
     return mkt_derive_msg_keys(mk, &inkey.base, env->crypto, mkt_suite_of(p->prf), &label,
@@ -68,9 +67,9 @@ write_message(struct mkt_writer *w, const struct mkt_answer *a, const struct mkt
     const struct mkt_policy *p = &a->r->policy;
     uint8_t map[8192], ts_type = mkt_ex_time(offer).type;
     struct mkt_writer m = mkt_w_open(map, sizeof map);
-    struct draw d = { .rand_len =
-                          (p->flags & MKT_TP_G) != 0 ? mkt_suite_of(p->prf)->key_len : 0 };
-    MKT_SCOPED_MSG_KEYS mk = { 0 };
+    struct draw d = { .rand_len = (p->flags & MKT_TP_G) != 0 ? mkt_suite_of(p->prf)->key_len : 0 };
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
     const struct mkt_span tail = offer->octets;
 
     if (!mkt_ex_random(env, d.rand, d.rand_len) ||

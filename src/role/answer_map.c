@@ -65,8 +65,8 @@ complete_cs(struct mkt_cs *cs, const struct mkt_choose_cs *ch, struct mkt_span d
         if (!mkt_ex_random(env, ssrc, sizeof ssrc))
             return false;
         cs->s = false;
-        cs->ssrc = (uint32_t)ssrc[0] << 24 | (uint32_t)ssrc[1] << 16 | (uint32_t)ssrc[2] << 8 |
-                   ssrc[3];
+        cs->ssrc =
+            (uint32_t)ssrc[0] << 24 | (uint32_t)ssrc[1] << 16 | (uint32_t)ssrc[2] << 8 | ssrc[3];
     }
     cs->has_ssrc = true;
     return true;

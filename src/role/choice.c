@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What to answer with: a policy that is equal to one we support, and a choice that outlives its maker. */
+/* What to answer with: a policy that is equal to one we support, and a choice that outlives its
+ * maker. */
 #include "role/role.h"
 
 #include "backend/backend.h"
@@ -157,7 +158,8 @@ allocate(struct mkt_own_choice *o, const struct mkt_choice *choice, size_t n_cs)
     o->blob.p = mkt_be_alloc(o->blob.n + 1);
     if (choice->keys != NULL)
         o->keys = mkt_be_alloc(sizeof *o->keys);
-    if ((o->keys == NULL) != (choice->keys == NULL) || o->n_cs != n_cs || o->n_sp != choice->n_sp || o->blob.p == NULL) {
+    if ((o->keys == NULL) != (choice->keys == NULL) || o->n_cs != n_cs || o->n_sp != choice->n_sp ||
+        o->blob.p == NULL) {
         mkt_choice_free(o);
         return MKT_E_MEMORY;
     }

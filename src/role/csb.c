@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a CSB tells and derives. TEKs are derived on demand, so that no derived key lives longer than the
- * moment it is handed over. */
+/* What a CSB tells and derives. TEKs are derived on demand, so that no derived key lives longer
+ * than the moment it is handed over. */
 #include "role/role.h"
 
 uint32_t

@@ -88,8 +88,7 @@ set_sp(struct draft *d, uint8_t policy_no, uint8_t prot_type, struct mkt_span pa
 {
     size_t i = 0;
 
-    while (i < d->n_sp &&
-           (d->sps[i].policy_no != policy_no || d->sps[i].prot_type != prot_type))
+    while (i < d->n_sp && (d->sps[i].policy_no != policy_no || d->sps[i].prot_type != prot_type))
         i++;
     if (i == d->n_sp)
         d->sps[d->n_sp++] = (struct mkt_csb_sp){ policy_no, prot_type, { NULL, 0 } };
@@ -139,8 +138,7 @@ draft_open(struct draft *d, const struct mkt_csb *csb, const struct mkt_msg *fin
 
 static enum mkt_rc
 take_session(struct draft *d, const struct mkt_csb *csb, const struct mkt_cs *cs,
-             const struct mkt_msg *init, const struct mkt_msg *resp, size_t at,
-             struct mkt_err *err)
+             const struct mkt_msg *init, const struct mkt_msg *resp, size_t at, struct mkt_err *err)
 {
     struct mkt_session s = { .cs_id = cs->cs_id,
                              .prot_type = cs->prot_type,
@@ -152,8 +150,8 @@ take_session(struct draft *d, const struct mkt_csb *csb, const struct mkt_cs *cs
     int key = mkt_keys_find(&csb->keys, cs->spi);
     size_t i = 0;
 
-    if (cs->policies.n != 1 || !mkt_csb_find_sp(&s.params, csb, resp, init, cs->policies.p[0],
-                                                cs->prot_type))
+    if (cs->policies.n != 1 ||
+        !mkt_csb_find_sp(&s.params, csb, resp, init, cs->policies.p[0], cs->prot_type))
         return refuse(err, MKT_E_SP, at, "crypto session: not exactly one known policy");
     if (cs->prot_type == MKT_PROT_SRTP && !cs->has_ssrc)
         return refuse(err, MKT_E_FIELD, at, "crypto session: no session data");
@@ -219,7 +217,9 @@ mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init, const struct mkt_
               struct mkt_err *err)
 {
     struct draft d = { 0 };
-    struct draft old = { csb->sessions, csb->sps, csb->n, csb->n_sp, csb->n_alloc, csb->n_sp_alloc };
+    struct draft old = {
+        csb->sessions, csb->sps, csb->n, csb->n_sp, csb->n_alloc, csb->n_sp_alloc
+    };
 
     if ((resp != NULL && check_complete(resp, init, err) != MKT_OK) ||
         take_all(&d, csb, init, resp, err) != MKT_OK) {
@@ -236,15 +236,16 @@ mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init, const struct mkt_
     return MKT_OK;
 }
 
-/* --- the CSB ------------------------------------------------------------------------------------ */
+/* --- the CSB ------------------------------------------------------------------------------------
+ */
 
 void
 mkt_csb_free(struct mkt_csb *csb)
 {
     if (csb == NULL)
         return;
-    struct draft sessions = { csb->sessions, csb->sps, csb->n, csb->n_sp, csb->n_alloc,
-                              csb->n_sp_alloc };
+    struct draft sessions = { csb->sessions, csb->sps,     csb->n,
+                              csb->n_sp,     csb->n_alloc, csb->n_sp_alloc };
     draft_free(&sessions);
     mkt_keys_wipe(&csb->keys);
     mkt_octets_free(&csb->init);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A resolved ticket as an object of its own: answered with once, kept for reuse with the same modifier
- * (RFC 6043 5.3), or passed on to others of a group (9). */
+/* A resolved ticket as an object of its own: answered with once, kept for reuse with the same
+ * modifier (RFC 6043 5.3), or passed on to others of a group (9). */
 #include "role/responder.h"
 
 #include "backend/backend.h"

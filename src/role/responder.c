@@ -200,7 +200,8 @@ mkt_responder_accept(struct mkt_responder *r, const struct mkt_env *env,
                                  mkt_msg_find(&r->offer, MKT_PL_TICKET, 0), io);
 }
 
-/* --- what follows once the keys are known ------------------------------------------------------ */
+/* --- what follows once the keys are known ------------------------------------------------------
+ */
 
 struct mkt_identity
 mkt_offer_initiator(const struct mkt_responder *r)
@@ -214,32 +215,6 @@ mkt_offer_responder(const struct mkt_responder *r)
 {
     struct mkt_identity id = mkt_ex_idr(&r->offer, MKT_IDR_R);
     return id.data.p != NULL ? id : r->own.cred.self;
-}
-
-/* The KEMAC of TRANSFER_INIT is under MPKi, with the keys of that message (4.2.2.1). */
-static enum mkt_rc
-take_offered_keys(const struct mkt_responder *r, const struct mkt_env *env, struct mkt_keys *keys,
-                  struct mkt_err *err)
-{
-    const struct mkt_msg *m = &r->offer;
-    const struct mkt_payload *kemac = mkt_msg_find(m, MKT_PL_KEMAC, 0);
-    MKT_SCOPED_MSG_KEYS mk = { 0 };
-    MKT_SCOPED_KEYS extra;
-    struct mkt_inkey_ref inkey;
-    const struct mkt_label label = mkt_transfer_label(
-        false, m->hdr.csb_id, mkt_ex_randr(m, MKT_RANDR_I), mkt_span(NULL, 0));
-
-    extra.n = 0;
-    if (kemac == NULL)
-        return MKT_OK;
-    mkt_inkey_ref_init(&inkey, &keys->k[0].key);
-    if (!mkt_derive_msg_keys(&mk, &inkey.base, env->crypto, mkt_suite_of(m->hdr.prf), &label,
-                             MKT_WANT_ALL))
-        return mkt_fail(err, MKT_E_CRYPTO, 0, "MPKi", "RFC 6043 5.1.2");
-    if (mkt_kemac_read(&extra, kemac, env->crypto, &mk, m->hdr.csb_id, mkt_ex_time(m).value, err) !=
-        MKT_OK)
-        return err->rc;
-    return mkt_keys_supply(keys, &extra, &r->policy, MKT_TP_L, err);
 }
 
 static void
@@ -271,7 +246,7 @@ establish(struct mkt_responder *r, const struct mkt_env *env, struct mkt_resolut
     keys = res->keys;
     if (mkt_transfer_verify_init(&r->offer, env->crypto, &keys.k[0].key, mkt_offer_initiator(r),
                                  mkt_offer_responder(r), &io->err) == MKT_OK &&
-        take_offered_keys(r, env, &keys, &io->err) == MKT_OK)
+        mkt_transfer_offered_keys(&keys, &r->offer, &r->policy, env->crypto, &io->err) == MKT_OK)
         next = mkt_answer_write(&a, env, io, csb);
     if (next == MKT_NEXT_ABORT)
         mkt_resolution_free(res);
@@ -284,7 +259,8 @@ enum mkt_next
 mkt_responder_resolved(struct mkt_responder *r, const struct mkt_env *env, struct mkt_io *io,
                        struct mkt_csb **csb)
 {
-    MKT_SCOPED_MSG_KEYS mk = { 0 };
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
     MKT_SCOPED_KEYS keys;
     struct mkt_resolution *res = NULL;
     struct mkt_msg m;
@@ -302,7 +278,8 @@ mkt_responder_resolved(struct mkt_responder *r, const struct mkt_env *env, struc
     return establish(r, env, res, io, csb);
 }
 
-/* --- without the KMS: modes 2 and 4, and reuse ----------------------------------------------------- */
+/* --- without the KMS: modes 2 and 4, and reuse
+ * ----------------------------------------------------- */
 
 static enum mkt_rc
 choose(struct mkt_responder *r, const struct mkt_choice *choice, struct mkt_err *err)
@@ -330,8 +307,7 @@ mkt_responder_open(struct mkt_responder *r, const struct mkt_env *env,
         return MKT_NEXT_ABORT;
     const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
     if ((r->policy.flags & MKT_TP_E) != 0)
-        return mkt_ex_abort(io, MKT_E_TP_PARAM, "Ticket Resolve is mandatory (E)",
-                            "RFC 6043 6.10");
+        return mkt_ex_abort(io, MKT_E_TP_PARAM, "Ticket Resolve is mandatory (E)", "RFC 6043 6.10");
     if (!mkt_is_base_ticket(&ticket->u.ticket))
         return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "TICKET: Ticket Type", "RFC 6043 6.10");
     if (mkt_ticket_data_read(&data, ticket, &io->err) != MKT_OK ||

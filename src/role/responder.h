@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Responder's object, shared by the file that takes its steps and the one that writes answers. */
+/* The Responder's object, shared by the file that takes its steps and the one that writes answers.
+ */
 #ifndef MKT_ROLE_RESPONDER_H
 #define MKT_ROLE_RESPONDER_H
 
@@ -8,15 +9,16 @@
 /* A resolved ticket: what the Responder got for it, from the KMS or by its own TPK (5.3: kept for
  * reuse, with the same modifier). */
 struct mkt_resolution {
-    struct mkt_policy policy;   /* borrows from ticket */
-    struct mkt_octets ticket;   /* TICKET payload without Initiator Data */
-    struct mkt_keys keys;       /* MPKi, [MPKr'], session keys, TGKs forked */
+    struct mkt_policy policy;    /* borrows from ticket */
+    struct mkt_octets ticket;    /* TICKET payload without Initiator Data */
+    struct mkt_keys keys;        /* MPKi, [MPKr'], session keys, TGKs forked */
     struct mkt_own_identity idr; /* IDRr of the modifier; data.p NULL: none */
-    struct mkt_octets rand_kms; /* likewise */
+    struct mkt_octets rand_kms;  /* likewise */
 };
 
-/* Makes a resolution for the open offer of r. With key forking IDRr and RANDRkms are mandatory (4.2.3.5)
- * and RANDRkms long enough (12.1). *res is owned by the caller; *keys is left as it was. */
+/* Makes a resolution for the open offer of r. With key forking IDRr and RANDRkms are mandatory
+ * (4.2.3.5) and RANDRkms long enough (12.1). *res is owned by the caller; *keys is left as it was.
+ */
 enum mkt_rc mkt_resolution_make(struct mkt_resolution **res, const struct mkt_responder *r,
                                 const struct mkt_keys *keys, struct mkt_identity idr,
                                 struct mkt_span rand_kms, struct mkt_err *err);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the roles share: the CSB that a transfer ends in, and the map of crypto sessions in an answer. */
+/* What the roles share: the CSB that a transfer ends in, and the map of crypto sessions in an
+ * answer. */
 #ifndef MKT_ROLE_ROLE_H
 #define MKT_ROLE_ROLE_H
 
 #include "exchange/exchange.h"
-
-#define MKT_SCOPED_KEYS __attribute__((cleanup(mkt_keys_wipe))) struct mkt_keys
 
 /* --- csb_make.c ------------------------------------------------------------------------------ */
 
@@ -32,14 +31,14 @@ enum mkt_update_state { MKT_UPDATE_NONE, MKT_UPDATE_SENT, MKT_UPDATE_RECEIVED };
 struct mkt_csb {
     uint32_t id;
     uint8_t prf;
-    bool initiator;              /* our role in the initial exchange */
-    bool answered;               /* the initial exchange ended with TRANSFER_RESP */
-    struct mkt_octets init;      /* TRANSFER_INIT of the initial exchange */
+    bool initiator;                             /* our role in the initial exchange */
+    bool answered;                              /* the initial exchange ended with TRANSFER_RESP */
+    struct mkt_octets init;                     /* TRANSFER_INIT of the initial exchange */
     struct mkt_octets rand_i, rand_r, rand_kms; /* as they stood in its messages */
     struct mkt_own_identity id_i, id_r;         /* last established (ambiguity 4) */
     struct mkt_policy policy;                   /* borrows from init */
     struct mkt_keys keys;
-    uint64_t last_t; /* newest T of either sender, as mkt_csb_order has it */
+    uint64_t last_t;  /* newest T of either sender, as mkt_csb_order has it */
     uint64_t rekeyed; /* time of the last new key, NTP */
     uint8_t ts_type;
     size_t n, n_sp;             /* in use */
@@ -64,8 +63,8 @@ struct mkt_csb_parts {
 enum mkt_rc mkt_csb_make(struct mkt_csb **csb, const struct mkt_csb_parts *parts,
                          struct mkt_err *err);
 
-/* Takes over the crypto sessions and policies of an exchange: blocks replace or add sessions by CS ID,
- * others stay. Nothing changes on failure. resp NULL: the initial message is final. */
+/* Takes over the crypto sessions and policies of an exchange: blocks replace or add sessions by CS
+ * ID, others stay. Nothing changes on failure. resp NULL: the initial message is final. */
 enum mkt_rc mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init,
                           const struct mkt_msg *resp, struct mkt_err *err);
 

@@ -156,8 +156,7 @@ mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
         if (k->type == MKT_KEY_MPK)
             return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC: MPK", "RFC 6043 5.2");
         if (mkt_keys_find(keys, mkt_span(k->spi, k->spi_len)) >= 0)
-            return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC: SPI of another key",
-                            "RFC 6043 6.2.1");
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "KEMAC: SPI of another key", "RFC 6043 6.2.1");
         keys->k[keys->n++] = *k;
     }
     return MKT_OK;

@@ -9,6 +9,8 @@
 #include <mikeyticket/policy.h>
 #include <mikeyticket/ticket.h>
 
+#define MKT_SCOPED_KEYS __attribute__((cleanup(mkt_keys_wipe))) struct mkt_keys
+
 #define MKT_KEMAC_MAX 8192 /* octets of a KEMAC's contents that are accepted */
 
 /* --- policy_write.c -------------------------------------------------------------------------- */
@@ -40,8 +42,8 @@ enum mkt_rc mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl,
  * when there are not exactly n_mpk MPKs. */
 enum mkt_rc mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, struct mkt_err *err);
 
-/* Adds session keys that a party supplies in a Ticket Transfer. `may` is the flag that allows it: L for
- * the Initiator, M for the Responder (6.10). Refuses MPKs and an SPI that is taken. */
+/* Adds session keys that a party supplies in a Ticket Transfer. `may` is the flag that allows it: L
+ * for the Initiator, M for the Responder (6.10). Refuses MPKs and an SPI that is taken. */
 enum mkt_rc mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
                             const struct mkt_policy *policy, uint16_t may, struct mkt_err *err);
 
@@ -128,6 +130,7 @@ enum mkt_rc mkt_initiator_data_verify(const struct mkt_initiator_data *d,
 struct mkt_grant {
     struct mkt_policy policy; /* borrows from ticket */
     struct mkt_keys keys;     /* MPKi, [MPKr], session keys */
+    bool used;                /* offered before */
     size_t ticket_len;
     uint8_t ticket[]; /* the TICKET payload, Next Payload octet included */
 };
