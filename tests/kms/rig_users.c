@@ -124,9 +124,14 @@ rig_resolve(struct rig_ask *a, const struct rig_user *u, const struct rig_user *
             const char *to, const struct mkt_grant *grant)
 {
     static uint8_t offered[MKT_MSG_MAX];
-    const struct mkt_offer_cs cs = { .cs_id = 1, .has_ssrc = true, .ssrc = 0x01020304 };
-    const struct mkt_offer offer = { .responder = mkt_uri(to), .cs = &cs, .n_cs = 1 };
-    const struct mkt_choice choice = { 0 };
+    const struct mkt_pl_sp sp = { .policy_no = 0, .prot_type = MKT_PROT_SRTP };
+    const struct mkt_offer_cs cs = {
+        .cs_id = 1, .n_policies = 1, .has_ssrc = true, .ssrc = 0x01020304
+    };
+    const struct mkt_offer offer = {
+        .responder = mkt_uri(to), .cs = &cs, .n_cs = 1, .sp = &sp, .n_sp = 1
+    };
+    static const struct mkt_choice choice;
     struct mkt_credential mine = credential_of(from), theirs = credential_of(u);
     struct mkt_env env = rig_env(0);
     struct mkt_io io = { .out = offered, .cap = sizeof offered };
