@@ -132,7 +132,7 @@ enum mkt_next
 mkt_responder_offered(struct mkt_responder *r, const struct mkt_env *env, uint32_t skew_s,
                       struct mkt_io *io)
 {
-    r->has_offer = false;
+    r->has_offer = r->parsed = false;
     io->out_len = 0;
     mkt_kms_exchange_wipe(&r->resolve);
     mkt_choice_free(&r->choice);

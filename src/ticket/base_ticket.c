@@ -186,7 +186,8 @@ open_keys(struct mkt_keys *keys, const struct mkt_ticket_data *d, const struct m
     if (mkt_kemac_read(keys, d->kemac, c, mk, NO_CSB, mkt_ts_widen(t->ts_type, t->value), &inner) !=
             MKT_OK ||
         mkt_keys_arrange(keys, 1, d->kemac->at, &inner) != MKT_OK)
-        return damaged(err, inner.offset, inner.what);
+        return inner.rc == MKT_E_CRYPTO ? mkt_fail(err, inner.rc, inner.offset, inner.what, REF)
+                                        : damaged(err, inner.offset, inner.what);
     if (rand.n < keys->k[0].key.n) /* RFC6043:12.1 */
         return damaged(err, d->rand->at, "Ticket Data: RAND shorter than the MPK");
     if (!mkt_mpk_split(keys, policy, c, rand))
