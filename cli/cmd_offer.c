@@ -37,15 +37,30 @@ choose_ssrc(const struct cli_args *args, size_t n, uint32_t *ssrc, struct cli_er
 }
 
 static bool
+has_answer(const struct offering *o)
+{
+    return (mkt_grant_policy(o->grant)->flags & MKT_TP_F) != 0;
+}
+
+/* The SPI of the session key that is used: with an answer it is the other party's to say. */
+static struct mkt_span
+choose_spi(const struct offering *o)
+{
+    const struct mkt_keys *keys = mkt_grant_keys(o->grant);
+    for (size_t i = 0; !has_answer(o) && i < keys->n; i++)
+        if (keys->k[i].type != MKT_KEY_MPK)
+            return mkt_span(keys->k[i].spi, keys->k[i].spi_len);
+    return mkt_span(NULL, 0);
+}
+
+static bool
 choose_sessions(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
     uint64_t n = 2;
     if (cli_args_has(args, CLI_OPT_SESSIONS) &&
         !cli_args_uint(args, CLI_OPT_SESSIONS, 0, 1, SESSIONS_MAX, &n, err))
         return false;
-    if (args->n[CLI_OPT_SSRC] > (n + 1) / 2)
-        return cli_fail(err, CLI_EXIT_USAGE, "--ssrc: you send in %u of the %u sessions",
-                        (unsigned)(n + 1) / 2, (unsigned)n);
+    size_t ours = 0, every = has_answer(o) ? 2 : 1; /* RFC 4567 7.1: two CS IDs for each m-line */
     for (size_t i = 0; i < n; i++) {
         struct mkt_offer_cs *cs = &o->cs[i];
         cs->cs_id = (uint8_t)(i + 1);
@@ -53,10 +68,14 @@ choose_sessions(struct offering *o, const struct cli_args *args, struct cli_erro
         cs->n_policies = (uint8_t)o->offer.n_sp;
         for (size_t p = 0; p < o->offer.n_sp; p++)
             cs->policies[p] = o->sp[p].policy_no;
-        cs->has_ssrc = i % 2 == 0; /* RFC 4567: two CS IDs for each m-line */
-        if (cs->has_ssrc && !choose_ssrc(args, i / 2, &cs->ssrc, err))
+        cs->spi = choose_spi(o);
+        cs->has_ssrc = i % every == 0;
+        if (cs->has_ssrc && !choose_ssrc(args, ours++, &cs->ssrc, err))
             return false;
     }
+    if (args->n[CLI_OPT_SSRC] > ours)
+        return cli_fail(err, CLI_EXIT_USAGE, "--ssrc: you choose it for %zu of the %zu sessions",
+                        ours, (size_t)n);
     o->offer.cs = o->cs;
     o->offer.n_cs = n;
     return true;
@@ -71,6 +90,9 @@ prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
     o->offer.sp = o->sp;
     if (cli_args_has(args, CLI_OPT_SDP))
         o->offer.sdp_ids = mkt_span("mikey", 5); /* RFC 4567 4.1.4 */
+    if (!has_answer(o) && args->n[CLI_OPT_SRTP] > 1)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--srtp: the ticket wants no answer, so nobody could choose among suites");
     return cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP],
                              mkt_grant_policy(o->grant)->prf, false, o->sp, &o->offer.n_sp, err) &&
            choose_sessions(o, args, err);
@@ -85,7 +107,7 @@ report(const struct offering *o, const struct cli_args *args, size_t octets)
     cli_report_text(&r, "state", cli_args_get(args, CLI_OPT_STATE));
     cli_report_identity(&r, "to", o->offer.responder);
     cli_report_uint(&r, "octets", octets);
-    cli_report_bool(&r, "answer-expected", (mkt_grant_policy(o->grant)->flags & MKT_TP_F) != 0);
+    cli_report_bool(&r, "answer-expected", has_answer(o));
     cli_report_list(&r, "suites");
     for (size_t i = 0; i < o->offer.n_sp; i++)
         cli_report_text(&r, NULL, cli_srtp_name(o->sp[i].params));
@@ -94,7 +116,7 @@ report(const struct offering *o, const struct cli_args *args, size_t octets)
     for (size_t i = 0; i < o->offer.n_cs; i++) {
         cli_report_item(&r);
         cli_report_uint(&r, "cs-id", o->cs[i].cs_id);
-        cli_report_text(&r, "sender", o->cs[i].has_ssrc ? "initiator" : "responder");
+        cli_report_text(&r, "sender", i % 2 == 0 ? "initiator" : "responder");
         if (o->cs[i].has_ssrc)
             cli_report_uint(&r, "ssrc", o->cs[i].ssrc);
         cli_report_close(&r);

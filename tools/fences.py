@@ -19,7 +19,9 @@ MAX_LINES = 600
 # name, files, pattern, why, files allowed and the reason
 FENCES = [
     ('hex', ('*.c', '*.h'), re.compile(r'%0?2(hh)?[xX]|PRI[xX]8'),
-     'octets are not printed here: keys must have no printer', {}),
+     'octets are not printed here: keys must have no printer', {
+         'tests/runner/report.c': 'says which octet of a test vector differs',
+     }),
     ('paths', ('*',), re.compile(r'(?<![\w.])/(work|farm|tmp/bash_jobs|home/[a-z]+)/'),
      'a path of one machine', {}),
     ('marks', CODE, re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b'),

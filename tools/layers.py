@@ -3,11 +3,14 @@
 """Checks that #include directives only point down the layers of docs/ARCHITECTURE.md.
 
 The layers are one table: what each directory may include, of the library's own headers and of
-others. A directory that is not in the table may not hold C files. Usage: layers.py [ROOT];
-layers.py --self-test.
+others. A directory that is not in the table may not hold C files. The public headers of the roles
+hold types that exchanges share, so there the symbols are checked as well: no object of a layer may
+need a function that a higher one defines. Usage: layers.py [ROOT]; layers.py --objects DIR, with
+the object files of the library; layers.py --self-test.
 """
 
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -32,7 +35,8 @@ PUBLIC = {
     'payload.h': 'payload',
     'message.h': 'message',
     'policy.h': 'ticket', 'ticket.h': 'ticket', 'io.h': 'ticket',
-    'csb.h': 'role', 'initiator.h': 'role', 'responder.h': 'role', 'kms.h': 'role',
+    # Their types; their functions are the roles', which --objects checks.
+    'csb.h': 'exchange', 'initiator.h': 'exchange', 'responder.h': 'exchange', 'kms.h': 'exchange',
 }
 
 # What is built on the library: directory -> (sees internal headers of src/, headers of other
@@ -53,6 +57,8 @@ OUTSIDE = {
     'fuzz': (True, ()),
     'bench': (True, ('microhttpd.h', *CRYPTO)),  # the floors it compares with
 }
+TEST_ONLY = ('tests', 'fuzz', 'bench')
+PROGRAMS = ('kms', 'cli', 'media', 'demo')  # whose headers tests and benchmarks may use
 # These are named so that a header of another project is told from one of the system.
 FOREIGN = re.compile(r'^(openssl|srtp2|curl|valgrind)/|^(microhttpd|sqlite3|yaml|cmocka|jansson)\.h$')
 
@@ -86,13 +92,18 @@ def check_public(path, name):
 
 
 def check_quoted(path, name, root):
-    """path includes "name": beside it, or LAYER/file of src."""
-    if (root / path.parent / name).exists() and '/' not in name:
+    """path includes "name": beside or below it, LAYER/file of src, or a helper of the tests."""
+    beside = root / path.parent / name
+    if beside.exists() and '..' not in name:
         return None
     top = name.split('/')[0]
     if top not in SRC or not (root / 'src' / name).exists():
-        own = path.parts[0]
-        return None if own != 'src' and not name.startswith('../') else f'"{name}" is in no layer'
+        if '..' in name and beside.exists() and path.parts[0] in TEST_ONLY:
+            if beside.resolve().relative_to(root.resolve()).parts[0] in TEST_ONLY:
+                return None
+        if path.parts[0] in TEST_ONLY and any((root / p / name).exists() for p in PROGRAMS):
+            return None
+        return f'"{name}" is in no layer'
     layer = src_layer(path)
     if layer is None:
         rule = outside_rule(path)
@@ -134,6 +145,41 @@ def check_tree(root):
     return found, files
 
 
+def layer_of_object(path):
+    """base_err.c.o -> base"""
+    return path.name.split('_')[0]
+
+
+def check_objects(objects):
+    """objects: (layer, name, defined symbols, needed symbols)."""
+    home = {s: layer for layer, _, defined, _ in objects for s in defined}
+    found = []
+    for layer, name, _, needed in objects:
+        for s in sorted(needed & home.keys()):
+            if home[s] != layer and home[s] not in SRC.get(layer, set()):
+                found.append(f'{name}: {layer} may not call {s}, which is in {home[s]}')
+    return found
+
+
+def read_objects(folder):
+    objects = []
+    for path in sorted(folder.glob('*.o')):
+        lines = subprocess.run(['nm', str(path)], check=True, capture_output=True,
+                               text=True).stdout.splitlines()
+        symbols = [line.split()[-2:] for line in lines]
+        objects.append((layer_of_object(path), path.name, {n for k, n in symbols if k in 'TDBRVW'},
+                        {n for k, n in symbols if k == 'U'}))
+    return objects
+
+
+OBJECTS_TEST = [
+    ('allows a role to call an exchange', [('role', 'a.o', {'r'}, {'x'}),
+                                           ('exchange', 'b.o', {'x'}, set())], False),
+    ('refuses an exchange that calls a role', [('role', 'a.o', {'r'}, set()),
+                                               ('exchange', 'b.o', {'x'}, {'r'})], True),
+    ('allows functions of other libraries', [('keys', 'a.o', {'k'}, {'memcpy'})], False),
+]
+
 # Each row: a file, its text, and whether it must be refused.
 SELF_TEST = [
     ('src/exchange/request.c', '#include "role/role.h"\n', True),
@@ -151,22 +197,28 @@ SELF_TEST = [
     ('cli/main.c', '#include "../src/keys/keys.h"\n', True),
     ('tests/test_keys.c', '#include "keys/keys.h"\n#include <cmocka.h>\n', False),
     ('include/mikeyticket/payload.h', '#include <mikeyticket/kms.h>\n', True),
+    ('fuzz/corpus.c', '#include "../tests/hex.h"\n', False),
+    ('cli/main.c', '#include "../tests/hex.h"\n', True),
     ('include/mikeyticket/csb.h', '#include <srtp2/srtp.h>\n', True),
     ('include/mikeyticket/media/srtp.h', '#include <srtp2/srtp.h>\n', False),
     ('phone/main.c', '#include <stdio.h>\n', True),
 ]
 
 
+HEADERS = ('src/role/role.h', 'src/exchange/exchange.h', 'src/keys/keys.h', 'src/base/reader.h',
+           'tests/hex.h')
+
+
 def self_test():
     """Writes each row into a tree of its own; prints TAP."""
     failed = 0
-    print(f'1..{len(SELF_TEST)}')
+    print(f'1..{len(SELF_TEST) + len(OBJECTS_TEST)}')
     for n, (name, text, refused) in enumerate(SELF_TEST, 1):
         with tempfile.TemporaryDirectory() as tmp:
             root = Path(tmp)
-            for header in ('role/role.h', 'exchange/exchange.h', 'keys/keys.h', 'base/reader.h'):
-                (root / 'src' / header).parent.mkdir(parents=True, exist_ok=True)
-                (root / 'src' / header).write_text('')
+            for header in HEADERS:
+                (root / header).parent.mkdir(parents=True, exist_ok=True)
+                (root / header).write_text('')
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
             found, _ = check_tree(root)
@@ -174,12 +226,21 @@ def self_test():
         failed += not good
         what = 'refuses' if refused else 'allows'
         print(f'{"ok" if good else "not ok"} {n} - {what} {text.splitlines()[0]} in {name}')
+    for n, (what, objects, refused) in enumerate(OBJECTS_TEST, len(SELF_TEST) + 1):
+        good = bool(check_objects(objects)) == refused
+        failed += not good
+        print(f'{"ok" if good else "not ok"} {n} - {what}')
     return 1 if failed else 0
 
 
 def main():
     if sys.argv[1:] == ['--self-test']:
         return self_test()
+    if len(sys.argv) == 3 and sys.argv[1] == '--objects':
+        objects = read_objects(Path(sys.argv[2]))
+        found = check_objects(objects)
+        print('\n'.join(found) if found else f'layers: {len(objects)} objects call downwards')
+        return 1 if found or not objects else 0
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent)
     found, files = check_tree(root)
     print('\n'.join(found) if found else f'layers: {files} files, every #include points down')

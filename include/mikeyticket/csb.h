@@ -61,6 +61,56 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_derive_key(const struct mkt_csb *csb, s
                                                     size_t len, struct mkt_secret *key,
                                                     struct mkt_err *err);
 
+/* --- CSB updating, RFC 6043 5.2
+ * ------------------------------------------------------------------- */
+
+struct mkt_offer_cs;
+struct mkt_choice;
+
+/* What an update offers. All borrowed. */
+struct mkt_update {
+    const struct mkt_offer_cs *cs; /* sessions changed or added, by CS ID; others stay */
+    size_t n_cs;
+    const struct mkt_pl_sp *sp;
+    size_t n_sp;
+    const struct mkt_keys *keys; /* new session keys (L for the Initiator, M for the Responder) */
+    bool answer;                 /* V: TRANSFER_RESP is expected; without, the map is complete */
+    bool identities;             /* send IDRi and IDRr */
+};
+
+/* mkt_csb_update writes TRANSFER_INIT inside the CSB, from either side. Without `answer` the update
+ * takes effect at once, with it when mkt_csb_updated has seen the answer. -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_csb_update(struct mkt_csb *csb, const struct mkt_env *env,
+                                                  const struct mkt_update *update,
+                                                  struct mkt_io *io);
+
+/* mkt_csb_updated reads the TRANSFER_RESP or Error message that answers our update. Failure changes
+ * nothing.
+ * -> DONE or ABORT (the update is still open). */
+MKT_API MKT_MUST_USE enum mkt_next mkt_csb_updated(struct mkt_csb *csb, const struct mkt_env *env,
+                                                   struct mkt_io *io);
+
+/* mkt_csb_update_offered reads a TRANSFER_INIT of the other side: verified, newer than all before
+ * (MKT_E_REPLAY otherwise), static payloads unchanged, keys as L and M allow. -> ASK (answer with
+ * accept or refuse), DONE (V = 0: it is in effect) or ABORT; after an abort of a message that did
+ * verify it can be refused too. */
+MKT_API MKT_MUST_USE enum mkt_next
+mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io);
+
+/* mkt_csb_update_accept writes TRANSFER_RESP; the update is then in effect. -> SEND_PEER or ABORT.
+ */
+MKT_API MKT_MUST_USE enum mkt_next mkt_csb_update_accept(struct mkt_csb *csb,
+                                                         const struct mkt_env *env,
+                                                         const struct mkt_choice *choice,
+                                                         struct mkt_io *io);
+
+/* mkt_csb_update_refuse writes an Error message under the keys of the update (5.4), with the SPs we
+ * support when they are given. -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_csb_update_refuse(struct mkt_csb *csb,
+                                                         const struct mkt_env *env, enum mkt_rc rc,
+                                                         const struct mkt_pl_sp *supported,
+                                                         size_t n_supported, struct mkt_io *io);
+
 #ifdef __cplusplus
 }
 #endif

@@ -59,6 +59,9 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_verify(struct mkt_kms_txn *t, const str
 struct mkt_tpk {
     struct mkt_span id;          /* IDRpsk of the Ticket Data, byte string; n = 0: left out */
     const struct mkt_inkey *key; /* at least the length of the suite's keys */
+    /* Who shares it with us: nobody (data.p NULL, mode 1), a Responder (mode 2) or an Initiator
+     * (mode 3). */
+    struct mkt_identity owner;
 };
 
 /* mkt_kms_issue answers a verified request: generates the keys, makes the base ticket (Appendix A)
@@ -70,10 +73,12 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_kms_issue(struct mkt_kms_txn *t, const st
                                                  struct mkt_io *io);
 
 /* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: MAC, suite, flags,
- * validity at env->now, and with key forking the Initiator Data (4.2.3.4). After it the policy is
- * authentic. */
+ * validity at env->now, the TPK's owner, and with key forking the Initiator Data (4.2.3.4). A
+ * ticket with D = 0 must be under a TPK of its IDRi, one with D = 1 under ours or that of its one
+ * IDRr (4.1.1). After it the policy is authentic; for D = 0 the caller applies to it what it would
+ * have applied to a request. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env,
-                                              const struct mkt_inkey *tpk, struct mkt_err *err);
+                                              const struct mkt_tpk *tpk, struct mkt_err *err);
 
 /* mkt_kms_resolve answers an opened ticket: forks MPKr and the TGKs for `responder` (the identity
  * that answered, as the KMS vouches for it) and writes RESOLVE_RESP (4.2.3.5).

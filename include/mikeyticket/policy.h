@@ -9,24 +9,7 @@
 extern "C" {
 #endif
 
-/* Flags D to O, in the order of the wire: D is bit 11, O is bit 0. */
-enum mkt_tp_flag {
-    MKT_TP_D = 1 << 11, /* the KMS generated the ticket */
-    MKT_TP_E = 1 << 10, /* Ticket Resolve is mandatory */
-    MKT_TP_F = 1 << 9,  /* TRANSFER_RESP shall be sent */
-    MKT_TP_G = 1 << 8,  /* the Responder generates RANDRr */
-    MKT_TP_H = 1 << 7,  /* RANDRi is used in the TEK */
-    MKT_TP_I = 1 << 6,  /* key forking */
-    MKT_TP_J = 1 << 5,  /* the ticket may be reused */
-    MKT_TP_K = 1 << 4,  /* the KMS changed the wanted policy */
-    MKT_TP_L = 1 << 3,  /* the Initiator may supply session keys */
-    MKT_TP_M = 1 << 2,  /* the Responder may supply session keys */
-    MKT_TP_N = 1 << 1,  /* no additional Initiator processing */
-    MKT_TP_O = 1 << 0   /* no additional Responder processing */
-};
-
-#define MKT_TICKET_TYPE_BASE 1 /* MIKEY base ticket: subtype 1, version 1 (Appendix A) */
-#define MKT_ID_MAX 1024        /* octets of an identity that a role keeps */
+#define MKT_ID_MAX 1024 /* octets of an identity that a role keeps */
 #define MKT_RESPONDERS_MAX 16
 #define MKT_APPS_MAX 8
 

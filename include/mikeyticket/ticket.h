@@ -24,6 +24,24 @@ MKT_API const struct mkt_keys *mkt_grant_keys(const struct mkt_grant *g);
 /* mkt_grant_ticket returns the TICKET payload as received, Next Payload octet included. */
 MKT_API struct mkt_span mkt_grant_ticket(const struct mkt_grant *g);
 
+/* What a party that holds a TPK puts into a ticket of its own (modes 3 and 4, RFC 6043 4.1.1). */
+struct mkt_own_ticket {
+    const struct mkt_policy *policy; /* D = 0 */
+    const struct mkt_inkey *tpk;
+    struct mkt_span tpk_id;      /* IDRpsk of the Ticket Data; n = 0: left out */
+    const struct mkt_keys *keys; /* session keys, each with its SPI; an MPK in front is used too */
+    uint8_t ts_type;             /* enum mkt_ts of the ticket's T */
+    struct mkt_span thdr;        /* THDR data, mostly empty */
+    bool key_wrap;               /* AES-KW-128 for the KEMAC (128-bit suite) */
+};
+
+/* mkt_grant_create makes a base ticket under the Initiator's own TPK. Draws an MPK unless the keys
+ * begin with one. *g is owned by the caller. MKT_E_TP_PARAM when the policy says that the KMS made
+ * it (D). */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_create(struct mkt_grant **g, const struct mkt_env *env,
+                                                  const struct mkt_own_ticket *own,
+                                                  struct mkt_err *err);
+
 /* mkt_grant_export writes g into out (docs/formats/ticket-file.md): secret octets. *len gets
  * the length. MKT_E_NO_SPACE when cap is too small. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_export(const struct mkt_grant *g, uint8_t *out,

@@ -11,19 +11,6 @@ mkt_ex_random(const struct mkt_env *env, void *out, size_t n)
     return n == 0 || env->random(env->ctx, out, n);
 }
 
-bool
-mkt_ex_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64)
-{
-    if (mkt_ts_len(ts_type) == 0 || (ts_type == MKT_TS_COUNTER && env->stamp == NULL))
-        return false;
-    *t64 = env->stamp != NULL ? env->stamp(env->ctx, ts_type) : env->now;
-    if (ts_type == MKT_TS_NTP_UTC_32)
-        *t64 &= ~(uint64_t)UINT32_MAX; /* as the receiver will widen it (6.3) */
-    if (ts_type == MKT_TS_COUNTER)
-        *t64 &= UINT32_MAX;
-    return true;
-}
-
 void
 mkt_ex_header(struct mkt_writer *w, uint8_t data_type, bool v, uint8_t prf, uint32_t csb_id,
               uint8_t map_type)
@@ -106,7 +93,7 @@ mkt_ex_suite(const struct mkt_suite **suite, const struct mkt_msg *m, struct mkt
         const struct mkt_payload *pl = &m->pl[i];
         if (pl->type == MKT_PL_V && pl->u.v.auth_alg != s->mac)
             return mkt_fail(err, MKT_E_MAC_ALG, pl->at, "V: not the suite's algorithm", ref);
-        if (pl->type == MKT_PL_KEMAC && pl->u.kemac.encr_alg != s->encr)
+        if (pl->type == MKT_PL_KEMAC && !mkt_kemac_alg_fits(pl->u.kemac.encr_alg, s))
             return mkt_fail(err, MKT_E_ENCR_ALG, pl->at, "KEMAC: not the suite's encryption", ref);
         if ((pl->type == MKT_PL_TP || pl->type == MKT_PL_TICKET) && pl->u.ticket.prf != s->prf)
             return mkt_fail(err, MKT_E_PRF, pl->at, "PRF Func of the Ticket Policy", ref);

@@ -15,9 +15,6 @@
 /* Draws n octets; false when the generator fails. */
 bool mkt_ex_random(const struct mkt_env *env, void *out, size_t n);
 
-/* The value of the next timestamp to send; false when the type is unknown or needs a stamp. */
-bool mkt_ex_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64);
-
 /* Writes the common header of a message without crypto sessions (#CS = 0). */
 void mkt_ex_header(struct mkt_writer *w, uint8_t data_type, bool v, uint8_t prf, uint32_t csb_id,
                    uint8_t map_type);

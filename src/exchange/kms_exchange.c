@@ -83,7 +83,7 @@ mkt_kms_exchange_open(struct mkt_kms_exchange *x, const struct mkt_env *env,
     enum mkt_rc rc = draw(x, env, cred, suite);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "CSB ID, RANDR", ref);
-    if (!mkt_ex_stamp(env, cred->ts_type, &t64))
+    if (!mkt_ts_stamp(env, cred->ts_type, &t64))
         return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", "RFC 6043 6.3");
     struct mkt_label label = label_of(x, false);
     if (!mkt_derive_msg_keys(&mk, cred->psk, env->crypto, suite, &label, MKT_WANT_AUTH))

@@ -60,6 +60,8 @@ bool mkt_prf_run(struct mkt_crypto *c, uint8_t prf_func, struct mkt_span inkey,
 /* encr_key, salt_key and auth_key of a message or ticket, for one suite. */
 struct mkt_msg_keys {
     const struct mkt_suite *suite;
+    bool key_wrap; /* KEMAC with AES-KW-128 instead of AES-CM; the first 8 octets of salt are its IV
+                    */
     uint8_t encr[32], salt[MKT_SALT_LEN], auth[32];
 };
 void mkt_msg_keys_wipe(struct mkt_msg_keys *k);
@@ -123,6 +125,10 @@ uint64_t mkt_ts_widen(uint8_t ts_type, struct mkt_span value);
 /* Narrows a 64-bit timestamp for the wire; out holds 8 octets. Returns the length, 0 for an unknown
  * type and for a counter beyond 32 bits. */
 size_t mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8]);
+
+/* The value of the next timestamp to send, as the receiver will widen it; false when the type is
+ * unknown, or COUNTER without a stamp in env. */
+bool mkt_ts_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64);
 
 /* Seconds since 1968-01-20 03:14:08 UTC in 32.32, so that NTP times of 1968-2104 compare as
  * integers. */

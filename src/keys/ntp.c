@@ -62,3 +62,16 @@ mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8])
         out[i] = (uint8_t)value;
     return len;
 }
+
+bool
+mkt_ts_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64)
+{
+    if (mkt_ts_len(ts_type) == 0 || (ts_type == MKT_TS_COUNTER && env->stamp == NULL))
+        return false;
+    *t64 = env->stamp != NULL ? env->stamp(env->ctx, ts_type) : env->now;
+    if (ts_type == MKT_TS_NTP_UTC_32)
+        *t64 &= ~(uint64_t)UINT32_MAX; /* as the receiver will widen it (6.3) */
+    if (ts_type == MKT_TS_COUNTER)
+        *t64 &= UINT32_MAX;
+    return true;
+}

@@ -27,7 +27,8 @@ xor_p(struct mkt_crypto *c, uint8_t mac, size_t hash_len, const struct mkt_deriv
         if (at != 0)
             ok = mkt_be_hmac(c, mac, a_label, 1, a); /* A_i = HMAC(s, A_(i-1)) */
         ok = ok && mkt_be_hmac(c, mac, a_label, 2, p);
-        for (size_t i = 0; ok && i < hash_len && at + i < d->out_len; i++)
+        size_t n = d->out_len - at < hash_len ? d->out_len - at : hash_len;
+        for (size_t i = 0; ok && i < n; i++)
             d->out[at + i] ^= p[i];
     }
     mkt_wipe(a, sizeof a);

@@ -4,7 +4,6 @@
  * picked another one of them would disagree without noticing. */
 #include "message/message.h"
 #include "message/rules.h"
-#include <mikeyticket/policy.h>
 
 /* A set of 8-bit numbers. True when it was in already. */
 static bool

@@ -5,7 +5,6 @@
 #include "message/print.h"
 #include "message/message.h"
 #include "payload/table.h"
-#include <mikeyticket/policy.h>
 
 #include <stdio.h>
 #include <time.h>
@@ -175,17 +174,18 @@ static const struct {
 static void
 flags(struct mkt_out *o, uint16_t set)
 {
-    char letters[sizeof flag_words / sizeof flag_words[0] + 1] = "";
+    char letters[sizeof flag_words / sizeof flag_words[0] + 1];
+    size_t n = 0;
     o->format->group_begin(o, "flag_words", "flags");
     for (size_t i = 0; i < sizeof flag_words / sizeof flag_words[0]; i++) {
         bool on = (set & flag_words[i].flag) != 0;
         const char *words = on ? flag_words[i].set : flag_words[i].clear;
         if (on)
-            strcat(letters, flag_words[i].letter);
+            letters[n++] = flag_words[i].letter[0];
         o->format->number(o, flag_words[i].letter, flag_words[i].letter, on, words);
     }
     o->format->group_end(o);
-    o->format->text(o, "flags", "flags set", letters, strlen(letters));
+    o->format->text(o, "flags", "flags set", letters, n);
 }
 
 static void

@@ -75,7 +75,7 @@ write_message(struct mkt_writer *w, const struct mkt_answer *a, const struct mkt
     if (!mkt_ex_random(env, d.rand, d.rand_len) ||
         !mkt_answer_map_write(&m, offer, &a->r->choice, mkt_first_spi(a->keys), env))
         return MKT_E_RANDOM;
-    if (!mkt_ex_stamp(env, ts_type, &d.t64))
+    if (!mkt_ts_stamp(env, ts_type, &d.t64))
         return MKT_E_TS_TYPE;
     w->overflow |= m.overflow;
     mkt_hdr_write(w, &(struct mkt_hdr){ .version = 1,

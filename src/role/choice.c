@@ -135,14 +135,14 @@ blob_size(const struct mkt_choice *choice)
 /* Every session offered, with the first of its policies. One that offers none has policy 0 chosen,
  * which the making of the CSB refuses unless an SP with that number exists. */
 static void
-choose_all(struct mkt_choose_cs *out, const struct mkt_msg *offer)
+choose_all(struct mkt_choose_cs *out, size_t n, const struct mkt_msg *offer)
 {
     struct mkt_map_iter it;
     struct mkt_cs cs;
 
     mkt_map_begin(&it, &offer->hdr);
-    while (mkt_map_next(&it, &cs))
-        *out++ = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
+    for (size_t i = 0; i < n && mkt_map_next(&it, &cs); i++)
+        out[i] = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
                                          .prot_type = cs.prot_type,
                                          .policy_no = cs.policies.n != 0 ? cs.policies.p[0] : 0 };
 }
@@ -179,7 +179,7 @@ mkt_choice_copy(struct mkt_own_choice *out, const struct mkt_choice *choice,
         return MKT_E_MEMORY;
     struct mkt_writer w = mkt_w_open(o.blob.p, o.blob.n);
     if (choice->n_cs == 0)
-        choose_all(o.cs, offer);
+        choose_all(o.cs, n_cs, offer);
     for (size_t i = 0; i < choice->n_cs; i++) {
         o.cs[i] = choice->cs[i];
         o.cs[i].session_data = keep(&w, choice->cs[i].session_data);

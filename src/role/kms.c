@@ -279,12 +279,12 @@ draw_issue(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
         return MKT_E_ARGUMENT;
     if (!draw_keys(t, granted, env))
         return MKT_E_RANDOM;
-    if (!mkt_ex_stamp(env, t->ask.t.type, &d->ticket.t64))
+    if (!mkt_ts_stamp(env, t->ask.t.type, &d->ticket.t64))
         return MKT_E_TS_TYPE;
     if (!mkt_ex_random(env, d->rand, n))
         return MKT_E_RANDOM;
     d->ticket.rand = mkt_span(d->rand, n);
-    return mkt_ex_stamp(env, t->ask.t.type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
+    return mkt_ts_stamp(env, t->ask.t.type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
 }
 
 static bool
@@ -325,18 +325,29 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }
 
+/* Who holds the TPK decides the mode (4.1.1, ambiguity 50). */
+static bool
+owner_fits(const struct mkt_policy *p, struct mkt_identity owner)
+{
+    if ((p->flags & MKT_TP_D) == 0)
+        return mkt_identity_equal(owner, p->initiator);
+    return owner.data.p == NULL ||
+           (p->n_responders == 1 && mkt_identity_equal(owner, p->responders[0]));
+}
+
 enum mkt_rc
-mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_inkey *tpk,
+mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_tpk *tpk,
              struct mkt_err *err)
 {
     const struct mkt_policy *p = &t->policy;
 
     if (t->stage != VERIFIED || !t->resolve)
         return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
-    if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk, err) != MKT_OK)
+    if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk->key, err) !=
+        MKT_OK)
         return err->rc;
-    if ((p->flags & MKT_TP_D) == 0)
-        return mkt_fail(err, MKT_E_TP_PARAM, t->ticket->at, "ticket made by the Initiator (D = 0)",
+    if (!owner_fits(p, tpk->owner))
+        return mkt_fail(err, MKT_E_TICKET, t->ticket->at, "ticket under a TPK of another party",
                         "RFC 6043 4.1.1");
     if (mkt_policy_check(p->flags, mkt_keys_have_tgk(&t->keys), err) != MKT_OK ||
         mkt_policy_valid_at(p, env->now, err) != MKT_OK)
@@ -400,7 +411,7 @@ mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_ide
         return mkt_ex_abort(io, MKT_E_IDENTITY, "IDRr: too long", ref);
     if (!mkt_ex_random(env, rand, n))
         return mkt_ex_abort(io, MKT_E_RANDOM, "RANDRkms", ref);
-    if (!mkt_ex_stamp(env, t->ask.t.type, &t64))
+    if (!mkt_ts_stamp(env, t->ask.t.type, &t64))
         return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
     t->stage = VERIFIED; /* the keys are forked once, and for one responder */
     if ((n != 0 && !fork_for(t, env, responder, mkt_span(rand, n))) ||
@@ -426,7 +437,7 @@ mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc,
     if (authentic &&
         !mkt_derive_msg_keys(&mk, t->psk, env->crypto, t->suite, &t->init_label, MKT_WANT_AUTH))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", ref);
-    if (!mkt_ex_stamp(env, asked.type, &t64))
+    if (!mkt_ts_stamp(env, asked.type, &t64))
         return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
     const struct mkt_error_message e = { .error_no = mkt_wire_error(rc),
                                          .map_type = MKT_MAP_EMPTY,

@@ -57,7 +57,7 @@ draw(struct offer_draw *d, const struct mkt_env *env, const struct mkt_grant *gr
                                             : fresh(d, env, grant, offer->keys);
     if (rc != MKT_OK)
         return rc;
-    return mkt_ex_stamp(env, offer->ts_type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
+    return mkt_ts_stamp(env, offer->ts_type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
 }
 
 static void

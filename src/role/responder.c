@@ -132,7 +132,7 @@ enum mkt_next
 mkt_responder_offered(struct mkt_responder *r, const struct mkt_env *env, uint32_t skew_s,
                       struct mkt_io *io)
 {
-    r->has_offer = false;
+    r->has_offer = r->parsed = false;
     io->out_len = 0;
     mkt_kms_exchange_wipe(&r->resolve);
     mkt_choice_free(&r->choice);
@@ -160,7 +160,7 @@ mkt_responder_refuse(struct mkt_responder *r, const struct mkt_env *env, enum mk
     if (!r->parsed || r->offer.hdr.data_type != MKT_DT_TRANSFER_INIT)
         return mkt_ex_abort(io, MKT_E_STATE, "nothing to answer", ref);
     uint8_t ts_type = mkt_ex_time(&r->offer).type;
-    if (!mkt_ex_stamp(env, ts_type, &t64))
+    if (!mkt_ts_stamp(env, ts_type, &t64))
         return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
     (void)mkt_error_write(&w, env->crypto,
                           &(struct mkt_error_message){ .error_no = mkt_wire_error(rc),

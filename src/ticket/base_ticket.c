@@ -53,6 +53,7 @@ mkt_base_ticket_write(struct mkt_writer *w, struct mkt_crypto *c, const struct m
 
     if (suite == NULL || !mkt_derive_msg_keys(&mk, tpk, c, suite, &label, MKT_WANT_ALL))
         return false;
+    mk.key_wrap = t->key_wrap;
     mkt_granted_policy_write(w, granted);
     size_t outer = w->slot;
     size_t len = mkt_w_reserve(w, 2);
@@ -186,7 +187,8 @@ open_keys(struct mkt_keys *keys, const struct mkt_ticket_data *d, const struct m
     if (mkt_kemac_read(keys, d->kemac, c, mk, NO_CSB, mkt_ts_widen(t->ts_type, t->value), &inner) !=
             MKT_OK ||
         mkt_keys_arrange(keys, 1, d->kemac->at, &inner) != MKT_OK)
-        return damaged(err, inner.offset, inner.what);
+        return inner.rc == MKT_E_CRYPTO ? mkt_fail(err, inner.rc, inner.offset, inner.what, REF)
+                                        : damaged(err, inner.offset, inner.what);
     if (rand.n < keys->k[0].key.n) /* RFC6043:12.1 */
         return damaged(err, d->rand->at, "Ticket Data: RAND shorter than the MPK");
     if (!mkt_mpk_split(keys, policy, c, rand))

@@ -2,6 +2,7 @@
 /* KEMAC contents: keys as Key Data sub-payloads, encrypted in place and never left in the clear. */
 #include "ticket/ticket.h"
 
+#include "backend/backend.h"
 #include <string.h>
 
 #define REF "RFC 6043 6.2.1"
@@ -64,30 +65,74 @@ write_key(struct mkt_writer *w, const struct mkt_key *k)
                                                            .spi = mkt_span(k->spi, k->spi_len) } });
 }
 
+#define KW_BLOCK 8U /* octets: RFC 3394 */
+
+/* Encrypts what stands at `start` of w in place. False when the backend fails, or when AES key wrap
+ * is asked for contents that are no multiple of 8 octets: no padding is defined (ambiguity 20). */
+static bool
+encrypt(struct mkt_writer *w, size_t start, struct mkt_crypto *c, const struct mkt_msg_keys *mk,
+        uint32_t csb_id, uint64_t t64)
+{
+    struct mkt_span clear = mkt_span(w->buf + start, w->len - start);
+
+    if (!mk->key_wrap)
+        return mkt_kemac_aes_cm(c, mk, csb_id, t64, clear, w->buf + start);
+    uint8_t copy[MKT_KEMAC_MAX];
+    if (clear.n > sizeof copy || clear.n % KW_BLOCK != 0 || mkt_w_room(w, KW_BLOCK) == NULL)
+        return false;
+    memcpy(copy, clear.p, clear.n);
+    bool ok = mkt_be_kw_wrap(c, mkt_span(mk->encr, mk->suite->key_len), mk->salt,
+                             mkt_span(copy, clear.n), w->buf + start);
+    mkt_wipe(copy, clear.n);
+    return ok;
+}
+
 bool
 mkt_kemac_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_msg_keys *mk,
                 uint32_t csb_id, uint64_t t64, const struct mkt_keys *keys)
 {
     mkt_w_begin(w, MKT_PL_KEMAC);
     size_t chain = w->slot;
-    mkt_w_uint(w, 1, mk->suite->encr);
+    mkt_w_uint(w, 1, mk->key_wrap ? MKT_ENCR_AES_KW_128 : mk->suite->encr);
     size_t len = mkt_w_reserve(w, 2);
     size_t start = w->len;
     w->slot = MKT_W_NO_SLOT;
     for (size_t i = 0; i < keys->n; i++)
         write_key(w, &keys->k[i]);
     w->slot = chain;
-    mkt_w_patch(w, len, 2);
     if (w->overflow) { /* what was written of the keys must not stay in the caller's buffer */
         mkt_wipe(w->buf + start, w->len - start);
         return true;
     }
-    struct mkt_span contents = mkt_span(w->buf + start, w->len - start);
-    bool ok = mkt_kemac_aes_cm(c, mk, csb_id, t64, contents, w->buf + start);
-    if (!ok)
-        mkt_wipe(w->buf + start, contents.n);
+    if (!encrypt(w, start, c, mk, csb_id, t64)) {
+        mkt_wipe(w->buf + start, w->len - start);
+        return false;
+    }
+    mkt_w_patch(w, len, 2);
     mkt_w_uint(w, 1, MKT_MAC_NULL);
-    return ok;
+    return true;
+}
+
+/* Decrypts into clear (MKT_KEMAC_MAX octets); *n gets the length. */
+static bool
+decrypt(uint8_t *clear, size_t *n, const struct mkt_pl_kemac *k, struct mkt_crypto *c,
+        const struct mkt_msg_keys *mk, uint32_t csb_id, uint64_t t64)
+{
+    *n = k->encr_data.n;
+    if (k->encr_alg != MKT_ENCR_AES_KW_128)
+        return mkt_kemac_aes_cm(c, mk, csb_id, t64, k->encr_data, clear);
+    if (*n < KW_BLOCK)
+        return false;
+    *n -= KW_BLOCK;
+    return mkt_be_kw_unwrap(c, mkt_span(mk->encr, mk->suite->key_len), mk->salt, k->encr_data,
+                            clear);
+}
+
+bool
+mkt_kemac_alg_fits(uint8_t encr_alg, const struct mkt_suite *suite)
+{
+    return encr_alg == suite->encr ||
+           (encr_alg == MKT_ENCR_AES_KW_128 && suite->encr == MKT_ENCR_AES_CM_128);
 }
 
 enum mkt_rc
@@ -96,20 +141,21 @@ mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl, struct mkt_c
 {
     const struct mkt_pl_kemac *k = &pl->u.kemac;
     uint8_t clear[MKT_KEMAC_MAX];
+    size_t n = 0;
 
     if (k->mac_alg != MKT_MAC_NULL)
         return mkt_fail(err, MKT_E_MAC_ALG, pl->at, "KEMAC: MAC besides V", "RFC 6043 4.2.1.5");
-    if (k->encr_alg != mk->suite->encr)
+    if (!mkt_kemac_alg_fits(k->encr_alg, mk->suite))
         return mkt_fail(err, MKT_E_ENCR_ALG, pl->at, "KEMAC: not the suite's encryption",
                         "RFC 6043 12.1");
     if (k->encr_data.n > sizeof clear)
         return mkt_fail(err, MKT_E_TOO_MANY, pl->at, "KEMAC: contents too long", "RFC 3830 6.2");
     enum mkt_rc rc =
-        mkt_kemac_aes_cm(c, mk, csb_id, t64, k->encr_data, clear)
-            ? mkt_keys_read(keys, mkt_span(clear, k->encr_data.n),
-                            pl->at + (size_t)(k->encr_data.p - pl->raw.p), mk->suite, err)
+        decrypt(clear, &n, k, c, mk, csb_id, t64)
+            ? mkt_keys_read(keys, mkt_span(clear, n), pl->at + (size_t)(k->encr_data.p - pl->raw.p),
+                            mk->suite, err)
             : mkt_fail(err, MKT_E_CRYPTO, pl->at, "KEMAC", "RFC 3830 4.2.3");
-    mkt_wipe(clear, k->encr_data.n);
+    mkt_wipe(clear, n);
     return rc;
 }
 

@@ -33,6 +33,9 @@ enum mkt_rc mkt_keys_read(struct mkt_keys *keys, struct mkt_span contents, size_
 bool mkt_kemac_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_msg_keys *mk,
                      uint32_t csb_id, uint64_t t64, const struct mkt_keys *keys);
 
+/* Whether a KEMAC with that Encr alg may stand in a message of the suite (12.1). */
+bool mkt_kemac_alg_fits(uint8_t encr_alg, const struct mkt_suite *suite);
+
 /* Decrypts a KEMAC payload and reads its keys. NULL encryption and a MAC are refused. */
 enum mkt_rc mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl,
                            struct mkt_crypto *c, const struct mkt_msg_keys *mk, uint32_t csb_id,
@@ -72,6 +75,7 @@ struct mkt_base_ticket {
     struct mkt_span rand;
     struct mkt_span tpk_id; /* IDRpsk; n = 0: left out */
     struct mkt_span thdr;
+    bool key_wrap;               /* KEMAC with AES-KW-128 */
     const struct mkt_keys *keys; /* MPK first, then the session keys */
 };
 

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CSB updating (RFC 6043 5.2), started by either side: Ticket Transfer executed again inside a CSB,
+ * under the keys that protected the last message of the initial exchange. One key stream serves
+ * both directions, so no T may ever repeat: it grows strictly over both senders. */
+#include "role/role.h"
+
+#include <string.h>
+
+#define REF "RFC 6043 5.2"
+
+/* --- keys, times, identities: what the initial exchange left ------------------------------------
+ */
+
+static bool
+update_keys(struct mkt_msg_keys *mk, const struct mkt_csb *csb, struct mkt_crypto *c)
+{
+    bool g = csb->answered && (csb->policy.flags & MKT_TP_G) != 0;
+    size_t mpk = csb->answered ? mkt_policy_mpks(&csb->policy) - 1 : 0;
+    struct mkt_inkey_ref inkey;
+    const struct mkt_label label =
+        mkt_transfer_label(csb->answered, csb->id, mkt_octets_span(&csb->rand_i),
+                           g ? mkt_octets_span(&csb->rand_r) : mkt_span(NULL, 0));
+
+    mkt_inkey_ref_init(&inkey, &csb->keys.k[mpk].key);
+    return mkt_derive_msg_keys(mk, &inkey.base, c, mkt_suite_of(csb->prf), &label, MKT_WANT_ALL);
+}
+
+/* The next timestamp; one step past the newest when the clock has not moved. */
+static bool
+next_time(uint64_t *t64, const struct mkt_csb *csb, const struct mkt_env *env)
+{
+    const uint64_t step = csb->ts_type == MKT_TS_NTP_UTC_32 ? 1ULL << 32 : 1;
+
+    if (!mkt_ts_stamp(env, csb->ts_type, t64))
+        return false;
+    uint64_t order = mkt_csb_order(csb->ts_type, *t64);
+    if (order <= csb->last_t)
+        *t64 += csb->last_t - order + step;
+    return true;
+}
+
+static struct mkt_identity
+identity(const struct mkt_own_identity *o)
+{
+    return (struct mkt_identity){ o->type, mkt_octets_span(&o->data) };
+}
+
+static uint8_t
+own_role(const struct mkt_csb *csb)
+{
+    return csb->initiator ? MKT_IDR_I : MKT_IDR_R;
+}
+
+static void
+write_id(struct mkt_writer *w, const struct mkt_csb *csb, uint8_t role)
+{
+    mkt_ex_write_idr(w, role, identity(role == MKT_IDR_I ? &csb->id_i : &csb->id_r));
+}
+
+/* L belongs to the Initiator and M to the Responder of the initial exchange, whoever updates. */
+static uint16_t
+supply_flag(bool by_initiator)
+{
+    return by_initiator ? MKT_TP_L : MKT_TP_M;
+}
+
+static enum mkt_rc
+supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator, uint64_t now,
+       struct mkt_err *err)
+{
+    if (mkt_keys_supply(&csb->keys, extra, &csb->policy, supply_flag(by_initiator), err) != MKT_OK)
+        return err->rc;
+    if (extra->n != 0)
+        csb->rekeyed = now;
+    return mkt_check_transfer_rands(&csb->keys, csb->rand_i.n, csb->rand_r.n, err);
+}
+
+/* Takes back keys beyond the first n: what failed must leave no trace. */
+static void
+drop_keys(struct mkt_keys *keys, uint8_t n)
+{
+    while (keys->n > n)
+        mkt_wipe(&keys->k[--keys->n], sizeof keys->k[0]);
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+struct parts {
+    uint8_t data_type;
+    bool v;
+    struct mkt_span map;
+    uint8_t n_cs;
+    const struct mkt_pl_sp *sp;
+    size_t n_sp;
+    const struct mkt_keys *keys; /* NULL: no KEMAC */
+    uint8_t roles[2];            /* IDRs to send; 0: none */
+    struct mkt_span tail[2];
+    size_t n_tail;
+};
+
+static enum mkt_rc
+write_message(struct mkt_writer *w, struct mkt_csb *csb, const struct mkt_env *env,
+              const struct parts *p)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    uint64_t t64 = 0;
+
+    if (!next_time(&t64, csb, env))
+        return MKT_E_TS_TYPE;
+    if (!update_keys(&mk, csb, env->crypto))
+        return MKT_E_CRYPTO;
+    mkt_hdr_write(w, &(struct mkt_hdr){ .version = 1,
+                                        .data_type = p->data_type,
+                                        .v = p->v,
+                                        .prf = csb->prf,
+                                        .csb_id = csb->id,
+                                        .n_cs = p->n_cs,
+                                        .map_type = MKT_MAP_GENERIC_ID,
+                                        .map = p->map });
+    mkt_ex_write_t(w, csb->ts_type, t64);
+    for (size_t i = 0; i < 2; i++)
+        if (p->roles[i] != 0)
+            write_id(w, csb, p->roles[i]);
+    for (size_t i = 0; i < p->n_sp; i++)
+        mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_SP, .u.sp = p->sp[i] });
+    if ((p->keys != NULL && !mkt_kemac_write(w, env->crypto, &mk, csb->id, t64, p->keys)) ||
+        !mkt_ex_seal(w, env->crypto, &mk, p->tail, p->n_tail))
+        return MKT_E_CRYPTO;
+    csb->last_t = mkt_csb_order(csb->ts_type, t64); /* spent, whether it is sent or not */
+    return w->overflow ? MKT_E_NO_SPACE : MKT_OK;
+}
+
+static enum mkt_rc
+finish_without_answer(struct mkt_csb *csb, struct mkt_span message, struct mkt_err *err)
+{
+    struct mkt_msg m;
+
+    if (mkt_msg_parse(&m, message, err) != MKT_OK)
+        return err->rc;
+    return mkt_csb_apply(csb, &m, NULL, err);
+}
+
+static enum mkt_next
+start(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *u, struct mkt_io *io)
+{
+    uint8_t map[8192];
+    struct mkt_writer m = mkt_w_open(map, sizeof map), w = mkt_w_open(io->out, io->cap);
+    uint8_t mine = own_role(csb), theirs = mine == MKT_IDR_I ? MKT_IDR_R : MKT_IDR_I;
+
+    mkt_offer_map_write(&m, u->cs, u->n_cs);
+    w.overflow |= m.overflow;
+    const struct parts p = { .data_type = MKT_DT_TRANSFER_INIT,
+                             .v = u->answer,
+                             .map = mkt_span(map, m.len),
+                             .n_cs = (uint8_t)u->n_cs,
+                             .sp = u->sp,
+                             .n_sp = u->n_sp,
+                             .keys = u->keys,
+                             .roles = { u->identities ? mine : 0, u->identities ? theirs : 0 },
+                             .tail = { mkt_octets_span(&csb->id_i.data),
+                                       mkt_octets_span(&csb->id_r.data) },
+                             .n_tail = 2 };
+    enum mkt_rc rc = write_message(&w, csb, env, &p);
+    if (rc != MKT_OK)
+        return mkt_ex_abort(io, rc, "TRANSFER_INIT", REF);
+    if (!u->answer && finish_without_answer(csb, mkt_span(w.buf, w.len), &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    if (u->answer && mkt_octets_set(&csb->update, mkt_span(w.buf, w.len)) != MKT_OK)
+        return mkt_ex_abort(io, MKT_E_MEMORY, "TRANSFER_INIT", REF);
+    csb->update_state = u->answer ? MKT_UPDATE_SENT : MKT_UPDATE_NONE;
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}
+
+enum mkt_next
+mkt_csb_update(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *update,
+               struct mkt_io *io)
+{
+    uint8_t n = csb->keys.n;
+
+    io->out_len = 0;
+    if (update->keys != NULL &&
+        supply(csb, update->keys, csb->initiator, env->now, &io->err) != MKT_OK) {
+        drop_keys(&csb->keys, n);
+        return MKT_NEXT_ABORT;
+    }
+    enum mkt_next next = start(csb, env, update, io);
+    if (next == MKT_NEXT_ABORT) {
+        drop_keys(&csb->keys, n);
+        io->out_len = 0;
+    }
+    return next;
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+static enum mkt_rc
+same(const struct mkt_payload *pl, struct mkt_span got, struct mkt_span known, struct mkt_err *err)
+{
+    if (got.n == known.n && (got.n == 0 || memcmp(got.p, known.p, got.n) == 0))
+        return MKT_OK;
+    return mkt_fail(err, MKT_E_FIELD, pl->at, "a static payload of the CSB, changed", REF);
+}
+
+/* "New RANDs or TICKETs MUST NOT be included"; the old ones, and the identities, may be (ambiguity
+ * 53). */
+static enum mkt_rc
+check_static(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+{
+    const struct mkt_octets *const rands[] = {
+        [MKT_RANDR_I] = &csb->rand_i,
+        [MKT_RANDR_R] = &csb->rand_r,
+        [MKT_RANDR_KMS] = &csb->rand_kms,
+    };
+    struct mkt_msg init;
+
+    for (size_t i = 0; i < m->n && err->rc == MKT_OK; i++) {
+        const struct mkt_payload *pl = &m->pl[i];
+        uint8_t role = mkt_payload_role(pl);
+        if (pl->type == MKT_PL_RANDR && role >= MKT_RANDR_I && role <= MKT_RANDR_KMS)
+            same(pl, pl->u.randr.rand, mkt_octets_span(rands[role]), err);
+        if (pl->type == MKT_PL_IDR && (role == MKT_IDR_I || role == MKT_IDR_R))
+            same(pl, pl->u.idr.data,
+                 mkt_octets_span(role == MKT_IDR_I ? &csb->id_i.data : &csb->id_r.data), err);
+        if (pl->type == MKT_PL_TICKET) {
+            struct mkt_err ignored = { 0 };
+            if (mkt_msg_parse(&init, mkt_octets_span(&csb->init), &ignored) != MKT_OK)
+                return mkt_fail(err, MKT_E_STATE, 0, "CSB", REF);
+            const struct mkt_payload *old = mkt_msg_find(&init, MKT_PL_TICKET, 0);
+            same(pl, mkt_span(pl->raw.p + 1, pl->raw.n - 1),
+                 mkt_span(old->raw.p + 1, old->raw.n - 1), err);
+        }
+    }
+    return err->rc;
+}
+
+static enum mkt_rc
+check_time(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+{
+    const struct mkt_payload *pl = mkt_msg_find(m, MKT_PL_T, 0);
+    struct mkt_time t = mkt_ex_time(m);
+
+    if (t.type != csb->ts_type)
+        return mkt_fail(err, MKT_E_TS_TYPE, pl->at, "T: another type than in the CSB", REF);
+    if (mkt_csb_order(t.type, t.value) <= csb->last_t)
+        return mkt_fail(err, MKT_E_REPLAY, pl->at, "T is not newer than the last", REF);
+    return MKT_OK;
+}
+
+/* Keys in a verified message, from the other side. */
+static enum mkt_rc
+take_keys(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *m,
+          const struct mkt_msg_keys *mk, struct mkt_err *err)
+{
+    const struct mkt_payload *kemac = mkt_msg_find(m, MKT_PL_KEMAC, 0);
+    MKT_SCOPED_KEYS extra;
+
+    extra.n = 0;
+    if (kemac == NULL)
+        return MKT_OK;
+    if ((csb->policy.flags & supply_flag(!csb->initiator)) == 0)
+        return mkt_fail(err, MKT_E_KEY_DATA, kemac->at, "KEMAC although L or M forbids it", REF);
+    if (mkt_kemac_read(&extra, kemac, env->crypto, mk, csb->id, mkt_ex_time(m).value, err) !=
+        MKT_OK)
+        return err->rc;
+    return supply(csb, &extra, !csb->initiator, env->now, err);
+}
+
+static enum mkt_rc
+parse(struct mkt_msg *m, const struct mkt_csb *csb, struct mkt_span in, uint8_t data_type,
+      struct mkt_err *err)
+{
+    const struct mkt_suite *suite = NULL;
+
+    if (mkt_msg_parse(m, in, err) != MKT_OK || mkt_update_check(m, err) != MKT_OK ||
+        mkt_ex_answers(m, data_type, csb->prf, csb->id, err) != MKT_OK)
+        return err->rc;
+    return mkt_ex_suite(&suite, m, err);
+}
+
+static enum mkt_rc
+take_answer(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    struct mkt_msg init, m;
+    struct mkt_err *err = &io->err;
+    const struct mkt_span tail = mkt_octets_span(&csb->update);
+
+    if (!update_keys(&mk, csb, env->crypto))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "MPK", REF);
+    if (mkt_msg_parse(&m, io->in, err) != MKT_OK)
+        return err->rc;
+    if (m.hdr.data_type == MKT_DT_ERROR && mkt_msg_check(&m, err) == MKT_OK)
+        return mkt_error_take(&m, env->crypto, csb->prf, csb->id, &mk, io);
+    if (parse(&m, csb, io->in, MKT_DT_TRANSFER_RESP, err) != MKT_OK ||
+        mkt_ex_verify(&m, env->crypto, &mk, &tail, 1, err) != MKT_OK ||
+        check_time(csb, &m, err) != MKT_OK || check_static(csb, &m, err) != MKT_OK ||
+        mkt_msg_parse(&init, tail, err) != MKT_OK || take_keys(csb, env, &m, &mk, err) != MKT_OK ||
+        mkt_csb_apply(csb, &init, &m, err) != MKT_OK)
+        return err->rc;
+    csb->last_t = mkt_csb_order(csb->ts_type, mkt_ex_time(&m).value);
+    return MKT_OK;
+}
+
+enum mkt_next
+mkt_csb_updated(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
+{
+    uint8_t n = csb->keys.n;
+
+    io->out_len = 0;
+    if (csb->update_state != MKT_UPDATE_SENT)
+        return mkt_ex_abort(io, MKT_E_STATE, "no update is open", REF);
+    if (take_answer(csb, env, io) != MKT_OK) {
+        drop_keys(&csb->keys, n);
+        return MKT_NEXT_ABORT;
+    }
+    csb->update_state = MKT_UPDATE_NONE;
+    return MKT_NEXT_DONE;
+}
+
+static enum mkt_rc
+take_offer(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_msg *m, struct mkt_io *io)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    struct mkt_err *err = &io->err;
+    const struct mkt_span tail[2] = { mkt_octets_span(&csb->id_i.data),
+                                      mkt_octets_span(&csb->id_r.data) };
+
+    if (parse(m, csb, io->in, MKT_DT_TRANSFER_INIT, err) != MKT_OK)
+        return err->rc;
+    if (!update_keys(&mk, csb, env->crypto))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "MPK", REF);
+    if (mkt_ex_verify(m, env->crypto, &mk, tail, 2, err) != MKT_OK ||
+        check_time(csb, m, err) != MKT_OK)
+        return err->rc;
+    /* From here on it is the other side's own message, and can be refused by name. */
+    if (mkt_octets_set(&csb->update, m->octets) != MKT_OK)
+        return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
+    csb->update_state = MKT_UPDATE_RECEIVED;
+    csb->last_t = mkt_csb_order(csb->ts_type, mkt_ex_time(m).value);
+    if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, &mk, err) != MKT_OK)
+        return err->rc;
+    return m->hdr.v ? mkt_csb_check_offer(csb, m, err) : mkt_csb_apply(csb, m, NULL, err);
+}
+
+enum mkt_next
+mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
+{
+    struct mkt_msg m;
+    uint8_t n = csb->keys.n;
+
+    io->out_len = 0;
+    if (take_offer(csb, env, &m, io) != MKT_OK) {
+        drop_keys(&csb->keys, n);
+        return MKT_NEXT_ABORT;
+    }
+    if (m.hdr.v)
+        return MKT_NEXT_ASK;
+    csb->update_state = MKT_UPDATE_NONE;
+    return MKT_NEXT_DONE;
+}
+
+/* --- answering
+ * ------------------------------------------------------------------------------------ */
+
+static enum mkt_rc
+write_answer(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *offer,
+             const struct mkt_own_choice *ch, struct mkt_io *io)
+{
+    uint8_t map[8192];
+    struct mkt_writer m = mkt_w_open(map, sizeof map), w = mkt_w_open(io->out, io->cap);
+    struct mkt_msg resp;
+
+    if (!mkt_answer_map_write(&m, offer, ch, mkt_first_spi(&csb->keys), env))
+        return mkt_fail(&io->err, MKT_E_RANDOM, 0, "SSRC", REF);
+    w.overflow |= m.overflow;
+    const struct parts p = { .data_type = MKT_DT_TRANSFER_RESP,
+                             .map = mkt_span(map, m.len),
+                             .n_cs = (uint8_t)ch->n_cs,
+                             .sp = ch->sp,
+                             .n_sp = ch->n_sp,
+                             .keys = ch->keys,
+                             .roles = { own_role(csb), 0 },
+                             .tail = { offer->octets },
+                             .n_tail = 1 };
+    enum mkt_rc rc = write_message(&w, csb, env, &p);
+    if (rc != MKT_OK)
+        return mkt_fail(&io->err, rc, 0, "TRANSFER_RESP", REF);
+    if (mkt_msg_parse(&resp, mkt_span(w.buf, w.len), &io->err) != MKT_OK ||
+        mkt_csb_apply(csb, offer, &resp, &io->err) != MKT_OK)
+        return io->err.rc;
+    io->out_len = w.len;
+    return MKT_OK;
+}
+
+enum mkt_next
+mkt_csb_update_accept(struct mkt_csb *csb, const struct mkt_env *env,
+                      const struct mkt_choice *choice, struct mkt_io *io)
+{
+    struct mkt_own_choice ch = { 0 };
+    struct mkt_msg offer;
+    uint8_t n = csb->keys.n;
+
+    io->out_len = 0;
+    if (csb->update_state != MKT_UPDATE_RECEIVED)
+        return mkt_ex_abort(io, MKT_E_STATE, "no update was offered", REF);
+    if (mkt_msg_parse(&offer, mkt_octets_span(&csb->update), &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    enum mkt_rc rc = mkt_choice_copy(&ch, choice, &offer);
+    if (rc != MKT_OK)
+        return mkt_ex_abort(io, rc, "choice", REF);
+    if ((ch.keys != NULL && supply(csb, ch.keys, csb->initiator, env->now, &io->err) != MKT_OK) ||
+        write_answer(csb, env, &offer, &ch, io) != MKT_OK)
+        drop_keys(&csb->keys, n);
+    else
+        csb->update_state = MKT_UPDATE_NONE;
+    mkt_choice_free(&ch);
+    return io->err.rc == MKT_OK ? MKT_NEXT_SEND_PEER : MKT_NEXT_ABORT;
+}
+
+enum mkt_next
+mkt_csb_update_refuse(struct mkt_csb *csb, const struct mkt_env *env, enum mkt_rc rc,
+                      const struct mkt_pl_sp *supported, size_t n_supported, struct mkt_io *io)
+{
+    MKT_SCOPED_MSG_KEYS
+    mk = { 0 };
+    struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    uint64_t t64 = 0;
+
+    io->out_len = 0;
+    if (csb->update_state != MKT_UPDATE_RECEIVED)
+        return mkt_ex_abort(io, MKT_E_STATE, "no update was offered", REF);
+    if (!mkt_ts_stamp(env, csb->ts_type, &t64))
+        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", REF);
+    const struct mkt_error_message e = { .error_no = mkt_wire_error(rc),
+                                         .map_type = MKT_MAP_GENERIC_ID,
+                                         .ts_type = csb->ts_type,
+                                         .t64 = t64,
+                                         .prf = csb->prf,
+                                         .csb_id = csb->id,
+                                         .sp = supported,
+                                         .n_sp = n_supported };
+    if (!update_keys(&mk, csb, env->crypto) || !mkt_error_write(&w, env->crypto, &e, &mk))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "V", REF);
+    csb->update_state = MKT_UPDATE_NONE;
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}

@@ -1,0 +1,288 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The client against the real KMS daemon, as a user drives it: request, offer, answer, complete,
+# keys, over HTTP and UDP, and everything that must not work. Prints TAP.
+# Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY
+set -u
+
+ticket=$1 kmsd=$2 kmsctl=$3 relay=$4
+dir=$(mktemp -d)
+pids=()
+count=0
+failed=0
+export no_proxy='*'
+
+# Every word that any command prints goes here too: no key may be among them.
+said=$dir/said
+: > "$said"
+
+finish() {
+    for pid in "${pids[@]}"; do
+        kill "$pid" 2> "$dir/ignored"
+        wait "$pid" 2> "$dir/ignored"
+    done
+    rm -rf "$dir"
+}
+trap finish EXIT
+
+# Runs the client; its output is in $dir/stdout and $dir/stderr, its exit code in $code.
+run() {
+    "$ticket" "$@" > "$dir/stdout" 2> "$dir/stderr"
+    code=$?
+    case " $* " in
+    *' --show-keys '*) ;;
+    *) cat "$dir/stdout" "$dir/stderr" >> "$said" ;;
+    esac
+}
+
+# check NAME COMMAND...: one TAP line.
+check() {
+    local name=$1
+    shift
+    count=$((count + 1))
+    if "$@"; then
+        echo "ok $count - $name"
+        return
+    fi
+    failed=1
+    echo "not ok $count - $name"
+    echo "# exit code $code"
+    sed 's/^/# /' "$dir/stdout" "$dir/stderr"
+}
+
+exits() { [ "$code" -eq "$1" ]; }
+# exits_saying CODE PATTERN: and says so on stderr.
+exits_saying() { [ "$code" -eq "$1" ] && grep -q "$2" "$dir/stderr"; }
+prints() { [ "$code" -eq 0 ] && grep -q "$1" "$dir/stdout"; }
+mode_is() { [ "$(stat -c %a "$2")" = "$1" ]; }
+absent() { [ ! -e "$1" ]; }
+keys_of() { "$ticket" keys --session "$1" --show-keys | grep -E '^ +(key|salt|mki|ssrc):'; }
+same_keys() { [ -n "$(keys_of "$1")" ] && [ "$(keys_of "$1")" = "$(keys_of "$2")" ]; }
+other_keys() {
+    local a b
+    a=$("$ticket" keys --session "$1" --show-keys | grep ' key:')
+    b=$("$ticket" keys --session "$2" --show-keys | grep ' key:')
+    [ -n "$a" ] && [ -n "$b" ] && [ -z "$(comm -12 <(sort <<< "$a") <(sort <<< "$b"))" ]
+}
+# The files differ and both hold something.
+differ() { [ -s "$1" ] && [ -s "$2" ] && ! cmp -s "$1" "$2"; }
+is_json() { [ "$code" -eq 0 ] && python3 -m json.tool "$dir/stdout" > "$dir/ignored"; }
+# Changes one character in the middle of line 1 of a base64 file, and keeps it base64.
+tamper() {
+    local text at
+    text=$(head -n 1 "$1")
+    at=$((${#text} - $3))
+    case ${text:at:1} in A) new=B ;; *) new=A ;; esac
+    printf '%s\n' "${text:0:at}$new${text:at+1}" > "$2"
+}
+
+# --- the KMS and three users ---------------------------------------------------------------------
+
+cd "$dir" || exit 1
+umask 022
+cat > kms.yaml << 'EOF'
+identity: sip:kms@example.com
+listen:
+  - udp://127.0.0.1:0
+  - http://127.0.0.1:0
+store: sqlite:kms.db
+workers: 1
+max_validity: 2h
+EOF
+for user in alice bob carol; do
+    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > ignored || exit 1
+done
+"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > ignored || exit 1
+mkfifo ready
+"$kmsd" --config kms.yaml > ready 2> kms.log &
+pids+=($!)
+udp='' http=''
+while read -r word url; do
+    case "$word $url" in
+    'listening udp://'*) udp=$url ;;
+    'listening http://'*) http=$url ;;
+    'ready '*) break ;;
+    esac
+done < <(cat ready)
+if [ -z "$udp" ] || [ -z "$http" ]; then
+    echo "Bail out! the daemon did not start"
+    sed 's/^/# /' kms.log
+    exit 1
+fi
+
+# --- what works ----------------------------------------------------------------------------------
+
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --out ticket.mkt
+check 'a ticket is granted over HTTP' prints '^flags: DEFGHINO$'
+check 'a ticket file is for its owner only' mode_is 600 ticket.mkt
+run request --credentials alice.cred --kms "$udp" --to sip:bob@example.com --out udp.mkt --json
+check 'a ticket is granted over UDP, and the summary is JSON' is_json
+run offer --credentials alice.cred --ticket ticket.mkt --to sip:bob@example.com --out offer.mikey \
+    --state offer.state --ssrc 0x11223344
+check 'an offer is made' prints '^    ssrc: 287454020$'
+check 'the state of an offer is for its owner only' mode_is 600 offer.state
+check 'an offer is for everyone' mode_is 644 offer.mikey
+run decode offer.mikey
+check 'an offer decodes' prints '^MIKEY message: 14 TRANSFER_INIT$'
+run answer --credentials bob.cred --kms "$http" --offer offer.mikey --out phone.mikey \
+    --session phone.session
+check 'a first device answers over HTTP' prints '^peer: sip:alice@example.com$'
+run answer --credentials bob.cred --kms "$udp" --offer offer.mikey --out laptop.mikey \
+    --session laptop.session --ssrc 77
+check 'a second device answers over UDP' prints '^    ssrc: 77$'
+check 'a session file is for its owner only' mode_is 600 phone.session
+run complete --credentials alice.cred --state offer.state --answer laptop.mikey \
+    --session to-laptop.session
+check 'the second answer is completed first' prints '^peer: sip:bob@example.com$'
+run complete --credentials alice.cred --state offer.state --answer phone.mikey \
+    --session to-phone.session
+check 'the first answer is completed too, vouched for by the KMS' prints '^peer-vouched: yes$'
+check 'both ends of the first call have the same keys' same_keys phone.session to-phone.session
+check 'both ends of the second call have the same keys' same_keys laptop.session to-laptop.session
+check 'the two devices share no key' other_keys phone.session laptop.session
+run keys --session phone.session --json
+check 'keys summarises a session as JSON' is_json
+check 'and hides the keys unless asked' prints '"mki"'
+check 'no key is in it' bash -c "! grep -q '\"key\"\|\"salt\"' '$dir/stdout'"
+
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --validity 7d --out k.mkt
+check 'a validity that the KMS cuts is said in words' prints 'valid until: .* instead of '
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --no-forking --out n.mkt
+check 'a ticket without key forking is granted' prints '^flags: DEFGHNO$'
+run offer --credentials alice.cred --ticket n.mkt --to sip:bob@example.com --out n.mikey --state n.state \
+    --srtp AEAD_AES_256_GCM --srtp AES_256_CM_HMAC_SHA1_80 --sdp
+check 'an offer of two suites is made as SDP' grep -q '^a=key-mgmt:mikey AQ' n.mikey
+run answer --credentials bob.cred --kms "$http" --offer n.mikey --out n.answer --session n.session \
+    --srtp AES_256_CM_HMAC_SHA1_80 --srtp AEAD_AES_256_GCM
+check 'the first suite that both know is taken, in the order of the offer' \
+    prints 'suite: AEAD_AES_256_GCM'
+check 'an SDP offer is answered in SDP' grep -q '^a=key-mgmt:mikey AQ' n.answer
+run complete --credentials alice.cred --state n.state --answer n.answer --session n2.session
+check 'without key forking the KMS vouches for nobody' prints '^peer-vouched: no$'
+check 'and both ends still have the same keys' same_keys n.session n2.session
+
+run request --credentials alice.cred --kms "$udp" --to sip:bob@example.com --flags DEHNO --out f.mkt
+run offer --credentials alice.cred --ticket f.mkt --to sip:bob@example.com --out f.mikey --state f.state
+check 'an offer that wants no answer says so' prints '^answer-expected: no$'
+run answer --credentials bob.cred --kms "$udp" --offer f.mikey --out f.answer --session f.session
+check 'it is resolved without an answer' prints '^answer-expected: no$'
+check 'and none is written' absent f.answer
+run complete --credentials alice.cred --state f.state --session f2.session
+check 'it is completed without an answer' prints '^peer: sip:bob@example.com$'
+check 'and both ends have the same keys' same_keys f.session f2.session
+
+run request --credentials dave.cred --kms "$udp" --to sip:bob@example.com --timestamp ntp-utc-32 \
+    --key GTGK+SALT --out d.mkt
+check 'suite 128, a short timestamp and a key by wish are granted' prints 'type: GTGK+SALT'
+run offer --credentials dave.cred --ticket d.mkt --to sip:bob@example.com --out d.mikey \
+    --state d.state --sessions 4
+check 'suite 128 offers a 128-bit cipher' prints 'AES_CM_128_HMAC_SHA1_80'
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --timestamp counter --out c.mkt
+check 'a counter is taken as a timestamp' exits 0
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --timestamp counter --out c.mkt
+check 'and it is kept beside the credential' grep -qx 0000000002 alice.cred.counter
+
+# --- what must not work ----------------------------------------------------------------------------
+
+sed 's/^psk: "..../psk: "0000/' alice.cred > wrong.cred
+run request --credentials wrong.cred --kms "$http" --to sip:bob@example.com --out never
+check 'a credential that others can read is refused' exits_saying 1 'chmod 600 wrong.cred'
+chmod 600 wrong.cred
+run request --credentials wrong.cred --kms "$http" --to sip:bob@example.com --out never
+check 'a wrong key is refused by the KMS over HTTP' exits_saying 3 'psk in the credential file'
+run request --credentials wrong.cred --kms "$udp" --to sip:bob@example.com --out never --timeout 5
+check 'a wrong key is refused by the KMS over UDP' exits_saying 3 'not authenticated'
+check 'after a second message, as the first refusal could be forged' exits_saying 3 'with a new message'
+check 'and no ticket is written' absent never
+sed 's/^kms: .*/kms: sip:other@example.com/' alice.cred > other.cred
+chmod 600 other.cred
+run request --credentials other.cred --kms "$http" --to sip:bob@example.com --out never
+check 'a KMS of another name is refused' exits 3
+
+closed=${udp%:*}:1
+run request --credentials alice.cred --kms "$closed" --to sip:bob@example.com --out never --timeout 1
+check 'a closed UDP port is said to be unreachable' exits_saying 6 'no answer from the KMS'
+run request --credentials alice.cred --kms "${closed/udp/http}" --to sip:bob@example.com --out never
+check 'a closed HTTP port is said to be unreachable' exits_saying 6 'cannot reach the KMS'
+run request --credentials alice.cred --kms "$http/elsewhere" --to sip:bob@example.com --out never
+check 'an HTTP server that is no KMS is told apart' exits_saying 6 'is this the address of a KMS'
+
+mkdir datagrams
+coproc RELAY { exec "$relay" "${udp##*:}" datagrams; }
+pids+=("$RELAY_PID")
+read -r port <&"${RELAY[0]}"
+run request --credentials alice.cred --kms "udp://127.0.0.1:$port" --to sip:bob@example.com --out lossy.mkt
+check 'a lost datagram is made up for' prints '^flags: DEFGHINO$'
+check 'a forged answer is passed over' grep -q 'passed over' "$dir/stderr"
+check 'the second message is a new one, not a copy' differ datagrams/1.datagram datagrams/2.datagram
+run answer --credentials bob.cred --kms "udp://127.0.0.1:$port" --offer offer.mikey --out r.mikey \
+    --session r.session
+check 'a resolve goes through the same relay' exits 0
+
+run offer --credentials alice.cred --ticket udp.mkt --to sip:bob@example.com --out o.mikey --state o.state
+tamper laptop.mikey bad.mikey 8
+run complete --credentials alice.cred --state offer.state --answer bad.mikey --session never
+check 'an answer that was tampered with is refused' exits_saying 5 'does not verify'
+check 'and gives no session' absent never
+run complete --credentials alice.cred --state o.state --answer laptop.mikey --session never
+check 'an answer to another offer is refused' exits 5
+head -c 100 laptop.mikey > cut.mikey
+run complete --credentials alice.cred --state offer.state --answer cut.mikey --session never
+check 'an answer that was cut is no message' exits 4
+run complete --credentials carol.cred --state offer.state --answer laptop.mikey --session never
+check 'the state of another user is refused' exits_saying 1 'does not go with the credential'
+
+tamper o.mikey bad.mikey 8
+run answer --credentials bob.cred --kms "$closed" --offer bad.mikey --out error.mikey --session never
+check 'an offer that was tampered with is refused before the KMS is asked' exits_saying 5 'Vi differs'
+run complete --credentials alice.cred --state o.state --answer error.mikey --session never
+check 'the Error message it leaves is understood' exits_saying 5 'not authenticated'
+run answer --credentials bob.cred --kms "$closed" --offer o.mikey --out error.mikey --session never \
+    --srtp AEAD_AES_256_GCM
+check 'an offer without a suite we take is refused before the KMS is asked' exits 5
+run complete --credentials alice.cred --state o.state --answer error.mikey --session never
+check 'and the Error message says which suites would do' exits_saying 5 'it supports AEAD_AES_256_GCM'
+run answer --credentials carol.cred --kms "$http" --offer o.mikey --out error.mikey --session never
+check 'who is not named in the ticket is refused by the KMS' exits_saying 3 'the KMS refused'
+check 'and the caller gets an Error message' grep -q . error.mikey
+{
+    head -n 1 n.mikey
+    echo 'a=key-mgmt:other AAAA'
+} > more.sdp
+run answer --credentials bob.cred --kms "$closed" --offer more.sdp --out error.mikey --session never
+check 'an SDP with protocols that the offer does not name is refused' exits_saying 5 'SDP IDs differ'
+check 'none of these gave a session' absent never
+
+for secret in ticket.mkt offer.state phone.session; do
+    chmod 640 "$secret"
+done
+run offer --credentials alice.cred --ticket ticket.mkt --to sip:bob@example.com --out never --state never
+check 'a ticket that others can read is refused' exits_saying 1 'chmod 600 ticket.mkt'
+run complete --credentials alice.cred --state offer.state --answer phone.mikey --session never
+check 'a state that others can read is refused' exits_saying 1 'chmod 600 offer.state'
+run keys --session phone.session
+check 'a session that others can read is refused' exits_saying 1 'chmod 600 phone.session'
+run offer --credentials alice.cred --ticket bob.cred --to sip:bob@example.com --out never --state never
+check 'a file that is no ticket is refused' exits_saying 1 'does not hold a ticket'
+run keys --session bob.cred
+check 'a file that is no session is refused' exits 1
+run request --credentials alice.cred --kms ftp://127.0.0.1 --to sip:bob@example.com --out never
+check 'another scheme is a usage error' exits 2
+run request --credentials alice.cred --kms "$http" --to sip:bob@example.com --flags DGINO --out never
+check 'flags that contradict each other are a usage error' exits_saying 2 'RFC 6043'
+
+# --- secrets ---------------------------------------------------------------------------------------
+
+chmod 600 phone.session
+{
+    sed -n 's/^psk: "\(.*\)"/\1/p' ./*.cred
+    for s in phone laptop n f; do
+        "$ticket" keys --session $s.session --show-keys | sed -n 's/^ *\(key\|salt\): //p'
+    done
+} > secrets
+check 'there are secrets to look for' test "$(wc -l < secrets)" -ge 16
+check 'no command printed one without --show-keys' bash -c "! grep -qFf '$dir/secrets' '$said'"
+check 'the daemon logged none either' bash -c "! grep -qFf '$dir/secrets' '$dir/kms.log'"
+
+echo "1..$count"
+exit $failed

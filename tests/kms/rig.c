@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes, files and sockets of the tests. Whatever goes wrong here is no result of a test: the
+ * rig aborts. The programs are found through MIKEY_KMSD and MIKEY_KMSCTL. */
+#include "rig.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORDS_MAX 16
+
+static void
+must(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    perror(what);
+    abort();
+}
+
+static const char *
+program_path(const char *program)
+{
+    const char *path = getenv(strcmp(program, "mikey-kmsd") == 0 ? "MIKEY_KMSD" : "MIKEY_KMSCTL");
+
+    must(path != NULL, "MIKEY_KMSD and MIKEY_KMSCTL must name the programs");
+    return path;
+}
+
+static void
+path_in(const struct rig *r, const char *name, char path[256])
+{
+    snprintf(path, 256, "%s/%s", r->dir, name);
+}
+
+void
+rig_write(const struct rig *r, const char *name, const char *text)
+{
+    char path[256];
+    FILE *f;
+
+    path_in(r, name, path);
+    f = fopen(path, "w");
+    must(f != NULL, path);
+    fputs(text, f);
+    must(fclose(f) == 0, path);
+}
+
+size_t
+rig_read(const struct rig *r, const char *name, char *buf, size_t cap)
+{
+    char path[256];
+    size_t n = 0;
+    FILE *f;
+
+    path_in(r, name, path);
+    f = fopen(path, "r");
+    if (f != NULL) {
+        n = fread(buf, 1, cap - 1, f);
+        fclose(f);
+    }
+    buf[n] = '\0';
+    return n;
+}
+
+void
+rig_open(struct rig *r, const char *more)
+{
+    const char *tmp = getenv("TMPDIR");
+    char text[2048];
+
+    memset(r, 0, sizeof *r);
+    snprintf(r->dir, sizeof r->dir, "%s/mikey-kms-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    must(mkdtemp(r->dir) != NULL, r->dir);
+    snprintf(text, sizeof text,
+             "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
+             "store: sqlite:kms.db\n%s",
+             more);
+    rig_write(r, "kms.yaml", text);
+}
+
+void
+rig_close(struct rig *r)
+{
+    char path[512];
+    struct dirent *e;
+    DIR *d;
+
+    if (r->pid != 0)
+        (void)rig_stop(r);
+    d = opendir(r->dir);
+    must(d != NULL, r->dir);
+    while ((e = readdir(d)) != NULL) {
+        snprintf(path, sizeof path, "%s/%s", r->dir, e->d_name);
+        if (e->d_name[0] != '.')
+            unlink(path);
+    }
+    closedir(d);
+    rmdir(r->dir);
+}
+
+static void
+redirect(const struct rig *r, const char *name, int fd)
+{
+    char path[256];
+    int to;
+
+    path_in(r, name, path);
+    to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (to < 0 || dup2(to, fd) < 0)
+        _exit(126);
+    close(to);
+}
+
+static pid_t
+spawn(const struct rig *r, const char *program, char *const *words, int out)
+{
+    const char *path = program_path(program);
+    pid_t pid = fork();
+
+    must(pid >= 0, "fork");
+    if (pid != 0)
+        return pid;
+    if (r->file_limit != 0) {
+        struct rlimit limit = { r->file_limit, r->file_limit };
+
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    if (out < 0)
+        redirect(r, "out", STDOUT_FILENO);
+    else if (dup2(out, STDOUT_FILENO) < 0)
+        _exit(126);
+    redirect(r, out < 0 ? "err" : "log", STDERR_FILENO);
+    if (chdir(r->dir) != 0)
+        _exit(126);
+    execv(path, words);
+    _exit(127);
+}
+
+static int
+exit_code(pid_t pid)
+{
+    int status;
+
+    must(waitpid(pid, &status, 0) == pid, "waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int
+rig_run(const struct rig *r, const char *program, ...)
+{
+    char *words[WORDS_MAX + 1] = { (char *)(uintptr_t)program };
+    va_list ap;
+
+    va_start(ap, program);
+    for (int i = 1; i < WORDS_MAX && (words[i] = va_arg(ap, char *)) != NULL; i++)
+        ;
+    va_end(ap);
+    return exit_code(spawn(r, program, words, -1));
+}
+
+void
+rig_start(struct rig *r)
+{
+    char *words[] = { (char *)(uintptr_t) "mikey-kmsd", (char *)(uintptr_t) "--config",
+                      (char *)(uintptr_t) "kms.yaml", NULL };
+    char line[256];
+    int fds[2];
+    FILE *f;
+    bool ready = false;
+
+    must(pipe2(fds, O_CLOEXEC) == 0, "pipe");
+    r->pid = spawn(r, "mikey-kmsd", words, fds[1]);
+    close(fds[1]);
+    f = fdopen(fds[0], "r");
+    must(f != NULL, "fdopen");
+    while (!ready && fgets(line, sizeof line, f) != NULL) {
+        (void)sscanf(line, "listening udp://127.0.0.1:%d", &r->udp_port);
+        (void)sscanf(line, "listening http://127.0.0.1:%d", &r->http_port);
+        ready = strcmp(line, "ready\n") == 0;
+    }
+    fclose(f);
+    if (!ready) {
+        char log[4096];
+
+        rig_read(r, "log", log, sizeof log);
+        fprintf(stderr, "the daemon did not start:\n%s", log);
+        abort();
+    }
+}
+
+int
+rig_stop(struct rig *r)
+{
+    pid_t pid = r->pid;
+
+    r->pid = 0;
+    kill(pid, SIGTERM);
+    return exit_code(pid);
+}
+
+bool
+rig_alive(const struct rig *r)
+{
+    return waitpid(r->pid, NULL, WNOHANG) == 0;
+}
+
+void
+rig_add(const struct rig *r, const struct rig_user *u)
+{
+    char hex[2 * MKT_SECRET_MAX + 1] = "";
+
+    for (size_t i = 0; i < u->psk.key.n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", u->psk.key.b[i]);
+    must(rig_run(r, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", u->identity, "--psk-id",
+                 u->psk_id, "--psk-hex", hex, NULL) == 0,
+         "user add");
+}
+
+static int
+connected(int type, int port)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)port),
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
+
+    must(fd >= 0, "socket");
+    must(connect(fd, (const struct sockaddr *)&to, sizeof to) == 0, "connect");
+    if (type == SOCK_STREAM)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+int
+rig_udp_socket(const struct rig *r)
+{
+    return connected(SOCK_DGRAM, r->udp_port);
+}
+
+size_t
+rig_udp_ask(int fd, struct mkt_span in, uint8_t *out, int ms)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    ssize_t n;
+
+    if (send(fd, in.p, in.n, 0) < 0 || poll(&p, 1, ms) != 1)
+        return 0;
+    n = recv(fd, out, MKT_MSG_MAX, 0);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+int
+rig_http_connect(const struct rig *r)
+{
+    return connected(SOCK_STREAM, r->http_port);
+}
+
+bool
+rig_http_send(int fd, const void *p, size_t n)
+{
+    for (const char *at = p; n > 0;) {
+        ssize_t done = send(fd, at, n, MSG_NOSIGNAL);
+
+        if (done <= 0)
+            return false;
+        at += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+/* One octet at a time up to the blank line: heads are short, and nothing behind them is taken. */
+int
+rig_http_read(int fd, char *head, uint8_t *out, size_t *len)
+{
+    size_t n = 0, want;
+    int status = 0;
+    const char *length;
+
+    *len = 0;
+    head[0] = '\0';
+    while (n < 4095 && (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0)) {
+        if (recv(fd, head + n, 1, 0) != 1)
+            return 0;
+        head[++n] = '\0';
+    }
+    if (sscanf(head, "HTTP/1.1 %d", &status) != 1)
+        return 0;
+    length = strcasestr(head, "content-length:");
+    want = length == NULL ? 0 : strtoul(length + 15, NULL, 10);
+    must(want <= 2 * MKT_MSG_MAX, "a response larger than any message");
+    while (*len < want) {
+        ssize_t got = recv(fd, out + *len, want - *len, 0);
+
+        if (got <= 0)
+            return 0;
+        *len += (size_t)got;
+    }
+    return status;
+}
+
+int
+rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size_t *len)
+{
+    char head[4096];
+    int n = snprintf(head, sizeof head,
+                     "POST /keymanagement?requesttype=%s HTTP/1.1\r\nHost: kms\r\n"
+                     "Content-Type: application/mikey\r\nContent-Length: %zu\r\n\r\n",
+                     kind, body.n);
+
+    if (!rig_http_send(fd, head, (size_t)n) || !rig_http_send(fd, body.p, body.n))
+        return 0;
+    return rig_http_read(fd, head, out, len);
+}
+
+uint64_t
+rig_cpu_us(const struct rig *r)
+{
+    char path[64], line[256];
+    uint64_t ns = 0, one;
+    struct dirent *e;
+    DIR *d;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)r->pid);
+    d = opendir(path);
+    must(d != NULL, path);
+    while ((e = readdir(d)) != NULL) {
+        char file[512];
+        FILE *f;
+
+        snprintf(file, sizeof file, "/proc/%d/task/%s/schedstat", (int)r->pid, e->d_name);
+        f = e->d_name[0] == '.' ? NULL : fopen(file, "r");
+        if (f == NULL)
+            continue;
+        if (fgets(line, sizeof line, f) != NULL && sscanf(line, "%lu", &one) == 1)
+            ns += one;
+        fclose(f);
+    }
+    closedir(d);
+    return ns / 1000;
+}

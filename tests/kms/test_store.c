@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both stores behave alike; the SQLite one keeps its file safe and says what is wrong with it; the
+ * index finds what the store holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "config.h"
+#include "index.h"
+#include "store.h"
+
+static char dir[] = "/tmp/mikey-store-XXXXXX";
+static char path[64];
+static struct kms_store_err err;
+
+static struct kms_store *
+open_sqlite(unsigned max_pages)
+{
+    struct kms_store *s = NULL;
+
+    assert_int_equal(kms_store_open_sqlite(&s, path, max_pages, &err), KMS_STORE_OK);
+    return s;
+}
+
+static void
+remove_file(void)
+{
+    char side[96];
+
+    unlink(path);
+    snprintf(side, sizeof side, "%s-wal", path);
+    unlink(side);
+    snprintf(side, sizeof side, "%s-shm", path);
+    unlink(side);
+}
+
+static enum kms_store_rc
+add(struct kms_store *s, const char *identity, const char *psk_id)
+{
+    uint8_t key[32];
+    struct kms_user u = { .identity = identity, .psk_id = psk_id };
+
+    memset(key, (int)strlen(psk_id), sizeof key);
+    u.psk = mkt_span(key, sizeof key);
+    return s->ops->user_add(s, &u, &err);
+}
+
+static bool
+find(struct kms_store *s, const char *psk_id, struct kms_found *found, struct kms_index **index)
+{
+    assert_int_equal(kms_index_build(index, s, &err), KMS_STORE_OK);
+    return kms_index_by_psk_id(*index, mkt_span(psk_id, strlen(psk_id)), found);
+}
+
+static void
+behaves(struct kms_store *s)
+{
+    struct kms_index *x;
+    struct kms_found f;
+    unsigned removed;
+    int64_t generation;
+
+    assert_int_equal(add(s, "sip:bob@example.com", "bob-phone"), KMS_STORE_OK);
+    assert_int_equal(add(s, "sip:bob@example.com", "bob-desk"), KMS_STORE_OK);
+    assert_int_equal(add(s, "sip:eve@example.com", "bob-desk"), KMS_STORE_EXISTS);
+    assert_int_equal(add(s, "sip:alice@example.com", "alice"), KMS_STORE_OK);
+    assert_true(find(s, "bob-desk", &f, &x));
+    assert_true(mkt_identity_equal(f.identity, mkt_uri("sip:bob@example.com")));
+    assert_int_equal(f.psk.n, 32);
+    assert_int_equal(f.psk.p[0], strlen("bob-desk"));
+    assert_true(kms_index_by_identity(x, mkt_uri("sip:alice@example.com"), &f));
+    assert_memory_equal(f.psk_id.p, "alice", 5);
+    assert_false(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), &f)); /* has two */
+    assert_false(kms_index_by_identity(x, mkt_uri("sip:nobody@example.com"), &f));
+    assert_int_equal(kms_index_users(x), 3);
+    kms_index_free(x);
+
+    assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", "alice", &removed, &err),
+                     KMS_STORE_NOT_FOUND);
+    assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", "bob-desk", &removed, &err),
+                     KMS_STORE_OK);
+    assert_false(find(s, "bob-desk", &f, &x));
+    assert_true(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), &f)); /* has one now */
+    kms_index_free(x);
+    assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", NULL, &removed, &err),
+                     KMS_STORE_OK);
+    assert_int_equal(removed, 1);
+
+    assert_int_equal(kms_tpk_rotate(s, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(generation, 1);
+    assert_int_equal(kms_tpk_rotate(s, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(generation, 2);
+}
+
+static bool
+tpk(const struct kms_index *x, const char *id, int len, const char *expected)
+{
+    struct mkt_span found, key;
+
+    if (!kms_index_tpk(x, mkt_span(id, strlen(id)), len, &found, &key))
+        return false;
+    assert_int_equal(key.n, len);
+    return found.n == strlen(expected) && memcmp(found.p, expected, found.n) == 0;
+}
+
+static void
+the_memory_store_behaves(void **state)
+{
+    struct kms_store *s = kms_store_open_memory();
+
+    (void)state;
+    behaves(s);
+    s->ops->close(s);
+}
+
+static void
+the_sqlite_store_behaves_and_survives_being_closed(void **state)
+{
+    struct kms_store *s = open_sqlite(0);
+    struct kms_index *x;
+    struct kms_found f;
+
+    (void)state;
+    behaves(s);
+    s->ops->close(s);
+    s = open_sqlite(0);
+    assert_true(find(s, "alice", &f, &x));
+    assert_true(tpk(x, "", 32, "tpk-2-256"));
+    assert_true(tpk(x, "", 16, "tpk-2-128"));
+    assert_true(tpk(x, "tpk-1-256", 32, "tpk-1-256"));
+    assert_false(tpk(x, "tpk-9-256", 32, "tpk-9-256"));
+    kms_index_free(x);
+    s->ops->close(s);
+}
+
+static void
+the_file_is_for_its_owner_only(void **state)
+{
+    struct kms_store *s;
+    struct stat st;
+
+    (void)state;
+    umask(0);
+    s = open_sqlite(0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    s->ops->close(s);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(kms_store_open_sqlite(&s, path, 0, &err), KMS_STORE_FAILED);
+    assert_non_null(strstr(err.text, "chmod 600"));
+}
+
+static void
+execute(const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void
+refuses_a_store_from_a_newer_version_and_leaves_it_alone(void **state)
+{
+    struct kms_store *s = open_sqlite(0);
+    char before[65536], after[65536];
+    size_t n;
+    FILE *f;
+
+    (void)state;
+    s->ops->close(s);
+    execute("PRAGMA user_version=99");
+    f = fopen(path, "r");
+    n = fread(before, 1, sizeof before, f);
+    fclose(f);
+    assert_int_equal(kms_store_open_sqlite(&s, path, 0, &err), KMS_STORE_NEWER);
+    assert_non_null(strstr(err.text, "version 99"));
+    f = fopen(path, "r");
+    assert_int_equal(fread(after, 1, sizeof after, f), n);
+    fclose(f);
+    assert_memory_equal(before, after, n);
+}
+
+static void
+refuses_files_that_are_not_its_own(void **state)
+{
+    struct kms_store *s;
+    FILE *f;
+
+    (void)state;
+    umask(077);
+    execute("CREATE TABLE somebody(else_ INTEGER)");
+    assert_int_equal(kms_store_open_sqlite(&s, path, 0, &err), KMS_STORE_FAILED);
+    assert_non_null(strstr(err.text, "another program"));
+    remove_file();
+    f = fopen(path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("this is no database ", f);
+    fclose(f);
+    assert_int_equal(kms_store_open_sqlite(&s, path, 0, &err), KMS_STORE_FAILED);
+    assert_non_null(strstr(err.text, "not a database"));
+    assert_int_equal(kms_store_open_sqlite(&s, "/nonexistent/kms.db", 0, &err), KMS_STORE_FAILED);
+    assert_non_null(strstr(err.text, "No such file or directory"));
+    assert_int_equal(kms_store_open_sqlite(&s, dir, 0, &err), KMS_STORE_FAILED);
+}
+
+static void
+a_full_disk_is_an_error_and_loses_nothing(void **state)
+{
+    struct kms_store *s = open_sqlite(12);
+    struct kms_index *x;
+    size_t added = 0;
+    char id[32];
+    int64_t generation;
+
+    (void)state;
+    do
+        snprintf(id, sizeof id, "user-%zu", added);
+    while (add(s, "sip:user@example.com", id) == KMS_STORE_OK && ++added < 100000);
+    assert_in_range(added, 10, 99999);
+    assert_int_equal(err.rc, KMS_STORE_FAILED);
+    assert_non_null(strstr(err.text, "nothing was changed"));
+    while (kms_tpk_rotate(s, &generation, &err) == KMS_STORE_OK)
+        ;
+    assert_int_equal(err.rc, KMS_STORE_FAILED);
+    s->ops->close(s);
+    s = open_sqlite(0);
+    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_users(x), added);
+    kms_index_free(x);
+    s->ops->close(s);
+}
+
+static void
+tells_that_another_connection_changed_it(void **state)
+{
+    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
+    uint64_t before, after;
+
+    (void)state;
+    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
+    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
+    assert_int_equal(before, after);
+    assert_int_equal(add(b, "sip:a@b", "x"), KMS_STORE_OK);
+    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
+    assert_int_not_equal(before, after);
+    a->ops->close(a);
+    b->ops->close(b);
+}
+
+static bool
+no_keys_user(void *ctx, const struct kms_user *u)
+{
+    *(size_t *)ctx += 1;
+    assert_int_equal(u->psk.n, 0);
+    assert_int_equal(u->psk_len, 32);
+    return true;
+}
+
+static void
+a_listing_holds_no_keys(void **state)
+{
+    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory() };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = 0;
+        struct kms_sink sink = { no_keys_user, NULL, &n };
+
+        assert_int_equal(add(stores[i], "sip:a@b", "x"), KMS_STORE_OK);
+        assert_int_equal(stores[i]->ops->read(stores[i], &sink, false, &err), KMS_STORE_OK);
+        assert_int_equal(n, 1);
+        stores[i]->ops->close(stores[i]);
+    }
+}
+
+static void
+the_index_holds_a_user_in_few_octets(void **state)
+{
+    struct kms_store *s = open_sqlite(0);
+    struct kms_index *x;
+    struct kms_found f;
+    char identity[64], id[32];
+
+    (void)state;
+    execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) "
+            "INSERT INTO credential SELECT 'user' || i, 'sip:user' || i || '@example.com', "
+            "randomblob(32), 0 FROM n");
+    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_users(x), 20000);
+    assert_in_range(kms_index_octets(x) / 20000, 50, 400);
+    for (unsigned i = 0; i < 20000; i += 7) {
+        snprintf(identity, sizeof identity, "sip:user%u@example.com", i);
+        snprintf(id, sizeof id, "user%u", i);
+        assert_true(kms_index_by_identity(x, mkt_uri(identity), &f));
+        assert_int_equal(f.psk_id.n, strlen(id));
+        assert_true(kms_index_by_psk_id(x, mkt_span(id, strlen(id)), &f));
+        assert_true(mkt_identity_equal(f.identity, mkt_uri(identity)));
+    }
+    kms_index_free(x);
+    s->ops->close(s);
+}
+
+static int
+make_dir(void **state)
+{
+    (void)state;
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    snprintf(path, sizeof path, "%s/kms.db", dir);
+    return 0;
+}
+
+static int
+clean(void **state)
+{
+    (void)state;
+    remove_file();
+    memset(&err, 0, sizeof err);
+    return 0;
+}
+
+static int
+remove_dir(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_memory_store_behaves),
+        cmocka_unit_test_teardown(the_sqlite_store_behaves_and_survives_being_closed, clean),
+        cmocka_unit_test_teardown(the_file_is_for_its_owner_only, clean),
+        cmocka_unit_test_teardown(refuses_a_store_from_a_newer_version_and_leaves_it_alone, clean),
+        cmocka_unit_test_teardown(refuses_files_that_are_not_its_own, clean),
+        cmocka_unit_test_teardown(a_full_disk_is_an_error_and_loses_nothing, clean),
+        cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
+        cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
+        cmocka_unit_test_teardown(the_index_holds_a_user_in_few_octets, clean),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
