@@ -130,6 +130,7 @@ spawn(const struct rig *r, const char *program, char *const *words, int out)
 {
     const char *path = program_path(program);
     pid_t pid = fork();
+    int in;
 
     must(pid >= 0, "fork");
     if (pid != 0)
@@ -146,6 +147,9 @@ spawn(const struct rig *r, const char *program, char *const *words, int out)
         _exit(126);
     redirect(r, out < 0 ? "err" : "log", STDERR_FILENO);
     if (chdir(r->dir) != 0)
+        _exit(126);
+    in = open("in", O_RDONLY);
+    if (dup2(in >= 0 ? in : open("/dev/null", O_RDONLY), STDIN_FILENO) < 0)
         _exit(126);
     execv(path, words);
     _exit(127);
