@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # the checks are called by name
 # The client against the real KMS daemon, as a user drives it: request, offer, answer, complete,
 # keys, over HTTP and UDP, and everything that must not work. Prints TAP.
 # Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY
