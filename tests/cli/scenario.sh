@@ -6,7 +6,7 @@
 # Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY
 set -u
 
-ticket=$1 kmsd=$2 kmsctl=$3 relay=$4
+ticket=$(realpath "$1") kmsd=$(realpath "$2") kmsctl=$(realpath "$3") relay=$(realpath "$4")
 dir=$(mktemp -d)
 pids=()
 count=0
@@ -77,7 +77,13 @@ tamper() {
     printf '%s\n' "${text:0:at}$new${text:at+1}" > "$2"
 }
 
-# --- the KMS and three users ---------------------------------------------------------------------
+bail() {
+    echo "Bail out! $1"
+    sed 's/^/# /' "$2"
+    exit 1
+}
+
+# --- the KMS and four users ---------------------------------------------------------------------
 
 cd "$dir" || exit 1
 umask 022
@@ -91,9 +97,10 @@ workers: 1
 max_validity: 2h
 EOF
 for user in alice bob carol; do
-    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > ignored || exit 1
+    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > made 2>&1 || bail "no user" made
 done
-"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > ignored || exit 1
+"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > made 2>&1 ||
+    bail "no user" made
 mkfifo ready
 "$kmsd" --config kms.yaml > ready 2> kms.log &
 pids+=($!)
@@ -106,9 +113,7 @@ while read -r word url; do
     esac
 done < <(cat ready)
 if [ -z "$udp" ] || [ -z "$http" ]; then
-    echo "Bail out! the daemon did not start"
-    sed 's/^/# /' kms.log
-    exit 1
+    bail 'the daemon did not start' kms.log
 fi
 
 # --- what works ----------------------------------------------------------------------------------
