@@ -149,6 +149,7 @@ check 'both ends of the second call have the same keys' same_keys laptop.session
 check 'the two devices share no key' other_keys phone.session laptop.session
 run keys --session phone.session --json
 check 'keys summarises a session as JSON' is_json
+check 'with numbers as numbers' prints '"csb_id": [0-9]'
 check 'and hides the keys unless asked' prints '"mki"'
 check 'no key is in it' bash -c "! grep -q '\"key\"\|\"salt\"' '$dir/stdout'"
 
