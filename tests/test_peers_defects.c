@@ -247,7 +247,7 @@ an_sp_parameter_stays_inside_its_payload(void **state)
     }
 }
 
-/* libmikey: "FIXME i can be NULL" for RAND, KEMAC, T */
+/* libmikey: RAND, KEMAC and T are used without a look whether they are there */
 static void
 a_payload_that_is_missing_is_refused_and_not_dereferenced(void **state)
 {
