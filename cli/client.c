@@ -48,6 +48,8 @@ open_crypto(struct cli_client *c, struct cli_error *err)
     c->crypto = mkt_crypto_new();
     if (c->crypto == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "OpenSSL does not offer the algorithms needed");
+    if (!mkt_crypto_selftest(c->crypto))
+        return cli_fail(err, CLI_EXIT_FAILURE, "an algorithm of OpenSSL fails its self-test");
     enum mkt_rc rc = mkt_inkey_mem_init(&c->psk, mkt_secret_span(&c->file.psk));
     return rc == MKT_OK || cli_fail(err, CLI_EXIT_FAILURE, "psk: %s", mkt_strerror(rc));
 }

@@ -54,12 +54,15 @@ write_message(const struct answering *a, struct mkt_span message, struct cli_err
 static void
 write_refusal(struct answering *a, enum mkt_rc rc, struct mkt_io *io)
 {
-    struct cli_error quiet = { 0 };
+    struct cli_error quiet = { 0 }, *kept = a->client->err;
     struct mkt_env env = cli_client_env(a->client);
     bool show_sp = rc == MKT_E_SP || rc == MKT_E_SP_PARAM; /* RFC 6043 5.4 */
     memset(&io->err, 0, sizeof io->err);
-    if (mkt_responder_refuse(a->responder, &env, rc, a->sp, show_sp ? a->n_sp : 0, io) ==
-            MKT_NEXT_SEND_PEER &&
+    a->client->err = &quiet; /* of a timestamp */
+    enum mkt_next next =
+        mkt_responder_refuse(a->responder, &env, rc, a->sp, show_sp ? a->n_sp : 0, io);
+    a->client->err = kept;
+    if (next == MKT_NEXT_SEND_PEER && quiet.code == CLI_EXIT_OK &&
         write_message(a, mkt_span(io->out, io->out_len), &quiet))
         cli_say("an Error message for the other party is in %s",
                 cli_args_get(a->args, CLI_OPT_OUT));

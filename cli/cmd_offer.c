@@ -81,11 +81,23 @@ choose_sessions(struct offering *o, const struct cli_args *args, struct cli_erro
     return true;
 }
 
+/* A group may name many; only the KMS knows its members, so this is a word and no error. */
+static void
+warn_of_stranger(const struct offering *o)
+{
+    const struct mkt_policy *p = mkt_grant_policy(o->grant);
+    for (size_t i = 0; i < p->n_responders; i++)
+        if (mkt_identity_equal(p->responders[i], o->offer.responder))
+            return;
+    cli_say("the ticket does not name whom the offer is for; the KMS may refuse to resolve it");
+}
+
 static bool
 prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
     if (!cli_identity_read(&o->offer.responder, "to", cli_args_get(args, CLI_OPT_TO), err))
         return false;
+    warn_of_stranger(o);
     o->offer.ts_type = o->client->cred.ts_type;
     o->offer.sp = o->sp;
     if (cli_args_has(args, CLI_OPT_SDP))
@@ -149,7 +161,12 @@ make(struct offering *o, const struct cli_args *args, struct cli_error *err)
     struct mkt_io io = { .out = out.p, .cap = out.cap };
     struct mkt_env env = cli_client_env(o->client);
     if (mkt_initiator_offer(o->initiator, &env, o->grant, &o->offer, &io) != MKT_NEXT_SEND_PEER)
-        return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make the offer", &io.err);
+        return cli_fail_mkt(
+            err, CLI_EXIT_FAILURE,
+            io.err.rc == MKT_E_TICKET_EXPIRED
+                ? "cannot make the offer; get a new ticket with mikey-ticket request"
+                : "cannot make the offer",
+            &io.err);
     if (err->code != CLI_EXIT_OK || !save(o, args, &io, err))
         return false;
     report(o, args, io.out_len);

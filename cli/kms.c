@@ -83,8 +83,9 @@ judge(struct exchange *x, struct mkt_io *io, struct cli_error *err)
     }
     char why[192];
     mkt_err_format(&io->err, why, sizeof why);
-    snprintf(x->last, sizeof x->last, "an answer was passed over: %s", why);
-    cli_say("%s", x->last);
+    snprintf(x->last, sizeof x->last, "an answer does not verify: %s", why);
+    if (x->link.transport->datagram)
+        cli_say("passed over: %s", x->last);
     return PASSED_OVER;
 }
 

@@ -181,7 +181,7 @@ cli_identity_text(struct mkt_identity id, char out[CLI_IDENTITY_TEXT])
     size_t at = 0;
     for (size_t i = 0; i < id.data.n && i < MKT_ID_MAX; i++) {
         uint8_t c = id.data.p[i];
-        bool plain = c > 0x20 && c < 0x7F && c != '\\';
+        bool plain = c >= 0x20 && c < 0x7F && c != '\\';
         if (plain)
             out[at++] = (char)c;
         else {

@@ -200,20 +200,22 @@ report_item(struct cli_report *r, const struct cli_yaml *y, size_t item, bool sh
 static bool
 report_all(struct cli_report *r, const struct cli_yaml *y, bool show_keys, struct cli_error *err)
 {
-    static const char *const head[] = { "role", "peer", "peer-vouched", "csb-id", "expires" };
+    static const char *const head[] = { "role", "peer", "expires" };
     const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, "format");
+    uint64_t csb_id;
 
     if (strcmp(f->value, FORMAT) != 0)
         return cli_yaml_fail(y, f, "expected " FORMAT, err);
+    if (!cli_yaml_uint(y, cli_yaml_get(y, CLI_YAML_TOP, "csb-id"), UINT32_MAX, &csb_id, err))
+        return false;
     for (size_t i = 0; i < CLI_COUNT(head); i++) {
         f = cli_yaml_get(y, CLI_YAML_TOP, head[i]);
-        if (f == NULL)
-            continue;
-        if (strcmp(f->value, "yes") == 0 || strcmp(f->value, "no") == 0)
-            cli_report_bool(r, head[i], f->value[0] == 'y');
-        else
+        if (f != NULL)
             cli_report_text(r, head[i], f->value);
     }
+    cli_report_bool(r, "peer-vouched",
+                    strcmp(cli_yaml_get(y, CLI_YAML_TOP, "peer-vouched")->value, "yes") == 0);
+    cli_report_uint(r, "csb-id", csb_id);
     cli_report_list(r, "sessions");
     for (size_t i = 0; i < y->items; i++)
         if (!report_item(r, y, i, show_keys, err))

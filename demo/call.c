@@ -20,10 +20,10 @@
 #define FIRST_MS 10000
 #define IDLE_MS 1000
 
+/* libsrtp2 wants packets on a 32-bit boundary. */
 struct packet {
     int len;
-    uint32_t align; /* libsrtp2 wants packets on a 32-bit boundary */
-    uint8_t b[RTP_HEADER + DEMO_FRAME_OCTETS + SRTP_MAX_TRAILER_LEN + 4];
+    _Alignas(uint32_t) uint8_t b[RTP_HEADER + DEMO_FRAME_OCTETS + SRTP_MAX_TRAILER_LEN + 4];
 };
 
 /* One end of the call; srtp is NULL for plain RTP. */

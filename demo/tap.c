@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RTP_HEADER 12
@@ -125,20 +126,36 @@ pass(int in, int out, struct sockaddr_in *from, const struct sockaddr_in *to, co
     return true;
 }
 
-/* Runs until it is killed. The last datagrams are SAVE/from-client and SAVE/from-kms. */
+static int64_t
+now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Runs until it is killed. The last datagrams are SAVE/from-client and SAVE/from-kms; a line tells
+ * the time between them. */
 bool
 demo_relay(const struct demo_options *o)
 {
     struct sockaddr_in client = { 0 }, kms = demo_loopback(demo_port(o->to[0])), ignored;
     int near = demo_listen(), far = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int64_t asked = 0;
 
     for (bool ok = near >= 0 && far >= 0 && kms.sin_port != 0; ok;) {
         struct pollfd p[] = { { .fd = near, .events = POLLIN }, { .fd = far, .events = POLLIN } };
         ok = poll(p, 2, -1) > 0;
-        if (ok && p[0].revents != 0)
+        if (ok && p[0].revents != 0) {
+            asked = now_us();
             ok = pass(near, far, &client, &kms, o->save, "from-client");
-        if (ok && p[1].revents != 0)
+        }
+        if (ok && p[1].revents != 0) {
+            printf("us=%lld\n", (long long)(now_us() - asked));
+            fflush(stdout);
             ok = pass(far, near, &ignored, &client, o->save, "from-kms");
+        }
     }
     return false;
 }

@@ -132,12 +132,12 @@ mkt_prop_message(const uint8_t *data, size_t n)
 {
     struct mkt_err err = { 0 };
     enum mkt_rc rc = mkt_msg_parse(&msg, mkt_span(data, n), &err);
-    if (rc != MKT_OK)
-        return refused(rc, &err, n);
-    const char *broken = rewritten(&msg);
+    const char *broken = printable(&msg); /* what was read before a failure can be printed */
+    if (broken != NULL || rc != MKT_OK)
+        return broken != NULL ? broken : refused(rc, &err, n);
+    broken = rewritten(&msg);
     broken = broken != NULL ? broken : map_rewritten(&msg.hdr);
     broken = broken != NULL ? broken : covered(&msg);
-    broken = broken != NULL ? broken : printable(&msg);
     for (size_t i = 0; i < msg.n && broken == NULL; i++)
         broken = mkt_prop_payload(msg.pl[i].type, msg.pl[i].raw.p, msg.pl[i].raw.n);
     if (broken == NULL && (rc = mkt_msg_check(&msg, &err)) != MKT_OK)

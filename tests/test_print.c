@@ -101,6 +101,23 @@ every_recorded_message_prints_as_json(void **state)
 }
 
 static void
+a_message_that_was_cut_off_prints_up_to_there(void **state)
+{
+    (void)state;
+    size_t n = hex_octets(vector("mode1-forked-gh-128: REQUEST_INIT")->hex, octets, sizeof octets);
+    assert_int_equal(parse(&msg, octets, n - 1), MKT_E_TRUNCATED);
+    print(&msg, MKT_PRINT_TEXT);
+    assert_says("ID Data: \"alice-psk\"\n");
+    assert_null(strstr(out, "Ver data"));
+    assert_int_equal(parse(&msg, octets, 9), MKT_E_TRUNCATED);
+    print(&msg, MKT_PRINT_JSON);
+    assert_says("\"data_type_name\":\"REQUEST_INIT_PSK\"");
+    assert_int_equal(parse(&msg, octets, 0), MKT_E_TRUNCATED);
+    print(&msg, MKT_PRINT_JSON);
+    assert_says("\"payloads\":[]");
+}
+
+static void
 ntp_times_before_2036_and_after_are_told_apart(void **state)
 {
     static const struct {
@@ -265,6 +282,7 @@ main(void)
         cmocka_unit_test(text_names_every_field_of_a_request),
         cmocka_unit_test(json_has_the_same_fields),
         cmocka_unit_test(every_recorded_message_prints_as_json),
+        cmocka_unit_test(a_message_that_was_cut_off_prints_up_to_there),
         cmocka_unit_test(ntp_times_before_2036_and_after_are_told_apart),
         cmocka_unit_test(strings_of_peers_are_escaped_or_shown_as_octets),
         cmocka_unit_test(keys_are_described_and_not_shown),

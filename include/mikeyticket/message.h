@@ -22,7 +22,8 @@ struct mkt_msg {
 
 /* mkt_msg_parse reads the header and every payload of octets, strictly: nothing left over, a
  * known framing for each payload (RFC 3830 5.3, 6; RFC 6043 6). No key is used. It does not
- * check which payloads the data type must have: mkt_msg_check does. */
+ * check which payloads the data type must have: mkt_msg_check does. After a failure m holds what
+ * was read before it, good for printing only. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_msg_parse(struct mkt_msg *m, struct mkt_span octets,
                                                struct mkt_err *err);
 

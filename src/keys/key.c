@@ -2,9 +2,7 @@
 /* The inkey whose octets are in memory, and the small things every key needs. */
 #include "keys/keys.h"
 
-#define KEY_MIN                                                                      \
-    16 /* octets: "adequate strength/length, i.e., 128 bits or more" (RFC 6043 12.1) \
-        */
+#define KEY_MIN 16 /* octets: "128 bits or more" (RFC 6043 12.1) */
 
 static bool
 mem_prf(const struct mkt_inkey *k, struct mkt_crypto *c, uint8_t prf_func,

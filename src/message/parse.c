@@ -7,6 +7,7 @@ enum mkt_rc
 mkt_msg_parse(struct mkt_msg *m, struct mkt_span octets, struct mkt_err *err)
 {
     m->octets = octets;
+    m->hdr = (struct mkt_hdr){ .version = 0 };
     m->n = 0;
     if (octets.n > MKT_MSG_MAX)
         return mkt_fail(err, MKT_E_TOO_MANY, MKT_MSG_MAX, "octets of a message", "RFC 3830 6");

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # the checks are called by name
 # The client against the real KMS daemon, as a user drives it: request, offer, answer, complete,
 # keys, over HTTP and UDP, and everything that must not work. Prints TAP.
-# Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY
+# Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY ODD_HTTP
 set -u
 
-ticket=$1 kmsd=$2 kmsctl=$3 relay=$4
+ticket=$(realpath "$1") kmsd=$(realpath "$2") kmsctl=$(realpath "$3") relay=$(realpath "$4")
+odd_http=$(realpath "$5")
 dir=$(mktemp -d)
 pids=()
 count=0
@@ -76,7 +78,13 @@ tamper() {
     printf '%s\n' "${text:0:at}$new${text:at+1}" > "$2"
 }
 
-# --- the KMS and three users ---------------------------------------------------------------------
+bail() {
+    echo "Bail out! $1"
+    sed 's/^/# /' "$2"
+    exit 1
+}
+
+# --- the KMS and four users ---------------------------------------------------------------------
 
 cd "$dir" || exit 1
 umask 022
@@ -90,9 +98,10 @@ workers: 1
 max_validity: 2h
 EOF
 for user in alice bob carol; do
-    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > ignored || exit 1
+    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > made 2>&1 || bail "no user" made
 done
-"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > ignored || exit 1
+"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > made 2>&1 ||
+    bail "no user" made
 mkfifo ready
 "$kmsd" --config kms.yaml > ready 2> kms.log &
 pids+=($!)
@@ -105,9 +114,7 @@ while read -r word url; do
     esac
 done < <(cat ready)
 if [ -z "$udp" ] || [ -z "$http" ]; then
-    echo "Bail out! the daemon did not start"
-    sed 's/^/# /' kms.log
-    exit 1
+    bail 'the daemon did not start' kms.log
 fi
 
 # --- what works ----------------------------------------------------------------------------------
@@ -142,6 +149,7 @@ check 'both ends of the second call have the same keys' same_keys laptop.session
 check 'the two devices share no key' other_keys phone.session laptop.session
 run keys --session phone.session --json
 check 'keys summarises a session as JSON' is_json
+check 'with numbers as numbers' prints '"csb_id": [0-9]'
 check 'and hides the keys unless asked' prints '"mki"'
 check 'no key is in it' bash -c "! grep -q '\"key\"\|\"salt\"' '$dir/stdout'"
 
@@ -208,9 +216,10 @@ run request --credentials alice.cred --kms "$http/elsewhere" --to sip:bob@exampl
 check 'an HTTP server that is no KMS is told apart' exits_saying 6 'is this the address of a KMS'
 
 mkdir datagrams
-coproc RELAY { exec "$relay" "${udp##*:}" datagrams; }
-pids+=("$RELAY_PID")
-read -r port <&"${RELAY[0]}"
+mkfifo relay.port odd.port
+"$relay" "${udp##*:}" datagrams > relay.port &
+pids+=($!)
+read -r port < relay.port
 run request --credentials alice.cred --kms "udp://127.0.0.1:$port" --to sip:bob@example.com --out lossy.mkt
 check 'a lost datagram is made up for' prints '^flags: DEFGHINO$'
 check 'a forged answer is passed over' grep -q 'passed over' "$dir/stderr"
@@ -218,6 +227,23 @@ check 'the second message is a new one, not a copy' differ datagrams/1.datagram 
 run answer --credentials bob.cred --kms "udp://127.0.0.1:$port" --offer offer.mikey --out r.mikey \
     --session r.session
 check 'a resolve goes through the same relay' exits 0
+
+mkdir bodies
+python3 "$odd_http" "$http" bodies > odd.port &
+pids+=($!)
+read -r port < odd.port
+odd=http://127.0.0.1:$port
+run request --credentials alice.cred --kms "$odd/reencode" --to sip:bob@example.com --out odd.mkt
+check 'an answer in base64 is taken, whatever the status' prints '^flags: DEFGHINO$'
+run request --credentials alice.cred --kms "$odd/busy" --to sip:bob@example.com --out never --timeout 1
+check 'a busy KMS is asked again until the time is over' exits_saying 6 'after 2 messages'
+check 'each time with a new message' differ bodies/2.body bodies/3.body
+run request --credentials alice.cred --kms "$odd/huge" --to sip:bob@example.com --out never
+check 'an answer that is longer than any message is refused' exits_saying 6 'more octets than'
+for oddity in html empty garbage; do
+    run request --credentials alice.cred --kms "$odd/$oddity" --to sip:bob@example.com --out never
+    check "an answer that is no message is refused: $oddity" exits_saying 6 'MIKEY message'
+done
 
 run offer --credentials alice.cred --ticket udp.mkt --to sip:bob@example.com --out o.mikey --state o.state
 tamper laptop.mikey bad.mikey 8
@@ -262,6 +288,9 @@ run complete --credentials alice.cred --state offer.state --answer phone.mikey -
 check 'a state that others can read is refused' exits_saying 1 'chmod 600 offer.state'
 run keys --session phone.session
 check 'a session that others can read is refused' exits_saying 1 'chmod 600 phone.session'
+run offer --credentials alice.cred --ticket udp.mkt --to sip:carol@example.com --out w.mikey --state w.state
+check 'an offer to one whom the ticket does not name is made with a warning' \
+    exits_saying 0 'may refuse to resolve'
 run offer --credentials alice.cred --ticket bob.cred --to sip:bob@example.com --out never --state never
 check 'a file that is no ticket is refused' exits_saying 1 'does not hold a ticket'
 run keys --session bob.cred

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes, files and sockets of the tests. Whatever goes wrong here is no result of a test: the
- * rig aborts. The programs are found through MIKEY_KMSD and MIKEY_KMSCTL. */
+ * rig aborts. */
 #include "rig.h"
 
 #include <arpa/inet.h>
@@ -31,13 +31,21 @@ must(bool ok, const char *what)
     abort();
 }
 
-static const char *
-program_path(const char *program)
+/* The programs of the same build as this one: ../../kms/ from where it stands. */
+static void
+program_path(const char *program, char path[4096])
 {
-    const char *path = getenv(strcmp(program, "mikey-kmsd") == 0 ? "MIKEY_KMSD" : "MIKEY_KMSCTL");
+    ssize_t n = readlink("/proc/self/exe", path, 3072);
 
-    must(path != NULL, "MIKEY_KMSD and MIKEY_KMSCTL must name the programs");
-    return path;
+    must(n > 0, "/proc/self/exe");
+    path[n] = '\0';
+    for (int up = 0; up < 3; up++) {
+        char *slash = strrchr(path, '/');
+
+        must(slash != NULL, path);
+        *slash = '\0';
+    }
+    snprintf(path + strlen(path), 512, "/kms/%s", program);
 }
 
 static void
@@ -128,9 +136,12 @@ redirect(const struct rig *r, const char *name, int fd)
 static pid_t
 spawn(const struct rig *r, const char *program, char *const *words, int out)
 {
-    const char *path = program_path(program);
-    pid_t pid = fork();
+    char path[4096];
+    pid_t pid;
+    int in;
 
+    program_path(program, path);
+    pid = fork();
     must(pid >= 0, "fork");
     if (pid != 0)
         return pid;
@@ -146,6 +157,9 @@ spawn(const struct rig *r, const char *program, char *const *words, int out)
         _exit(126);
     redirect(r, out < 0 ? "err" : "log", STDERR_FILENO);
     if (chdir(r->dir) != 0)
+        _exit(126);
+    in = open("in", O_RDONLY);
+    if (dup2(in >= 0 ? in : open("/dev/null", O_RDONLY), STDIN_FILENO) < 0)
         _exit(126);
     execv(path, words);
     _exit(127);

@@ -78,7 +78,8 @@ int rig_stop(struct rig *r);
 bool rig_alive(const struct rig *r);
 
 /* rig_run runs a program ("mikey-kmsd" or "mikey-kmsctl") in the folder with words, the last NULL;
- * stdout and stderr go to the files "out" and "err". Returns the exit code, -1 when killed. */
+ * stdin is the file "in" if there is one, stdout and stderr go to "out" and "err". Returns the exit
+ * code, -1 when killed. */
 int rig_run(const struct rig *r, const char *program, ...);
 
 /* rig_add adds u to the store with mikey-kmsctl. */

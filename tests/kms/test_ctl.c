@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-kmsctl as an operator meets it: what it prints, what it leaves behind, how it fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "credfile.h"
+#include "rig.h"
+
+#define CTL(...) rig_run(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__, NULL)
+#define KEY_128 "000102030405060708090a0b0c0d0e0f"
+#define KEY_256 KEY_128 "101112131415161718191a1b1c1d1e1F"
+
+static struct rig rig;
+static char out[16384], err[4096];
+
+static int
+open_rig(void **state)
+{
+    (void)state;
+    rig_open(&rig, "");
+    return 0;
+}
+
+static int
+close_rig(void **state)
+{
+    (void)state;
+    rig_close(&rig);
+    return 0;
+}
+
+static const char *
+stdout_text(void)
+{
+    rig_read(&rig, "out", out, sizeof out);
+    return out;
+}
+
+static const char *
+stderr_text(void)
+{
+    rig_read(&rig, "err", err, sizeof err);
+    return err;
+}
+
+/* The value behind `name`, such as "\npsk: ", in text. */
+static void
+value_of(const char *text, const char *name, char value[300])
+{
+    const char *at = strstr(text, name);
+
+    assert_non_null(at);
+    at += strlen(name);
+    at += *at == '"';
+    snprintf(value, 300, "%.*s", (int)strcspn(at, "\"\n"), at);
+}
+
+static void
+a_generated_key_is_shown_once(void **state)
+{
+    char key[300], id[300];
+
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:alice@example.com"), 0);
+    value_of(stdout_text(), "\npsk: ", key);
+    value_of(out, "\npsk-id: ", id);
+    assert_memory_equal(out, "# ", 2);
+    assert_non_null(strstr(out, "\nidentity: sip:alice@example.com\nkms: sip:kms@example.com\n"));
+    assert_non_null(strstr(out, "\nsuite: 256\n"));
+    assert_memory_equal(id, "alice-", 6);
+    assert_int_equal(strlen(id), 10);
+    assert_int_equal(strlen(key), 64);
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), id));
+    assert_null(strstr(out, key));
+    assert_int_equal(CTL("user", "list", "--json"), 0);
+    assert_null(strstr(stdout_text(), key));
+    assert_non_null(strstr(out, "\"identity\": \"sip:alice@example.com\""));
+}
+
+static void
+a_key_for_suite_128_has_16_octets(void **state)
+{
+    char key[300];
+
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:alice@example.com", "--suite", "128"), 0);
+    value_of(stdout_text(), "\npsk: ", key);
+    assert_int_equal(strlen(key), 32); /* RFC6043:12.1 */
+    assert_non_null(strstr(out, "\nsuite: 128\n"));
+}
+
+static void
+a_key_written_to_a_file_is_not_printed(void **state)
+{
+    char path[128], key[300], file[4096];
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-out", "a.yaml"), 0);
+    rig_read(&rig, "a.yaml", file, sizeof file);
+    value_of(file, "\npsk: ", key);
+    assert_null(strstr(stdout_text(), key));
+    assert_memory_equal(file, "identity: sip:a@example.com\nkms: sip:kms@example.com\npsk-id: a-",
+                        63);
+    snprintf(path, sizeof path, "%s/a.yaml", rig.dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void
+an_existing_file_is_never_overwritten(void **state)
+{
+    char file[64];
+
+    (void)state;
+    rig_write(&rig, "a.yaml", "precious");
+    assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-out", "a.yaml"), 1);
+    assert_non_null(strstr(stderr_text(), "File exists; nothing was added"));
+    rig_read(&rig, "a.yaml", file, sizeof file);
+    assert_string_equal(file, "precious");
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "No users yet"));
+}
+
+static void
+a_given_key_goes_in_and_never_comes_out(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-id", "a", "--psk-hex", KEY_256),
+                     0);
+    assert_string_equal(stdout_text(), "added sip:a@example.com, psk-id a\n");
+    rig_write(&rig, "in", KEY_128 "\n");
+    assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-id", "b", "--psk-hex", "-"), 0);
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_null(strstr(stdout_text(), "0001020304"));
+    assert_non_null(strstr(out, "a                        256 "));
+    assert_non_null(strstr(out, "b                        128 "));
+}
+
+static void
+wrong_words_are_refused_before_anything_happens(void **state)
+{
+    static const char *const cases[][8] = {
+        { "user", "add", "alice" },
+        { "user", "add", "sip:a@b", "--psk-hex", "0011" },
+        { "user", "add", "sip:a@b", "--psk-hex", KEY_128 "0" },
+        { "user", "add", "sip:a@b", "--psk-hex", "zz" KEY_128 },
+        { "user", "add", "sip:a@b", "--psk-hex", KEY_128 "0011" },
+        { "user", "add", "sip:a@b", "--psk-hex", KEY_128, "--suite", "256" },
+        { "user", "add", "sip:a@b", "--psk-hex", KEY_256, "--suite", "128" },
+        { "user", "add", "sip:a@b", "--suite", "512" },
+        { "user", "add", "sip:a@b", "--psk-id", "a b" },
+        { "user", "add", "sip:a@b", "--psk-id", "" },
+        { "user", "add", "sip:a@b", "--json" },
+        { "user", "add", "sip:a@b", "--psk-id", "a", "--psk-id", "b" },
+        { "user", "add" },
+        { "user", "add", "sip:a@b", "sip:c@d" },
+        { "user", "frobnicate" },
+        { "tpk", "rotate", "now" },
+        { "user" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const *c = cases[i];
+
+        assert_int_equal(CTL(c[0], c[1], c[2], c[3], c[4], c[5], c[6]), 2);
+        assert_memory_equal(stderr_text(), "mikey-kmsctl: ", 14);
+    }
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "No users yet"));
+    assert_int_equal(rig_run(&rig, "mikey-kmsctl", "user", "list", NULL), 2);
+}
+
+static void
+several_devices_of_one_user_are_told_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--psk-id", "bob-phone"), 0);
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--psk-id", "bob-desk"), 0);
+    assert_int_equal(CTL("user", "add", "sip:eve@example.com", "--psk-id", "bob-desk"), 4);
+    assert_non_null(strstr(stderr_text(), "bob-desk is taken"));
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com", "--psk-id", "bob-desk"), 0);
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com", "--psk-id", "bob-desk"), 4);
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "bob-phone"));
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
+    assert_non_null(strstr(stdout_text(), "removed 1 credential of sip:bob@example.com"));
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 4);
+    assert_non_null(strstr(stderr_text(), "has no credential"));
+}
+
+static void
+ticket_keys_are_listed_without_keys(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "No ticket protection key yet"));
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_non_null(strstr(stdout_text(), "key 2 is now current"));
+    assert_int_equal(CTL("tpk", "list", "--json"), 0);
+    assert_non_null(
+        strstr(stdout_text(), "{\"id\": \"tpk-1-128\", \"suite\": 128, \"state\": \"previous\""));
+    assert_non_null(strstr(out, "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
+    assert_null(strstr(out, "key\":"));
+}
+
+static void
+a_full_disk_loses_nothing(void **state)
+{
+    char file[64];
+
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-id", "a"), 0);
+    rig.file_limit = 8192; /* less than the database has */
+    assert_int_equal(CTL("user", "add", "sip:b@example.com", "--psk-out", "b.yaml"), 4);
+    assert_memory_equal(stderr_text(), "mikey-kmsctl: ", 14);
+    assert_int_equal(rig_read(&rig, "b.yaml", file, sizeof file), 0); /* no key without a user */
+    rig.file_limit = 0;
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "sip:a@example.com"));
+    assert_null(strstr(out, "sip:b@example.com"));
+}
+
+static void
+a_store_from_a_newer_version_is_refused(void **state)
+{
+    char path[128];
+    sqlite3 *db;
+
+    (void)state;
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    snprintf(path, sizeof path, "%s/kms.db", rig.dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(CTL("user", "list"), 4);
+    assert_non_null(strstr(stderr_text(), "the store has version 2, this program knows 1"));
+    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "kms.yaml", NULL), 4);
+}
+
+static void
+values_that_yaml_would_misread_are_quoted(void **state)
+{
+    struct mkt_secret psk = { .n = 16 };
+    struct kms_credfile c = { "sip:a#b@example.com", "sip:kms@example.com", "12345", &psk };
+    char text[KMS_CREDFILE_MAX];
+
+    (void)state;
+    kms_credfile_format(text, &c);
+    assert_non_null(strstr(text, "identity: 'sip:a#b@example.com'\n"));
+    assert_non_null(strstr(text, "psk-id: '12345'\n"));
+    assert_non_null(strstr(text, "psk: \"00000000000000000000000000000000\"\nsuite: 128\n"));
+    c.psk_id = "it's";
+    kms_credfile_format(text, &c);
+    assert_non_null(strstr(text, "psk-id: 'it''s'\n"));
+}
+
+static void
+help_goes_to_standard_output(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_run(&rig, "mikey-kmsctl", "--help", NULL), 0);
+    assert_non_null(strstr(stdout_text(), "user add IDENTITY"));
+    assert_int_equal(rig_run(&rig, "mikey-kmsctl", "--version", NULL), 0);
+    assert_memory_equal(stdout_text(), "mikey-kmsctl ", 13);
+    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--help", NULL), 0);
+    assert_non_null(strstr(stdout_text(), "clock_window"));
+    assert_non_null(strstr(out, "5 cannot listen"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+    const struct CMUnitTest tests[] = {
+        TEST(a_generated_key_is_shown_once),
+        TEST(a_key_for_suite_128_has_16_octets),
+        TEST(a_key_written_to_a_file_is_not_printed),
+        TEST(an_existing_file_is_never_overwritten),
+        TEST(a_given_key_goes_in_and_never_comes_out),
+        TEST(wrong_words_are_refused_before_anything_happens),
+        TEST(several_devices_of_one_user_are_told_apart),
+        TEST(ticket_keys_are_listed_without_keys),
+        TEST(a_full_disk_loses_nothing),
+        TEST(a_store_from_a_newer_version_is_refused),
+        TEST(values_that_yaml_would_misread_are_quoted),
+        TEST(help_goes_to_standard_output),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
