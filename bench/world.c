@@ -70,7 +70,7 @@ world_resolve(struct world *w)
     struct mkt_io io = { .out = w->out, .cap = sizeof w->out };
     bool ok =
         verified(w, mkt_span(w->resolve, w->resolve_len), &w->bob_psk.base, w->bob, &io.err) &&
-        mkt_kms_open(w->txn, &w->env, &w->tpk_key.base, &io.err) == MKT_OK &&
+        mkt_kms_open(w->txn, &w->env, &w->tpk, &io.err) == MKT_OK &&
         mkt_kms_resolve(w->txn, &w->env, w->bob, &io) == MKT_NEXT_SEND_PEER;
     mkt_kms_end(w->txn);
     w->out_len = io.out_len;
@@ -132,7 +132,7 @@ world_open(struct world *w, uint8_t prf)
     w->env = (struct mkt_env){ .crypto = mkt_crypto_new(),
                                .now = mkt_ntp_from_unix(now.tv_sec, (uint32_t)now.tv_nsec),
                                .random = mkt_crypto_random };
-    w->tpk = (struct mkt_tpk){ mkt_span("tpk-1", 5), &w->tpk_key.base };
+    w->tpk = (struct mkt_tpk){ .id = mkt_span("tpk-1", 5), .key = &w->tpk_key.base };
     if (w->txn == NULL || w->env.crypto == NULL || !keys_open(w))
         return false;
 

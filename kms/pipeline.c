@@ -232,7 +232,7 @@ resolve(struct job *j)
         mkt_fail(&j->io.err, MKT_E_TICKET, 0, "IDRpsk", "RFC 6043 A.3");
         return REFUSE;
     }
-    rc = mkt_kms_open(j->w->txn, &j->env, &j->tpk.base, &j->io.err);
+    rc = mkt_kms_open(j->w->txn, &j->env, &(struct mkt_tpk){ .key = &j->tpk.base }, &j->io.err);
     if (rc == MKT_OK)
         rc = kms_policy_resolve(j->ask->policy, j->client.identity, &j->io.err);
     if (rc != MKT_OK)
@@ -245,16 +245,13 @@ resolve(struct job *j)
 static enum verdict
 issue(struct job *j)
 {
-    struct mkt_tpk tpk;
-
     if (j->ask->resolve)
         return resolve(j);
     if (!find_tpk(j)) {
         mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
         return silent(j, KMS_BUSY);
     }
-    tpk.id = j->tpk_id;
-    tpk.key = &j->tpk.base;
+    const struct mkt_tpk tpk = { .id = j->tpk_id, .key = &j->tpk.base };
     if (mkt_kms_issue(j->w->txn, &j->env, &j->granted, &tpk, mkt_span(NULL, 0), &j->io) !=
         MKT_NEXT_SEND_PEER)
         return REFUSE;

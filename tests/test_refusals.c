@@ -484,16 +484,16 @@ a_kms_step_out_of_order_gives_nothing(void **state)
     struct mkt_err err = { 0 };
     struct message out = { .n = 0 };
     struct mkt_io io = { .out = out.b, .cap = sizeof out.b };
-    const struct mkt_tpk tpk = { mkt_span(NULL, 0), &c.tpk.base };
+    const struct mkt_tpk tpk = { .key = &c.tpk.base };
     (void)state;
     assert_int_equal(call_until_offer(&c), MKT_OK);
     assert_int_equal(call_offered(&c, 0), MKT_OK);
     assert_int_equal(call_accept(&c, 0), MKT_OK);
     struct mkt_span in = mkt_span(c.resolve[0].b, c.resolve[0].n);
-    assert_int_equal(mkt_kms_open(c.txn, &c.env, &c.tpk.base, &err), MKT_E_STATE);
+    assert_int_equal(mkt_kms_open(c.txn, &c.env, &tpk, &err), MKT_E_STATE);
     err.rc = MKT_OK;
     assert_int_equal(mkt_kms_begin(c.txn, in, &err), MKT_OK);
-    assert_int_equal(mkt_kms_open(c.txn, &c.env, &c.tpk.base, &err), MKT_E_STATE);
+    assert_int_equal(mkt_kms_open(c.txn, &c.env, &tpk, &err), MKT_E_STATE);
     assert_int_equal(mkt_kms_resolve(c.txn, &c.env, c.bob[0], &io), MKT_NEXT_ABORT);
     assert_int_equal(mkt_kms_issue(c.txn, &c.env, &c.want, &tpk, mkt_span(NULL, 0), &io),
                      MKT_NEXT_ABORT);
@@ -502,7 +502,7 @@ a_kms_step_out_of_order_gives_nothing(void **state)
                      MKT_OK);
     assert_int_equal(mkt_kms_resolve(c.txn, &c.env, c.bob[0], &io), MKT_NEXT_ABORT);
     assert_int_equal(io.out_len, 0);
-    assert_int_equal(mkt_kms_open(c.txn, &c.env, &c.tpk.base, &err), MKT_OK);
+    assert_int_equal(mkt_kms_open(c.txn, &c.env, &tpk, &err), MKT_OK);
     io.err.rc = MKT_OK;
     assert_int_equal(mkt_kms_resolve(c.txn, &c.env, c.bob[0], &io), MKT_NEXT_SEND_PEER);
     /* one ticket opened is one Responder's keys */

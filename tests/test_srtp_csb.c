@@ -63,6 +63,7 @@ static void
 kms_answer(struct call *c, const struct mkt_credential *client, struct mkt_io *io)
 {
     struct mkt_span request = io->in;
+    const struct mkt_tpk tpk = { .id = mkt_span("tpk", 3), .key = &c->tpk.base };
     struct mkt_err err = { 0 };
 
     assert_int_equal(mkt_kms_begin(c->kms, request, &err), MKT_OK);
@@ -70,11 +71,10 @@ kms_answer(struct call *c, const struct mkt_credential *client, struct mkt_io *i
     assert_int_equal(mkt_kms_verify(c->kms, &c->env, client->psk, client->self, client->kms, &err),
                      MKT_OK);
     if (ask->resolve) {
-        assert_int_equal(mkt_kms_open(c->kms, &c->env, &c->tpk.base, &err), MKT_OK);
+        assert_int_equal(mkt_kms_open(c->kms, &c->env, &tpk, &err), MKT_OK);
         assert_int_equal(mkt_kms_resolve(c->kms, &c->env, client->self, io), MKT_NEXT_SEND_PEER);
     } else {
         struct mkt_policy granted;
-        struct mkt_tpk tpk = { mkt_span("tpk", 3), &c->tpk.base };
         assert_int_equal(mkt_policy_grant(&granted, ask->policy, &(struct mkt_grant_rules){ 0 },
                                           client->self, client->kms, c->env.now, &err),
                          MKT_OK);

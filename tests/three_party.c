@@ -141,14 +141,14 @@ static enum mkt_rc
 kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *psk)
 {
     struct mkt_policy granted;
-    const struct mkt_tpk tpk = { mkt_span("tpk", 3), &c->tpk.base };
+    const struct mkt_tpk tpk = { .id = mkt_span("tpk", 3), .key = &c->tpk.base };
     struct mkt_err *err = &c->io.err;
     const struct mkt_kms_ask *ask = mkt_kms_ask(c->txn);
     if (mkt_kms_begin(c->txn, c->io.in, err) != MKT_OK ||
         mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, err) != MKT_OK)
         return err->rc;
     if (ask->resolve) {
-        if (mkt_kms_open(c->txn, &c->env, &c->tpk.base, err) != MKT_OK)
+        if (mkt_kms_open(c->txn, &c->env, &tpk, err) != MKT_OK)
             return err->rc;
         return outcome(c, mkt_kms_resolve(c->txn, &c->env, client, &c->io), MKT_NEXT_SEND_PEER,
                        NULL);

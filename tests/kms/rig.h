@@ -43,7 +43,7 @@ struct mkt_grant *rig_granted(struct rig_ask *a, struct mkt_span answer, struct 
 
 /* rig_resolve makes, as u, a RESOLVE_INIT_PSK for an offer that `from` makes to `to` with grant. */
 void rig_resolve(struct rig_ask *a, const struct rig_user *u, const struct rig_user *from,
-                 const char *to, const struct mkt_grant *grant);
+                 const char *to, struct mkt_grant *grant);
 
 /* rig_resolved reads the answer: true when it gives a Crypto Session Bundle. */
 bool rig_resolved(struct rig_ask *a, struct mkt_span answer, struct mkt_io *io);

@@ -121,7 +121,7 @@ rig_granted(struct rig_ask *a, struct mkt_span answer, struct mkt_io *io)
 
 void
 rig_resolve(struct rig_ask *a, const struct rig_user *u, const struct rig_user *from,
-            const char *to, const struct mkt_grant *grant)
+            const char *to, struct mkt_grant *grant)
 {
     static uint8_t offered[MKT_MSG_MAX];
     const struct mkt_pl_sp sp = { .policy_no = 0, .prot_type = MKT_PROT_SRTP };

@@ -91,7 +91,7 @@ granted(void)
 }
 
 static bool
-resolves(const struct mkt_grant *g)
+resolves(struct mkt_grant *g)
 {
     int fd = rig_http_connect(&rig);
     struct mkt_io io;

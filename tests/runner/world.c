@@ -251,7 +251,7 @@ free_choices(struct rn *r, const struct rn_world *w, const struct mkt_msg *like,
     const struct mkt_pl_ticket *ticket = like == NULL ? NULL : rn_ticket_of(like);
     struct mkt_err err = { 0 };
     size_t n = 0;
-    *tpk = (struct mkt_tpk){ w->tpk_id, &w->tpk.base };
+    *tpk = (struct mkt_tpk){ .id = w->tpk_id, .key = &w->tpk.base };
     if (ticket == NULL)
         return;
     struct mkt_payload *pl = rn_alloc(r, MKT_PAYLOADS_MAX * sizeof *pl);
@@ -294,7 +294,7 @@ resolve(struct rn *r, struct rn_world *w, const struct mkt_env *env, struct mkt_
     struct mkt_identity as = client;
     if (ask->tpk_id.data.p != NULL && !equal(ask->tpk_id.data, w->tpk_id))
         return MKT_E_TICKET;
-    enum mkt_rc rc = mkt_kms_open(w->txn, env, &w->tpk.base, &io->err);
+    enum mkt_rc rc = mkt_kms_open(w->txn, env, &(struct mkt_tpk){ .key = &w->tpk.base }, &io->err);
     if (rc != MKT_OK)
         return rc;
     if (!may_resolve(r, w, ask->policy, client, &as))
