@@ -87,6 +87,34 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_kms_resolve(struct mkt_kms_txn *t, const 
                                                    struct mkt_identity responder,
                                                    struct mkt_io *io);
 
+/* --- between KMSs, RFC 6043 10
+ * -------------------------------------------------------------------- */
+
+/* mkt_kms_forward is one ticket being resolved by another KMS. Opaque, owned. */
+struct mkt_kms_forward;
+
+/* mkt_kms_forward_new takes what this KMS is to the other one: self is the IDRr of the RESOLVE_INIT
+ * being served (it is reused), kms the other KMS, and the PSK of the two KMSs with its psk_id. NULL
+ * when memory fails. */
+MKT_API struct mkt_kms_forward *mkt_kms_forward_new(const struct mkt_credential *peer);
+
+/* mkt_kms_forward_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_kms_forward_free(struct mkt_kms_forward *f);
+
+/* mkt_kms_forward writes the RESOLVE_INIT for the other KMS, with IDRr and TICKET of a verified
+ * one. The caller protects the way to it (confidentiality and mutual authentication are mandatory).
+ * -> SEND_KMS or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_forward(struct mkt_kms_forward *f,
+                                                   const struct mkt_kms_txn *t,
+                                                   const struct mkt_env *env, struct mkt_io *io);
+
+/* mkt_kms_forwarded reads the other KMS's answer and writes our RESOLVE_RESP with the keys it gave.
+ * -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_forwarded(struct mkt_kms_forward *f,
+                                                     struct mkt_kms_txn *t,
+                                                     const struct mkt_env *env,
+                                                     struct mkt_span answer, struct mkt_io *io);
+
 /* mkt_kms_refuse writes an Error message with the Error no of rc (5.4): authenticated with V when
  * the message was verified, bare otherwise. -> SEND_PEER, or ABORT when no answer may be made
  * (the message did not even parse so far that it has a header). */

@@ -1,29 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The KMS side: one transaction a message, in stages that can only be taken in order. It allocates
  * nothing between begin and end, and asks for keys as handles. */
-#include "role/role.h"
+#include "role/kms.h"
 
 #include "backend/backend.h"
 #include <string.h>
-
-enum stage { IDLE, PARSED, BEGUN, VERIFIED, OPENED };
-
-struct mkt_kms_txn {
-    enum stage stage;
-    bool resolve;
-    const struct mkt_suite *suite;
-    const struct mkt_inkey *psk; /* borrowed, set by verify */
-    struct mkt_identity kms;     /* our own, borrowed, set by verify */
-    struct mkt_label init_label;
-    struct mkt_kms_ask ask;
-    struct mkt_policy policy;
-    const struct mkt_payload *ticket; /* TP or TICKET payload of msg */
-    struct mkt_ticket_data data;      /* RESOLVE_INIT only */
-    bool has_initiator_data;
-    struct mkt_initiator_data initiator_data;
-    struct mkt_msg msg;
-    struct mkt_keys keys;
-};
 
 struct mkt_kms_txn *
 mkt_kms_txn_new(void)
@@ -36,7 +17,7 @@ mkt_kms_end(struct mkt_kms_txn *t)
 {
     mkt_keys_wipe(&t->keys);
     t->psk = NULL;
-    t->stage = IDLE;
+    t->stage = MKT_KMS_IDLE;
 }
 
 void
@@ -110,7 +91,7 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
     t->resolve = m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
     if (!t->resolve && m->hdr.data_type != MKT_DT_REQUEST_INIT_PSK)
         return mkt_fail(err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
-    t->stage = PARSED; /* from here on an Error message can be made */
+    t->stage = MKT_KMS_PARSED; /* from here on an Error message can be made */
     if (mkt_msg_check(m, err) != MKT_OK || mkt_ex_suite(&t->suite, m, err) != MKT_OK)
         return err->rc;
     fill_ask(t);
@@ -120,7 +101,7 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
         return err->rc;
     if (t->resolve && begin_ticket(t, err) != MKT_OK)
         return err->rc;
-    t->stage = BEGUN;
+    t->stage = MKT_KMS_BEGUN;
     return MKT_OK;
 }
 
@@ -150,7 +131,7 @@ mkt_kms_verify(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mk
     };
     size_t v_at;
 
-    if (t->stage != BEGUN)
+    if (t->stage != MKT_KMS_BEGUN)
         return mkt_fail(err, MKT_E_STATE, 0, "verify before begin", "RFC 6043 4.2");
     v_at = t->msg.pl[t->msg.n - 1].at;
     if (check_mac(t, env, psk, tail, err) != MKT_OK)
@@ -160,7 +141,7 @@ mkt_kms_verify(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mk
         return mkt_fail(err, MKT_E_AUTH, v_at, "IDR is not the credential's", "RFC 6043 4.2.1.2");
     t->psk = psk;
     t->kms = kms;
-    t->stage = VERIFIED;
+    t->stage = MKT_KMS_VERIFIED;
     if (for_kms.data.p != NULL && !mkt_identity_equal(for_kms, kms))
         return mkt_fail(err, MKT_E_IDENTITY, 0, "IDRkms is another KMS", "RFC 6043 4.2.1.1");
     if (psk->len < t->suite->key_len)
@@ -315,7 +296,7 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
         .ticket = { .ts_type = t->ask.t.type, .tpk_id = tpk->id, .thdr = thdr, .keys = &t->keys }
     };
 
-    if (t->stage != VERIFIED || t->resolve)
+    if (t->stage != MKT_KMS_VERIFIED || t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
     if (rc != MKT_OK)
@@ -341,7 +322,7 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
 {
     const struct mkt_policy *p = &t->policy;
 
-    if (t->stage != VERIFIED || !t->resolve)
+    if (t->stage != MKT_KMS_VERIFIED || !t->resolve)
         return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
     if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk->key, err) !=
         MKT_OK)
@@ -356,7 +337,7 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
         mkt_initiator_data_verify(&t->initiator_data, t->ticket, env->crypto, t->suite,
                                   &t->keys.k[1].key, err) != MKT_OK)
         return err->rc;
-    t->stage = OPENED;
+    t->stage = MKT_KMS_OPENED;
     return MKT_OK;
 }
 
@@ -372,7 +353,7 @@ fork_for(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_identity r
 }
 
 static bool
-write_resolve_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt_env *env,
+write_resolve_resp(struct mkt_writer *w, const struct mkt_kms_txn *t, const struct mkt_env *env,
                    struct mkt_identity responder, struct mkt_span rand, uint64_t t64)
 {
     MKT_SCOPED_MSG_KEYS
@@ -392,16 +373,33 @@ write_resolve_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt
 }
 
 enum mkt_next
+mkt_kms_relay(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_identity responder,
+              struct mkt_span rand_kms, struct mkt_io *io)
+{
+    static const char ref[] = "RFC 6043 4.2.3.5";
+    struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    uint64_t t64 = 0;
+
+    if (mkt_policy_mpks(&t->policy) == 2 && (responder.data.p == NULL || rand_kms.n == 0))
+        return mkt_ex_abort(io, MKT_E_MISSING_PAYLOAD, "IDRr or RANDRkms although I = 1", ref);
+    if (mkt_policy_mpks(&t->policy) == 1)
+        rand_kms = mkt_span(NULL, 0);
+    if (!mkt_ts_stamp(env, t->ask.t.type, &t64))
+        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
+    if (!write_resolve_resp(&w, t, env, responder, rand_kms, t64))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "RESOLVE_RESP", ref);
+    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+}
+
+enum mkt_next
 mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_identity responder,
                 struct mkt_io *io)
 {
     static const char ref[] = "RFC 6043 4.2.3.5";
-    struct mkt_writer w = mkt_w_open(io->out, io->cap);
     uint8_t rand[MKT_SECRET_MAX];
     size_t n = 0;
-    uint64_t t64 = 0;
 
-    if (t->stage != OPENED)
+    if (t->stage != MKT_KMS_OPENED)
         return mkt_ex_abort(io, MKT_E_STATE, "resolve before open", ref);
     if (mkt_policy_mpks(&t->policy) == 2) {
         size_t longest = mkt_keys_longest(&t->keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES);
@@ -411,13 +409,10 @@ mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_ide
         return mkt_ex_abort(io, MKT_E_IDENTITY, "IDRr: too long", ref);
     if (!mkt_ex_random(env, rand, n))
         return mkt_ex_abort(io, MKT_E_RANDOM, "RANDRkms", ref);
-    if (!mkt_ts_stamp(env, t->ask.t.type, &t64))
-        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
-    t->stage = VERIFIED; /* the keys are forked once, and for one responder */
-    if ((n != 0 && !fork_for(t, env, responder, mkt_span(rand, n))) ||
-        !write_resolve_resp(&w, t, env, responder, mkt_span(rand, n), t64))
-        return mkt_ex_abort(io, MKT_E_CRYPTO, "RESOLVE_RESP", ref);
-    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+    t->stage = MKT_KMS_VERIFIED; /* the keys are forked once, and for one responder */
+    if (n != 0 && !fork_for(t, env, responder, mkt_span(rand, n)))
+        return mkt_ex_abort(io, MKT_E_CRYPTO, "MPKr', TGK'", ref);
+    return mkt_kms_relay(t, env, responder, mkt_span(rand, n), io);
 }
 
 enum mkt_next
@@ -427,12 +422,12 @@ mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc,
     MKT_SCOPED_MSG_KEYS
     mk = { 0 };
     struct mkt_writer w = mkt_w_open(io->out, io->cap);
-    bool authentic = t->stage >= VERIFIED;
+    bool authentic = t->stage >= MKT_KMS_VERIFIED;
     const struct mkt_time asked =
-        t->stage >= PARSED ? mkt_ex_time(&t->msg) : (struct mkt_time){ 0 };
+        t->stage >= MKT_KMS_PARSED ? mkt_ex_time(&t->msg) : (struct mkt_time){ 0 };
     uint64_t t64 = 0;
 
-    if (t->stage < PARSED)
+    if (t->stage < MKT_KMS_PARSED)
         return mkt_ex_abort(io, MKT_E_STATE, "nothing to answer", ref);
     if (authentic &&
         !mkt_derive_msg_keys(&mk, t->psk, env->crypto, t->suite, &t->init_label, MKT_WANT_AUTH))

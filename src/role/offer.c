@@ -214,7 +214,7 @@ mkt_initiator_offer(struct mkt_initiator *i, const struct mkt_env *env, struct m
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", "RFC 6043 5.5");
     if (!w.overflow && remember_offer(i, grant, mkt_span(w.buf, w.len), offer->responder) != MKT_OK)
         return mkt_ex_abort(io, MKT_E_MEMORY, "message", ref);
-    grant->used = true;
+    grant->used |= !w.overflow;
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }
 

@@ -99,6 +99,7 @@ rig_request(struct rig_ask *a, const struct rig_user *u, const char *to, int64_t
     a->initiator = mkt_initiator_new(&c);
     must(a->initiator != NULL);
     mkt_policy_init(&want, u->prf);
+    want.flags |= MKT_TP_J; /* one grant serves several offers here */
     want.start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, env.now & ~(uint64_t)UINT32_MAX };
     want.end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, want.start.value + (3600ULL << 32) };
     want.n_responders = 1;

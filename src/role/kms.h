@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The transaction of a KMS, shared by the file that takes its stages and the one that forwards it.
+ */
+#ifndef MKT_ROLE_KMS_H
+#define MKT_ROLE_KMS_H
+
+#include "role/role.h"
+
+enum mkt_kms_stage {
+    MKT_KMS_IDLE,
+    MKT_KMS_PARSED,
+    MKT_KMS_BEGUN,
+    MKT_KMS_VERIFIED,
+    MKT_KMS_OPENED
+};
+
+struct mkt_kms_txn {
+    enum mkt_kms_stage stage;
+    bool resolve;
+    const struct mkt_suite *suite;
+    const struct mkt_inkey *psk; /* borrowed, set by verify */
+    struct mkt_identity kms;     /* our own, borrowed, set by verify */
+    struct mkt_label init_label;
+    struct mkt_kms_ask ask;
+    struct mkt_policy policy;
+    const struct mkt_payload *ticket; /* TP or TICKET payload of msg */
+    struct mkt_ticket_data data;      /* RESOLVE_INIT only */
+    bool has_initiator_data;
+    struct mkt_initiator_data initiator_data;
+    struct mkt_msg msg;
+    struct mkt_keys keys;
+};
+
+/* Writes RESOLVE_RESP with the keys of t as they are; with key forking, the modifier. */
+enum mkt_next mkt_kms_relay(struct mkt_kms_txn *t, const struct mkt_env *env,
+                            struct mkt_identity responder, struct mkt_span rand_kms,
+                            struct mkt_io *io);
+
+#endif
