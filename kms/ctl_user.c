@@ -70,7 +70,7 @@ read_stdin(struct mkt_secret *psk)
 static const char *
 take_psk(struct mkt_secret *psk, const struct kms_ctl *ctl)
 {
-    int suite = ctl->suite == NULL ? 0 : atoi(ctl->suite);
+    int suite = ctl->suite == NULL ? 0 : strcmp(ctl->suite, "128") == 0 ? 128 : 256;
     const char *wrong;
 
     if (ctl->suite != NULL && strcmp(ctl->suite, "128") != 0 && strcmp(ctl->suite, "256") != 0)

@@ -117,7 +117,7 @@ recognise(struct sqlite_store *q, int64_t *version, struct kms_store_err *err)
 static enum kms_store_rc
 migrate(struct sqlite_store *q, struct kms_store_err *err)
 {
-    int64_t version;
+    int64_t version = 0;
     char sql[96];
 
     if (!run(q, "BEGIN IMMEDIATE"))
