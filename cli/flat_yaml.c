@@ -145,12 +145,12 @@ static bool
 unknown_key(struct reader *r, bool in_item)
 {
     char known[256] = "";
+    size_t at = 0;
     const struct cli_yaml_form *form = r->y->form;
-    for (size_t i = 0; i < form->n; i++)
-        if (form->keys[i].in_item == in_item && strlen(known) < sizeof known - 32) {
-            strcat(known, *known == '\0' ? "" : ", ");
-            strncat(known, form->keys[i].name, 28);
-        }
+    for (size_t i = 0; i < form->n && at < sizeof known; i++)
+        if (form->keys[i].in_item == in_item)
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at == 0 ? "" : ", ",
+                                   form->keys[i].name);
     return fail_here(r, "unknown key; known here: ", known);
 }
 

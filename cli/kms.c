@@ -23,21 +23,16 @@ struct exchange {
     char last[256];           /* why the last answer was passed over */
 };
 
-static bool
-open_link(struct exchange *x, const struct cli_args *args, struct cli_error *err)
+static const struct cli_transport *
+find_transport(const char *url)
 {
     static const struct cli_transport *const transports[] = { &cli_transport_udp,
                                                               &cli_transport_http,
                                                               &cli_transport_https };
-    const char *url = cli_args_get(args, CLI_OPT_KMS);
-    x->link = (struct cli_link){ .url = url, .timer = &x->timer };
     for (size_t i = 0; i < CLI_COUNT(transports); i++)
-        if (strncasecmp(url, transports[i]->scheme, strlen(transports[i]->scheme)) == 0) {
-            x->link.transport = transports[i];
-            return transports[i]->open(&x->link, args, err);
-        }
-    return cli_fail(err, CLI_EXIT_USAGE,
-                    "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
+        if (strncasecmp(url, transports[i]->scheme, strlen(transports[i]->scheme)) == 0)
+            return transports[i];
+    return NULL;
 }
 
 static bool
@@ -161,20 +156,28 @@ bool
 cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct cli_kms_ask *ask,
             struct mkt_io *io, struct cli_error *err)
 {
-    struct exchange x = { .ask = ask, .client = client };
+    const char *url = cli_args_get(args, CLI_OPT_KMS);
+    const struct cli_transport *transport = find_transport(url);
+    struct exchange x = { .ask = ask,
+                          .client = client,
+                          .link = { transport, url, &x.timer, NULL } };
     uint8_t *out = io->out;
     size_t cap = io->cap;
     uint64_t seconds = DEFAULT_TIMEOUT_S;
-    bool done = (!cli_args_has(args, CLI_OPT_TIMEOUT) ||
-                 cli_args_uint(args, CLI_OPT_TIMEOUT, 0, 1, 3600, &seconds, err)) &&
-                cli_blob_alloc(&x.out, cap, err) && cli_blob_alloc(&x.answer, cap, err);
+
+    if (transport == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
+    if (cli_args_has(args, CLI_OPT_TIMEOUT) &&
+        !cli_args_uint(args, CLI_OPT_TIMEOUT, 0, 1, 3600, &seconds, err))
+        return false;
+    bool done = cli_blob_alloc(&x.out, cap, err) && cli_blob_alloc(&x.answer, cap, err);
     cli_timer_start(&x.timer, (int64_t)seconds * 1000);
-    done = done && open_link(&x, args, err) && exchange(&x, io, err);
+    done = done && transport->open(&x.link, args, err) && exchange(&x, io, err);
     if (done)
         memcpy(out, x.out.p, io->out_len);
     io->out = out;
-    if (x.link.transport != NULL)
-        x.link.transport->close(&x.link);
+    transport->close(&x.link);
     cli_blob_free(&x.out);
     cli_blob_free(&x.answer);
     return done;

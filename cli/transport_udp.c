@@ -89,6 +89,8 @@ use_next_address(struct udp *u)
     if (u->fd >= 0)
         close(u->fd);
     u->now = next;
+    if (next == NULL)
+        return false;
     u->fd = socket(next->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     return u->fd >= 0 && connect(u->fd, next->ai_addr, next->ai_addrlen) == 0;
 }

@@ -130,12 +130,18 @@ printable(const struct mkt_msg *m)
 const char *
 mkt_prop_message(const uint8_t *data, size_t n)
 {
+    const char *broken = mkt_prop_wire(data, n);
+    return broken != NULL ? broken : printable(&msg); /* so can what was read before a failure */
+}
+
+const char *
+mkt_prop_wire(const uint8_t *data, size_t n)
+{
     struct mkt_err err = { 0 };
     enum mkt_rc rc = mkt_msg_parse(&msg, mkt_span(data, n), &err);
-    const char *broken = printable(&msg); /* what was read before a failure can be printed */
-    if (broken != NULL || rc != MKT_OK)
-        return broken != NULL ? broken : refused(rc, &err, n);
-    broken = rewritten(&msg);
+    if (rc != MKT_OK)
+        return refused(rc, &err, n);
+    const char *broken = rewritten(&msg);
     broken = broken != NULL ? broken : map_rewritten(&msg.hdr);
     broken = broken != NULL ? broken : covered(&msg);
     for (size_t i = 0; i < msg.n && broken == NULL; i++)

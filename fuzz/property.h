@@ -14,7 +14,10 @@ enum mkt_prop { MKT_PROP_PAYLOAD, MKT_PROP_MESSAGE, MKT_PROP_MAP };
 /* A payload of that type is refused with a reason, or written back as the same octets. */
 const char *mkt_prop_payload(uint16_t type, const uint8_t *data, size_t n);
 
-/* The same for a whole message; its MAC coverage lies inside it and its printed form is JSON. */
+/* The same for a whole message; its MAC coverage lies inside it. */
+const char *mkt_prop_wire(const uint8_t *data, size_t n);
+
+/* The same, and its printed form is JSON: several times the work. */
 const char *mkt_prop_message(const uint8_t *data, size_t n);
 
 /* The same with the first two octets replaced by version 1 and that data type. */

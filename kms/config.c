@@ -82,7 +82,7 @@ fail_unknown(struct load *l, const yaml_node_t *key, const char *prefix)
             continue;
         if (distance(text, name) < least) {
             least = distance(text, name);
-            strcpy(best, name);
+            memcpy(best, name, sizeof best);
         }
     }
     if (best[0] == '\0')

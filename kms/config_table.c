@@ -97,7 +97,7 @@ set_identity(struct kms_config *c, const char *text)
 {
     if (kms_identity_of(text).data.p == NULL)
         return "not an identity: write a URI (sip:kms@example.com) or a NAI (kms@example.com)";
-    strcpy(c->identity, text);
+    snprintf(c->identity, sizeof c->identity, "%s", text);
     return NULL;
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hex.h"
+
 struct text {
     char *at;
     size_t left;
@@ -50,10 +52,9 @@ size_t
 kms_credfile_format(char *buf, const struct kms_credfile *c)
 {
     struct text t = { buf, KMS_CREDFILE_MAX };
-    char hex[2 * MKT_SECRET_MAX + 1] = "";
+    char hex[2 * MKT_SECRET_MAX + 1];
 
-    for (size_t i = 0; i < c->psk->n; i++)
-        snprintf(hex + 2 * i, 3, "%02x", c->psk->b[i]);
+    kms_hex_write(hex, c->psk->b, c->psk->n);
     put_value(&t, "identity", c->identity);
     put_value(&t, "kms", c->kms);
     put_value(&t, "psk-id", c->psk_id);

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "credfile.h"
+#include "hex.h"
 #include "kmsctl.h"
 
 #define TRIES 16 /* for a free psk-id of our own making */
@@ -22,23 +23,13 @@ refuse(const char *why)
     return KMS_EXIT_USAGE;
 }
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static const char *
 read_hex(struct mkt_secret *psk, const char *hex, size_t n)
 {
     if (n % 2 != 0 || n < 32 || n > 2 * MKT_SECRET_MAX)
         return "a key has 16 to 128 octets: 32 to 256 hexadecimal digits";
     for (size_t i = 0; i < n; i += 2) {
-        int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
+        int high = kms_hex_value(hex[i]), low = kms_hex_value(hex[i + 1]);
 
         if (high < 0 || low < 0)
             return "a key is written in hexadecimal digits";
@@ -70,13 +61,14 @@ read_stdin(struct mkt_secret *psk)
 static const char *
 take_psk(struct mkt_secret *psk, const struct kms_ctl *ctl)
 {
-    int suite = ctl->suite == NULL ? 0 : atoi(ctl->suite);
+    bool suite_128 = ctl->suite != NULL && strcmp(ctl->suite, "128") == 0;
+    bool suite_256 = ctl->suite != NULL && strcmp(ctl->suite, "256") == 0;
     const char *wrong;
 
-    if (ctl->suite != NULL && strcmp(ctl->suite, "128") != 0 && strcmp(ctl->suite, "256") != 0)
+    if (ctl->suite != NULL && !suite_128 && !suite_256)
         return "--suite is 128 or 256";
     if (ctl->psk_hex == NULL) {
-        psk->n = suite == 128 ? 16 : 32;
+        psk->n = suite_128 ? 16 : 32;
         return mkt_crypto_random(NULL, psk->b, psk->n) ? NULL
                                                        : "the random number generator failed";
     }
@@ -88,11 +80,11 @@ take_psk(struct mkt_secret *psk, const struct kms_ctl *ctl)
     }
     if (wrong != NULL)
         return wrong;
-    if (suite == 128 && psk->n != 16)
+    if (suite_128 && psk->n != 16)
         return "suite 128 needs a key of 16 octets";
     if (psk->n != 16 && psk->n < 32)
         return "a key has 16 octets (suite 128), or 32 and more (suite 256)";
-    return suite == 256 && psk->n < 32 ? "suite 256 needs a key of at least 32 octets" : NULL;
+    return suite_256 && psk->n < 32 ? "suite 256 needs a key of at least 32 octets" : NULL;
 }
 
 static const char *
@@ -122,7 +114,8 @@ invent_psk_id(char out[KMS_PSK_ID_MAX + 1], const char *identity)
     for (; *from != '\0' && *from != '@' && n < 32; from++)
         if (isalnum((unsigned char)*from) || *from == '-' || *from == '_' || *from == '.')
             out[n++] = *from;
-    snprintf(out + n, KMS_PSK_ID_MAX + 1 - n, "%s%02x%02x", n == 0 ? "user-" : "-", r[0], r[1]);
+    n += (size_t)snprintf(out + n, KMS_PSK_ID_MAX + 1 - n, "%s", n == 0 ? "user-" : "-");
+    kms_hex_write(out + n, r, sizeof r);
     return true;
 }
 

@@ -137,7 +137,7 @@ take_tpk(void *ctx, const struct kms_tpk *t)
     r = &x->tpks[x->n_tpks];
     if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
         return true;
-    strcpy(r->id, t->id);
+    snprintf(r->id, sizeof r->id, "%s", t->id);
     r->current = t->current;
     x->n_tpks++;
     return true;

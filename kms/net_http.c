@@ -43,6 +43,7 @@ struct plain_status {
 };
 
 struct server {
+    struct server *next;
     struct kms_worker *worker;
     const struct kms_listener *listener;
     struct MHD_Daemon *mhd;
@@ -56,8 +57,7 @@ struct server {
 };
 
 struct kms_http {
-    size_t n;
-    struct server *servers[];
+    struct server *servers; /* a list */
 };
 
 static int64_t
@@ -325,9 +325,9 @@ kms_http_sweep(struct kms_http *http)
 {
     int64_t now = steady_s();
 
-    for (size_t i = 0; http != NULL && i < http->n; i++) {
-        struct server *s = http->servers[i];
-
+    if (http == NULL)
+        return;
+    for (struct server *s = http->servers; s != NULL; s = s->next) {
         pthread_mutex_lock(&s->lock);
         for (struct connection *k = s->connections; k != NULL; k = k->next)
             if (atomic_load_explicit(&k->deadline_s, memory_order_relaxed) < now)
@@ -405,7 +405,8 @@ add_listener(struct kms_http *h, struct kms_service *sv, struct kms_listener *l,
 
         if (s == NULL)
             break;
-        h->servers[h->n++] = s;
+        s->next = h->servers;
+        h->servers = s;
     }
     if (i == n)
         return true;
@@ -426,7 +427,7 @@ kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listen
         n_http += listen[i].transport == KMS_HTTP;
     if (n_http == 0)
         return true;
-    *http = calloc(1, sizeof **http + n_http * sv->config->workers * sizeof((*http)->servers[0]));
+    *http = calloc(1, sizeof **http);
     if (*http == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
         return false;
@@ -440,11 +441,12 @@ kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listen
 void
 kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
 {
+    struct server *next;
+
     if (http == NULL)
         return;
-    for (size_t i = 0; i < http->n; i++) {
-        struct server *s = http->servers[i];
-
+    for (struct server *s = http->servers; s != NULL; s = next) {
+        next = s->next;
         MHD_stop_daemon(s->mhd);
         s->mhd = NULL;
         for (size_t k = 0; k < KMS_OUTCOME_COUNT; k++)

@@ -78,6 +78,7 @@ pragma_number(struct sqlite_store *q, const char *sql, int64_t *out)
     bool ok = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) == SQLITE_OK &&
               sqlite3_step(st) == SQLITE_ROW;
 
+    *out = 0;
     if (ok)
         *out = sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);
@@ -117,7 +118,7 @@ recognise(struct sqlite_store *q, int64_t *version, struct kms_store_err *err)
 static enum kms_store_rc
 migrate(struct sqlite_store *q, struct kms_store_err *err)
 {
-    int64_t version;
+    int64_t version = 0;
     char sql[96];
 
     if (!run(q, "BEGIN IMMEDIATE"))
@@ -213,6 +214,7 @@ sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id
     sqlite3_finalize(st);
     if (rc != SQLITE_DONE)
         return err->rc;
+    run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
     if (*removed == 0)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
     return KMS_STORE_OK;

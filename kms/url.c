@@ -82,7 +82,7 @@ kms_url_parse(struct kms_listener *l, const char *text)
     memset(l, 0, sizeof *l);
     if (strlen(text) >= sizeof buf)
         return "the address is too long";
-    strcpy(l->url, text);
+    snprintf(l->url, sizeof l->url, "%s", text);
     if (strncmp(text, "udp://", 6) == 0)
         l->transport = KMS_UDP;
     else if (strncmp(text, "http://", 7) == 0)
@@ -92,7 +92,7 @@ kms_url_parse(struct kms_listener *l, const char *text)
     else
         return "an address begins with udp:// or http://";
     rest = strchr(text, '/') + 2;
-    strcpy(buf, rest);
+    snprintf(buf, sizeof buf, "%s", rest);
     slash = strchr(buf, '/');
     if (slash != NULL) {
         if (l->transport == KMS_UDP)

@@ -76,15 +76,16 @@ int
 main(int argc, char **argv)
 {
     static struct relay r;
-    struct sockaddr_in self;
+    struct sockaddr_in self = { 0 };
     socklen_t len = sizeof self;
 
     if (argc != 3)
         return 2;
-    r.server = open_socket((uint16_t)atoi(argv[1]), true);
+    r.server = open_socket((uint16_t)strtoul(argv[1], NULL, 10), true);
     r.client = open_socket(0, false);
     r.dir = argv[2];
-    getsockname(r.client, (struct sockaddr *)&self, &len);
+    if (getsockname(r.client, (struct sockaddr *)&self, &len) != 0)
+        return 1;
     printf("%u\n", ntohs(self.sin_port));
     fflush(stdout);
     alarm(60);

@@ -277,6 +277,10 @@ check 'and the caller gets an Error message' grep -q . error.mikey
 } > more.sdp
 run answer --credentials bob.cred --kms "$closed" --offer more.sdp --out error.mikey --session never
 check 'an SDP with protocols that the offer does not name is refused' exits_saying 5 'SDP IDs differ'
+tamper n.mikey bad.mikey 8
+run answer --credentials bob.cred --kms "$udp" --offer bad.mikey --out error.mikey --session never
+check 'an unforked offer that was tampered with is refused once the KMS has resolved it' \
+    exits_saying 5 'after the answer of the KMS: .* does not verify'
 check 'none of these gave a session' absent never
 
 for secret in ticket.mkt offer.state phone.session; do

@@ -212,8 +212,8 @@ reads_at_most_as_many_messages_as_it_has_room_for(void **state)
     char many[(CLI_CARRIER_MAX + 1) * 32] = "";
     CLI_SCOPED_CARRIER c = { 0 };
     struct cli_error err = { 0 };
-    for (int i = 0; i <= CLI_CARRIER_MAX; i++)
-        strcat(many, "a=key-mgmt:mikey AQ==\n");
+    for (size_t i = 0, at = 0; i <= CLI_CARRIER_MAX; i++)
+        at += (size_t)snprintf(many + at, sizeof many - at, "a=key-mgmt:mikey AQ==\n");
     assert_false(cli_carrier_open(&c, text(many), "f", &err));
     assert_non_null(strstr(err.text, "f:17: more than 16 messages"));
 }
@@ -221,19 +221,17 @@ reads_at_most_as_many_messages_as_it_has_room_for(void **state)
 /* --- the command line ------------------------------------------------------------------------ */
 
 static bool
-parse(struct cli_args *args, struct cli_error *err, const char *command, ...)
+parse(struct cli_args *args, struct cli_error *err, const char *const *words)
 {
-    char *argv[40] = { (char *)(uintptr_t)command };
-    int argc = 1;
-    va_list ap;
-    va_start(ap, command);
-    for (char *a; (a = va_arg(ap, char *)) != NULL;)
-        argv[argc++] = a;
-    va_end(ap);
+    char *argv[40] = { NULL }; /* getopt_long sorts the pointers, and leaves the words alone */
+    int argc = 0;
+    for (; words[argc] != NULL; argc++)
+        argv[argc] = (char *)(uintptr_t)words[argc];
     memset(err, 0, sizeof *err);
-    return cli_args_parse(args, cli_command_find(command), argc, argv, err);
+    return cli_args_parse(args, cli_command_find(words[0]), argc, argv, err);
 }
 
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define REQUEST "--credentials", "c", "--kms", "udp://h", "--out", "o"
 
 static void
@@ -242,13 +240,13 @@ reads_options_and_their_repetitions(void **state)
     (void)state;
     struct cli_args args;
     struct cli_error err;
-    assert_true(parse(&args, &err, "request", REQUEST, "--to", "sip:a@b", "--to=sip:c@d", NULL));
+    assert_true(parse(&args, &err, WORDS("request", REQUEST, "--to", "sip:a@b", "--to=sip:c@d")));
     assert_int_equal(args.n[CLI_OPT_TO], 2);
     assert_string_equal(args.value[CLI_OPT_TO][1], "sip:c@d");
     assert_string_equal(cli_args_get(&args, CLI_OPT_KMS), "udp://h");
     assert_false(cli_args_has(&args, CLI_OPT_JSON));
     assert_null(cli_args_get(&args, CLI_OPT_JSON));
-    assert_true(parse(&args, &err, "decode", "--json", "-", NULL));
+    assert_true(parse(&args, &err, WORDS("decode", "--json", "-")));
     assert_string_equal(args.operand, "-");
 }
 
@@ -258,18 +256,18 @@ refuses_a_command_line_that_is_wrong(void **state)
     (void)state;
     struct cli_args args;
     struct cli_error err;
-    assert_false(parse(&args, &err, "request", REQUEST, NULL));
+    assert_false(parse(&args, &err, WORDS("request", REQUEST)));
     assert_non_null(strstr(err.text, "missing: --to"));
-    assert_false(parse(&args, &err, "request", REQUEST, "--to", "a@b", "--kms", "x", NULL));
+    assert_false(parse(&args, &err, WORDS("request", REQUEST, "--to", "a@b", "--kms", "x")));
     assert_non_null(strstr(err.text, "given twice: --kms"));
-    assert_false(parse(&args, &err, "request", "--show-keys", NULL)); /* an option of keys */
+    assert_false(parse(&args, &err, WORDS("request", "--show-keys"))); /* an option of keys */
     assert_non_null(strstr(err.text, "unknown option --show-keys"));
-    assert_false(parse(&args, &err, "keys", "--session", NULL));
+    assert_false(parse(&args, &err, WORDS("keys", "--session")));
     assert_non_null(strstr(err.text, "an argument is missing after --session"));
-    assert_false(parse(&args, &err, "keys", "--session", "s", "extra", NULL));
+    assert_false(parse(&args, &err, WORDS("keys", "--session", "s", "extra")));
     assert_non_null(strstr(err.text, "unexpected: extra"));
     assert_int_equal(err.code, CLI_EXIT_USAGE);
-    assert_true(parse(&args, &err, "request", "--help", NULL)); /* needs nothing else */
+    assert_true(parse(&args, &err, WORDS("request", "--help"))); /* needs nothing else */
 }
 
 static void

@@ -10,7 +10,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORDS_MAX 16
+#include "hex.h"
 
 static void
 must(bool ok, const char *what)
@@ -134,13 +133,13 @@ redirect(const struct rig *r, const char *name, int fd)
 }
 
 static pid_t
-spawn(const struct rig *r, const char *program, char *const *words, int out)
+spawn(const struct rig *r, const char *const *words, int out)
 {
     char path[4096];
     pid_t pid;
     int in;
 
-    program_path(program, path);
+    program_path(words[0], path);
     pid = fork();
     must(pid >= 0, "fork");
     if (pid != 0)
@@ -161,7 +160,7 @@ spawn(const struct rig *r, const char *program, char *const *words, int out)
     in = open("in", O_RDONLY);
     if (dup2(in >= 0 ? in : open("/dev/null", O_RDONLY), STDIN_FILENO) < 0)
         _exit(126);
-    execv(path, words);
+    execv(path, (char *const *)(uintptr_t)words);
     _exit(127);
 }
 
@@ -175,36 +174,35 @@ exit_code(pid_t pid)
 }
 
 int
-rig_run(const struct rig *r, const char *program, ...)
+rig_run(const struct rig *r, const char *const *words)
 {
-    char *words[WORDS_MAX + 1] = { (char *)(uintptr_t)program };
-    va_list ap;
+    return exit_code(spawn(r, words, -1));
+}
 
-    va_start(ap, program);
-    for (int i = 1; i < WORDS_MAX && (words[i] = va_arg(ap, char *)) != NULL; i++)
-        ;
-    va_end(ap);
-    return exit_code(spawn(r, program, words, -1));
+static void
+take_port(const char *line, const char *before, int *port)
+{
+    if (strncmp(line, before, strlen(before)) == 0)
+        *port = (int)strtol(line + strlen(before), NULL, 10);
 }
 
 void
 rig_start(struct rig *r)
 {
-    char *words[] = { (char *)(uintptr_t) "mikey-kmsd", (char *)(uintptr_t) "--config",
-                      (char *)(uintptr_t) "kms.yaml", NULL };
+    static const char *const words[] = { "mikey-kmsd", "--config", "kms.yaml", NULL };
     char line[256];
     int fds[2];
     FILE *f;
     bool ready = false;
 
     must(pipe2(fds, O_CLOEXEC) == 0, "pipe");
-    r->pid = spawn(r, "mikey-kmsd", words, fds[1]);
+    r->pid = spawn(r, words, fds[1]);
     close(fds[1]);
     f = fdopen(fds[0], "r");
     must(f != NULL, "fdopen");
     while (!ready && fgets(line, sizeof line, f) != NULL) {
-        (void)sscanf(line, "listening udp://127.0.0.1:%d", &r->udp_port);
-        (void)sscanf(line, "listening http://127.0.0.1:%d", &r->http_port);
+        take_port(line, "listening udp://127.0.0.1:", &r->udp_port);
+        take_port(line, "listening http://127.0.0.1:", &r->http_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(f);
@@ -236,12 +234,11 @@ rig_alive(const struct rig *r)
 void
 rig_add(const struct rig *r, const struct rig_user *u)
 {
-    char hex[2 * MKT_SECRET_MAX + 1] = "";
+    char hex[2 * MKT_SECRET_MAX + 1];
 
-    for (size_t i = 0; i < u->psk.key.n; i++)
-        snprintf(hex + 2 * i, 3, "%02x", u->psk.key.b[i]);
-    must(rig_run(r, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", u->identity, "--psk-id",
-                 u->psk_id, "--psk-hex", hex, NULL) == 0,
+    kms_hex_write(hex, u->psk.key.b, u->psk.key.n);
+    must(RIG_RUN(r, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", u->identity, "--psk-id",
+                 u->psk_id, "--psk-hex", hex) == 0,
          "user add");
 }
 
@@ -313,8 +310,9 @@ rig_http_read(int fd, char *head, uint8_t *out, size_t *len)
             return 0;
         head[++n] = '\0';
     }
-    if (sscanf(head, "HTTP/1.1 %d", &status) != 1)
+    if (strncmp(head, "HTTP/1.1 ", 9) != 0)
         return 0;
+    status = (int)strtol(head + 9, NULL, 10);
     length = strcasestr(head, "content-length:");
     want = length == NULL ? 0 : strtoul(length + 15, NULL, 10);
     must(want <= 2 * MKT_MSG_MAX, "a response larger than any message");
@@ -346,7 +344,7 @@ uint64_t
 rig_cpu_us(const struct rig *r)
 {
     char path[64], line[256];
-    uint64_t ns = 0, one;
+    uint64_t ns = 0;
     struct dirent *e;
     DIR *d;
 
@@ -361,8 +359,8 @@ rig_cpu_us(const struct rig *r)
         f = e->d_name[0] == '.' ? NULL : fopen(file, "r");
         if (f == NULL)
             continue;
-        if (fgets(line, sizeof line, f) != NULL && sscanf(line, "%lu", &one) == 1)
-            ns += one;
+        if (fgets(line, sizeof line, f) != NULL)
+            ns += strtoull(line, NULL, 10);
         fclose(f);
     }
     closedir(d);

@@ -77,10 +77,11 @@ void rig_start(struct rig *r);
 int rig_stop(struct rig *r);
 bool rig_alive(const struct rig *r);
 
-/* rig_run runs a program ("mikey-kmsd" or "mikey-kmsctl") in the folder with words, the last NULL;
+/* rig_run runs a program in the folder: words[0] is "mikey-kmsd" or "mikey-kmsctl", the last NULL.
  * stdin is the file "in" if there is one, stdout and stderr go to "out" and "err". Returns the exit
  * code, -1 when killed. */
-int rig_run(const struct rig *r, const char *program, ...);
+int rig_run(const struct rig *r, const char *const *words);
+#define RIG_RUN(r, ...) rig_run((r), (const char *const[]){ __VA_ARGS__, NULL })
 
 /* rig_add adds u to the store with mikey-kmsctl. */
 void rig_add(const struct rig *r, const struct rig_user *u);

@@ -21,7 +21,7 @@
 #define BOB "sip:bob@example.com"
 #define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 100 /* for one that must not */
-#define CTL(...) rig_run(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__, NULL)
+#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
 
 static struct rig rig;
 static struct rig_user alice, bob;
@@ -471,35 +471,35 @@ two_daemons_do_not_share_a_port(void **state)
              "identity: " RIG_KMS "\nlisten: udp://127.0.0.1:%d\nstore: sqlite:kms.db\n",
              rig.udp_port);
     rig_write(&rig, "second.yaml", yaml);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "second.yaml", NULL), 5);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "second.yaml"), 5);
     rig_read(&rig, "err", text, sizeof text);
     assert_non_null(strstr(text, "another program listens there"));
     snprintf(yaml, sizeof yaml,
              "identity: " RIG_KMS "\nlisten: http://127.0.0.1:%d\nstore: sqlite:kms.db\n",
              rig.http_port);
     rig_write(&rig, "second.yaml", yaml);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "second.yaml", NULL), 5);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "second.yaml"), 5);
 }
 
 static void
 refuses_to_start_with_the_right_exit_code(void **state)
 {
     (void)state;
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", NULL), 2);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--nonsense", NULL), 2);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "absent.yaml", NULL), 3);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd"), 2);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--nonsense"), 2);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "absent.yaml"), 3);
     rig_read(&rig, "err", text, sizeof text);
     assert_string_equal(text, "absent.yaml: cannot be read: No such file or directory\n");
     rig_write(&rig, "bad.yaml", "identity: x\n");
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "bad.yaml", NULL), 3);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "bad.yaml"), 3);
     rig_read(&rig, "err", text, sizeof text);
     assert_memory_equal(text, "bad.yaml:1:11: identity:", 24);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "bad.yaml", "--check", NULL), 3);
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check", NULL), 0);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "bad.yaml", "--check"), 3);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 0);
     rig_write(&rig, "kms.db",
               "not a database, but long enough to be looked at as one: ........"
               "....................................................");
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "kms.yaml", NULL), 4);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 4);
     rig_read(&rig, "err", text, sizeof text);
     assert_non_null(strstr(text, "kms.db"));
 }
@@ -541,7 +541,7 @@ a_full_disk_at_the_start_is_said_clearly(void **state)
 {
     (void)state;
     rig.file_limit = 4096;
-    assert_int_equal(rig_run(&rig, "mikey-kmsd", "--config", "kms.yaml", NULL), 4);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 4);
     rig_read(&rig, "err", text, sizeof text);
     assert_non_null(strstr(text, " error store error="));
     rig.file_limit = 0;

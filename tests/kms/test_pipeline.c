@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
+#include "hex.h"
 #include "pipeline.h"
 #include "rig.h"
 
@@ -527,8 +528,7 @@ the_log_names_who_and_why_and_never_a_key(void **state)
                                  "identity=" ALICE));
     assert_non_null(strstr(text, " info request outcome=refused stage=authenticate"));
     assert_non_null(strstr(text, "claimed=" ALICE " reason=AUTH"));
-    snprintf(hex, sizeof hex, "%02x%02x%02x%02x", f->alice.psk.key.b[0], f->alice.psk.key.b[1],
-             f->alice.psk.key.b[2], f->alice.psk.key.b[3]);
+    kms_hex_write(hex, f->alice.psk.key.b, 4);
     assert_null(strstr(text, hex));
 }
 
