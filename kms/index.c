@@ -42,6 +42,7 @@ struct kms_index {
     size_t mask;             /* of both tables */
     struct tpk_record *tpks; /* the newest last */
     size_t n_tpks, room_tpks;
+    bool locked;
 };
 
 static void *
@@ -213,10 +214,8 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
         kms_index_free(x);
         return rc;
     }
-    if (x->arena != NULL)
-        (void)mlock(x->arena, x->used); /* best effort: RLIMIT_MEMLOCK may forbid it */
-    if (x->tpks != NULL)
-        (void)mlock(x->tpks, x->room_tpks * sizeof *x->tpks);
+    x->locked = (x->arena == NULL || mlock(x->arena, x->used) == 0) &&
+                (x->tpks == NULL || mlock(x->tpks, x->room_tpks * sizeof *x->tpks) == 0);
     *index = x;
     return KMS_STORE_OK;
 }
@@ -291,6 +290,12 @@ size_t
 kms_index_tpks(const struct kms_index *x)
 {
     return x->n_tpks;
+}
+
+bool
+kms_index_locked(const struct kms_index *x)
+{
+    return x->locked;
 }
 
 size_t

@@ -44,6 +44,9 @@ size_t kms_index_users(const struct kms_index *index);
 size_t kms_index_tpks(const struct kms_index *index);
 size_t kms_index_octets(const struct kms_index *index);
 
+/* kms_index_locked tells whether its keys are kept out of swap; RLIMIT_MEMLOCK may forbid it. */
+bool kms_index_locked(const struct kms_index *index);
+
 /* The picture now, and who looks at one. Readers never wait: a reader publishes the pointer it is
  * about to use in a slot of its own; the writer frees an old picture once no slot holds it. */
 

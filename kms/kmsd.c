@@ -122,6 +122,10 @@ announce(struct daemon *d, const struct kms_index *index)
         printf("listening %s\n", c->listen[i].url);
     puts("ready");
     fflush(stdout); /* a reader that is gone is no reason to stop */
+    if (!kms_index_locked(index))
+        KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
+                kms_text("effect", "keys may be written to swap"),
+                kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
             kms_number("workers", c->workers),

@@ -82,7 +82,7 @@ kms_url_parse(struct kms_listener *l, const char *text)
     memset(l, 0, sizeof *l);
     if (strlen(text) >= sizeof buf)
         return "the address is too long";
-    snprintf(l->url, sizeof l->url, "%s", text);
+    memcpy(l->url, text, strlen(text) + 1);
     if (strncmp(text, "udp://", 6) == 0)
         l->transport = KMS_UDP;
     else if (strncmp(text, "http://", 7) == 0)
@@ -92,7 +92,7 @@ kms_url_parse(struct kms_listener *l, const char *text)
     else
         return "an address begins with udp:// or http://";
     rest = strchr(text, '/') + 2;
-    snprintf(buf, sizeof buf, "%s", rest);
+    memcpy(buf, rest, strlen(rest) + 1);
     slash = strchr(buf, '/');
     if (slash != NULL) {
         if (l->transport == KMS_UDP)

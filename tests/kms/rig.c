@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -144,6 +145,7 @@ spawn(const struct rig *r, const char *const *words, int out)
     must(pid >= 0, "fork");
     if (pid != 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves no daemon behind */
     if (r->file_limit != 0) {
         struct rlimit limit = { r->file_limit, r->file_limit };
 
