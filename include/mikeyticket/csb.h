@@ -79,23 +79,26 @@ struct mkt_update {
 };
 
 /* mkt_csb_update writes TRANSFER_INIT inside the CSB, from either side. Without `answer` the update
- * takes effect at once, with it when mkt_csb_updated has seen the answer. -> SEND_PEER or ABORT. */
+ * takes effect at once, with it when mkt_csb_updated has seen the answer. An update that is still
+ * open is given up. Session keys that no crypto session uses are forgotten, oldest first, when a
+ * CSB has more than 16. -> SEND_PEER or ABORT. */
 MKT_API MKT_MUST_USE enum mkt_next mkt_csb_update(struct mkt_csb *csb, const struct mkt_env *env,
                                                   const struct mkt_update *update,
                                                   struct mkt_io *io);
 
 /* mkt_csb_updated reads the TRANSFER_RESP or Error message that answers our update. Failure changes
- * nothing.
- * -> DONE or ABORT (the update is still open). */
+ * nothing. -> DONE or ABORT (the update is still open). */
 MKT_API MKT_MUST_USE enum mkt_next mkt_csb_updated(struct mkt_csb *csb, const struct mkt_env *env,
                                                    struct mkt_io *io);
 
-/* mkt_csb_update_offered reads a TRANSFER_INIT of the other side: verified, newer than all before
- * (MKT_E_REPLAY otherwise), static payloads unchanged, keys as L and M allow. -> ASK (answer with
- * accept or refuse), DONE (V = 0: it is in effect) or ABORT; after an abort of a message that did
- * verify it can be refused too. */
-MKT_API MKT_MUST_USE enum mkt_next
-mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io);
+/* mkt_csb_update_offered reads a TRANSFER_INIT of the other side: verified, within skew_s seconds
+ * (0: not checked; NTP types only), newer than all before (MKT_E_REPLAY otherwise), static payloads
+ * unchanged, keys as L and M allow. An update of our own that is open is given up: when two cross,
+ * the newer one counts. -> ASK (answer with accept or refuse), DONE (V = 0: it is in effect) or
+ * ABORT; with io->authentic set it can be refused then, as in the case of ASK. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_csb_update_offered(struct mkt_csb *csb,
+                                                          const struct mkt_env *env,
+                                                          uint32_t skew_s, struct mkt_io *io);
 
 /* mkt_csb_update_accept writes TRANSFER_RESP; the update is then in effect. -> SEND_PEER or ABORT.
  */

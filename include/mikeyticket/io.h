@@ -27,8 +27,8 @@ struct mkt_io {
     struct mkt_err err;
     uint8_t peer_error;        /* Error no of an Error message received (err.rc = PEER_ERROR) */
     bool peer_error_authentic; /* it carried a V that verifies; without: a hint only (5.4) */
-    /* Answers of the KMS: `in` verified, and what failed lies beyond it. Without, `in` may be
-     * anyone's: on a datagram transport keep waiting. */
+    /* Answers of the KMS and CSB updates: `in` verified, and what failed lies beyond it. Without,
+     * `in` may be anyone's: on a datagram transport keep waiting. */
     bool authentic;
 };
 

@@ -98,10 +98,12 @@ mkt_answer_write(const struct mkt_answer *a, const struct mkt_env *env, struct m
     struct mkt_msg resp;
     struct mkt_writer w = mkt_w_open(io->out, io->cap);
     bool answers = (a->r->policy.flags & MKT_TP_F) != 0;
+    const struct mkt_keys *own = a->r->choice.keys;
     size_t rand_i = mkt_ex_randr(&a->r->offer, MKT_RANDR_I).n, rand_r = 0;
 
-    if (a->r->choice.keys != NULL &&
-        mkt_keys_supply(a->keys, a->r->choice.keys, &a->r->policy, MKT_TP_M, &io->err) != MKT_OK)
+    if (own != NULL &&
+        (mkt_keys_check_own(own->k, own->n, mkt_suite_of(a->r->policy.prf), &io->err) != MKT_OK ||
+         mkt_keys_supply(a->keys, own, &a->r->policy, MKT_TP_M, &io->err) != MKT_OK))
         return MKT_NEXT_ABORT;
     if (answers) {
         enum mkt_rc rc = write_message(&w, a, env);

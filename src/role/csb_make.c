@@ -322,8 +322,12 @@ make_inside(struct mkt_csb *csb, const struct mkt_csb_parts *p, struct mkt_err *
     csb->answered = p->resp != NULL;
     csb->ts_type = t.type;
     csb->last_t = mkt_csb_order(t.type, t.value);
+    struct mkt_time first = mkt_ex_time(p->init);
+    if (first.type == t.type && mkt_csb_order(t.type, first.value) > csb->last_t)
+        csb->last_t = mkt_csb_order(t.type, first.value);
     csb->rekeyed = p->now;
     csb->keys = *p->keys;
+    csb->n_settled = csb->keys.n;
     return mkt_csb_apply(csb, p->init, p->resp, err);
 }
 

@@ -189,6 +189,9 @@ check_use(const struct mkt_env *env, const struct mkt_grant *grant, const struct
         return mkt_fail(err, MKT_E_TICKET, 0, "ticket may not be reused (J)", "RFC 6043 5.3");
     if (offer->keys == NULL)
         return MKT_OK;
+    if (mkt_keys_check_own(offer->keys->k, offer->keys->n, mkt_suite_of(grant->policy.prf), err) !=
+        MKT_OK)
+        return err->rc;
     MKT_SCOPED_KEYS all;
     all = grant->keys;
     return mkt_keys_supply(&all, offer->keys, &grant->policy, MKT_TP_L, err);

@@ -50,8 +50,8 @@ mkt_responder_policy_unverified(const struct mkt_responder *r)
 /* --- TRANSFER_INIT: what can be refused without the KMS (4.2.2.2) --------------------------------
  */
 
-static enum mkt_rc
-check_time(const struct mkt_msg *m, uint64_t now, uint32_t skew_s, struct mkt_err *err)
+enum mkt_rc
+mkt_check_skew(const struct mkt_msg *m, uint64_t now, uint32_t skew_s, struct mkt_err *err)
 {
     const struct mkt_payload *pl = mkt_msg_find(m, MKT_PL_T, 0);
     struct mkt_time t = mkt_ex_time(m);
@@ -115,7 +115,8 @@ check_offer(struct mkt_responder *r, const struct mkt_env *env, uint32_t skew_s,
         return mkt_fail(err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
     const struct mkt_payload *ticket = mkt_msg_find(m, MKT_PL_TICKET, 0);
     const struct mkt_payload *kemac = mkt_msg_find(m, MKT_PL_KEMAC, 0);
-    if (mkt_ex_suite(&suite, m, err) != MKT_OK || check_time(m, env->now, skew_s, err) != MKT_OK ||
+    if (mkt_ex_suite(&suite, m, err) != MKT_OK ||
+        mkt_check_skew(m, env->now, skew_s, err) != MKT_OK ||
         mkt_policy_decode(&r->policy, &ticket->u.ticket, true,
                           (size_t)(ticket->u.ticket.tp_data.p - m->octets.p), err) != MKT_OK ||
         check_policy(&r->policy, ticket, env->now, err) != MKT_OK ||

@@ -26,7 +26,14 @@ struct mkt_csb_sp {
     struct mkt_octets params;
 };
 
-enum mkt_update_state { MKT_UPDATE_NONE, MKT_UPDATE_SENT, MKT_UPDATE_RECEIVED };
+enum mkt_update_state {
+    MKT_UPDATE_NONE,
+    MKT_UPDATE_SENT,
+    MKT_UPDATE_RECEIVED, /* to be accepted or refused */
+    MKT_UPDATE_REJECTED  /* can only be refused */
+};
+
+#define MKT_CSB_KEYS 16 /* keys kept from one update to the next, unless more are in use */
 
 struct mkt_csb {
     uint32_t id;
@@ -38,7 +45,9 @@ struct mkt_csb {
     struct mkt_own_identity id_i, id_r;         /* last established (ambiguity 4) */
     struct mkt_policy policy;                   /* borrows from init */
     struct mkt_keys keys;
-    uint64_t last_t;  /* newest T of either sender, as mkt_csb_order has it */
+    uint8_t n_settled; /* of keys: those behind belong to an update that is not in effect yet */
+    uint64_t last_t;   /* newest T sent or accepted, as mkt_csb_order has it */
+    uint64_t seen_t; /* newest T of an authentic message, accepted or not: never to be sent again */
     uint64_t rekeyed; /* time of the last new key, NTP */
     uint8_t ts_type;
     size_t n, n_sp;             /* in use */
@@ -80,6 +89,10 @@ enum mkt_rc mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg 
 /* RFC6043:12.1: RANDRi (+ RANDRr if G) is at least as long as the longest MPK, TGK or GTGK. */
 enum mkt_rc mkt_check_transfer_rands(const struct mkt_keys *keys, size_t rand_i, size_t rand_r,
                                      struct mkt_err *err);
+
+/* Tests that the T of m is within skew_s seconds of now; skew_s = 0 and COUNTER: not tested. */
+enum mkt_rc mkt_check_skew(const struct mkt_msg *m, uint64_t now, uint32_t skew_s,
+                           struct mkt_err *err);
 
 /* Makes timestamps of one type comparable as integers. */
 uint64_t mkt_csb_order(uint8_t ts_type, uint64_t t64);

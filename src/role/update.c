@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CSB updating (RFC 6043 5.2), started by either side: Ticket Transfer executed again inside a CSB,
  * under the keys that protected the last message of the initial exchange. One key stream serves
- * both directions, so no T may ever repeat: it grows strictly over both senders. */
+ * both directions, so no T may ever repeat: it grows strictly over both senders. Keys that came
+ * with an update are pending until it is in effect, and go when it is refused or given up. */
 #include "role/role.h"
 
 #include <string.h>
@@ -30,13 +31,15 @@ static bool
 next_time(uint64_t *t64, const struct mkt_csb *csb, const struct mkt_env *env)
 {
     const uint64_t step = csb->ts_type == MKT_TS_NTP_UTC_32 ? 1ULL << 32 : 1;
+    const uint64_t newest = csb->seen_t > csb->last_t ? csb->seen_t : csb->last_t;
 
     if (!mkt_ts_stamp(env, csb->ts_type, t64))
         return false;
     uint64_t order = mkt_csb_order(csb->ts_type, *t64);
-    if (order <= csb->last_t)
-        *t64 += csb->last_t - order + step;
-    return true;
+    if (order <= newest)
+        *t64 += newest - order + step;
+    /* A counter that begins again would accept old messages again. */
+    return csb->ts_type != MKT_TS_COUNTER || *t64 <= UINT32_MAX;
 }
 
 static struct mkt_identity
@@ -65,22 +68,70 @@ supply_flag(bool by_initiator)
 }
 
 static enum mkt_rc
-supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator, uint64_t now,
-       struct mkt_err *err)
+supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator, struct mkt_err *err)
 {
+    size_t rand_r = (csb->policy.flags & MKT_TP_G) != 0 ? csb->rand_r.n : 0;
+
     if (mkt_keys_supply(&csb->keys, extra, &csb->policy, supply_flag(by_initiator), err) != MKT_OK)
         return err->rc;
-    if (extra->n != 0)
-        csb->rekeyed = now;
-    return mkt_check_transfer_rands(&csb->keys, csb->rand_i.n, csb->rand_r.n, err);
+    return mkt_check_transfer_rands(&csb->keys, csb->rand_i.n, rand_r, err);
 }
 
-/* Takes back keys beyond the first n: what failed must leave no trace. */
-static void
-drop_keys(struct mkt_keys *keys, uint8_t n)
+static enum mkt_rc
+supply_own(struct mkt_csb *csb, const struct mkt_keys *own, struct mkt_err *err)
 {
-    while (keys->n > n)
+    if (own == NULL)
+        return MKT_OK;
+    if (mkt_keys_check_own(own->k, own->n, mkt_suite_of(csb->prf), err) != MKT_OK)
+        return err->rc;
+    return supply(csb, own, csb->initiator, err);
+}
+
+/* Keys of an update that is not in effect go with it. */
+static void
+drop_pending(struct mkt_csb *csb)
+{
+    while (csb->keys.n > csb->n_settled)
+        mkt_wipe(&csb->keys.k[--csb->keys.n], sizeof csb->keys.k[0]);
+}
+
+static bool
+in_use(const struct mkt_csb *csb, size_t key)
+{
+    for (size_t i = 0; i < csb->n; i++)
+        if (csb->sessions[i].key == key)
+            return true;
+    return false;
+}
+
+/* Makes room for the next updates: the oldest session key that no crypto session has goes. */
+static void
+forget_old_keys(struct mkt_csb *csb)
+{
+    struct mkt_keys *keys = &csb->keys;
+
+    for (size_t i = 0; i < keys->n && keys->n > MKT_CSB_KEYS;) {
+        if (keys->k[i].type == MKT_KEY_MPK || in_use(csb, i)) {
+            i++;
+            continue;
+        }
+        memmove(&keys->k[i], &keys->k[i + 1], (keys->n - i - 1) * sizeof keys->k[0]);
         mkt_wipe(&keys->k[--keys->n], sizeof keys->k[0]);
+        for (size_t s = 0; s < csb->n; s++)
+            if (csb->sessions[s].key > i)
+                csb->sessions[s].key--;
+    }
+}
+
+/* The update is in effect. */
+static void
+settle(struct mkt_csb *csb, uint64_t now)
+{
+    if (csb->keys.n > csb->n_settled)
+        csb->rekeyed = now;
+    forget_old_keys(csb);
+    csb->n_settled = csb->keys.n;
+    csb->update_state = MKT_UPDATE_NONE;
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -142,6 +193,19 @@ finish_without_answer(struct mkt_csb *csb, struct mkt_span message, struct mkt_e
     return mkt_csb_apply(csb, &m, NULL, err);
 }
 
+/* The sender refuses what the other side would have to refuse. */
+static enum mkt_rc
+keep_offer(struct mkt_csb *csb, struct mkt_span message, struct mkt_err *err)
+{
+    struct mkt_msg m;
+
+    if (mkt_msg_parse(&m, message, err) != MKT_OK || mkt_csb_check_offer(csb, &m, err) != MKT_OK)
+        return err->rc;
+    if (mkt_octets_set(&csb->update, message) != MKT_OK)
+        return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
+    return MKT_OK;
+}
+
 static enum mkt_next
 start(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *u, struct mkt_io *io)
 {
@@ -165,11 +229,14 @@ start(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *u
     enum mkt_rc rc = write_message(&w, csb, env, &p);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "TRANSFER_INIT", REF);
-    if (!u->answer && finish_without_answer(csb, mkt_span(w.buf, w.len), &io->err) != MKT_OK)
+    const struct mkt_span message = mkt_span(w.buf, w.len);
+    if ((u->answer ? keep_offer(csb, message, &io->err)
+                   : finish_without_answer(csb, message, &io->err)) != MKT_OK)
         return MKT_NEXT_ABORT;
-    if (u->answer && mkt_octets_set(&csb->update, mkt_span(w.buf, w.len)) != MKT_OK)
-        return mkt_ex_abort(io, MKT_E_MEMORY, "TRANSFER_INIT", REF);
-    csb->update_state = u->answer ? MKT_UPDATE_SENT : MKT_UPDATE_NONE;
+    if (u->answer)
+        csb->update_state = MKT_UPDATE_SENT;
+    else
+        settle(csb, env->now);
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }
 
@@ -177,20 +244,17 @@ enum mkt_next
 mkt_csb_update(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *update,
                struct mkt_io *io)
 {
-    uint8_t n = csb->keys.n;
+    MKT_SCOPED_KEYS before;
 
+    before = csb->keys;
     io->out_len = 0;
-    if (update->keys != NULL &&
-        supply(csb, update->keys, csb->initiator, env->now, &io->err) != MKT_OK) {
-        drop_keys(&csb->keys, n);
-        return MKT_NEXT_ABORT;
-    }
-    enum mkt_next next = start(csb, env, update, io);
-    if (next == MKT_NEXT_ABORT) {
-        drop_keys(&csb->keys, n);
-        io->out_len = 0;
-    }
-    return next;
+    drop_pending(csb); /* an update still open is given up */
+    if (supply_own(csb, update->keys, &io->err) == MKT_OK &&
+        start(csb, env, update, io) == MKT_NEXT_SEND_PEER)
+        return MKT_NEXT_SEND_PEER;
+    csb->keys = before;
+    io->out_len = 0;
+    return MKT_NEXT_ABORT;
 }
 
 /* --- reading ------------------------------------------------------------------------------------
@@ -202,6 +266,15 @@ same(const struct mkt_payload *pl, struct mkt_span got, struct mkt_span known, s
     if (got.n == known.n && (got.n == 0 || memcmp(got.p, known.p, got.n) == 0))
         return MKT_OK;
     return mkt_fail(err, MKT_E_FIELD, pl->at, "a static payload of the CSB, changed", REF);
+}
+
+static enum mkt_rc
+same_identity(const struct mkt_payload *pl, const struct mkt_own_identity *known,
+              struct mkt_err *err)
+{
+    if (pl->u.idr.id_type != known->type)
+        return mkt_fail(err, MKT_E_FIELD, pl->at, "a static payload of the CSB, changed", REF);
+    return same(pl, pl->u.idr.data, mkt_octets_span(&known->data), err);
 }
 
 /* "New RANDs or TICKETs MUST NOT be included"; the old ones, and the identities, may be (ambiguity
@@ -222,8 +295,7 @@ check_static(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err 
         if (pl->type == MKT_PL_RANDR && role >= MKT_RANDR_I && role <= MKT_RANDR_KMS)
             same(pl, pl->u.randr.rand, mkt_octets_span(rands[role]), err);
         if (pl->type == MKT_PL_IDR && (role == MKT_IDR_I || role == MKT_IDR_R))
-            same(pl, pl->u.idr.data,
-                 mkt_octets_span(role == MKT_IDR_I ? &csb->id_i.data : &csb->id_r.data), err);
+            same_identity(pl, role == MKT_IDR_I ? &csb->id_i : &csb->id_r, err);
         if (pl->type == MKT_PL_TICKET) {
             struct mkt_err ignored = { 0 };
             if (mkt_msg_parse(&init, mkt_octets_span(&csb->init), &ignored) != MKT_OK)
@@ -236,17 +308,59 @@ check_static(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err 
     return err->rc;
 }
 
-static enum mkt_rc
-check_time(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+static uint64_t
+order_of(const struct mkt_csb *csb, const struct mkt_msg *m)
 {
-    const struct mkt_payload *pl = mkt_msg_find(m, MKT_PL_T, 0);
-    struct mkt_time t = mkt_ex_time(m);
+    return mkt_csb_order(csb->ts_type, mkt_ex_time(m).value);
+}
 
-    if (t.type != csb->ts_type)
-        return mkt_fail(err, MKT_E_TS_TYPE, pl->at, "T: another type than in the CSB", REF);
-    if (mkt_csb_order(t.type, t.value) <= csb->last_t)
-        return mkt_fail(err, MKT_E_REPLAY, pl->at, "T is not newer than the last", REF);
+static enum mkt_rc
+check_ts_type(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+{
+    if (mkt_ex_time(m).type == csb->ts_type)
+        return MKT_OK;
+    return mkt_fail(err, MKT_E_TS_TYPE, mkt_msg_find(m, MKT_PL_T, 0)->at,
+                    "T: another type than in the CSB", REF);
+}
+
+static enum mkt_rc
+too_old(const struct mkt_msg *m, struct mkt_err *err)
+{
+    return mkt_fail(err, MKT_E_REPLAY, mkt_msg_find(m, MKT_PL_T, 0)->at,
+                    "T is not newer than the last", REF);
+}
+
+/* Newer than what both have sent, and not a copy of an offer that was refused. */
+static enum mkt_rc
+check_offer_time(const struct mkt_csb *csb, const struct mkt_msg *m, const struct mkt_env *env,
+                 uint32_t skew_s, struct mkt_err *err)
+{
+    uint64_t t = order_of(csb, m);
+    bool copy = csb->update.n == m->octets.n && csb->update.n != 0 &&
+                memcmp(csb->update.p, m->octets.p, m->octets.n) == 0;
+
+    if (check_ts_type(csb, m, err) != MKT_OK || mkt_check_skew(m, env->now, skew_s, err) != MKT_OK)
+        return err->rc;
+    return t <= csb->last_t || t < csb->seen_t || copy ? too_old(m, err) : MKT_OK;
+}
+
+/* RFC6043:4.2.2.3: the T of an answer need not be newer, for it is bound to our message by its MAC.
+ * With a KEMAC it must: key and IV would be used twice. */
+static enum mkt_rc
+check_answer_time(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+{
+    if (check_ts_type(csb, m, err) != MKT_OK)
+        return err->rc;
+    if (mkt_msg_find(m, MKT_PL_KEMAC, 0) != NULL && order_of(csb, m) <= csb->last_t)
+        return too_old(m, err);
     return MKT_OK;
+}
+
+static void
+advance(uint64_t *mark, uint64_t t)
+{
+    if (t > *mark)
+        *mark = t;
 }
 
 /* Keys in a verified message, from the other side. */
@@ -265,7 +379,7 @@ take_keys(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *
     if (mkt_kemac_read(&extra, kemac, env->crypto, mk, csb->id, mkt_ex_time(m).value, err) !=
         MKT_OK)
         return err->rc;
-    return supply(csb, &extra, !csb->initiator, env->now, err);
+    return supply(csb, &extra, !csb->initiator, err);
 }
 
 static enum mkt_rc
@@ -296,33 +410,40 @@ take_answer(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
     if (m.hdr.data_type == MKT_DT_ERROR && mkt_msg_check(&m, err) == MKT_OK)
         return mkt_error_take(&m, env->crypto, csb->prf, csb->id, &mk, io);
     if (parse(&m, csb, io->in, MKT_DT_TRANSFER_RESP, err) != MKT_OK ||
-        mkt_ex_verify(&m, env->crypto, &mk, &tail, 1, err) != MKT_OK ||
-        check_time(csb, &m, err) != MKT_OK || check_static(csb, &m, err) != MKT_OK ||
-        mkt_msg_parse(&init, tail, err) != MKT_OK || take_keys(csb, env, &m, &mk, err) != MKT_OK ||
-        mkt_csb_apply(csb, &init, &m, err) != MKT_OK)
+        mkt_ex_verify(&m, env->crypto, &mk, &tail, 1, err) != MKT_OK)
         return err->rc;
-    csb->last_t = mkt_csb_order(csb->ts_type, mkt_ex_time(&m).value);
+    io->authentic = true;
+    if (check_answer_time(csb, &m, err) != MKT_OK)
+        return err->rc;
+    advance(&csb->seen_t, order_of(csb, &m)); /* that IV is spent, whatever follows */
+    if (check_static(csb, &m, err) != MKT_OK || mkt_msg_parse(&init, tail, err) != MKT_OK ||
+        take_keys(csb, env, &m, &mk, err) != MKT_OK || mkt_csb_apply(csb, &init, &m, err) != MKT_OK)
+        return err->rc;
+    advance(&csb->last_t, order_of(csb, &m));
     return MKT_OK;
 }
 
 enum mkt_next
 mkt_csb_updated(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
 {
-    uint8_t n = csb->keys.n;
+    MKT_SCOPED_KEYS before;
 
+    before = csb->keys;
     io->out_len = 0;
+    io->authentic = false;
     if (csb->update_state != MKT_UPDATE_SENT)
         return mkt_ex_abort(io, MKT_E_STATE, "no update is open", REF);
     if (take_answer(csb, env, io) != MKT_OK) {
-        drop_keys(&csb->keys, n);
+        csb->keys = before;
         return MKT_NEXT_ABORT;
     }
-    csb->update_state = MKT_UPDATE_NONE;
+    settle(csb, env->now);
     return MKT_NEXT_DONE;
 }
 
 static enum mkt_rc
-take_offer(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_msg *m, struct mkt_io *io)
+take_offer(struct mkt_csb *csb, const struct mkt_env *env, uint32_t skew_s, struct mkt_msg *m,
+           struct mkt_io *io)
 {
     MKT_SCOPED_MSG_KEYS
     mk = { 0 };
@@ -335,32 +456,40 @@ take_offer(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_msg *m, st
     if (!update_keys(&mk, csb, env->crypto))
         return mkt_fail(err, MKT_E_CRYPTO, 0, "MPK", REF);
     if (mkt_ex_verify(m, env->crypto, &mk, tail, 2, err) != MKT_OK ||
-        check_time(csb, m, err) != MKT_OK)
+        check_offer_time(csb, m, env, skew_s, err) != MKT_OK)
         return err->rc;
-    /* From here on it is the other side's own message, and can be refused by name. */
     if (mkt_octets_set(&csb->update, m->octets) != MKT_OK)
         return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
-    csb->update_state = MKT_UPDATE_RECEIVED;
-    csb->last_t = mkt_csb_order(csb->ts_type, mkt_ex_time(m).value);
-    if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, &mk, err) != MKT_OK)
+    /* From here on it is the other side's own message, and can be refused by name. An update of
+     * ours that is open is given up: the other side will find its T too old. */
+    io->authentic = true;
+    drop_pending(csb);
+    csb->update_state = MKT_UPDATE_REJECTED;
+    advance(&csb->seen_t, order_of(csb, m));
+    if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, &mk, err) != MKT_OK ||
+        (m->hdr.v ? mkt_csb_check_offer(csb, m, err) : mkt_csb_apply(csb, m, NULL, err)) !=
+            MKT_OK) {
+        drop_pending(csb);
         return err->rc;
-    return m->hdr.v ? mkt_csb_check_offer(csb, m, err) : mkt_csb_apply(csb, m, NULL, err);
+    }
+    csb->update_state = MKT_UPDATE_RECEIVED;
+    csb->last_t = order_of(csb, m);
+    return MKT_OK;
 }
 
 enum mkt_next
-mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *io)
+mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, uint32_t skew_s,
+                       struct mkt_io *io)
 {
     struct mkt_msg m;
-    uint8_t n = csb->keys.n;
 
     io->out_len = 0;
-    if (take_offer(csb, env, &m, io) != MKT_OK) {
-        drop_keys(&csb->keys, n);
+    io->authentic = false;
+    if (take_offer(csb, env, skew_s, &m, io) != MKT_OK)
         return MKT_NEXT_ABORT;
-    }
     if (m.hdr.v)
         return MKT_NEXT_ASK;
-    csb->update_state = MKT_UPDATE_NONE;
+    settle(csb, env->now);
     return MKT_NEXT_DONE;
 }
 
@@ -403,8 +532,9 @@ mkt_csb_update_accept(struct mkt_csb *csb, const struct mkt_env *env,
 {
     struct mkt_own_choice ch = { 0 };
     struct mkt_msg offer;
-    uint8_t n = csb->keys.n;
+    MKT_SCOPED_KEYS before;
 
+    before = csb->keys;
     io->out_len = 0;
     if (csb->update_state != MKT_UPDATE_RECEIVED)
         return mkt_ex_abort(io, MKT_E_STATE, "no update was offered", REF);
@@ -413,11 +543,11 @@ mkt_csb_update_accept(struct mkt_csb *csb, const struct mkt_env *env,
     enum mkt_rc rc = mkt_choice_copy(&ch, choice, &offer);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "choice", REF);
-    if ((ch.keys != NULL && supply(csb, ch.keys, csb->initiator, env->now, &io->err) != MKT_OK) ||
+    if (supply_own(csb, ch.keys, &io->err) != MKT_OK ||
         write_answer(csb, env, &offer, &ch, io) != MKT_OK)
-        drop_keys(&csb->keys, n);
+        csb->keys = before;
     else
-        csb->update_state = MKT_UPDATE_NONE;
+        settle(csb, env->now);
     mkt_choice_free(&ch);
     return io->err.rc == MKT_OK ? MKT_NEXT_SEND_PEER : MKT_NEXT_ABORT;
 }
@@ -432,7 +562,7 @@ mkt_csb_update_refuse(struct mkt_csb *csb, const struct mkt_env *env, enum mkt_r
     uint64_t t64 = 0;
 
     io->out_len = 0;
-    if (csb->update_state != MKT_UPDATE_RECEIVED)
+    if (csb->update_state != MKT_UPDATE_RECEIVED && csb->update_state != MKT_UPDATE_REJECTED)
         return mkt_ex_abort(io, MKT_E_STATE, "no update was offered", REF);
     if (!mkt_ts_stamp(env, csb->ts_type, &t64))
         return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", REF);
@@ -446,6 +576,9 @@ mkt_csb_update_refuse(struct mkt_csb *csb, const struct mkt_env *env, enum mkt_r
                                          .n_sp = n_supported };
     if (!update_keys(&mk, csb, env->crypto) || !mkt_error_write(&w, env->crypto, &e, &mk))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", REF);
-    csb->update_state = MKT_UPDATE_NONE;
+    if (!w.overflow) {
+        drop_pending(csb);
+        csb->update_state = MKT_UPDATE_NONE;
+    }
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }

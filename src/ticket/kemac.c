@@ -208,6 +208,41 @@ mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
     return MKT_OK;
 }
 
+static bool
+has_salt(uint8_t type)
+{
+    return type == MKT_KEY_TGK_SALT || type == MKT_KEY_TEK_SALT || type == MKT_KEY_GTGK_SALT;
+}
+
+static bool
+spi_before(const struct mkt_key *own, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (own[j].spi_len == own[i].spi_len && memcmp(own[j].spi, own[i].spi, own[i].spi_len) == 0)
+            return true;
+    return false;
+}
+
+enum mkt_rc
+mkt_keys_check_own(const struct mkt_key *own, size_t n, const struct mkt_suite *suite,
+                   struct mkt_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct mkt_key *k = &own[i];
+        if (k->type > MKT_KEY_GTGK_SALT || has_salt(k->type) != (k->salt.n != 0))
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "session key: type", REF);
+        if (k->kv != MKT_KV_SPI || k->spi_len == 0)
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "session key: no SPI", REF);
+        if (spi_before(own, i))
+            return mkt_fail(err, MKT_E_KEY_DATA, 0, "session key: SPI of another key", REF);
+        if (k->key.n < 16)
+            return mkt_fail(err, MKT_E_WEAK_KEY, 0, "session key", "RFC 6043 12.1");
+        if (k->key.n > suite->key_len)
+            return mkt_fail(err, MKT_E_SUITE_MIX, 0, "session key", "RFC 6043 12.1");
+    }
+    return MKT_OK;
+}
+
 int
 mkt_keys_find(const struct mkt_keys *keys, struct mkt_span spi)
 {

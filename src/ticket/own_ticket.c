@@ -30,6 +30,11 @@ check(const struct mkt_own_ticket *own, const struct mkt_suite *suite, struct mk
         return refuse(err, MKT_E_SUITE_MIX, "AES-KW-128 in the 256-bit suite");
     if (own->keys->n > MKT_KEYS_MAX - 2)
         return refuse(err, MKT_E_TOO_MANY, "keys");
+    size_t mpk = own->keys->n != 0 && own->keys->k[0].type == MKT_KEY_MPK;
+    if (mpk != 0 && (own->keys->k[0].kv != MKT_KV_SPI || own->keys->k[0].key.n < suite->key_len))
+        return refuse(err, MKT_E_KEY_DATA, "MPK");
+    if (mkt_keys_check_own(own->keys->k + mpk, own->keys->n - mpk, suite, err) != MKT_OK)
+        return err->rc;
     return mkt_policy_check(p->flags, mkt_keys_have_tgk(own->keys), err);
 }
 

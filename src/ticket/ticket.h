@@ -50,6 +50,11 @@ enum mkt_rc mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, s
 enum mkt_rc mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
                             const struct mkt_policy *policy, uint16_t may, struct mkt_err *err);
 
+/* Checks n session keys that we supply ourselves before they are sent: SPI (6.2.1), given once,
+ * length (12.1), a salt exactly where the type has one, no MPK. */
+enum mkt_rc mkt_keys_check_own(const struct mkt_key *own, size_t n, const struct mkt_suite *suite,
+                               struct mkt_err *err);
+
 /* The index of the session key with that SPI, or -1. */
 int mkt_keys_find(const struct mkt_keys *keys, struct mkt_span spi);
 
