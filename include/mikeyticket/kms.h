@@ -35,6 +35,7 @@ struct mkt_kms_ask {
     struct mkt_identity kms;    /* IDRkms */
     struct mkt_identity psk_id; /* IDRpsk */
     struct mkt_identity tpk_id; /* IDRpsk of the Ticket Data (resolve only) */
+    struct mkt_span reference;  /* name of the keys of a reference ticket (resolve); n = 0: none */
     struct mkt_time t;          /* timestamp of the message */
     uint32_t csb_id;
     uint8_t prf;                     /* enum mkt_prf of the header */
@@ -71,6 +72,16 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_kms_issue(struct mkt_kms_txn *t, const st
                                                  const struct mkt_policy *granted,
                                                  const struct mkt_tpk *tpk, struct mkt_span thdr,
                                                  struct mkt_io *io);
+
+/* mkt_kms_kept returns what the KMS must store, under *reference, before it sends the answer of
+ * mkt_kms_issue: the keys of a reference ticket, secret octets. n = 0 for other types. Borrowed
+ * until mkt_kms_end. */
+MKT_API struct mkt_span mkt_kms_kept(const struct mkt_kms_txn *t, struct mkt_span *reference);
+
+/* mkt_kms_recall gives back what was kept for the reference in mkt_kms_ask, before mkt_kms_open.
+ * Without it a reference ticket does not open: that is how one is revoked at once. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_recall(struct mkt_kms_txn *t, struct mkt_span kept,
+                                                struct mkt_err *err);
 
 /* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: MAC, suite, flags,
  * validity at env->now, the TPK's owner, and with key forking the Initiator Data (4.2.3.4). A

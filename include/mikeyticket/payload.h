@@ -185,6 +185,9 @@ enum mkt_tp_flag {
 };
 
 #define MKT_TICKET_TYPE_BASE 1 /* MIKEY base ticket: subtype 1, version 1 (Appendix A) */
+/* Reference ticket: keys stay in the KMS's store (docs/formats/reference-ticket.md). Private use.
+ */
+#define MKT_TICKET_TYPE_REFERENCE 61440
 
 /* TP and TICKET, RFC 6043 6.10. flags: enum mkt_tp_flag.
  * tp_data begins with its First Payload octet. The last two are absent in TP. */

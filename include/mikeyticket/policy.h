@@ -78,6 +78,7 @@ struct mkt_grant_rules {
     uint16_t clear_flags, set_flags;
     uint8_t max_keys;       /* session keys in one ticket; 0: MKT_KEYS_MAX - 2 */
     bool responder_has_tpk; /* the single IDRr shares the TPK: E = 0 may stand */
+    bool keeps_keys;        /* reference tickets are made: the KMS stores their keys */
 };
 
 /* mkt_policy_grant computes the granted policy from the wanted one: repairs D, E and F, applies the

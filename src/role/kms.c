@@ -16,6 +16,8 @@ void
 mkt_kms_end(struct mkt_kms_txn *t)
 {
     mkt_keys_wipe(&t->keys);
+    mkt_wipe(t->kept, t->kept_len);
+    t->kept_len = 0;
     t->psk = NULL;
     t->stage = MKT_KMS_IDLE;
 }
@@ -42,7 +44,7 @@ begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
 {
     const struct mkt_policy *p = &t->policy;
 
-    if (p->ticket_type != MKT_TICKET_TYPE_BASE || p->subtype != 1 || p->version != 1)
+    if (mkt_ticket_type_of(p->ticket_type, p->subtype, p->version) == NULL)
         return mkt_fail(err, MKT_E_TICKET_TYPE, t->ticket->at, "TICKET: Ticket Type",
                         "RFC 6043 6.10");
     if (mkt_ticket_data_read(&t->data, t->ticket, err) != MKT_OK)
@@ -50,6 +52,8 @@ begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
     if (t->data.psk_id != NULL)
         t->ask.tpk_id =
             (struct mkt_identity){ t->data.psk_id->u.idr.id_type, t->data.psk_id->u.idr.data };
+    if (t->data.kemac == NULL)
+        t->ask.reference = t->data.thdr->u.thdr.data;
     t->has_initiator_data = (p->flags & MKT_TP_I) != 0;
     if (t->has_initiator_data)
         return mkt_initiator_data_read(&t->initiator_data, t->ticket, err);
@@ -286,6 +290,43 @@ write_request_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt
            mkt_ex_seal(w, env->crypto, &mk, &tail, 1);
 }
 
+/* A reference ticket leaves its keys with the KMS, under a name that is drawn. */
+static enum mkt_rc
+keep_keys(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
+          const struct mkt_policy *granted)
+{
+    const struct mkt_ticket_type *type =
+        mkt_ticket_type_of(granted->ticket_type, granted->subtype, granted->version);
+    struct mkt_writer w = mkt_w_open(t->kept, sizeof t->kept);
+
+    if (type == NULL)
+        return MKT_E_TICKET_TYPE;
+    if (!type->by_reference)
+        return MKT_OK;
+    if (!mkt_ex_random(env, t->reference, sizeof t->reference))
+        return MKT_E_RANDOM;
+    mkt_keys_write(&w, &t->keys);
+    t->kept_len = w.len;
+    d->ticket.thdr = mkt_span(t->reference, sizeof t->reference);
+    d->ticket.keys = NULL;
+    return w.overflow ? MKT_E_NO_SPACE : MKT_OK;
+}
+
+struct mkt_span
+mkt_kms_kept(const struct mkt_kms_txn *t, struct mkt_span *reference)
+{
+    *reference = mkt_span(t->reference, t->kept_len != 0 ? sizeof t->reference : 0);
+    return mkt_span(t->kept, t->kept_len);
+}
+
+enum mkt_rc
+mkt_kms_recall(struct mkt_kms_txn *t, struct mkt_span kept, struct mkt_err *err)
+{
+    if (t->stage != MKT_KMS_VERIFIED || t->ask.reference.n == 0)
+        return mkt_fail(err, MKT_E_STATE, 0, "recall for no reference", "RFC 6043 11");
+    return mkt_keys_read(&t->keys, kept, 0, t->suite, err);
+}
+
 enum mkt_next
 mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_policy *granted,
               const struct mkt_tpk *tpk, struct mkt_span thdr, struct mkt_io *io)
@@ -299,6 +340,8 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
     if (t->stage != MKT_KMS_VERIFIED || t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
+    if (rc == MKT_OK)
+        rc = keep_keys(&d, t, env, granted);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
     if (!write_request_resp(&w, t, env, granted, tpk->key, &d))

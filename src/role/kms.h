@@ -29,6 +29,9 @@ struct mkt_kms_txn {
     struct mkt_initiator_data initiator_data;
     struct mkt_msg msg;
     struct mkt_keys keys;
+    uint8_t reference[MKT_REFERENCE_LEN]; /* of a reference ticket just issued */
+    uint8_t kept[MKT_KEMAC_MAX];          /* and its keys */
+    size_t kept_len;
 };
 
 /* Writes RESOLVE_RESP with the keys of t as they are; with key forking, the modifier. */

@@ -22,7 +22,8 @@ write_t(struct mkt_writer *w, uint8_t ts_type, uint64_t t64)
                  &(struct mkt_payload){ .type = MKT_PL_T, .u.t = { ts_type, mkt_span(value, n) } });
 }
 
-/* Ticket Data = THDR, T, RAND, KEMAC, [IDRpsk], V without its MAC. */
+/* Ticket Data = THDR, T, RAND, KEMAC, [IDRpsk], V without its MAC. A reference ticket has no KEMAC.
+ */
 static bool
 write_ticket_data(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_msg_keys *mk,
                   const struct mkt_base_ticket *t)
@@ -31,7 +32,7 @@ write_ticket_data(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_m
     mkt_w_vec(w, 2, t->thdr);
     write_t(w, t->ts_type, t->t64);
     mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_RAND, .u.rand = { t->rand } });
-    if (!mkt_kemac_write(w, c, mk, NO_CSB, t->t64, t->keys))
+    if (t->keys != NULL && !mkt_kemac_write(w, c, mk, NO_CSB, t->t64, t->keys))
         return false;
     if (t->tpk_id.n != 0)
         mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_IDR,
@@ -86,6 +87,9 @@ place(struct mkt_ticket_data *d, const struct mkt_payload *pl)
     const struct mkt_payload **slot = NULL;
 
     switch (pl->type) {
+    case MKT_PL_THDR:
+        slot = &d->thdr;
+        break;
     case MKT_PL_T:
         slot = &d->t;
         break;
@@ -122,14 +126,20 @@ mkt_ticket_data_read(struct mkt_ticket_data *d, const struct mkt_payload *ticket
     struct mkt_err inner = { 0 };
     struct mkt_reader r = mkt_r_open(tk->ticket_data, at, "Ticket Data", REF, &inner);
 
-    d->t = d->rand = d->kemac = d->psk_id = d->v = NULL;
+    d->thdr = d->t = d->rand = d->kemac = d->psk_id = d->v = NULL;
     if (mkt_chain_read(&r, MKT_PL_THDR, d->pl, sizeof d->pl / sizeof d->pl[0], &d->n) != MKT_OK)
         return damaged(err, inner.offset, inner.what);
     for (size_t i = 0; i < d->n; i++)
         if (!place(d, &d->pl[i]))
             return damaged(err, d->pl[i].at, "Ticket Data: a payload twice");
-    if (d->t == NULL || d->rand == NULL || d->kemac == NULL || d->v == NULL)
-        return damaged(err, at, "Ticket Data: T, RAND, KEMAC or V missing");
+    const struct mkt_ticket_type *type =
+        mkt_ticket_type_of(tk->ticket_type, tk->subtype, tk->version);
+    if (type == NULL || d->t == NULL || d->rand == NULL || d->v == NULL)
+        return damaged(err, at, "Ticket Data: T, RAND or V missing");
+    if ((d->kemac == NULL) != type->by_reference)
+        return damaged(err, at, "Ticket Data: KEMAC missing, or beside a reference");
+    if (type->by_reference && d->thdr->u.thdr.data.n != MKT_REFERENCE_LEN)
+        return damaged(err, at, "Ticket Data: reference");
     if (d->v != &d->pl[d->n - 1])
         return damaged(err, d->v->at, "Ticket Data: V is not last");
     return MKT_OK;
@@ -176,23 +186,33 @@ mkt_mpk_split(struct mkt_keys *keys, const struct mkt_policy *policy, struct mkt
     return true;
 }
 
+/* The MPK and session keys: from the KEMAC, or as the KMS kept them. */
+static enum mkt_rc
+find_keys(struct mkt_keys *keys, const struct mkt_ticket_data *d, struct mkt_crypto *c,
+          const struct mkt_msg_keys *mk, struct mkt_err *err)
+{
+    const struct mkt_pl_t *t = &d->t->u.t;
+    uint64_t t64 = mkt_ts_widen(t->ts_type, t->value);
+
+    if (d->kemac != NULL && mkt_kemac_read(keys, d->kemac, c, mk, NO_CSB, t64, err) != MKT_OK)
+        return err->rc;
+    return mkt_keys_arrange(keys, 1, d->v->at, err);
+}
+
 static enum mkt_rc
 open_keys(struct mkt_keys *keys, const struct mkt_ticket_data *d, const struct mkt_policy *policy,
           struct mkt_crypto *c, const struct mkt_msg_keys *mk, struct mkt_err *err)
 {
-    const struct mkt_pl_t *t = &d->t->u.t;
     struct mkt_span rand = d->rand->u.rand.rand;
     struct mkt_err inner = { 0 };
 
-    if (mkt_kemac_read(keys, d->kemac, c, mk, NO_CSB, mkt_ts_widen(t->ts_type, t->value), &inner) !=
-            MKT_OK ||
-        mkt_keys_arrange(keys, 1, d->kemac->at, &inner) != MKT_OK)
+    if (find_keys(keys, d, c, mk, &inner) != MKT_OK)
         return inner.rc == MKT_E_CRYPTO ? mkt_fail(err, inner.rc, inner.offset, inner.what, REF)
                                         : damaged(err, inner.offset, inner.what);
     if (rand.n < keys->k[0].key.n) /* RFC6043:12.1 */
         return damaged(err, d->rand->at, "Ticket Data: RAND shorter than the MPK");
     if (!mkt_mpk_split(keys, policy, c, rand))
-        return mkt_fail(err, MKT_E_CRYPTO, d->kemac->at, "MPK", "RFC 6043 A.2.2");
+        return mkt_fail(err, MKT_E_CRYPTO, d->rand->at, "MPK", "RFC 6043 A.2.2");
     return MKT_OK;
 }
 

@@ -71,16 +71,7 @@ mkt_grant_export(const struct mkt_grant *g, uint8_t *out, size_t cap, size_t *le
 
     mkt_w_octets(&w, mkt_span(magic, sizeof magic));
     mkt_w_vec(&w, 3, mkt_grant_ticket(g));
-    for (size_t i = 0; i < g->keys.n; i++) {
-        const struct mkt_key *k = &g->keys.k[i];
-        mkt_pl_write(
-            &w, &(struct mkt_payload){ .type = MKT_PL_KEY_DATA,
-                                       .u.key_data = { .type = k->type,
-                                                       .kv = k->kv,
-                                                       .key = mkt_secret_span(&k->key),
-                                                       .salt = mkt_secret_span(&k->salt),
-                                                       .spi = mkt_span(k->spi, k->spi_len) } });
-    }
+    mkt_keys_write(&w, &g->keys);
     if (w.overflow) {
         mkt_wipe(out, w.len);
         return MKT_E_NO_SPACE;

@@ -65,6 +65,13 @@ write_key(struct mkt_writer *w, const struct mkt_key *k)
                                                            .spi = mkt_span(k->spi, k->spi_len) } });
 }
 
+void
+mkt_keys_write(struct mkt_writer *w, const struct mkt_keys *keys)
+{
+    for (size_t i = 0; i < keys->n; i++)
+        write_key(w, &keys->k[i]);
+}
+
 #define KW_BLOCK 8U /* octets: RFC 3394 */
 
 /* Encrypts what stands at `start` of w in place. False when the backend fails, or when AES key wrap
@@ -97,8 +104,7 @@ mkt_kemac_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_msg
     size_t len = mkt_w_reserve(w, 2);
     size_t start = w->len;
     w->slot = MKT_W_NO_SLOT;
-    for (size_t i = 0; i < keys->n; i++)
-        write_key(w, &keys->k[i]);
+    mkt_keys_write(w, keys);
     w->slot = chain;
     if (w->overflow) { /* what was written of the keys must not stay in the caller's buffer */
         mkt_wipe(w->buf + start, w->len - start);

@@ -87,7 +87,8 @@ grant_flags(const struct mkt_policy *g, const struct mkt_grant_rules *rules)
 
     flags = (uint16_t)((flags & ~rules->clear_flags) | rules->set_flags);
     flags |= MKT_TP_D; /* the KMS makes this ticket */
-    if (!rules->responder_has_tpk || g->n_responders != 1)
+    if (!rules->responder_has_tpk || g->n_responders != 1 ||
+        g->ticket_type == MKT_TICKET_TYPE_REFERENCE) /* nobody else has its keys */
         flags |= MKT_TP_E;
     if ((flags & MKT_TP_I) != 0 && wants_tgk(g))
         flags |= MKT_TP_F;
@@ -129,7 +130,9 @@ mkt_policy_grant(struct mkt_policy *g, const struct mkt_policy *want,
     *g = *want;
     g->flags &= (uint16_t)~MKT_TP_K; /* ignored in a TP */
     g->res = 0;
-    if (want->ticket_type != MKT_TICKET_TYPE_BASE || want->subtype != 1 || want->version != 1)
+    const struct mkt_ticket_type *type =
+        mkt_ticket_type_of(want->ticket_type, want->subtype, want->version);
+    if (type == NULL || (type->by_reference && !rules->keeps_keys))
         return refuse(err, MKT_E_TICKET_TYPE, "Ticket Type");
     if (suite == NULL)
         return refuse(err, MKT_E_PRF, "PRF Func");

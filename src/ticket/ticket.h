@@ -45,6 +45,9 @@ enum mkt_rc mkt_kemac_read(struct mkt_keys *keys, const struct mkt_payload *pl,
  * when there are not exactly n_mpk MPKs. */
 enum mkt_rc mkt_keys_arrange(struct mkt_keys *keys, unsigned n_mpk, size_t at, struct mkt_err *err);
 
+/* Writes keys as a chain of Key Data sub-payloads in the clear. */
+void mkt_keys_write(struct mkt_writer *w, const struct mkt_keys *keys);
+
 /* Adds session keys that a party supplies in a Ticket Transfer. `may` is the flag that allows it: L
  * for the Initiator, M for the Responder (6.10). Refuses MPKs and an SPI that is taken. */
 enum mkt_rc mkt_keys_supply(struct mkt_keys *keys, const struct mkt_keys *extra,
@@ -71,6 +74,21 @@ size_t mkt_keys_longest(const struct mkt_keys *keys, unsigned types);
 bool mkt_keys_fork(struct mkt_keys *keys, struct mkt_crypto *c, uint8_t prf_func,
                    struct mkt_span id_data, struct mkt_span rand_kms);
 
+/* --- types.c --------------------------------------------------------------------------------- */
+
+/* One Ticket Type. The MIKEY base ticket carries its keys in a KEMAC; a reference ticket has the
+ * name of keys that the KMS keeps in its THDR data instead, and is otherwise the same: T, RAND, MAC
+ * under a TPK. */
+struct mkt_ticket_type {
+    uint16_t type;
+    uint8_t subtype, version;
+    bool by_reference;
+    const char *name;
+};
+
+/* The row of a Ticket Type, or NULL when it is not supported (static). */
+const struct mkt_ticket_type *mkt_ticket_type_of(uint16_t type, uint8_t subtype, uint8_t version);
+
 /* --- base_ticket.c --------------------------------------------------------------------------- */
 
 /* What goes into a base ticket. Drawn by the caller, so that the order of draws is his. */
@@ -81,8 +99,10 @@ struct mkt_base_ticket {
     struct mkt_span tpk_id; /* IDRpsk; n = 0: left out */
     struct mkt_span thdr;
     bool key_wrap;               /* KEMAC with AES-KW-128 */
-    const struct mkt_keys *keys; /* MPK first, then the session keys */
+    const struct mkt_keys *keys; /* MPK first, then the session keys; NULL: a reference ticket */
 };
+
+#define MKT_REFERENCE_LEN 16 /* octets of THDR data that name the keys of a reference ticket */
 
 /* Writes a TICKET payload with an empty Initiator Data into the chain of w. False when the backend
  * fails; overflow stays in w. */
@@ -91,12 +111,12 @@ bool mkt_base_ticket_write(struct mkt_writer *w, struct mkt_crypto *c, const str
 
 /* The Ticket Data of a base ticket, cut into payloads; nothing verified. */
 struct mkt_ticket_data {
-    const struct mkt_payload *t, *rand, *kemac, *psk_id, *v;
+    const struct mkt_payload *thdr, *t, *rand, *kemac, *psk_id, *v; /* kemac NULL: a reference */
     size_t n;
     struct mkt_payload pl[16];
 };
 
-/* Reads the Ticket Data of a TICKET payload at offset `at` of its message. */
+/* Reads the Ticket Data of a TICKET payload of a supported type. */
 enum mkt_rc mkt_ticket_data_read(struct mkt_ticket_data *d, const struct mkt_payload *ticket,
                                  struct mkt_err *err);
 
@@ -106,7 +126,8 @@ bool mkt_mpk_split(struct mkt_keys *keys, const struct mkt_policy *policy, struc
                    struct mkt_span rand);
 
 /* Verifies the MAC with the TPK and opens the KEMAC: keys get MPKi, MPKr, then the session keys.
- * Every failure is MKT_E_TICKET, whatever was wrong (RFC 6043 5.4: no detail for the wire). */
+ * For a reference ticket keys hold what the KMS kept for it: MPK, then the session keys. What is
+ * wrong with a ticket is MKT_E_TICKET whatever it is (RFC 6043 5.4: no detail for the wire). */
 enum mkt_rc mkt_base_ticket_open(struct mkt_keys *keys, const struct mkt_payload *ticket,
                                  const struct mkt_ticket_data *d, const struct mkt_policy *policy,
                                  struct mkt_crypto *c, const struct mkt_inkey *tpk,
