@@ -237,7 +237,8 @@ mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init, const struct mkt_
 }
 
 enum mkt_rc
-mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg *m, struct mkt_err *err)
+mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg *m, bool keys_may_come,
+                    struct mkt_err *err)
 {
     struct mkt_map_iter it;
     struct mkt_cs cs;
@@ -249,7 +250,7 @@ mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg *m, struct m
         for (size_t i = 0; i < cs.policies.n; i++)
             if (!mkt_csb_find_sp(&params, csb, NULL, m, cs.policies.p[i], cs.prot_type))
                 return refuse(err, MKT_E_SP, at, "crypto session: unknown policy");
-        if (cs.spi.n != 0 && mkt_keys_find(&csb->keys, cs.spi) < 0)
+        if (cs.spi.n != 0 && !keys_may_come && mkt_keys_find(&csb->keys, cs.spi) < 0)
             return refuse(err, MKT_E_KEY_DATA, at, "crypto session: no key with that SPI");
     }
     return MKT_OK;

@@ -82,9 +82,10 @@ enum mkt_rc mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init,
 bool mkt_csb_find_sp(struct mkt_span *params, const struct mkt_csb *csb, const struct mkt_msg *resp,
                      const struct mkt_msg *init, uint8_t policy_no, uint8_t prot_type);
 
-/* Checks the map of an update that is yet to be answered: policies known, SPIs those of keys. */
+/* Checks the map of an update that is yet to be answered: policies known, SPIs those of keys unless
+ * whoever answers may still supply some. */
 enum mkt_rc mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg *m,
-                                struct mkt_err *err);
+                                bool keys_may_come, struct mkt_err *err);
 
 /* RFC6043:12.1: RANDRi (+ RANDRr if G) is at least as long as the longest MPK, TGK or GTGK. */
 enum mkt_rc mkt_check_transfer_rands(const struct mkt_keys *keys, size_t rand_i, size_t rand_r,

@@ -67,6 +67,12 @@ supply_flag(bool by_initiator)
     return by_initiator ? MKT_TP_L : MKT_TP_M;
 }
 
+static bool
+may_supply(const struct mkt_csb *csb, bool initiator)
+{
+    return (csb->policy.flags & supply_flag(initiator)) != 0;
+}
+
 static enum mkt_rc
 supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator, struct mkt_err *err)
 {
@@ -199,7 +205,8 @@ keep_offer(struct mkt_csb *csb, struct mkt_span message, struct mkt_err *err)
 {
     struct mkt_msg m;
 
-    if (mkt_msg_parse(&m, message, err) != MKT_OK || mkt_csb_check_offer(csb, &m, err) != MKT_OK)
+    if (mkt_msg_parse(&m, message, err) != MKT_OK ||
+        mkt_csb_check_offer(csb, &m, may_supply(csb, !csb->initiator), err) != MKT_OK)
         return err->rc;
     if (mkt_octets_set(&csb->update, message) != MKT_OK)
         return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
@@ -374,7 +381,7 @@ take_keys(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *
     extra.n = 0;
     if (kemac == NULL)
         return MKT_OK;
-    if ((csb->policy.flags & supply_flag(!csb->initiator)) == 0)
+    if (!may_supply(csb, !csb->initiator))
         return mkt_fail(err, MKT_E_KEY_DATA, kemac->at, "KEMAC although L or M forbids it", REF);
     if (mkt_kemac_read(&extra, kemac, env->crypto, mk, csb->id, mkt_ex_time(m).value, err) !=
         MKT_OK)
@@ -467,8 +474,8 @@ take_offer(struct mkt_csb *csb, const struct mkt_env *env, uint32_t skew_s, stru
     csb->update_state = MKT_UPDATE_REJECTED;
     advance(&csb->seen_t, order_of(csb, m));
     if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, &mk, err) != MKT_OK ||
-        (m->hdr.v ? mkt_csb_check_offer(csb, m, err) : mkt_csb_apply(csb, m, NULL, err)) !=
-            MKT_OK) {
+        (m->hdr.v ? mkt_csb_check_offer(csb, m, may_supply(csb, csb->initiator), err)
+                  : mkt_csb_apply(csb, m, NULL, err)) != MKT_OK) {
         drop_pending(csb);
         return err->rc;
     }

@@ -26,8 +26,13 @@ rn_credential_of(struct rn *r, const struct rn_world *w, const struct rn_party *
         cred->psk_id = who->psk_id;
     if (mkt_msg_find(m, MKT_PL_IDR, resolve ? MKT_IDR_R : MKT_IDR_I) == NULL)
         cred->omit |= MKT_OMIT_SELF;
-    if (mkt_msg_find(m, MKT_PL_IDR, MKT_IDR_KMS) == NULL)
+    const struct mkt_payload *kms = mkt_msg_find(m, MKT_PL_IDR, MKT_IDR_KMS);
+    if (kms == NULL)
         cred->omit |= MKT_OMIT_KMS;
+    else if (w->peer != NULL &&
+             mkt_identity_equal((struct mkt_identity){ kms->u.idr.id_type, kms->u.idr.data },
+                                w->peer->id))
+        cred->kms = w->peer->id;
 }
 
 const struct mkt_pl_sp *
@@ -142,6 +147,30 @@ rn_choice_of(struct rn *r, const struct mkt_msg *offer, const struct mkt_msg *an
         choose(offer, &cs, first_spi, c++);
     choice->cs = list;
     choice->n_cs = (size_t)(c - list);
+    choice->sp = rn_sps_of(r, answer, &choice->n_sp);
+    choice->sdp_ids = sdp_ids_of(answer);
+}
+
+void
+rn_whole_choice_of(struct rn *r, const struct mkt_msg *answer, struct mkt_choice *choice)
+{
+    struct mkt_choose_cs *list = rn_alloc(r, 256 * sizeof *list), *c = list;
+    struct mkt_map_iter it;
+    struct mkt_cs cs;
+    mkt_map_begin(&it, &answer->hdr);
+    for (; mkt_map_next(&it, &cs); c++)
+        *c = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
+                                     .prot_type = cs.prot_type,
+                                     .policy_no = cs.policies.n == 0 ? 0 : cs.policies.p[0],
+                                     .has_ssrc = cs.has_ssrc,
+                                     .s = cs.s,
+                                     .ssrc = cs.ssrc,
+                                     .roc = cs.roc,
+                                     .seq = cs.seq,
+                                     .session_data =
+                                         cs.has_ssrc ? mkt_span(NULL, 0) : cs.session_data,
+                                     .spi = cs.spi };
+    *choice = (struct mkt_choice){ .cs = list, .n_cs = (size_t)(c - list) };
     choice->sp = rn_sps_of(r, answer, &choice->n_sp);
     choice->sdp_ids = sdp_ids_of(answer);
 }

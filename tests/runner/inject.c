@@ -87,6 +87,32 @@ rn_inject_steps(struct rn *r, struct rn_inject *in, json_t *steps, json_t *keys)
     }
 }
 
+static size_t
+index_of(const struct rn_inject *in, struct mkt_span value)
+{
+    size_t i = 0;
+    while (i < in->n && (in->draw[i].time || in->draw[i].value.n != value.n ||
+                         memcmp(in->draw[i].value.p, value.p, value.n) != 0))
+        i++;
+    return i;
+}
+
+bool
+rn_inject_has(const struct rn_inject *in, struct mkt_span value)
+{
+    return value.n != 0 && index_of(in, value) < in->n;
+}
+
+bool
+rn_inject_drop(struct rn_inject *in, struct mkt_span value)
+{
+    if (!rn_inject_has(in, value))
+        return false;
+    size_t i = index_of(in, value);
+    memmove(&in->draw[i], &in->draw[i + 1], (--in->n - i) * sizeof in->draw[0]);
+    return true;
+}
+
 void
 rn_inject_message(struct rn *r, struct rn_inject *in, const struct mkt_msg *m)
 {
@@ -99,6 +125,18 @@ rn_inject_message(struct rn *r, struct rn_inject *in, const struct mkt_msg *m)
     add(in, "CSB ID", false, 0, mkt_span(csb_id, 4));
     if (rand != NULL)
         add(in, "RANDR", false, 0, rand->u.randr.rand);
+    if (t != NULL)
+        add(in, "T", true, t->u.t.ts_type, t->u.t.value);
+}
+
+void
+rn_inject_answer(struct rn *r, struct rn_inject *in, const struct mkt_msg *m)
+{
+    const struct mkt_payload *rand = mkt_msg_find(m, MKT_PL_RANDR, MKT_RANDR_R);
+    const struct mkt_payload *t = mkt_msg_find(m, MKT_PL_T, 0);
+    *in = (struct rn_inject){ .r = r, .now = in->now, .draw = rn_alloc(r, 2 * sizeof *in->draw) };
+    if (rand != NULL)
+        add(in, "RANDRr", false, 0, rand->u.randr.rand);
     if (t != NULL)
         add(in, "T", true, t->u.t.ts_type, t->u.t.value);
 }

@@ -34,12 +34,28 @@ rn_sent_of_type(const struct flow *f, uint8_t data_type)
     return NULL;
 }
 
-/* What the role makes: the message as recorded, unless it was altered on the way. Then the `mac`
- * step has what the sender wrote. */
+static bool
+ends_with(struct mkt_span octets, struct mkt_span end)
+{
+    return end.n <= octets.n && end.n != 0 &&
+           memcmp(octets.p + octets.n - end.n, end.p, end.n) == 0;
+}
+
+/* What the role makes: the message as recorded, unless it was altered on the way. Then no `mac`
+ * step of its name gives the MAC it ends with, and the first has what the sender wrote. */
 static struct mkt_span
 as_made(struct flow *f, const struct sent *s)
 {
-    json_t *step = step_of(f, rn_name(f->r, "%s.V", s->name), "mac");
+    size_t i;
+    json_t *step;
+    json_array_foreach(f->steps, i, step)
+    {
+        const char *name = json_string_value(json_object_get(step, "name"));
+        if (name != NULL && strcmp(name, rn_name(f->r, "%s.V", s->name)) == 0 &&
+            ends_with(s->octets, rn_hex(f->r, step, "mac")))
+            return s->octets;
+    }
+    step = step_of(f, rn_name(f->r, "%s.V", s->name), "mac");
     struct mkt_span mac = step == NULL ? mkt_span(NULL, 0) : rn_hex(f->r, step, "mac");
     if (mac.n == 0 || mac.n > s->octets.n)
         return s->octets;
@@ -49,15 +65,15 @@ as_made(struct flow *f, const struct sent *s)
     return mkt_span(copy, s->octets.n);
 }
 
-static struct mkt_io
-io_with(struct flow *f, struct mkt_span in)
+struct mkt_io
+rn_io_with(struct flow *f, struct mkt_span in)
 {
     return (struct mkt_io){ .in = in, .out = rn_alloc(f->r, MKT_MSG_MAX), .cap = MKT_MSG_MAX };
 }
 
-static bool
-made(struct flow *f, const struct sent *s, enum mkt_next next, enum mkt_next want,
-     const struct mkt_io *io)
+bool
+rn_made(struct flow *f, const struct sent *s, enum mkt_next next, enum mkt_next want,
+        const struct mkt_io *io)
 {
     if (next == MKT_NEXT_ABORT)
         rn_fail_err(f->r, s->name, &io->err);
@@ -69,8 +85,8 @@ made(struct flow *f, const struct sent *s, enum mkt_next next, enum mkt_next wan
 }
 
 /* The PSK of a sender; the one that made the recorded auth_key where it is another (wrong keys). */
-static const struct mkt_inkey *
-psk_of(struct flow *f, const struct rn_party *who, const struct sent *s)
+const struct mkt_inkey *
+rn_psk_of(struct flow *f, const struct rn_party *who, const struct sent *s)
 {
     json_t *step = step_of(f, rn_name(f->r, "%s.auth_key", s->name), "kdf");
     struct mkt_span used = step == NULL ? mkt_span(NULL, 0) : rn_hex(f->r, step, "inkey");
@@ -98,11 +114,31 @@ first_spi(struct flow *f)
     return mkt_span(NULL, 0);
 }
 
+void
+rn_choice(struct flow *f, const struct sent *offer, const struct sent *answer,
+          struct mkt_choice *choice)
+{
+    *choice = (struct mkt_choice){ 0 };
+    if (answer == NULL)
+        return;
+    rn_choice_of(f->r, offer->m, answer->m, first_spi(f), choice);
+    choice->keys = rn_keys_of(f, mkt_msg_find(answer->m, MKT_PL_KEMAC, 0));
+}
+
+size_t
+rn_answered_by(const struct flow *f, size_t i)
+{
+    for (size_t k = i; k-- > 0;)
+        if (f->msg[k].m->hdr.csb_id == f->msg[i].m->hdr.csb_id)
+            return k;
+    return i;
+}
+
 /* --- one function for each message that is sent --------------------------------------------- */
 
 /* What an application refuses by itself, for the error it then reports. */
-static enum mkt_rc
-rc_of_error(const struct mkt_msg *m)
+enum mkt_rc
+rn_rc_of_error(const struct mkt_msg *m)
 {
     const struct mkt_payload *e = mkt_msg_find(m, MKT_PL_ERR, 0);
     for (int rc = MKT_OK + 1; e != NULL && rc < MKT_RC_COUNT; rc++)
@@ -119,7 +155,7 @@ refuses_to_send(struct flow *f, size_t i, enum mkt_next next, const struct mkt_i
     const struct sent *s = &f->msg[i];
     struct rn_inject in = { 0 };
     if (next != MKT_NEXT_ABORT || i + 1 >= f->n || f->msg[i + 1].m->hdr.data_type != MKT_DT_ERROR ||
-        mkt_wire_error(io->err.rc) != mkt_wire_error(rc_of_error(f->msg[i + 1].m)))
+        mkt_wire_error(io->err.rc) != mkt_wire_error(rn_rc_of_error(f->msg[i + 1].m)))
         return false;
     rn_inject_message(f->r, &in, s->m);
     for (size_t k = 0; k < in.n && f->inject.next < f->inject.n; k++) {
@@ -141,12 +177,14 @@ send_request(struct flow *f, size_t i)
     const struct mkt_payload *tp = mkt_msg_find(s->m, MKT_PL_TP, 0);
     struct mkt_policy *want = rn_alloc(f->r, sizeof *want);
     struct mkt_credential cred;
-    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
+    struct mkt_io io = rn_io_with(f, mkt_span(NULL, 0));
     if (tp == NULL || mkt_policy_decode(want, &tp->u.ticket, false, tp->at, &io.err) != MKT_OK) {
         rn_fail_err(f->r, rn_name(f->r, "%s: TP", s->name), &io.err);
         return;
     }
-    rn_credential_of(f->r, &f->w, who, psk_of(f, who, s), s->m, &cred);
+    rn_credential_of(f->r, &f->w, who, rn_psk_of(f, who, s), s->m, &cred);
+    rn_switch_sender(f, who);
+    mkt_initiator_free(f->initiator);
     f->initiator = mkt_initiator_new(&cred);
     if (f->initiator == NULL) {
         rn_fail(f->r, s->name, "out of memory");
@@ -154,13 +192,13 @@ send_request(struct flow *f, size_t i)
     }
     enum mkt_next next = mkt_initiator_request(f->initiator, &f->env, want, &io);
     if (!refuses_to_send(f, i, next, &io))
-        made(f, s, next, MKT_NEXT_SEND_KMS, &io);
+        rn_made(f, s, next, MKT_NEXT_SEND_KMS, &io);
 }
 
 static void
 deliver_grant(struct flow *f, const struct sent *s)
 {
-    struct mkt_io io = io_with(f, s->octets);
+    struct mkt_io io = rn_io_with(f, s->octets);
     if (mkt_initiator_granted(f->initiator, &f->env, &io, &f->grant) != MKT_NEXT_DONE)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
 }
@@ -178,11 +216,10 @@ keep_first(struct mkt_csb **first, struct mkt_csb *csb)
 static void
 deliver_resolved(struct flow *f, const struct sent *s)
 {
-    struct mkt_io io = io_with(f, s->octets);
+    struct mkt_io io = rn_io_with(f, s->octets);
     struct mkt_csb *csb = NULL;
     enum mkt_next next = mkt_responder_resolved(f->responder, &f->env, &io, &csb);
-    enum mkt_next want =
-        rn_sent_of_type(f, MKT_DT_TRANSFER_RESP) == NULL ? MKT_NEXT_DONE : MKT_NEXT_SEND_PEER;
+    enum mkt_next want = rn_answer_after(f, f->offer) == NULL ? MKT_NEXT_DONE : MKT_NEXT_SEND_PEER;
     keep_first(&f->csb_r, csb);
     if (next == MKT_NEXT_ABORT)
         rn_fail_err(f->r, rn_name(f->r, "%s received", s->name), &io.err);
@@ -195,12 +232,18 @@ static void
 kms_answers(struct flow *f, size_t i)
 {
     const struct sent *s = &f->msg[i];
-    struct mkt_io io = io_with(f, f->msg[i - 1].octets);
+    size_t asked = rn_answered_by(f, i);
+    if (rn_is_for_peer(f, &f->msg[asked])) {
+        rn_peer_answers(f, i);
+        deliver_resolved(f, s);
+        return;
+    }
+    struct mkt_io io = rn_io_with(f, f->msg[asked].octets);
     enum mkt_rc rc = rn_kms_answer(f->r, &f->w, &f->env, s->m, &io);
     bool refuses = s->m->hdr.data_type == MKT_DT_ERROR;
     f->refused = rc;
     if (rc != MKT_OK && !refuses)
-        rn_fail_err(f->r, rn_name(f->r, "%s at the KMS", f->msg[i - 1].name), &io.err);
+        rn_fail_err(f->r, rn_name(f->r, "%s at the KMS", f->msg[asked].name), &io.err);
     else if (rc == MKT_OK && refuses)
         rn_fail(f->r, s->name, "the KMS did not refuse");
     else
@@ -209,7 +252,7 @@ kms_answers(struct flow *f, size_t i)
         return;
     if (s->m->hdr.data_type == MKT_DT_REQUEST_RESP && f->initiator != NULL)
         deliver_grant(f, s);
-    if (s->m->hdr.data_type == MKT_DT_RESOLVE_RESP && f->responder != NULL)
+    if (s->m->hdr.data_type == MKT_DT_RESOLVE_RESP && f->responder != NULL && !rn_is_leg(f, s))
         deliver_resolved(f, s);
 }
 
@@ -219,22 +262,29 @@ send_offer(struct flow *f, size_t i)
     const struct sent *s = &f->msg[i];
     const struct rn_party *to = rn_party_named(f->r, &f->w, s->to);
     struct mkt_offer offer;
-    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    if (f->grant == NULL) {
+    struct mkt_io io = rn_io_with(f, mkt_span(NULL, 0));
+    if (rn_is_update(s->m)) {
+        rn_send_update(f, i);
+        return;
+    }
+    rn_begin_transfer(f, i);
+    if (f->grant == NULL || f->initiator == NULL) {
         rn_fail(f->r, s->name, "there is no ticket to offer");
         return;
     }
     f->offered_at = f->env.now;
     rn_offer_of(f->r, s->m, to->id, &offer);
-    made(f, s, mkt_initiator_offer(f->initiator, &f->env, f->grant, &offer, &io),
-         MKT_NEXT_SEND_PEER, &io);
+    offer.keys = rn_keys_of(f, mkt_msg_find(s->m, MKT_PL_KEMAC, 0));
+    offer.group_of = rn_group_of(f, i);
+    rn_made(f, s, mkt_initiator_offer(f->initiator, &f->env, f->grant, &offer, &io),
+            MKT_NEXT_SEND_PEER, &io);
 }
 
-static const struct sent *
-next_of_type(const struct flow *f, size_t i, uint8_t data_type)
+const struct sent *
+rn_answer_after(const struct flow *f, size_t i)
 {
-    for (i++; i < f->n; i++)
-        if (f->msg[i].m->hdr.data_type == data_type)
+    for (; i < f->n && (i <= f->offer || f->msg[i].m->hdr.data_type != MKT_DT_TRANSFER_INIT); i++)
+        if (i > f->offer && f->msg[i].m->hdr.data_type == MKT_DT_TRANSFER_RESP)
             return &f->msg[i];
     return NULL;
 }
@@ -242,16 +292,15 @@ next_of_type(const struct flow *f, size_t i, uint8_t data_type)
 /* Delivers the offer, at the time it was made, to whoever goes on with it: a Responder of its own
  * for each. Its credential is known from the RESOLVE_INIT it sends; without one it does not matter.
  * What the answer leaves out is the credential's, the rest is chosen for RESOLVE_INIT alone. */
-static bool
-take_offer(struct flow *f, size_t i, const struct rn_party *who, const struct sent *resolve)
+bool
+rn_take_offer(struct flow *f, size_t i, const struct rn_party *who, const struct sent *resolve)
 {
-    const struct sent *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
-    const struct sent *answer = next_of_type(f, i, MKT_DT_TRANSFER_RESP);
+    const struct sent *offer = &f->msg[f->offer], *answer = rn_answer_after(f, i);
     struct mkt_credential cred = { .self = who->id, .kms = f->w.kms->id, .psk = &who->psk.base };
-    struct mkt_io io = io_with(f, offer->octets);
+    struct mkt_io io = rn_io_with(f, offer->octets);
     struct mkt_env then = f->env;
     if (resolve != NULL)
-        rn_credential_of(f->r, &f->w, who, psk_of(f, who, resolve), resolve->m, &cred);
+        rn_credential_of(f->r, &f->w, who, rn_psk_of(f, who, resolve), resolve->m, &cred);
     cred.omit = answer != NULL && mkt_msg_find(answer->m, MKT_PL_IDR, MKT_IDR_R) == NULL
                     ? MKT_OMIT_SELF
                     : 0;
@@ -272,27 +321,38 @@ take_offer(struct flow *f, size_t i, const struct rn_party *who, const struct se
 static void
 send_resolve(struct flow *f, size_t i)
 {
-    const struct sent *s = &f->msg[i], *offer = rn_sent_of_type(f, MKT_DT_TRANSFER_INIT);
-    const struct sent *answer = next_of_type(f, i, MKT_DT_TRANSFER_RESP);
+    const struct sent *s = &f->msg[i];
     struct mkt_credential cred;
-    struct mkt_choice choice = { 0 };
-    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    const struct rn_party *who = rn_party_named(f->r, &f->w, s->from);
-    if (!take_offer(f, i, who, s))
+    struct mkt_choice choice;
+    struct mkt_io io = rn_io_with(f, mkt_span(NULL, 0));
+    const struct rn_party *who = rn_who(f, s);
+    if (rn_is_leg(f, s)) {
+        rn_peer_forwards(f, i);
         return;
-    if (answer != NULL)
-        rn_choice_of(f->r, offer->m, answer->m, first_spi(f), &choice);
+    }
+    if (!rn_take_offer(f, i, who, s))
+        return;
+    f->answerer = who;
+    rn_choice(f, &f->msg[f->offer], rn_answer_after(f, i), &choice);
     rn_credential_of(f->r, &f->w, who, &who->psk.base, s->m, &cred);
     choice.omit_resolve = cred.omit;
-    made(f, s, mkt_responder_accept(f->responder, &f->env, &choice, &io), MKT_NEXT_SEND_KMS, &io);
+    rn_made(f, s, mkt_responder_accept(f->responder, &f->env, &choice, &io), MKT_NEXT_SEND_KMS,
+            &io);
 }
 
 static void
 send_answer(struct flow *f, size_t i)
 {
     const struct sent *s = &f->msg[i];
+    if (rn_in_update(f, i)) {
+        rn_answer_update(f, i);
+        return;
+    }
+    if (f->reaction.n == 0) /* no KMS was asked */
+        rn_respond_alone(f, i, rn_who(f, s));
     rn_same(f->r, s->name, f->reaction, as_made(f, s));
-    struct mkt_io io = io_with(f, s->octets);
+    f->reaction = mkt_span(NULL, 0);
+    struct mkt_io io = rn_io_with(f, s->octets);
     struct mkt_csb *csb = NULL;
     if (f->initiator != NULL &&
         mkt_initiator_answered(f->initiator, &f->env, &io, &csb) != MKT_NEXT_DONE)
@@ -307,15 +367,15 @@ responder_refuses(struct flow *f, size_t i)
     const struct sent *s = &f->msg[i];
     size_t n_sp;
     const struct mkt_pl_sp *sp = rn_sps_of(f->r, s->m, &n_sp);
-    struct mkt_io io = io_with(f, mkt_span(NULL, 0));
-    if (take_offer(f, i, rn_party_named(f->r, &f->w, s->from), NULL))
-        f->refused = rc_of_error(s->m);
+    struct mkt_io io = rn_io_with(f, mkt_span(NULL, 0));
+    if (rn_take_offer(f, i, rn_party_named(f->r, &f->w, s->from), NULL))
+        f->refused = rn_rc_of_error(s->m);
     if (f->responder == NULL || f->refused == MKT_OK) {
         rn_fail(f->r, s->name, "the Responder has no reason to refuse");
         return;
     }
-    made(f, s, mkt_responder_refuse(f->responder, &f->env, f->refused, sp, n_sp, &io),
-         MKT_NEXT_SEND_PEER, &io);
+    rn_made(f, s, mkt_responder_refuse(f->responder, &f->env, f->refused, sp, n_sp, &io),
+            MKT_NEXT_SEND_PEER, &io);
 }
 
 /* Whoever gets an Error message aborts, and knows whether it was authentic. */
@@ -325,7 +385,7 @@ deliver_error(struct flow *f, size_t i)
     const struct sent *s = &f->msg[i];
     const struct mkt_payload *e = mkt_msg_find(s->m, MKT_PL_ERR, 0);
     bool authentic = mkt_msg_find(s->m, MKT_PL_V, 0) != NULL;
-    struct mkt_io io = io_with(f, s->octets);
+    struct mkt_io io = rn_io_with(f, s->octets);
     struct mkt_grant *grant = NULL;
     struct mkt_csb *csb = NULL;
     enum mkt_next next = MKT_NEXT_DONE;
@@ -350,6 +410,10 @@ send_error(struct flow *f, size_t i)
     const struct sent *s = &f->msg[i];
     if (i == 0) {
         rn_fail(f->r, s->name, "an Error message without cause");
+        return;
+    }
+    if (rn_in_update(f, i)) {
+        rn_refuse_update(f, i);
         return;
     }
     if (strcmp(s->from, f->w.kms->name) == 0)
@@ -397,47 +461,22 @@ load_messages(struct flow *f)
 }
 
 static size_t
-count_of(const struct flow *f, uint8_t data_type, bool with_ticket)
+count_of(const struct flow *f, uint8_t data_type)
 {
     size_t n = 0;
     for (size_t i = 0; i < f->n; i++)
-        n += f->msg[i].m->hdr.data_type == data_type &&
-             (!with_ticket || rn_ticket_of(f->msg[i].m) != NULL);
+        n += f->msg[i].m->hdr.data_type == data_type;
     return n;
-}
-
-static bool
-has_kemac(const struct flow *f, uint8_t data_type)
-{
-    for (size_t i = 0; i < f->n; i++)
-        if (f->msg[i].m->hdr.data_type == data_type &&
-            mkt_msg_find(f->msg[i].m, MKT_PL_KEMAC, 0) != NULL)
-            return true;
-    return false;
 }
 
 /* What a vector needs that the library does not have yet; NULL: nothing. */
 static const char *
-not_built(struct flow *f, json_t *inputs, bool complete)
+not_built(struct flow *f, json_t *inputs)
 {
-    size_t offers = count_of(f, MKT_DT_TRANSFER_INIT, false);
     json_t *certificates = json_object_get(inputs, "certificates");
     if ((certificates != NULL && !json_is_null(certificates)) ||
-        count_of(f, MKT_DT_REQUEST_INIT_PK, false) + count_of(f, MKT_DT_RESOLVE_INIT_PK, false) !=
-            0)
+        count_of(f, MKT_DT_REQUEST_INIT_PK) + count_of(f, MKT_DT_RESOLVE_INIT_PK) != 0)
         return "public keys";
-    if (json_object_get(inputs, "inter_kms") != NULL)
-        return "Ticket Resolve between KMSs";
-    if (offers > count_of(f, MKT_DT_TRANSFER_INIT, true))
-        return "CSB updates";
-    if (has_kemac(f, MKT_DT_TRANSFER_INIT) || has_kemac(f, MKT_DT_TRANSFER_RESP))
-        return "session keys supplied in the Ticket Transfer";
-    if (offers != 0 && count_of(f, MKT_DT_REQUEST_INIT_PSK, false) == 0)
-        return "tickets made by the Initiator (modes 3 and 4)";
-    if (offers != 0 && complete && count_of(f, MKT_DT_RESOLVE_INIT_PSK, false) == 0)
-        return "tickets resolved by the Responder (mode 2)";
-    if (offers > 1)
-        return "one ticket offered twice (re-use or groups)";
     return NULL;
 }
 
@@ -471,21 +510,22 @@ set_clock(struct flow *f, const struct sent *s)
 static void
 check_route(struct flow *f, size_t i)
 {
-    const struct sent *s = &f->msg[i], *before = i == 0 ? NULL : &f->msg[i - 1];
+    size_t asked = rn_answered_by(f, i);
+    const struct sent *s = &f->msg[i], *before = asked == i ? NULL : &f->msg[asked];
     uint8_t type = s->m->hdr.data_type;
     rn_party_named(f->r, &f->w, s->from);
     rn_party_named(f->r, &f->w, s->to);
     bool answers =
         type == MKT_DT_REQUEST_RESP || type == MKT_DT_RESOLVE_RESP || type == MKT_DT_ERROR;
+    const struct sent *offer = &f->msg[rn_in_update(f, i) ? f->update : f->offer];
     bool to_kms = type == MKT_DT_REQUEST_INIT_PSK || type == MKT_DT_RESOLVE_INIT_PSK;
     if (answers &&
         (before == NULL || strcmp(s->from, before->to) != 0 || strcmp(s->to, before->from) != 0))
         rn_fail(f->r, s->name, "does not go back to the sender of the message before it");
     if (to_kms && strcmp(s->to, f->w.kms->name) != 0)
         rn_fail(f->r, s->name, "does not go to the KMS");
-    if (type == MKT_DT_TRANSFER_RESP &&
-        strcmp(s->to, rn_sent_of_type(f, MKT_DT_TRANSFER_INIT)->from) != 0)
-        rn_fail(f->r, s->name, "does not go to the Initiator");
+    if (type == MKT_DT_TRANSFER_RESP && strcmp(s->to, offer->from) != 0)
+        rn_fail(f->r, s->name, "does not go to who made the offer");
 }
 
 /* A message that came before, octet by octet, is delivered again; nobody makes it again. */
@@ -513,6 +553,8 @@ run_messages(struct flow *f)
         else if (!is_copy(f, i))
             senders[k].send(f, i);
     }
+    if (f->n_transfers != 0)
+        rn_end_transfer(f);
     if (f->r->faults != 0)
         return;
     rn_check_outputs(f);
@@ -524,24 +566,23 @@ rn_run_flow(struct rn *r)
 {
     struct flow f = { .r = r };
     json_t *inputs = rn_obj(r, r->doc.root, "inputs");
-    bool complete = strcmp(rn_str(r, r->doc.root, "kind"), "flow") == 0;
     f.steps = rn_list(r, r->doc.root, "steps");
     load_messages(&f);
     rn_check_steps(r, f.steps, true);
-    const char *why = not_built(&f, inputs, complete);
+    const char *why = not_built(&f, inputs);
     if (why != NULL || r->faults != 0)
         return why;
     rn_world_load(r, &f.w, inputs);
     check_ts_type(&f, json_object_get(inputs, "settings"));
     rn_inject_steps(r, &f.inject, f.steps, json_object_get(inputs, "keys"));
+    rn_drop_supplied(&f);
     f.env = rn_env(r, &f.inject, f.w.now);
+    if (f.w.peer != NULL) {
+        rn_inject_drop(&f.inject, mkt_secret_span(&f.w.peer->psk.key));
+        rn_order_legs(&f);
+    }
     if (f.w.kms != NULL)
         run_messages(&f);
-    mkt_csb_free(f.csb_i);
-    mkt_csb_free(f.csb_r);
-    mkt_grant_free(f.grant);
-    mkt_initiator_free(f.initiator);
-    mkt_responder_free(f.responder);
-    rn_world_free(&f.w);
+    rn_flow_free(&f);
     return NULL;
 }

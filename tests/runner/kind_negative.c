@@ -14,6 +14,8 @@ enum stage_no {
     RESOLVE_INIT,
     RESOLVE_RESP,
     TRANSFER_RESP,
+    UPDATE_INIT,
+    UPDATE_RESP,
     STAGES
 };
 
@@ -33,6 +35,7 @@ struct trial {
     struct mkt_initiator *initiator;
     struct mkt_responder *responder;
     struct mkt_grant *grant;
+    struct mkt_csb *csb;
     uint8_t *out;
 };
 
@@ -108,10 +111,9 @@ setup_responder(struct trial *t)
 }
 
 static bool
-setup_resolve(struct trial *t)
+setup_chosen(struct trial *t, const struct mkt_choice *choice)
 {
     const struct stage *s = &t->stage[RESOLVE_INIT];
-    struct mkt_choice choice = { 0 };
     struct mkt_io io = io_with(t, t->stage[TRANSFER_INIT].octets);
     if (!setup_responder(t))
         return false;
@@ -121,10 +123,61 @@ setup_resolve(struct trial *t)
     }
     rn_inject_message(t->r, &t->inject, s->m);
     io = io_with(t, mkt_span(NULL, 0));
-    if (!sent_again(t, s, mkt_responder_accept(t->responder, &t->env, &choice, &io), &io))
+    if (!sent_again(t, s, mkt_responder_accept(t->responder, &t->env, choice, &io), &io))
         return false;
     rn_inject_filler(t->r, &t->inject); /* for the TRANSFER_RESP */
     return true;
+}
+
+static bool
+setup_resolve(struct trial *t)
+{
+    return setup_chosen(t, &(struct mkt_choice){ 0 });
+}
+
+/* The Responder has answered; an update reaches its CSB. */
+static bool
+setup_updatable(struct trial *t)
+{
+    const struct stage *s = &t->stage[TRANSFER_RESP];
+    struct mkt_choice choice;
+    rn_whole_choice_of(t->r, s->m, &choice);
+    if (!setup_chosen(t, &choice))
+        return false;
+    rn_inject_answer(t->r, &t->inject, s->m);
+    struct mkt_io io = io_with(t, t->stage[RESOLVE_RESP].octets);
+    enum mkt_next next = mkt_responder_resolved(t->responder, &t->env, &io, &t->csb);
+    if (!sent_again(t, s, next, &io))
+        return false;
+    rn_inject_filler(t->r, &t->inject); /* for the answer to the update */
+    return true;
+}
+
+/* The Initiator has sent an update in its CSB. */
+static bool
+setup_updating(struct trial *t)
+{
+    const struct stage *s = &t->stage[UPDATE_INIT];
+    struct mkt_offer offer;
+    if (!setup_offer(t))
+        return false;
+    struct mkt_io io = io_with(t, t->stage[TRANSFER_RESP].octets);
+    if (mkt_initiator_answered(t->initiator, &t->env, &io, &t->csb) != MKT_NEXT_DONE) {
+        rn_fail_err(t->r, "set-up: TRANSFER_RESP", &io.err);
+        return false;
+    }
+    rn_offer_of(t->r, s->m, rn_party_named(t->r, &t->w, "responder")->id, &offer);
+    const struct mkt_update update = {
+        .cs = offer.cs,
+        .n_cs = offer.n_cs,
+        .sp = offer.sp,
+        .n_sp = offer.n_sp,
+        .answer = s->m->hdr.v,
+        .identities = mkt_msg_find(s->m, MKT_PL_IDR, MKT_IDR_I) != NULL,
+    };
+    rn_inject_answer(t->r, &t->inject, s->m);
+    io = io_with(t, mkt_span(NULL, 0));
+    return sent_again(t, s, mkt_csb_update(t->csb, &t->env, &update, &io), &io);
 }
 
 static bool
@@ -207,6 +260,34 @@ deliver_offer(struct trial *t, struct mkt_span in)
     return deliver_resolved(t, mkt_span(reply, kms.out_len));
 }
 
+/* An update is taken when it can be accepted; one that was refused cannot. */
+static enum outcome
+deliver_update(struct trial *t, struct mkt_span in)
+{
+    struct mkt_io io = io_with(t, in);
+    struct mkt_choice choice = { 0 };
+    size_t n = mkt_csb_count(t->csb);
+    enum mkt_next next = mkt_csb_update_offered(t->csb, &t->env, RN_SKEW_S, &io);
+    if (next == MKT_NEXT_DONE)
+        return TAKEN;
+    io = io_with(t, mkt_span(NULL, 0));
+    bool accepted = mkt_csb_update_accept(t->csb, &t->env, &choice, &io) == MKT_NEXT_SEND_PEER;
+    if (next == MKT_NEXT_ABORT && (accepted || mkt_csb_count(t->csb) != n))
+        rn_fail(t->r, "Responder", "takes an update that it refused");
+    return accepted ? TAKEN : REFUSED;
+}
+
+static enum outcome
+deliver_updated(struct trial *t, struct mkt_span in)
+{
+    struct mkt_io io = io_with(t, in);
+    size_t n = mkt_csb_count(t->csb);
+    enum mkt_next next = mkt_csb_updated(t->csb, &t->env, &io);
+    if (next != MKT_NEXT_DONE && mkt_csb_count(t->csb) != n)
+        rn_fail(t->r, "Initiator", "takes an answer that it refused");
+    return next == MKT_NEXT_DONE ? TAKEN : REFUSED;
+}
+
 static bool
 setup_offered(struct trial *t)
 {
@@ -232,6 +313,14 @@ static const struct {
     [TRANSFER_RESP] = { "TRANSFER_RESP", "initiator", MKT_DT_TRANSFER_RESP, setup_offer,
                         deliver_answer,
                         1U << REQUEST_INIT | 1U << REQUEST_RESP | 1U << TRANSFER_INIT },
+    [UPDATE_INIT] = { "UPDATE_INIT", "responder", MKT_DT_TRANSFER_INIT, setup_updatable,
+                      deliver_update,
+                      1U << TRANSFER_INIT | 1U << RESOLVE_INIT | 1U << RESOLVE_RESP |
+                          1U << TRANSFER_RESP },
+    [UPDATE_RESP] = { "UPDATE_RESP", "initiator", MKT_DT_TRANSFER_RESP, setup_updating,
+                      deliver_updated,
+                      1U << REQUEST_INIT | 1U << REQUEST_RESP | 1U << TRANSFER_INIT |
+                          1U << TRANSFER_RESP | 1U << UPDATE_INIT },
 };
 
 /* --- one case ------------------------------------------------------------------------------- */
@@ -245,9 +334,11 @@ struct expect {
 static void
 trial_end(struct trial *t)
 {
+    mkt_csb_free(t->csb);
     mkt_grant_free(t->grant);
     mkt_initiator_free(t->initiator);
     mkt_responder_free(t->responder);
+    t->csb = NULL;
     t->grant = NULL;
     t->initiator = NULL;
     t->responder = NULL;
@@ -419,8 +510,8 @@ run_all(struct trial *t, struct stage *list)
         else
             skipped += n;
         if (!is_built(list, no))
-            printf("skip %s: stage %s needs %s\n", r->file, name,
-                   no < 0 ? "CSB updates" : "public keys, or a stage before it is missing");
+            printf("skip %s: stage %s needs public keys, or one before it is missing\n", r->file,
+                   name);
     }
     rn_same_num(r, "raw_count", raw, rn_num(r, r->doc.root, "raw_count"));
     rn_unread(r, r->doc.root, "");

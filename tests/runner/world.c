@@ -68,8 +68,7 @@ load_parties(struct rn *r, struct rn_world *w, json_t *inputs)
         rn_fail(r, "identities", "no KMS");
 }
 
-/* TPKs: tickets of this exchange are protected with the KMS's own. Those shared with a user are
- * read and left alone: a ticket under one of them is for other modes. */
+/* TPKs: the KMS's own, and those it shares with a user (RFC 6043 4.1.1). */
 static void
 load_tpks(struct rn *r, struct rn_world *w, json_t *inputs)
 {
@@ -77,16 +76,49 @@ load_tpks(struct rn *r, struct rn_world *w, json_t *inputs)
     const char *name;
     json_object_foreach(ids, name, item)
     {
-        struct mkt_inkey_mem key;
-        struct mkt_identity id = { 0 };
+        if (w->n_tpk == RN_PARTIES)
+            break; /* the others stay unread, which is a fault */
+        struct rn_tpk *t = &w->tpk[w->n_tpk++];
+        t->name = name;
         if (!json_is_null(rn_get(r, ids, name)))
-            id = rn_identity_of(r, rn_str(r, ids, name));
-        load_key(r, keys, rn_name(r, "tpk_%s", name), &key);
-        if (strcmp(name, "kms") == 0) {
-            w->tpk_id = id.data;
-            w->tpk = key;
-        }
+            t->id = rn_identity_of(r, rn_str(r, ids, name)).data;
+        load_key(r, keys, rn_name(r, "tpk_%s", name), &t->key);
+        if (strcmp(name, w->kms->name) == 0)
+            w->own = t;
+        else
+            t->owner = rn_party_named(r, w, name)->id;
     }
+    if (w->own == NULL)
+        rn_fail(r, "tpk_ids", "the KMS has no TPK of its own");
+}
+
+/* Another KMS: the messages have a sender who is none of the identities. */
+static void
+load_peer(struct rn *r, struct rn_world *w, json_t *peer)
+{
+    size_t i;
+    json_t *item;
+    if (peer == NULL || w->n_party == RN_PARTIES)
+        return;
+    struct rn_party *p = &w->party[w->n_party];
+    p->id = rn_identity_of(r, rn_str(r, peer, "identity"));
+    p->psk_id = rn_hex(r, peer, "psk_id");
+    load_key(r, peer, "psk", &p->psk);
+    json_array_foreach(json_object_get(r->doc.root, "messages"), i, item)
+    {
+        const char *from = json_string_value(json_object_get(item, "from"));
+        bool known = from == NULL;
+        for (size_t k = 0; k < w->n_party && !known; k++)
+            known = strcmp(w->party[k].name, from) == 0;
+        if (!known)
+            p->name = from;
+    }
+    if (p->name == NULL) {
+        rn_fail(r, "inter_kms", "sends no message");
+        return;
+    }
+    w->n_party++;
+    w->peer = p;
 }
 
 static uint16_t
@@ -134,7 +166,10 @@ rn_world_load(struct rn *r, struct rn_world *w, json_t *inputs)
     rn_get(r, inputs, "certificates"); /* null: vectors that have any are skipped */
     w->now = rn_hex_num(r, inputs, "clock_ntp_seconds") << 32;
     load_parties(r, w, inputs);
+    if (w->kms == NULL)
+        return;
     load_tpks(r, w, inputs);
+    load_peer(r, w, rn_get(r, inputs, "inter_kms"));
     if (json_object_get(inputs, "settings") != NULL)
         load_settings(r, w, rn_obj(r, inputs, "settings"));
     else
@@ -147,7 +182,8 @@ rn_world_free(struct rn_world *w)
     mkt_kms_txn_free(w->txn);
     for (size_t i = 0; i < w->n_party; i++)
         mkt_inkey_mem_wipe(&w->party[i].psk);
-    mkt_inkey_mem_wipe(&w->tpk);
+    for (size_t i = 0; i < w->n_tpk; i++)
+        mkt_inkey_mem_wipe(&w->tpk[i].key);
 }
 
 const struct rn_party *
@@ -158,6 +194,33 @@ rn_party_named(struct rn *r, const struct rn_world *w, const char *name)
             return &w->party[i];
     rn_fail(r, name, "is not a party");
     return &w->party[0];
+}
+
+const struct rn_party *
+rn_party_with(const struct rn_world *w, struct mkt_identity id)
+{
+    for (size_t i = 0; i < w->n_party; i++)
+        if (mkt_identity_equal(w->party[i].id, id))
+            return &w->party[i];
+    return NULL;
+}
+
+const struct rn_tpk *
+rn_tpk_with(const struct rn_world *w, struct mkt_span id)
+{
+    for (size_t i = 0; i < w->n_tpk; i++)
+        if (w->tpk[i].id.n != 0 && equal(w->tpk[i].id, id))
+            return &w->tpk[i];
+    return NULL;
+}
+
+const struct rn_tpk *
+rn_tpk_of(const struct rn_world *w, struct mkt_identity owner)
+{
+    for (size_t i = 0; i < w->n_tpk; i++)
+        if (mkt_identity_equal(w->tpk[i].owner, owner))
+            return &w->tpk[i];
+    return NULL;
 }
 
 bool
@@ -186,8 +249,8 @@ rn_stale(const struct rn_world *w, const struct mkt_time *t)
 /* --- the KMS -------------------------------------------------------------------------------- */
 
 /* The client's credential: by IDRpsk when it is given, else by identity. */
-static const struct rn_party *
-client_of(const struct rn_world *w, const struct mkt_kms_ask *ask)
+const struct rn_party *
+rn_client_of(const struct rn_world *w, const struct mkt_kms_ask *ask)
 {
     for (size_t i = 0; i < w->n_party; i++) {
         const struct rn_party *p = &w->party[i];
@@ -243,15 +306,18 @@ default_keys(const struct rn_world *w, const struct mkt_policy *want, struct mkt
         };
 }
 
-/* THDR data and IDRpsk of the ticket, as the recorded KMS chose them. */
+/* THDR data and IDRpsk of the ticket, as the recorded KMS chose them. A ticket that the Responder
+ * may open itself (E = 0) is under the key it shares (mode 2). */
 static void
 free_choices(struct rn *r, const struct rn_world *w, const struct mkt_msg *like,
-             struct mkt_tpk *tpk, struct mkt_span *thdr)
+             const struct mkt_policy *granted, struct mkt_tpk *tpk, struct mkt_span *thdr)
 {
     const struct mkt_pl_ticket *ticket = like == NULL ? NULL : rn_ticket_of(like);
+    const struct rn_tpk *of =
+        (granted->flags & MKT_TP_E) != 0 ? w->own : rn_tpk_of(w, granted->responders[0]);
     struct mkt_err err = { 0 };
     size_t n = 0;
-    *tpk = (struct mkt_tpk){ .id = w->tpk_id, .key = &w->tpk.base };
+    *tpk = (struct mkt_tpk){ .id = of->id, .key = &of->key.base, .owner = of->owner };
     if (ticket == NULL)
         return;
     struct mkt_payload *pl = rn_alloc(r, MKT_PAYLOADS_MAX * sizeof *pl);
@@ -263,7 +329,7 @@ free_choices(struct rn *r, const struct rn_world *w, const struct mkt_msg *like,
         if (pl[i].type == MKT_PL_THDR)
             *thdr = pl[i].u.thdr.data;
         if (pl[i].type == MKT_PL_IDR && pl[i].u.idr.role == MKT_IDR_PSK)
-            tpk->id = w->tpk_id;
+            tpk->id = of->id;
     }
 }
 
@@ -275,14 +341,41 @@ issue(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct 
     struct mkt_policy *granted = rn_alloc(r, sizeof *granted);
     struct mkt_tpk tpk;
     struct mkt_span thdr = { NULL, 0 };
+    struct mkt_grant_rules rules = w->rules;
+    rules.responder_has_tpk =
+        ask->policy->n_responders == 1 && rn_tpk_of(w, ask->policy->responders[0]) != NULL;
     enum mkt_rc rc =
-        mkt_policy_grant(granted, ask->policy, &w->rules, client, w->kms->id, w->now, &io->err);
+        mkt_policy_grant(granted, ask->policy, &rules, client, w->kms->id, w->now, &io->err);
     if (rc != MKT_OK)
         return rc;
     default_keys(w, ask->policy, granted);
-    free_choices(r, w, like, &tpk, &thdr);
+    free_choices(r, w, like, granted, &tpk, &thdr);
     if (mkt_kms_issue(w->txn, env, granted, &tpk, thdr, io) != MKT_NEXT_SEND_PEER)
         return io->err.rc == MKT_OK ? MKT_E_STATE : io->err.rc;
+    return MKT_OK;
+}
+
+/* The TPK a ticket names; one that names none is under the key of whoever made it (D). */
+static const struct rn_tpk *
+tpk_of_ticket(const struct rn_world *w, const struct mkt_kms_ask *ask)
+{
+    if (ask->tpk_id.data.p != NULL)
+        return rn_tpk_with(w, ask->tpk_id.data);
+    return (ask->policy->flags & MKT_TP_D) != 0 ? w->own : rn_tpk_of(w, ask->policy->initiator);
+}
+
+/* A ticket that the Initiator made (mode 3) gets nothing that a request would not have got. */
+static enum mkt_rc
+check_own_ticket(const struct rn_world *w, const struct mkt_policy *p)
+{
+    uint64_t from = p->start.has ? p->start.value : w->now;
+    if ((p->flags & MKT_TP_D) != 0)
+        return MKT_OK;
+    if ((p->flags & w->rules.clear_flags) != 0 ||
+        (p->kms.data.p != NULL && !mkt_identity_equal(p->kms, w->kms->id)) ||
+        (w->rules.max_validity_s != 0 &&
+         (!p->end.has || (p->end.value - from) >> 32 > w->rules.max_validity_s)))
+        return MKT_E_TP_PARAM;
     return MKT_OK;
 }
 
@@ -292,9 +385,14 @@ resolve(struct rn *r, struct rn_world *w, const struct mkt_env *env, struct mkt_
 {
     const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
     struct mkt_identity as = client;
-    if (ask->tpk_id.data.p != NULL && !equal(ask->tpk_id.data, w->tpk_id))
+    const struct rn_tpk *tpk = tpk_of_ticket(w, ask);
+    if (tpk == NULL)
         return MKT_E_TICKET;
-    enum mkt_rc rc = mkt_kms_open(w->txn, env, &(struct mkt_tpk){ .key = &w->tpk.base }, &io->err);
+    enum mkt_rc rc = mkt_kms_open(
+        w->txn, env, &(struct mkt_tpk){ .id = tpk->id, .key = &tpk->key.base, .owner = tpk->owner },
+        &io->err);
+    if (rc == MKT_OK)
+        rc = check_own_ticket(w, ask->policy);
     if (rc != MKT_OK)
         return rc;
     if (!may_resolve(r, w, ask->policy, client, &as))
@@ -312,7 +410,7 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
     if (rc != MKT_OK)
         return rc;
     const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
-    const struct rn_party *client = client_of(w, ask);
+    const struct rn_party *client = rn_client_of(w, ask);
     /* A KMS may look at the clock and the addressee before or after it verifies: the recorded
      * answer, if it has a V, came after. */
     bool late = like != NULL && mkt_msg_find(like, MKT_PL_V, 0) != NULL;
@@ -322,8 +420,11 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
     if (reason != MKT_OK && !late)
         return reason;
     /* an unknown client costs the same work as a wrong key: any key will do */
-    rc = mkt_kms_verify(w->txn, env, client == NULL ? &w->tpk.base : &client->psk.base,
-                        client == NULL ? w->kms->id : client->id, w->kms->id, &io->err);
+    struct mkt_identity who = client == NULL ? w->kms->id : client->id;
+    if (client != NULL && client == w->peer && ask->client.data.p != NULL)
+        who = ask->client; /* another KMS speaks for its Responder (RFC 6043 10) */
+    rc = mkt_kms_verify(w->txn, env, client == NULL ? &w->own->key.base : &client->psk.base, who,
+                        w->kms->id, &io->err);
     if (rc != MKT_OK)
         return rc;
     if (client == NULL)
@@ -332,8 +433,7 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
         return reason;
     if (rn_replayed(r, w, ask->fingerprint))
         return MKT_E_REPLAY;
-    return ask->resolve ? resolve(r, w, env, client->id, io)
-                        : issue(r, w, env, like, client->id, io);
+    return ask->resolve ? resolve(r, w, env, who, io) : issue(r, w, env, like, who, io);
 }
 
 enum mkt_rc

@@ -34,8 +34,16 @@ struct rn_inject {
 /* rn_inject_steps takes the random and time steps in their order, the keys in `keys` left out. */
 void rn_inject_steps(struct rn *r, struct rn_inject *in, json_t *steps, json_t *keys);
 
+/* rn_inject_drop takes out the first random value of these octets: no role draws it. False when
+ * there is none. rn_inject_has: whether there is one. */
+bool rn_inject_drop(struct rn_inject *in, struct mkt_span value);
+bool rn_inject_has(const struct rn_inject *in, struct mkt_span value);
+
 /* rn_inject_message takes what a message we once made holds: CSB ID, RANDR, T. */
 void rn_inject_message(struct rn *r, struct rn_inject *in, const struct mkt_msg *m);
+
+/* rn_inject_answer takes what an answer in a Ticket Transfer holds: RANDRr, T. */
+void rn_inject_answer(struct rn *r, struct rn_inject *in, const struct mkt_msg *m);
 
 /* rn_inject_filler gives values that are in no vector. */
 void rn_inject_filler(struct rn *r, struct rn_inject *in);
@@ -55,12 +63,20 @@ struct rn_party {
     struct mkt_inkey_mem psk;
 };
 
+struct rn_tpk { /* a key that protects tickets */
+    const char *name;
+    struct mkt_identity owner; /* who shares it with the KMS; data.p NULL: nobody */
+    struct mkt_span id;        /* IDRpsk of the Ticket Data */
+    struct mkt_inkey_mem key;
+};
+
 struct rn_world {
-    size_t n_party;
+    size_t n_party, n_tpk;
     struct rn_party party[RN_PARTIES];
+    struct rn_tpk tpk[RN_PARTIES];
     const struct rn_party *kms;
-    struct mkt_span tpk_id;
-    struct mkt_inkey_mem tpk;
+    const struct rn_party *peer; /* another KMS, with the key it shares with ours; NULL: none */
+    const struct rn_tpk *own;    /* the TPK of the KMS alone */
     struct mkt_grant_rules rules;
     uint64_t default_keys; /* session keys when the request names none */
     bool default_salt;
@@ -78,6 +94,16 @@ void rn_world_free(struct rn_world *w);
 
 /* rn_party_named returns the party, or reports a fault and returns the first. */
 const struct rn_party *rn_party_named(struct rn *r, const struct rn_world *w, const char *name);
+
+/* rn_party_with returns the party with that identity, or NULL. */
+const struct rn_party *rn_party_with(const struct rn_world *w, struct mkt_identity id);
+
+/* rn_tpk_with returns the TPK with that IDRpsk, or NULL. rn_tpk_of: the one a party shares. */
+const struct rn_tpk *rn_tpk_with(const struct rn_world *w, struct mkt_span id);
+const struct rn_tpk *rn_tpk_of(const struct rn_world *w, struct mkt_identity owner);
+
+/* rn_client_of returns whose credential a message to the KMS names, or NULL. */
+const struct rn_party *rn_client_of(const struct rn_world *w, const struct mkt_kms_ask *ask);
 
 /* rn_identity_of reads "uri:sip:bob@example.com", "nai:..." or "hex:...". */
 struct mkt_identity rn_identity_of(struct rn *r, const char *text);
@@ -108,6 +134,9 @@ void rn_offer_of(struct rn *r, const struct mkt_msg *m, struct mkt_identity to,
 /* rn_choice_of fills the choice behind a TRANSFER_RESP; first_spi: of the first session key. */
 void rn_choice_of(struct rn *r, const struct mkt_msg *offer, const struct mkt_msg *answer,
                   struct mkt_span first_spi, struct mkt_choice *choice);
+
+/* rn_whole_choice_of fills the choice with all that the answer has, so that nothing is drawn. */
+void rn_whole_choice_of(struct rn *r, const struct mkt_msg *answer, struct mkt_choice *choice);
 
 /* rn_sps_of lists the SPs of a message. */
 const struct mkt_pl_sp *rn_sps_of(struct rn *r, const struct mkt_msg *m, size_t *n);
