@@ -324,7 +324,8 @@ deliver_error(struct flow *f, size_t i)
 {
     const struct sent *s = &f->msg[i];
     const struct mkt_payload *e = mkt_msg_find(s->m, MKT_PL_ERR, 0);
-    bool authentic = mkt_msg_find(s->m, MKT_PL_V, 0) != NULL;
+    bool authentic =
+        mkt_msg_find(s->m, MKT_PL_V, 0) != NULL || mkt_msg_find(s->m, MKT_PL_SIGN, 0) != NULL;
     struct mkt_io io = io_with(f, s->octets);
     struct mkt_grant *grant = NULL;
     struct mkt_csb *csb = NULL;
@@ -365,9 +366,11 @@ static const struct {
     void (*send)(struct flow *f, size_t i);
 } senders[] = {
     { MKT_DT_REQUEST_INIT_PSK, send_request },
+    { MKT_DT_REQUEST_INIT_PK, send_request },
     { MKT_DT_REQUEST_RESP, kms_answers },
     { MKT_DT_TRANSFER_INIT, send_offer },
     { MKT_DT_RESOLVE_INIT_PSK, send_resolve },
+    { MKT_DT_RESOLVE_INIT_PK, send_resolve },
     { MKT_DT_RESOLVE_RESP, kms_answers },
     { MKT_DT_TRANSFER_RESP, send_answer },
     { MKT_DT_ERROR, send_error },
@@ -421,20 +424,19 @@ static const char *
 not_built(struct flow *f, json_t *inputs, bool complete)
 {
     size_t offers = count_of(f, MKT_DT_TRANSFER_INIT, false);
-    json_t *certificates = json_object_get(inputs, "certificates");
-    if ((certificates != NULL && !json_is_null(certificates)) ||
-        count_of(f, MKT_DT_REQUEST_INIT_PK, false) + count_of(f, MKT_DT_RESOLVE_INIT_PK, false) !=
-            0)
-        return "public keys";
+    size_t requests =
+        count_of(f, MKT_DT_REQUEST_INIT_PSK, false) + count_of(f, MKT_DT_REQUEST_INIT_PK, false);
+    size_t resolves =
+        count_of(f, MKT_DT_RESOLVE_INIT_PSK, false) + count_of(f, MKT_DT_RESOLVE_INIT_PK, false);
     if (json_object_get(inputs, "inter_kms") != NULL)
         return "Ticket Resolve between KMSs";
     if (offers > count_of(f, MKT_DT_TRANSFER_INIT, true))
         return "CSB updates";
     if (has_kemac(f, MKT_DT_TRANSFER_INIT) || has_kemac(f, MKT_DT_TRANSFER_RESP))
         return "session keys supplied in the Ticket Transfer";
-    if (offers != 0 && count_of(f, MKT_DT_REQUEST_INIT_PSK, false) == 0)
+    if (offers != 0 && requests == 0)
         return "tickets made by the Initiator (modes 3 and 4)";
-    if (offers != 0 && complete && count_of(f, MKT_DT_RESOLVE_INIT_PSK, false) == 0)
+    if (offers != 0 && complete && resolves == 0)
         return "tickets resolved by the Responder (mode 2)";
     if (offers > 1)
         return "one ticket offered twice (re-use or groups)";
@@ -477,7 +479,8 @@ check_route(struct flow *f, size_t i)
     rn_party_named(f->r, &f->w, s->to);
     bool answers =
         type == MKT_DT_REQUEST_RESP || type == MKT_DT_RESOLVE_RESP || type == MKT_DT_ERROR;
-    bool to_kms = type == MKT_DT_REQUEST_INIT_PSK || type == MKT_DT_RESOLVE_INIT_PSK;
+    bool to_kms = type == MKT_DT_REQUEST_INIT_PSK || type == MKT_DT_REQUEST_INIT_PK ||
+                  type == MKT_DT_RESOLVE_INIT_PSK || type == MKT_DT_RESOLVE_INIT_PK;
     if (answers &&
         (before == NULL || strcmp(s->from, before->to) != 0 || strcmp(s->to, before->from) != 0))
         rn_fail(f->r, s->name, "does not go back to the sender of the message before it");
