@@ -32,6 +32,7 @@ SRC = {
 PUBLIC = {
     'base.h': 'base', 'err.h': 'base', 'env.h': 'base', 'secret.h': 'base', 'alg.h': 'base',
     'key.h': 'base',  # types and handles only; deriving is in src/keys
+    'pk.h': 'base',   # likewise, in src/backend
     'payload.h': 'payload',
     'message.h': 'message',
     'policy.h': 'ticket', 'ticket.h': 'ticket', 'io.h': 'ticket',

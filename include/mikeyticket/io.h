@@ -5,6 +5,7 @@
 
 #include <mikeyticket/env.h>
 #include <mikeyticket/message.h>
+#include <mikeyticket/pk.h>
 #include <mikeyticket/policy.h>
 
 #ifdef __cplusplus
@@ -36,15 +37,32 @@ struct mkt_io {
  * identity stays in the MAC. */
 enum mkt_omit { MKT_OMIT_SELF = 1, MKT_OMIT_PEER = 2, MKT_OMIT_KMS = 4 };
 
-/* mkt_credential is how a user is known to the KMS. Roles copy the octets; psk is borrowed
- * and must outlive the role. */
+/* mkt_pk_credential is how a user with a certificate is known to the KMS. What is zero is the
+ * default: PKCS#1 v1.5 for both, SHA-256, no CHASH, no certificate sent. */
+struct mkt_pk_credential {
+    const struct mkt_pkey *key;          /* signs */
+    const struct mkt_cert *const *chain; /* sent: our certificate, each certified by the next */
+    size_t n_chain;                      /* 0: the KMS has it already */
+    const struct mkt_cert *kms;          /* envelope keys are for its holder; mkt_trust_verify it */
+    uint8_t padding;                     /* enum mkt_pad, as the KMS expects it */
+    uint8_t s_type;                      /* enum mkt_s_type */
+    uint8_t cache;                       /* enum mkt_cache */
+    uint8_t chash_func;                  /* enum mkt_hash, when chash is set */
+    bool chash;                          /* tell the KMS which of its keys is used */
+    bool sha1; /* sign with SHA-1, and accept it (128-bit suite only): for peers that know no other
+                */
+};
+
+/* mkt_credential is how a user is known to the KMS: by a PSK or, when pk is not NULL, by a
+ * certificate. Roles copy the octets; psk and pk are borrowed and must outlive the role. */
 struct mkt_credential {
     struct mkt_identity self; /* IDRi or IDRr */
     struct mkt_identity kms;  /* IDRkms */
     struct mkt_span psk_id;   /* IDRpsk, byte string; n = 0: not sent */
     const struct mkt_inkey *psk;
-    uint8_t ts_type; /* enum mkt_ts of the messages */
-    unsigned omit;   /* enum mkt_omit */
+    const struct mkt_pk_credential *pk; /* NULL: psk */
+    uint8_t ts_type;                    /* enum mkt_ts of the messages */
+    unsigned omit;                      /* enum mkt_omit */
 };
 
 #ifdef __cplusplus

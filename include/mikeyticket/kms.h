@@ -22,8 +22,9 @@ MKT_API void mkt_kms_txn_free(struct mkt_kms_txn *t);
 /* mkt_kms_end wipes what the last message left. Call it on every path before the next begin. */
 MKT_API void mkt_kms_end(struct mkt_kms_txn *t);
 
-/* mkt_kms_begin parses REQUEST_INIT_PSK or RESOLVE_INIT_PSK (anything else: MKT_E_DATA_TYPE) and
- * checks structure, suite and RAND lengths. No key is touched. `in` must live until mkt_kms_end. */
+/* mkt_kms_begin parses REQUEST_INIT or RESOLVE_INIT, PSK or PK (anything else: MKT_E_DATA_TYPE),
+ * and checks structure, suite and RAND lengths. No key is touched. `in` must live until
+ * mkt_kms_end. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in,
                                                struct mkt_err *err);
 
@@ -31,6 +32,7 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_begin(struct mkt_kms_txn *t, struct mkt
  */
 struct mkt_kms_ask {
     bool resolve;               /* RESOLVE_INIT rather than REQUEST_INIT */
+    bool pk;                    /* signed: mkt_kms_verify_pk rather than mkt_kms_verify */
     struct mkt_identity client; /* IDRi or IDRr */
     struct mkt_identity kms;    /* IDRkms */
     struct mkt_identity psk_id; /* IDRpsk */
@@ -41,7 +43,10 @@ struct mkt_kms_ask {
     uint8_t prf;                     /* enum mkt_prf of the header */
     const struct mkt_policy *policy; /* wanted (request) or of the ticket (resolve) */
     struct mkt_span
-        fingerprint; /* the MAC: identifies the message in a replay cache once verified */
+        fingerprint; /* MAC or signature: identifies the message in a replay cache once verified */
+    size_t n_certs;  /* pk: certificates in the message */
+    uint8_t cache;   /* pk: C of PKE (enum mkt_cache) */
+    const struct mkt_pl_chash *chash; /* pk: CHASH, or NULL */
 };
 
 /* mkt_kms_ask returns the questions of the message begun; borrowed until mkt_kms_end. */
@@ -55,6 +60,36 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_verify(struct mkt_kms_txn *t, const str
                                                 const struct mkt_inkey *psk,
                                                 struct mkt_identity client, struct mkt_identity kms,
                                                 struct mkt_err *err);
+
+/* One key pair of the KMS. */
+struct mkt_kms_key {
+    const struct mkt_pkey *key;
+    const struct mkt_cert *cert; /* CHASH names it */
+};
+
+/* What a KMS needs for messages with signatures. */
+struct mkt_kms_pk {
+    const struct mkt_trust *trust;
+    const struct mkt_kms_key *keys; /* the first is meant when there is no CHASH */
+    size_t n_keys;
+    /* The chain of a client that sends no certificate, if it is known otherwise. */
+    const struct mkt_cert *const *known;
+    size_t n_known;
+    struct mkt_identity kms; /* our own */
+    unsigned paddings;       /* accepted in PKE, 1 << enum mkt_pad; 0: all */
+    bool sha1;               /* accept signatures with SHA-1 in the 128-bit suite */
+};
+
+/* mkt_kms_verify_pk verifies a signed message in this order: CHASH, the certificates and what they
+ * may be used for at env->now, the identity in them (ambiguity 66; left out: the only one there
+ * is), SIGN, and only then decrypts the envelope key. After it mkt_kms_ask has the authenticated
+ * identity, and everything goes on as with a PSK. A PKE that does not decrypt is MKT_E_AUTH or
+ * leads, like one that does, to an answer under a key that nobody knows: see mkt_pke_open. Costs
+ * two RSA public and one private operation, and may run in another thread than the rest, with an
+ * env of its own. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_verify_pk(struct mkt_kms_txn *t, const struct mkt_env *env,
+                                                   const struct mkt_kms_pk *how,
+                                                   struct mkt_err *err);
 
 /* A TPK the KMS protects tickets with. */
 struct mkt_tpk {
@@ -131,6 +166,21 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_kms_forwarded(struct mkt_kms_forward *f,
  * (the message did not even parse so far that it has a header). */
 MKT_API MKT_MUST_USE enum mkt_next mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env,
                                                   enum mkt_rc rc, struct mkt_io *io);
+
+/* What mkt_kms_refuse_signed signs with. */
+struct mkt_kms_signer {
+    const struct mkt_pkey *key;
+    uint8_t s_type; /* enum mkt_s_type */
+    bool sha1;
+};
+
+/* mkt_kms_refuse_signed writes the same Error message with SIGNkms instead of V. Not for messages
+ * that failed to authenticate: it would let strangers spend our time (RFC 3830 5.1.2), so those are
+ * answered bare. -> SEND_PEER or ABORT. */
+MKT_API MKT_MUST_USE enum mkt_next mkt_kms_refuse_signed(struct mkt_kms_txn *t,
+                                                         const struct mkt_env *env, enum mkt_rc rc,
+                                                         const struct mkt_kms_signer *by,
+                                                         struct mkt_io *io);
 
 #ifdef __cplusplus
 }

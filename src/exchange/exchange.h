@@ -77,17 +77,42 @@ struct mkt_own_credential {
 enum mkt_rc mkt_own_credential_set(struct mkt_own_credential *o, const struct mkt_credential *from);
 void mkt_own_credential_free(struct mkt_own_credential *o);
 
+/* --- signature.c: SIGN in place of V -------------------------------------------------------- */
+
+struct mkt_ex_signer {
+    const struct mkt_pkey *key;
+    uint8_t s_type;
+    bool sha1;
+};
+
+/* Writes SIGN, over everything in w and then the tails. */
+enum mkt_rc mkt_ex_sign(struct mkt_writer *w, const struct mkt_env *env,
+                        const struct mkt_ex_signer *by, const struct mkt_span *tail, size_t n_tail);
+
+/* Verifies the SIGN that ends m: SHA-256, and SHA-1 in the 128-bit suite if sha1 allows it. */
+enum mkt_rc mkt_ex_verify_sign(const struct mkt_msg *m, struct mkt_crypto *c,
+                               const struct mkt_cert *cert, bool sha1, const struct mkt_span *tail,
+                               size_t n_tail, struct mkt_err *err);
+
+/* True when a subjectAltName of cert is that identity: a URI is a URI, an NAI an rfc822Name. */
+bool mkt_ex_cert_is_of(const struct mkt_cert *cert, struct mkt_identity id);
+
+/* The identity of a certificate that has but one (URI, else rfc822Name), copied to out (MKT_ID_MAX
+ * octets); data.p is NULL when there is none. */
+struct mkt_identity mkt_ex_cert_identity(const struct mkt_cert *cert, uint8_t *out);
+
 /* --- kms_exchange.c: what Ticket Request and Ticket Resolve have in common
  * ------------------------ */
 
 /* One open exchange with the KMS: the initial message as sent and what its answer is checked with.
  */
 struct mkt_kms_exchange {
-    uint8_t init_type, resp_type, prf;
+    uint8_t init_type, resp_type, prf; /* init_type: of the PSK variant; that of PK is the next */
     uint32_t csb_id;
     struct mkt_octets init;
     uint8_t rand[MKT_SECRET_MAX];
     size_t rand_len;
+    struct mkt_inkey_mem env_key; /* PK: in place of the PSK */
 };
 
 /* Writes an initial message to the KMS: `body` writes TP or TICKET. */

@@ -53,6 +53,9 @@ count(const struct mkt_form *form, const struct mkt_msg *m, uint8_t *counts, str
     uint32_t policies[8] = { 0 };
     for (const struct mkt_payload *pl = m->pl; pl < m->pl + m->n; pl++) {
         size_t i = rule_of(form, pl);
+        /* A V has no business before the end, even where SIGN has its place. */
+        if (pl->type == MKT_PL_V && pl + 1 != m->pl + m->n)
+            return mkt_fail(err, MKT_E_PAYLOAD_ORDER, pl[1].at, "V", "RFC 3830 5.2");
         if (i == form->n)
             continue; /* not listed: ignored, RFC 6043 4.2.1.4 and its like */
         const struct mkt_rule *rule = &form->rule[i];

@@ -18,6 +18,7 @@ mkt_kms_end(struct mkt_kms_txn *t)
     mkt_keys_wipe(&t->keys);
     mkt_wipe(t->kept, t->kept_len);
     t->kept_len = 0;
+    mkt_inkey_mem_wipe(&t->env_key);
     t->psk = NULL;
     t->stage = MKT_KMS_IDLE;
 }
@@ -64,6 +65,19 @@ begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
 }
 
 static void
+fill_ask_pk(struct mkt_kms_ask *ask, const struct mkt_msg *m)
+{
+    const struct mkt_payload *chash = mkt_msg_find(m, MKT_PL_CHASH, 0);
+
+    ask->pk = true;
+    ask->fingerprint = m->pl[m->n - 1].u.sign.signature;
+    ask->cache = mkt_msg_find(m, MKT_PL_PKE, 0)->u.pke.c;
+    ask->chash = chash == NULL ? NULL : &chash->u.chash;
+    for (size_t i = 0; i < m->n; i++)
+        ask->n_certs += m->pl[i].type == MKT_PL_CERT;
+}
+
+static void
 fill_ask(struct mkt_kms_txn *t)
 {
     const struct mkt_msg *m = &t->msg;
@@ -78,8 +92,11 @@ fill_ask(struct mkt_kms_txn *t)
         .csb_id = m->hdr.csb_id,
         .prf = m->hdr.prf,
         .policy = &t->policy,
-        .fingerprint = m->pl[m->n - 1].u.v.mac,
     };
+    if (m->pl[m->n - 1].type == MKT_PL_SIGN)
+        fill_ask_pk(&t->ask, m);
+    else
+        t->ask.fingerprint = m->pl[m->n - 1].u.v.mac;
     t->init_label = (struct mkt_label){ .use = MKT_USE_INIT, .csb_id = m->hdr.csb_id };
     *(t->resolve ? &t->init_label.nonce2 : &t->init_label.nonce1) = rand;
 }
@@ -92,8 +109,10 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
     mkt_kms_end(t);
     if (mkt_msg_parse(m, in, err) != MKT_OK)
         return err->rc;
-    t->resolve = m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
-    if (!t->resolve && m->hdr.data_type != MKT_DT_REQUEST_INIT_PSK)
+    t->resolve =
+        m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK || m->hdr.data_type == MKT_DT_RESOLVE_INIT_PK;
+    if (!t->resolve && m->hdr.data_type != MKT_DT_REQUEST_INIT_PSK &&
+        m->hdr.data_type != MKT_DT_REQUEST_INIT_PK)
         return mkt_fail(err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
     t->stage = MKT_KMS_PARSED; /* from here on an Error message can be made */
     if (mkt_msg_check(m, err) != MKT_OK || mkt_ex_suite(&t->suite, m, err) != MKT_OK)
@@ -135,18 +154,25 @@ mkt_kms_verify(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mk
     };
     size_t v_at;
 
-    if (t->stage != MKT_KMS_BEGUN)
-        return mkt_fail(err, MKT_E_STATE, 0, "verify before begin", "RFC 6043 4.2");
+    if (t->stage != MKT_KMS_BEGUN || t->ask.pk)
+        return mkt_fail(err, MKT_E_STATE, 0, "verify before begin, or signed", "RFC 6043 4.2");
     v_at = t->msg.pl[t->msg.n - 1].at;
     if (check_mac(t, env, psk, tail, err) != MKT_OK)
         return err->rc;
     /* Only now: what follows may tell a client with a good key more than one without. */
     if (named.data.p != NULL && !mkt_identity_equal(named, client))
         return mkt_fail(err, MKT_E_AUTH, v_at, "IDR is not the credential's", "RFC 6043 4.2.1.2");
+    return mkt_kms_verified(t, psk, kms, err);
+}
+
+enum mkt_rc
+mkt_kms_verified(struct mkt_kms_txn *t, const struct mkt_inkey *psk, struct mkt_identity kms,
+                 struct mkt_err *err)
+{
     t->psk = psk;
     t->kms = kms;
     t->stage = MKT_KMS_VERIFIED;
-    if (for_kms.data.p != NULL && !mkt_identity_equal(for_kms, kms))
+    if (t->ask.kms.data.p != NULL && !mkt_identity_equal(t->ask.kms, kms))
         return mkt_fail(err, MKT_E_IDENTITY, 0, "IDRkms is another KMS", "RFC 6043 4.2.1.1");
     if (psk->len < t->suite->key_len)
         return mkt_fail(err, MKT_E_SUITE_MIX, 0, "PSK shorter than the suite's keys",
@@ -458,6 +484,23 @@ mkt_kms_resolve(struct mkt_kms_txn *t, const struct mkt_env *env, struct mkt_ide
     return mkt_kms_relay(t, env, responder, mkt_span(rand, n), io);
 }
 
+enum mkt_rc
+mkt_kms_error_of(struct mkt_error_message *e, const struct mkt_kms_txn *t,
+                 const struct mkt_env *env, enum mkt_rc rc)
+{
+    const struct mkt_time asked =
+        t->stage >= MKT_KMS_PARSED ? mkt_ex_time(&t->msg) : (struct mkt_time){ 0 };
+
+    *e = (struct mkt_error_message){ .error_no = mkt_wire_error(rc),
+                                     .map_type = MKT_MAP_EMPTY,
+                                     .ts_type = asked.type,
+                                     .prf = t->msg.hdr.prf,
+                                     .csb_id = t->msg.hdr.csb_id };
+    if (t->stage < MKT_KMS_PARSED)
+        return MKT_E_STATE;
+    return mkt_ts_stamp(env, asked.type, &e->t64) ? MKT_OK : MKT_E_TS_TYPE;
+}
+
 enum mkt_next
 mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc, struct mkt_io *io)
 {
@@ -465,24 +508,15 @@ mkt_kms_refuse(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc,
     MKT_SCOPED_MSG_KEYS
     mk = { 0 };
     struct mkt_writer w = mkt_w_open(io->out, io->cap);
+    struct mkt_error_message e;
     bool authentic = t->stage >= MKT_KMS_VERIFIED;
-    const struct mkt_time asked =
-        t->stage >= MKT_KMS_PARSED ? mkt_ex_time(&t->msg) : (struct mkt_time){ 0 };
-    uint64_t t64 = 0;
+    enum mkt_rc made = mkt_kms_error_of(&e, t, env, rc);
 
-    if (t->stage < MKT_KMS_PARSED)
-        return mkt_ex_abort(io, MKT_E_STATE, "nothing to answer", ref);
+    if (made != MKT_OK)
+        return mkt_ex_abort(io, made, made == MKT_E_STATE ? "nothing to answer" : "T", ref);
     if (authentic &&
         !mkt_derive_msg_keys(&mk, t->psk, env->crypto, t->suite, &t->init_label, MKT_WANT_AUTH))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", ref);
-    if (!mkt_ts_stamp(env, asked.type, &t64))
-        return mkt_ex_abort(io, MKT_E_TS_TYPE, "T", ref);
-    const struct mkt_error_message e = { .error_no = mkt_wire_error(rc),
-                                         .map_type = MKT_MAP_EMPTY,
-                                         .ts_type = asked.type,
-                                         .t64 = t64,
-                                         .prf = t->msg.hdr.prf,
-                                         .csb_id = t->msg.hdr.csb_id };
     if (!mkt_error_write(&w, env->crypto, &e, authentic ? &mk : NULL))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", ref);
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);

@@ -18,7 +18,7 @@ struct mkt_kms_txn {
     enum mkt_kms_stage stage;
     bool resolve;
     const struct mkt_suite *suite;
-    const struct mkt_inkey *psk; /* borrowed, set by verify */
+    const struct mkt_inkey *psk; /* borrowed, set by verify; PK: env_key */
     struct mkt_identity kms;     /* our own, borrowed, set by verify */
     struct mkt_label init_label;
     struct mkt_kms_ask ask;
@@ -32,7 +32,18 @@ struct mkt_kms_txn {
     uint8_t reference[MKT_REFERENCE_LEN]; /* of a reference ticket just issued */
     uint8_t kept[MKT_KEMAC_MAX];          /* and its keys */
     size_t kept_len;
+    struct mkt_inkey_mem env_key;  /* of PKE */
+    uint8_t client_id[MKT_ID_MAX]; /* ask.client when the message leaves it out */
 };
+
+/* Checks that what is verified is for this KMS and under keys of the right length. The message is
+ * authentic by now: what this refuses is reported with V. */
+enum mkt_rc mkt_kms_verified(struct mkt_kms_txn *t, const struct mkt_inkey *psk,
+                             struct mkt_identity kms, struct mkt_err *err);
+
+/* Fills what an Error message about t says. */
+enum mkt_rc mkt_kms_error_of(struct mkt_error_message *e, const struct mkt_kms_txn *t,
+                             const struct mkt_env *env, enum mkt_rc rc);
 
 /* Writes RESOLVE_RESP with the keys of t as they are; with key forking, the modifier. */
 enum mkt_next mkt_kms_relay(struct mkt_kms_txn *t, const struct mkt_env *env,

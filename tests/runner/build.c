@@ -17,11 +17,17 @@ rn_credential_of(struct rn *r, const struct rn_world *w, const struct rn_party *
                  const struct mkt_inkey *psk, const struct mkt_msg *m, struct mkt_credential *cred)
 {
     const struct mkt_payload *t = mkt_msg_find(m, MKT_PL_T, 0);
-    bool resolve = m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
-    (void)r;
+    bool resolve =
+        m->hdr.data_type == MKT_DT_RESOLVE_INIT_PSK || m->hdr.data_type == MKT_DT_RESOLVE_INIT_PK;
+    const struct rn_holder *holder = rn_holder_of(&w->pki, who->name);
     *cred = (struct mkt_credential){
         .self = who->id, .kms = w->kms->id, .psk = psk, .ts_type = t == NULL ? 0 : t->u.t.ts_type
     };
+    if (mkt_msg_find(m, MKT_PL_PKE, 0) != NULL && holder != NULL) {
+        struct mkt_pk_credential *pk = rn_alloc(r, sizeof *pk);
+        rn_pk_credential(&w->pki, holder, m, pk);
+        cred->pk = pk;
+    }
     if (mkt_msg_find(m, MKT_PL_IDR, MKT_IDR_PSK) != NULL)
         cred->psk_id = who->psk_id;
     if (mkt_msg_find(m, MKT_PL_IDR, resolve ? MKT_IDR_R : MKT_IDR_I) == NULL)

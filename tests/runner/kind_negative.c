@@ -388,7 +388,13 @@ stage_of(struct rn *r, const char *name)
 static bool
 is_built(const struct stage *list, int no)
 {
-    if (no < 0 || list[no].m == NULL || list[no].m->hdr.data_type != stages[no].data_type)
+    if (no < 0 || list[no].m == NULL)
+        return false;
+    /* The KMS takes the public-key variants too. Their senders drew what no message shows, so the
+     * stages behind them cannot be set up. */
+    uint8_t type = list[no].m->hdr.data_type;
+    if (type != stages[no].data_type && !(no == REQUEST_INIT && type == MKT_DT_REQUEST_INIT_PK) &&
+        !(no == RESOLVE_INIT && type == MKT_DT_RESOLVE_INIT_PK))
         return false;
     for (unsigned i = 0; i < STAGES; i++)
         if ((stages[no].needs >> i & 1) != 0 &&
@@ -510,8 +516,7 @@ run_all(struct trial *t, struct stage *list)
         else
             skipped += n;
         if (!is_built(list, no))
-            printf("skip %s: stage %s needs public keys, or one before it is missing\n", r->file,
-                   name);
+            printf("skip %s: stage %s needs a stage before it that is missing\n", r->file, name);
     }
     rn_same_num(r, "raw_count", raw, rn_num(r, r->doc.root, "raw_count"));
     rn_unread(r, r->doc.root, "");
@@ -531,7 +536,6 @@ rn_run_negative(struct rn *r)
     json_t *inputs = rn_obj(r, r->doc.root, "inputs");
     rn_str(r, r->doc.root, "suite");
     rn_str(r, r->doc.root, "flags");
-    rn_info(r, inputs, "certificates");
     load_stages(r, rn_obj(r, r->doc.root, "stages"), list);
     rn_world_load(r, &t.w, inputs);
     t.env = rn_env(r, &t.inject, t.w.now);

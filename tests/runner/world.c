@@ -163,7 +163,7 @@ rn_world_load(struct rn *r, struct rn_world *w, json_t *inputs)
         rn_fail(r, "KMS", "out of memory");
     if (strcmp(rn_str(r, inputs, "suite"), rn_str(r, r->doc.root, "suite")) != 0)
         rn_fail(r, "suite", "inputs and vector are of different suites");
-    rn_get(r, inputs, "certificates"); /* null: vectors that have any are skipped */
+    rn_pki_load(r, &w->pki, inputs);
     w->now = rn_hex_num(r, inputs, "clock_ntp_seconds") << 32;
     load_parties(r, w, inputs);
     if (w->kms == NULL)
@@ -180,6 +180,7 @@ void
 rn_world_free(struct rn_world *w)
 {
     mkt_kms_txn_free(w->txn);
+    rn_pki_free(&w->pki);
     for (size_t i = 0; i < w->n_party; i++)
         mkt_inkey_mem_wipe(&w->party[i].psk);
     for (size_t i = 0; i < w->n_tpk; i++)
@@ -260,6 +261,46 @@ rn_client_of(const struct rn_world *w, const struct mkt_kms_ask *ask)
             return p;
     }
     return NULL;
+}
+
+/* Verifies with the PSK. An unknown client costs the same work as a wrong key: any will do. */
+static enum mkt_rc
+verify_psk(struct rn_world *w, const struct mkt_env *env, struct mkt_identity *client,
+           struct mkt_err *err)
+{
+    const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
+    const struct rn_party *p = rn_client_of(w, ask);
+    *client = p == NULL ? w->kms->id : p->id;
+    if (p != NULL && p == w->peer && ask->client.data.p != NULL)
+        *client = ask->client; /* another KMS speaks for its Responder (RFC 6043 10) */
+    enum mkt_rc rc = mkt_kms_verify(w->txn, env, p == NULL ? &w->own->key.base : &p->psk.base,
+                                    *client, w->kms->id, err);
+    return rc == MKT_OK && p == NULL ? MKT_E_AUTH : rc;
+}
+
+/* Verifies with certificates. `known`: those of the parties are known without being sent. */
+static enum mkt_rc
+verify_pk(struct rn_world *w, const struct mkt_env *env, bool known, struct mkt_identity *client,
+          struct mkt_err *err)
+{
+    const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
+    struct mkt_kms_pk how = {
+        .trust = w->pki.trust,
+        .keys = &w->pki.kms_key,
+        .n_keys = w->pki.has ? 1 : 0,
+        .kms = w->kms->id,
+        .sha1 = true, /* what the vectors of the 128-bit suite are signed with */
+    };
+    for (size_t i = 0; known && i < w->n_party; i++) {
+        const struct rn_holder *h = rn_holder_of(&w->pki, w->party[i].name);
+        if (h == NULL || !mkt_identity_equal(w->party[i].id, ask->client))
+            continue;
+        how.known = h->chain;
+        how.n_known = h->n;
+    }
+    enum mkt_rc rc = mkt_kms_verify_pk(w->txn, env, &how, err);
+    *client = ask->client;
+    return rc;
 }
 
 /* Who may resolve: a responder of the policy, or a member of a group that is one. *as gets the
@@ -410,30 +451,25 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
     if (rc != MKT_OK)
         return rc;
     const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
-    const struct rn_party *client = rn_client_of(w, ask);
+    struct mkt_identity client;
     /* A KMS may look at the clock and the addressee before or after it verifies: the recorded
      * answer, if it has a V, came after. */
-    bool late = like != NULL && mkt_msg_find(like, MKT_PL_V, 0) != NULL;
+    bool late = like != NULL && (mkt_msg_find(like, MKT_PL_V, 0) != NULL ||
+                                 mkt_msg_find(like, MKT_PL_SIGN, 0) != NULL);
     enum mkt_rc reason = rn_stale(w, &ask->t) ? MKT_E_STALE : MKT_OK;
     if (ask->kms.data.p != NULL && !mkt_identity_equal(ask->kms, w->kms->id))
         reason = MKT_E_IDENTITY;
     if (reason != MKT_OK && !late)
         return reason;
-    /* an unknown client costs the same work as a wrong key: any key will do */
-    struct mkt_identity who = client == NULL ? w->kms->id : client->id;
-    if (client != NULL && client == w->peer && ask->client.data.p != NULL)
-        who = ask->client; /* another KMS speaks for its Responder (RFC 6043 10) */
-    rc = mkt_kms_verify(w->txn, env, client == NULL ? &w->own->key.base : &client->psk.base, who,
-                        w->kms->id, &io->err);
+    rc = ask->pk ? verify_pk(w, env, like != NULL, &client, &io->err)
+                 : verify_psk(w, env, &client, &io->err);
     if (rc != MKT_OK)
         return rc;
-    if (client == NULL)
-        return MKT_E_AUTH;
     if (reason != MKT_OK)
         return reason;
     if (rn_replayed(r, w, ask->fingerprint))
         return MKT_E_REPLAY;
-    return ask->resolve ? resolve(r, w, env, who, io) : issue(r, w, env, like, who, io);
+    return ask->resolve ? resolve(r, w, env, client, io) : issue(r, w, env, like, client, io);
 }
 
 enum mkt_rc
@@ -444,7 +480,11 @@ rn_kms_answer(struct rn *r, struct rn_world *w, const struct mkt_env *env,
     if (rc != MKT_OK) {
         struct mkt_io refusal = { .in = io->in, .out = io->out, .cap = io->cap };
         io->out_len = 0;
-        if (mkt_kms_refuse(w->txn, env, rc, &refusal) == MKT_NEXT_SEND_PEER)
+        const struct mkt_kms_signer by = { .key = w->pki.kms.key };
+        enum mkt_next next = w->pki.sign_errors
+                                 ? mkt_kms_refuse_signed(w->txn, env, rc, &by, &refusal)
+                                 : mkt_kms_refuse(w->txn, env, rc, &refusal);
+        if (next == MKT_NEXT_SEND_PEER)
             io->out_len = refusal.out_len;
     }
     mkt_kms_end(w->txn);

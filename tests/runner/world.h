@@ -5,7 +5,7 @@
 #ifndef MKT_RUNNER_WORLD_H
 #define MKT_RUNNER_WORLD_H
 
-#include "runner.h"
+#include "pki.h"
 
 #include <mikeyticket/kms.h>
 #include <mikeyticket/responder.h>
@@ -82,6 +82,7 @@ struct rn_world {
     bool default_salt;
     bool adjust; /* the KMS vouches for the identity in the ticket, not for the one that asked */
     json_t *groups;
+    struct rn_pki pki;
     uint64_t now;
     struct mkt_kms_txn *txn;
     size_t n_seen;

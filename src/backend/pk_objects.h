@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The objects of mikeyticket/pk.h as libcrypto has them; for this directory only. */
+#ifndef MKT_BACKEND_PK_OBJECTS_H
+#define MKT_BACKEND_PK_OBJECTS_H
+
+#include "backend/pk.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+struct mkt_pkey {
+    EVP_PKEY *evp;
+    uint8_t reject[32];
+};
+
+struct mkt_cert {
+    X509 *x509;
+    EVP_PKEY *evp; /* borrowed from x509 */
+    uint8_t *der;
+    size_t der_len;
+};
+
+/* True for an RSA key of a length in bounds. */
+bool mkt_be_rsa_fits(const EVP_PKEY *evp);
+
+/* The fetched digest; NULL when it is not supported. */
+const EVP_MD *mkt_be_md(const struct mkt_crypto *c, uint8_t hash);
+
+/* Every failure of libcrypto ends here: its queue of errors is not ours to fill. */
+enum mkt_rc mkt_be_fail(struct mkt_err *err, enum mkt_rc rc, const char *what, const char *ref);
+
+#endif
