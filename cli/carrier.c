@@ -8,9 +8,12 @@
 #include "files.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <mikeyticket/message.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIKEY_LINE "a=key-mgmt:"
 
@@ -227,6 +230,18 @@ cli_carrier_load(struct cli_carrier *c, const char *path, struct cli_error *err)
     CLI_SCOPED_BLOB text = { 0 };
     return cli_file_read(&text, path, CLI_CARRIER_TEXT_MAX, CLI_PUBLIC, err) &&
            cli_carrier_open(c, cli_blob_span(&text), path, err);
+}
+
+bool
+cli_carrier_operand(struct cli_carrier *c, const char *operand, struct cli_error *err)
+{
+    if (operand == NULL || strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
+        return cli_carrier_load(c, operand != NULL ? operand : "-", err);
+    if (errno != ENOENT && errno != ENAMETOOLONG && errno != ENOTDIR)
+        return cli_fail(err, CLI_EXIT_FAILURE, "cannot open %s: %s", operand, strerror(errno));
+    char name[128];
+    snprintf(name, sizeof name, "%.60s (no such file, so taken as text)", operand);
+    return cli_carrier_open(c, mkt_span(operand, strlen(operand)), name, err);
 }
 
 bool

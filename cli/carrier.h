@@ -40,6 +40,11 @@ MKT_MUST_USE bool cli_carrier_open(struct cli_carrier *c, struct mkt_span text, 
 /* cli_carrier_load reads the public file at path ("-": standard input) and opens it. */
 MKT_MUST_USE bool cli_carrier_load(struct cli_carrier *c, const char *path, struct cli_error *err);
 
+/* cli_carrier_operand opens the file at operand ("-" or NULL: standard input), or where there is
+ * none of that name, the operand itself as text. */
+MKT_MUST_USE bool cli_carrier_operand(struct cli_carrier *c, const char *operand,
+                                      struct cli_error *err);
+
 /* cli_carrier_load_one loads the file at path and tests its first message: CLI_EXIT_MALFORMED when
  * it is not a whole message of RFC 6043. *octets borrows from c. */
 MKT_MUST_USE bool cli_carrier_load_one(struct cli_carrier *c, const char *path,

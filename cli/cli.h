@@ -13,7 +13,7 @@
     X(FAILURE, 1, "a file could not be read or written, or something local failed")         \
     X(USAGE, 2, "the command line is wrong")                                                \
     X(KMS_REFUSED, 3, "the KMS answered with an Error message, or granted too little")      \
-    X(MALFORMED, 4, "not a valid MIKEY message")                                            \
+    X(MALFORMED, 4, "not a valid MIKEY message, or a policy that breaks a rule")            \
     X(PEER, 5, "the offer or answer was refused: by us early, by its MAC, or by the other") \
     X(UNREACHABLE, 6, "no answer from the KMS that verifies")
 

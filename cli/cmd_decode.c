@@ -4,11 +4,9 @@
 #include "carrier.h"
 #include "options.h"
 
-#include <errno.h>
 #include <mikeyticket/message.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 struct finding { /* what is wrong with a message; rc = MKT_OK: nothing */
     struct mkt_err err;
@@ -115,23 +113,10 @@ print_all(const struct cli_carrier *c, bool json, struct cli_error *err)
                              c->n > 1 ? "at least one message is" : "the message is");
 }
 
-/* A file of that name, or else the text itself. */
-static bool
-open_operand(struct cli_carrier *c, const char *operand, struct cli_error *err)
-{
-    if (operand == NULL || strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
-        return cli_carrier_load(c, operand != NULL ? operand : "-", err);
-    if (errno != ENOENT && errno != ENAMETOOLONG && errno != ENOTDIR)
-        return cli_fail(err, CLI_EXIT_FAILURE, "cannot open %s: %s", operand, strerror(errno));
-    char name[128];
-    snprintf(name, sizeof name, "%.60s (no such file, so taken as text)", operand);
-    return cli_carrier_open(c, mkt_span(operand, strlen(operand)), name, err);
-}
-
 bool
 cli_cmd_decode(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CARRIER c = { 0 };
-    return open_operand(&c, args->operand, err) &&
+    return cli_carrier_operand(&c, args->operand, err) &&
            print_all(&c, cli_args_has(args, CLI_OPT_JSON), err);
 }

@@ -19,6 +19,19 @@ const struct cli_command cli_commands[] = {
                   "  mikey-ticket decode --json - < invite.sdp\n"
                   "  mikey-ticket decode 'a=key-mgmt:mikey AQ4F...'\n",
       .run = cli_cmd_decode },
+    { .name = "explain",
+      .summary = "say in words what a Ticket Policy allows, and which rules it breaks",
+      .operand = "[FLAGS | FILE | - | TEXT]",
+      .optional = BIT(JSON) | BIT(QUIET) | BIT(HELP),
+      .details =
+          "Takes the letters of a policy, such as DEFGHINO, or a message with a Ticket Policy or\n"
+          "a ticket, in anything that decode takes: what each flag means, who makes and opens the\n"
+          "ticket, what follows for the keys, how long it is valid and who may answer. A policy\n"
+          "that breaks a rule is explained too, with the clause, and the exit code is 4.\n",
+      .examples = "  mikey-ticket explain DEFGHINO\n"
+                  "  mikey-ticket explain --json offer.mikey\n"
+                  "  mikey-ticket explain 'a=key-mgmt:mikey AQ4F...'\n",
+      .run = cli_cmd_explain },
     { .name = "request",
       .summary = "ask the KMS for a ticket",
       .required = BIT(CREDENTIALS) | BIT(KMS) | BIT(TO) | BIT(OUT),

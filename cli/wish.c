@@ -1,58 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wanted Ticket Policy from the command line, and the granted one in words. One table gives
- * each flag its meaning, set and not set (RFC 6043 6.10). */
+/* The wanted Ticket Policy from the command line, and the granted one in words. */
 #include "wish.h"
 
 #include "clock.h"
 #include "credential.h"
+#include "flag_words.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_VALIDITY_S 3600
 
-static const struct {
-    uint16_t flag;
-    char letter;
-    const char *set, *clear;
-} flags[] = {
-    { MKT_TP_D, 'D', "the KMS made the ticket", "the ticket is made by the initiator" },
-    { MKT_TP_E, 'E', "only the KMS can open the ticket", "the responder may open the ticket" },
-    { MKT_TP_F, 'F', "the responder sends an answer", "the responder sends no answer" },
-    { MKT_TP_G, 'G', "the responder adds random octets to the keys",
-      "the responder adds nothing to the keys" },
-    { MKT_TP_H, 'H', "the initiator adds random octets to the keys",
-      "the initiator adds nothing to the keys" },
-    { MKT_TP_I, 'I', "every device that answers gets keys of its own",
-      "all devices that answer share the same keys" },
-    { MKT_TP_J, 'J', "the ticket may be used again", "the ticket is for one offer" },
-    { MKT_TP_L, 'L', "the initiator may supply session keys",
-      "the initiator may not supply session keys" },
-    { MKT_TP_M, 'M', "the responder may supply session keys",
-      "the responder may not supply session keys" },
-    { MKT_TP_N, 'N', "nothing else is asked of the initiator",
-      "something else is asked of the initiator" },
-    { MKT_TP_O, 'O', "nothing else is asked of the responder",
-      "something else is asked of the responder" },
-};
-
 /* --- the wish -------------------------------------------------------------------------------- */
 
 static bool
 read_flags(const char *letters, uint16_t *out, struct cli_error *err)
 {
-    *out = 0;
-    for (const char *c = letters; *c != '\0'; c++) {
-        size_t i = 0;
-        while (i < CLI_COUNT(flags) && flags[i].letter != (*c & ~0x20))
-            i++;
-        if (i == CLI_COUNT(flags))
-            return cli_fail(err, CLI_EXIT_USAGE,
-                            "--flags %s: '%c' is none of D E F G H I J L M N O (K is the KMS's)",
-                            letters, *c);
-        *out |= flags[i].flag;
-    }
-    return true;
+    const char *bad = cli_flags_read(letters, (uint16_t)~MKT_TP_K, out);
+    return bad == NULL ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--flags %s: '%c' is none of D E F G H I J L M N O (K is the KMS's)", letters,
+                    *bad);
 }
 
 static bool
@@ -163,12 +131,13 @@ static void
 report_flag_changes(struct cli_report *r, uint16_t want, uint16_t got)
 {
     char text[128];
-    for (size_t i = 0; i < CLI_COUNT(flags); i++) {
-        if (((want ^ got) & flags[i].flag) == 0)
+    for (size_t i = 0; i < CLI_FLAGS; i++) {
+        const struct cli_flag *f = &cli_flags[i];
+        if (((want ^ got) & f->flag) == 0 || f->flag == MKT_TP_K)
             continue;
-        bool set = (got & flags[i].flag) != 0;
-        snprintf(text, sizeof text, "%c is %s: %s", flags[i].letter, set ? "now set" : "not set",
-                 set ? flags[i].set : flags[i].clear);
+        bool set = (got & f->flag) != 0;
+        snprintf(text, sizeof text, "%c is %s: %s", f->letter, set ? "now set" : "not set",
+                 set ? f->set : f->clear);
         cli_report_text(r, NULL, text);
     }
 }

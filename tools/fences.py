@@ -30,7 +30,9 @@ FENCES = [
      'no SPDX-License-Identifier in the first three lines', {}),
 ]
 # Longer than MAX_LINES, each because it is one idea: file -> reason.
-LONG = {}
+LONG = {
+    'tools/wireshark/mikey_ticket.lua': 'a plug-in is one file, copied into a folder',
+}
 # Not ours, or data: no fence looks at them.
 SKIP = ('LICENSE', '*.json', '*.pem', '*.der', '*.bin', '*/corpus/*')
 

@@ -64,6 +64,20 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_policy_decode(struct mkt_policy *p,
                                                    const struct mkt_pl_ticket *pl, bool ticket,
                                                    size_t at, struct mkt_err *err);
 
+/* One implication between flags, RFC 6043 6.10: where `flag` is set (`when`) or not set, `needs`
+ * must be set. with_tgk: only if a TGK is encoded in the ticket. `say` is "flags: I implies E". */
+struct mkt_flag_rule {
+    uint16_t flag, needs; /* enum mkt_tp_flag */
+    bool when, with_tgk;
+    const char *say;
+};
+
+/* mkt_flag_rules returns all of them (static), *n gets their number. */
+MKT_API const struct mkt_flag_rule *mkt_flag_rules(size_t *n);
+
+/* mkt_flag_rule_holds tests one; `tgk` tells whether a TGK is in the ticket. */
+MKT_API bool mkt_flag_rule_holds(const struct mkt_flag_rule *rule, uint16_t flags, bool tgk);
+
 /* mkt_policy_check tests the flags against the implications of 6.10; `tgk` tells whether a TGK is
  * (or will be) encoded in the ticket, which with I demands F. MKT_E_TP_FLAGS names the rule. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_policy_check(uint16_t flags, bool tgk, struct mkt_err *err);

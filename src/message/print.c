@@ -123,6 +123,8 @@ named_chain(struct mkt_out *o, const char *key, const char *label, struct mkt_sp
 {
     if (s.n == 0)
         octets(o, key, label, s);
+    else if (nest > NEST_MAX)
+        o->format->hidden(o, key, label, s.n); /* with the octet that names its first payload */
     else
         chain(o, key, label, s.p[0], mkt_span(s.p + 1, s.n - 1), at + 1, nest);
 }

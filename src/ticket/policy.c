@@ -8,29 +8,37 @@
 #define TP_PAYLOADS_MAX 64
 
 /* RFC 6043 6.10: "Note that the flags are not independent". */
-static const struct {
-    uint16_t flag;
-    bool when;
-    uint16_t needs;
-    const char *say;
-} rules[] = {
-    { MKT_TP_D, false, MKT_TP_L, "flags: NOT D implies L" },
-    { MKT_TP_G, true, MKT_TP_F, "flags: G implies F" },
-    { MKT_TP_G, false, MKT_TP_H, "flags: NOT G implies H" },
-    { MKT_TP_H, false, MKT_TP_G, "flags: NOT H implies G" },
-    { MKT_TP_I, true, MKT_TP_E, "flags: I implies E" },
-    { MKT_TP_K, true, MKT_TP_D, "flags: K implies D" },
-    { MKT_TP_M, true, MKT_TP_F, "flags: M implies F" },
+static const struct mkt_flag_rule rules[] = {
+    { MKT_TP_D, MKT_TP_L, false, false, "flags: NOT D implies L" },
+    { MKT_TP_G, MKT_TP_F, true, false, "flags: G implies F" },
+    { MKT_TP_G, MKT_TP_H, false, false, "flags: NOT G implies H" },
+    { MKT_TP_H, MKT_TP_G, false, false, "flags: NOT H implies G" },
+    { MKT_TP_I, MKT_TP_E, true, false, "flags: I implies E" },
+    { MKT_TP_K, MKT_TP_D, true, false, "flags: K implies D" },
+    { MKT_TP_M, MKT_TP_F, true, false, "flags: M implies F" },
+    { MKT_TP_I, MKT_TP_F, true, true, "flags: I with a TGK implies F" },
 };
+
+const struct mkt_flag_rule *
+mkt_flag_rules(size_t *n)
+{
+    *n = sizeof rules / sizeof rules[0];
+    return rules;
+}
+
+bool
+mkt_flag_rule_holds(const struct mkt_flag_rule *rule, uint16_t flags, bool tgk)
+{
+    return ((flags & rule->flag) != 0) != rule->when || (flags & rule->needs) != 0 ||
+           (rule->with_tgk && !tgk);
+}
 
 enum mkt_rc
 mkt_policy_check(uint16_t flags, bool tgk, struct mkt_err *err)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        if (((flags & rules[i].flag) != 0) == rules[i].when && (flags & rules[i].needs) == 0)
+        if (!mkt_flag_rule_holds(&rules[i], flags, tgk))
             return mkt_fail(err, MKT_E_TP_FLAGS, 0, rules[i].say, REF);
-    if ((flags & MKT_TP_I) != 0 && tgk && (flags & MKT_TP_F) == 0)
-        return mkt_fail(err, MKT_E_TP_FLAGS, 0, "flags: I with a TGK implies F", REF);
     return MKT_OK;
 }
 

@@ -131,6 +131,12 @@ check 'the state of an offer is for its owner only' mode_is 600 offer.state
 check 'an offer is for everyone' mode_is 644 offer.mikey
 run decode offer.mikey
 check 'an offer decodes' prints '^MIKEY message: 14 TRANSFER_INIT$'
+run explain offer.mikey
+check 'the policy of an offer is explained: the mode' prints '^mode: 1$'
+check 'that it is valid' prints '^now: valid$'
+check 'who may answer' prints '^  - sip:bob@example.com$'
+run explain --json offer.mikey
+check 'as JSON, too' is_json
 run answer --credentials bob.cred --kms "$http" --offer offer.mikey --out phone.mikey \
     --session phone.session
 check 'a first device answers over HTTP' prints '^peer: sip:alice@example.com$'
@@ -246,6 +252,17 @@ for oddity in html empty garbage; do
 done
 
 run offer --credentials alice.cred --ticket udp.mkt --to sip:bob@example.com --out o.mikey --state o.state
+run explain laptop.mikey
+check 'a message without a policy cannot be explained' exits_saying 2 'TRANSFER_RESP carries no'
+run explain GINO
+check 'a policy that breaks rules is explained' grep -q '^  - rule: flags: I implies E$' "$dir/stdout"
+check 'and the exit code says so' exits_saying 4 'the policy breaks 3 rules'
+run explain DEFZ
+check 'a letter that is no flag is a usage error' exits_saying 2 "'Z' is no flag"
+head -c 100 offer.mikey > cut.mikey
+run explain cut.mikey
+check 'an offer that was cut is not explained' exits 4
+
 tamper laptop.mikey bad.mikey 8
 run complete --credentials alice.cred --state offer.state --answer bad.mikey --session never
 check 'an answer that was tampered with is refused' exits_saying 5 'does not verify'
