@@ -101,8 +101,10 @@ static void
 check_message(struct cli_breaches *b, const struct cli_subject *s, uint64_t now)
 {
     const struct mkt_policy *p = &s->policy;
-    if (s->unread.rc != MKT_OK)
-        strcpy(breach(b, s->unread.what, s->unread.ref)->help, mkt_strerror(s->unread.rc));
+    if (s->unread.rc != MKT_OK) {
+        struct cli_breach *unread = breach(b, s->unread.what, s->unread.ref);
+        snprintf(unread->help, sizeof unread->help, "%s", mkt_strerror(s->unread.rc));
+    }
     if (p->ticket_type == MKT_TICKET_TYPE_BASE && (p->subtype != 1 || p->version != 1))
         breach(b, "a MIKEY base ticket has Subtype 1 and Version 1", REF);
     if (p->start.has && p->end.has &&

@@ -90,11 +90,10 @@ mkt_pkey_new(struct mkt_pkey **key, struct mkt_span text, struct mkt_err *err)
         return mkt_fail(err, MKT_E_MEMORY, 0, "private key", ref);
     if (text.n != 0 && text.n <= INT_MAX)
         k->evp = text.p[0] == 0x30 ? read_der(text) : read_pem(text);
-    if (k->evp == NULL || EVP_PKEY_is_a(k->evp, "RSA") != 1)
-        mkt_be_fail(err, MKT_E_ARGUMENT, "not an RSA private key in DER or plain PEM", ref);
-    else if (!mkt_be_rsa_fits(k->evp))
+    bool rsa = k->evp != NULL && EVP_PKEY_is_a(k->evp, "RSA") == 1;
+    if (rsa && !mkt_be_rsa_fits(k->evp))
         mkt_be_fail(err, MKT_E_WEAK_KEY, "RSA key not of 2048 to 8192 bits", ref);
-    else if (!make_reject_secret(k)) /* a public key has no exponent to show, either */
+    else if (!rsa || !make_reject_secret(k)) /* a public key has no exponent to show, either */
         mkt_be_fail(err, MKT_E_ARGUMENT, "not an RSA private key in DER or plain PEM", ref);
     else
         *key = k;

@@ -24,8 +24,10 @@ static struct mkt_identity
 identity_in(const struct mkt_msg *m, uint8_t role)
 {
     const struct mkt_payload *pl = mkt_msg_find(m, MKT_PL_IDR, role);
-    return pl == NULL ? (struct mkt_identity){ 0 }
-                      : (struct mkt_identity){ pl->u.idr.id_type, pl->u.idr.data };
+    struct mkt_identity id = { 0, { NULL, 0 } };
+    if (pl != NULL)
+        id = (struct mkt_identity){ pl->u.idr.id_type, pl->u.idr.data };
+    return id;
 }
 
 const struct rn_party *
