@@ -46,6 +46,40 @@ mkt_srtp_policy_from(struct mkt_srtp *s, const struct mkt_session *cs, const str
 MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_create(srtp_t *out, struct mkt_srtp *s,
                                                  struct mkt_err *err);
 
+/* --- a stream whose key changes ------------------------------------------------------------------
+ */
+
+/* mkt_srtp_stream is one SRTP stream, sent or received, that survives a change of its master key
+ * (CSB update, RFC 6043 5.2) without losing a packet. Each key has a libsrtp2 session of its own
+ * and so its own replay list; packets find their key by the MKI. Opaque, owned; for one thread. */
+struct mkt_srtp_stream;
+
+/* mkt_srtp_stream_new makes a stream of `first`, which needs an MKI (MKT_E_KEY_DATA) and is wiped
+ * on every path. *stream is owned by the caller. srtp_init() must have been called once. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_new(struct mkt_srtp_stream **stream,
+                                                     struct mkt_srtp *first, struct mkt_err *err);
+
+/* mkt_srtp_stream_free wipes and frees. NULL is allowed. */
+MKT_API void mkt_srtp_stream_free(struct mkt_srtp_stream *stream);
+
+/* mkt_srtp_stream_rekey adds the key of `next`, wiped on every path. A sender uses it from now on;
+ * a receiver accepts packets under either key until mkt_srtp_stream_retire or the next change. The
+ * ROC goes on. MKT_E_KEY_DATA for an MKI of another length or the one in use, MKT_E_SP for another
+ * SSRC; nothing changes on failure. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_rekey(struct mkt_srtp_stream *stream,
+                                                       struct mkt_srtp *next, struct mkt_err *err);
+
+/* mkt_srtp_stream_retire forgets the former key. */
+MKT_API void mkt_srtp_stream_retire(struct mkt_srtp_stream *stream);
+
+/* mkt_srtp_stream_protect and _unprotect turn an RTP packet of *len octets into SRTP and back, in
+ * place; the buffer has room for SRTP_MAX_TRAILER_LEN + SRTP_MAX_MKI_LEN more. The status is
+ * libsrtp2's. */
+MKT_API MKT_MUST_USE srtp_err_status_t mkt_srtp_stream_protect(struct mkt_srtp_stream *stream,
+                                                               uint8_t *packet, int *len);
+MKT_API MKT_MUST_USE srtp_err_status_t mkt_srtp_stream_unprotect(struct mkt_srtp_stream *stream,
+                                                                 uint8_t *packet, int *len);
+
 /* mkt_srtp_wipe clears s with the key octets in it. */
 MKT_API void mkt_srtp_wipe(struct mkt_srtp *s);
 

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changing keys in the middle of a stream: no packet is lost, neither those of the old key still on
+ * their way nor the first of the new one, and the ROC goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "srtp_session.h"
+
+#include <cmocka.h>
+#include <string.h>
+
+#define PAYLOAD 160
+#define RTP_LEN (12 + PAYLOAD)
+
+struct packet {
+    int len;
+    uint8_t b[RTP_LEN + SRTP_MAX_TRAILER_LEN + 4];
+};
+
+/* Policy of the stream under key number `n`, whose MKI is that number. */
+static void
+policy(struct mkt_srtp *s, uint8_t n, struct mkt_span mki)
+{
+    struct keys k = make_keys(16, 14, n);
+    struct mkt_session cs = make_session(mkt_span(NULL, 0), mki);
+    struct mkt_err err = { 0 };
+
+    assert_int_equal(mkt_srtp_policy_from(s, &cs, &k.tek, &k.salt, &err), MKT_OK);
+}
+
+static void
+numbered(struct mkt_srtp *s, uint8_t n)
+{
+    const uint8_t mki[4] = { 0, 0, 0, n };
+    policy(s, n, mkt_span(mki, 4));
+}
+
+static struct mkt_srtp_stream *
+open_with(uint8_t n, uint32_t roc)
+{
+    struct mkt_srtp_stream *stream;
+    struct mkt_srtp s;
+    struct mkt_err err = { 0 };
+
+    numbered(&s, n);
+    s.roc = roc;
+    assert_int_equal(mkt_srtp_stream_new(&stream, &s, &err), MKT_OK);
+    return stream;
+}
+
+static void
+rekey(struct mkt_srtp_stream *stream, uint8_t n)
+{
+    struct mkt_srtp s;
+    struct mkt_err err = { 0 };
+
+    numbered(&s, n);
+    assert_int_equal(mkt_srtp_stream_rekey(stream, &s, &err), MKT_OK);
+}
+
+static struct packet
+protect(struct mkt_srtp_stream *sender, uint16_t seq)
+{
+    struct packet p = {
+        RTP_LEN, { 0x80, 96, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 1, 0xca, 0xfe, 0xba, 0xbe }
+    };
+    assert_int_equal(mkt_srtp_stream_protect(sender, p.b, &p.len), srtp_err_status_ok);
+    return p;
+}
+
+static bool
+accepts(struct mkt_srtp_stream *receiver, struct packet p)
+{
+    return mkt_srtp_stream_unprotect(receiver, p.b, &p.len) == srtp_err_status_ok &&
+           p.len == RTP_LEN;
+}
+
+static struct mkt_srtp_stream *sender, *receiver;
+
+static void
+no_packet_is_lost_while_the_key_changes(void **state)
+{
+    (void)state;
+    for (uint16_t seq = 65530; seq >= 65530; seq++) /* to the end of the first round */
+        assert_true(accepts(receiver, protect(sender, seq)));
+    struct packet early = protect(sender, 0), late = protect(sender, 1); /* ROC is 1 now */
+    assert_true(accepts(receiver, early));
+
+    rekey(receiver, 2);
+    struct packet still_old = protect(sender, 2);
+    rekey(sender, 2);
+    assert_true(accepts(receiver, still_old));
+    assert_true(accepts(receiver, protect(sender, 3)));
+    assert_true(accepts(receiver, late)); /* overtaken on the way */
+    for (uint16_t seq = 4; seq < 20; seq++)
+        assert_true(accepts(receiver, protect(sender, seq)));
+}
+
+static void
+the_key_may_change_where_the_sequence_number_wraps(void **state)
+{
+    (void)state;
+    assert_true(accepts(receiver, protect(sender, 65534)));
+    struct packet last = protect(sender, 65535);
+    rekey(receiver, 2);
+    rekey(sender, 2);
+    assert_true(accepts(receiver, protect(sender, 0))); /* ROC 1, the first one under the new key */
+    assert_true(accepts(receiver, last));
+    assert_true(accepts(receiver, protect(sender, 1)));
+}
+
+static void
+a_key_may_change_several_times(void **state)
+{
+    uint16_t seq = 0;
+    (void)state;
+    for (uint8_t key = 2; key < 20; key++) {
+        rekey(receiver, key);
+        rekey(sender, key);
+        for (unsigned i = 0; i < 7000; i++) /* 126000 packets: the counter rolls over on the way */
+            assert_true(accepts(receiver, protect(sender, seq++)));
+    }
+}
+
+static void
+a_retired_key_opens_nothing(void **state)
+{
+    (void)state;
+    assert_true(accepts(receiver, protect(sender, 1)));
+    struct packet old = protect(sender, 2);
+    rekey(receiver, 2);
+    rekey(sender, 2);
+    assert_true(accepts(receiver, protect(sender, 3)));
+    mkt_srtp_stream_retire(receiver);
+    assert_false(accepts(receiver, old));
+    assert_true(accepts(receiver, protect(sender, 4)));
+}
+
+static void
+a_packet_seen_before_is_a_replay_under_either_key(void **state)
+{
+    (void)state;
+    struct packet old = protect(sender, 1);
+    assert_true(accepts(receiver, old));
+    rekey(receiver, 2);
+    rekey(sender, 2);
+    assert_false(accepts(receiver, old));
+    struct packet new = protect(sender, 2);
+    assert_true(accepts(receiver, new));
+    assert_false(accepts(receiver, new));
+    assert_false(accepts(receiver, old));
+}
+
+static void
+a_forged_packet_does_not_move_the_stream(void **state)
+{
+    (void)state;
+    assert_true(accepts(receiver, protect(sender, 10)));
+    rekey(receiver, 2);
+    rekey(sender, 2);
+    struct packet forged = protect(sender, 11);
+    forged.b[2] = 0xf0; /* another sequence number: its tag does not hold */
+    assert_false(accepts(receiver, forged));
+    assert_true(accepts(receiver, protect(sender, 12)));
+}
+
+static void
+a_key_that_cannot_be_told_apart_is_refused_and_wiped(void **state)
+{
+    static const struct mkt_srtp wiped;
+    struct mkt_srtp next;
+    struct mkt_err err = { 0 };
+    (void)state;
+
+    policy(&next, 2, SPAN(0, 0, 0, 1)); /* the MKI in use */
+    assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_KEY_DATA);
+    assert_memory_equal(&next, &wiped, sizeof wiped);
+    err.rc = MKT_OK;
+    policy(&next, 2, SPAN(1)); /* of another length */
+    assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_KEY_DATA);
+    err.rc = MKT_OK;
+    numbered(&next, 2);
+    next.policy.ssrc.value++;
+    assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_SP);
+    assert_true(accepts(receiver, protect(sender, 1))); /* and nothing has changed */
+}
+
+static void
+a_stream_needs_an_mki(void **state)
+{
+    struct mkt_srtp_stream *stream;
+    struct mkt_srtp first;
+    struct mkt_err err = { 0 };
+    (void)state;
+
+    policy(&first, 1, NOTHING);
+    assert_int_equal(mkt_srtp_stream_new(&stream, &first, &err), MKT_E_KEY_DATA);
+    assert_null(stream);
+}
+
+static void
+what_is_too_short_for_rtp_is_refused(void **state)
+{
+    uint8_t octets[11] = { 0x80 };
+    int len = sizeof octets;
+    (void)state;
+    assert_int_equal(mkt_srtp_stream_unprotect(receiver, octets, &len), srtp_err_status_bad_param);
+    assert_int_equal(mkt_srtp_stream_protect(sender, octets, &len), srtp_err_status_bad_param);
+}
+
+static int
+open_both(void **state)
+{
+    (void)state;
+    sender = open_with(1, 0);
+    receiver = open_with(1, 0);
+    return 0;
+}
+
+static int
+close_both(void **state)
+{
+    (void)state;
+    mkt_srtp_stream_free(sender);
+    mkt_srtp_stream_free(receiver);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
+
+static int
+start(void **state)
+{
+    (void)state;
+    return srtp_init() == srtp_err_status_ok ? 0 : -1;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    return srtp_shutdown() == srtp_err_status_ok ? 0 : -1;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(no_packet_is_lost_while_the_key_changes),
+        TEST(the_key_may_change_where_the_sequence_number_wraps),
+        TEST(a_key_may_change_several_times),
+        TEST(a_retired_key_opens_nothing),
+        TEST(a_packet_seen_before_is_a_replay_under_either_key),
+        TEST(a_forged_packet_does_not_move_the_stream),
+        TEST(a_key_that_cannot_be_told_apart_is_refused_and_wiped),
+        TEST(a_stream_needs_an_mki),
+        TEST(what_is_too_short_for_rtp_is_refused),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("srtp rekey", tests, start, stop);
+}
