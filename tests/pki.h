@@ -26,7 +26,7 @@ struct pki {
     EVP_PKEY *evp[PKI_KEYS];
     struct mkt_pkey *key[PKI_KEYS]; /* NULL for PKI_SMALL: 1024 bits */
     int64_t at;                     /* seconds since 1970 */
-    struct mkt_cert *made[64];
+    struct mkt_cert *made[256];
     size_t n_made;
 };
 
