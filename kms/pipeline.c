@@ -96,6 +96,10 @@ decode(struct job *j)
         return REFUSE; /* an Error if it is one of our messages, silence if it is anything else */
     }
     j->ask = mkt_kms_ask(j->w->txn);
+    if (j->ask->pk) { /* users have pre-shared keys here, not certificates */
+        mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
+        return REFUSE;
+    }
     if (j->req->want != KMS_WANT_ANY && j->ask->resolve != (j->req->want == KMS_WANT_RESOLVE)) {
         mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 0, "requesttype", "RFC 6043 7");
         return silent(j, KMS_MALFORMED);
