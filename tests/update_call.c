@@ -136,7 +136,7 @@ csb_digest(struct call *c, const struct mkt_csb *csb)
     size_t n = mkt_csb_count(csb);
     mix(&d, &by, sizeof by);
     mix(&d, &n, sizeof n);
-    for (size_t i = 0; i < csb->keys.n; i++) {
+    for (size_t i = 0; i < csb->n_settled; i++) {
         mix(&d, csb->keys.k[i].spi, csb->keys.k[i].spi_len);
         mix(&d, csb->keys.k[i].key.b, csb->keys.k[i].key.n);
     }
@@ -198,9 +198,17 @@ forge(struct call *c, const struct mkt_csb *csb, struct message *m,
         if (parsed.pl[i].type != MKT_PL_V)
             mkt_pl_write(&w, &parsed.pl[i]);
     const struct mkt_span tails[2] = { tail, ids[1] };
-    if (!mkt_ex_seal(&w, c->crypto, &mk, tails, answers == NULL ? 2 : 1) || w.overflow)
-        w.len = 0;
-    out.n = w.len;
+    uint8_t mac[MKT_MAC_MAX] = { 0 };
+    struct mkt_span part[MKT_COVER_MAX];
+    const size_t mac_len = mk.suite->auth_len;
+    mkt_pl_write(&w, &(struct mkt_payload){ .type = MKT_PL_V,
+                                            .u.v = { mk.suite->mac, mkt_span(mac, mac_len) } });
+    out.n = w.overflow ? 0 : w.len;
+    if (out.n != 0 && mkt_msg_parse(&parsed, mkt_span(out.b, out.n), &err) == MKT_OK) {
+        size_t n = mkt_cover(&parsed, tails, answers == NULL ? 2 : 1, part);
+        if (!mkt_mac_run(c->crypto, &mk, part, n, out.b + out.n - mac_len))
+            out.n = 0;
+    }
     *m = out;
 }
 
