@@ -280,6 +280,23 @@ a_forked_tgk_is_no_group_key(void **state)
     call_close(&c);
 }
 
+/* Naming some group is no way around J. */
+static void
+a_ticket_without_j_serves_one_group(void **state)
+{
+    (void)state;
+    struct call c, other;
+    open_with(&c, MKT_PRF_MIKEY_1, 0, MKT_TP_J);
+    open_with(&other, MKT_PRF_MIKEY_1, 0, MKT_TP_J);
+    other.drawn = 99;
+    assert_int_equal(call_transfer(&c, 0), MKT_OK);
+    assert_int_equal(call_transfer(&other, 0), MKT_OK);
+    c.offer.group_of = mkt_span(other.init.b, other.init.n);
+    assert_int_equal(call_offer(&c), MKT_E_TICKET); /* RFC6043:5.3-3 */
+    call_close(&c);
+    call_close(&other);
+}
+
 static void
 a_group_is_that_of_a_transfer_init(void **state)
 {
@@ -368,6 +385,7 @@ main(void)
         cmocka_unit_test(the_other_modes_reuse_tickets_too),
         cmocka_unit_test(offers_to_a_group_give_all_members_the_same_keys),
         cmocka_unit_test(a_forked_tgk_is_no_group_key),
+        cmocka_unit_test(a_ticket_without_j_serves_one_group),
         cmocka_unit_test(a_group_is_that_of_a_transfer_init),
         cmocka_unit_test(a_ticket_that_does_not_fork_is_passed_on),
         cmocka_unit_test(a_forked_ticket_cannot_be_passed_on),
