@@ -73,8 +73,10 @@ call_open(struct call *c, uint8_t prf, uint8_t ts_type)
     c->cap = sizeof c->request.b;
     c->env = (struct mkt_env){ c->crypto, NOW, draw, stamp, c };
     describe(c, prf);
-    bool ok =
-        c->crypto != NULL && key_of(&c->psk_alice, 0xA1, suite) && key_of(&c->tpk, 0x77, suite);
+    bool ok = c->crypto != NULL && key_of(&c->psk_alice, 0xA1, suite) &&
+              key_of(&c->tpk, 0x77, suite) && key_of(&c->tpk_alice, 0x7A, suite) &&
+              key_of(&c->tpk_bob, 0x7B, suite) && key_of(&c->tpk_pair, 0x7C, suite);
+    c->mode = 1;
     struct mkt_credential cred = {
         .self = c->alice, .kms = c->kms, .psk = &c->psk_alice.base, .ts_type = ts_type
     };
@@ -107,7 +109,43 @@ call_close(struct call *c)
     mkt_kms_txn_free(c->txn);
     mkt_inkey_mem_wipe(&c->psk_alice);
     mkt_inkey_mem_wipe(&c->tpk);
+    mkt_inkey_mem_wipe(&c->tpk_alice);
+    mkt_inkey_mem_wipe(&c->tpk_bob);
+    mkt_inkey_mem_wipe(&c->tpk_pair);
     mkt_crypto_free(c->crypto);
+}
+
+void
+call_mode(struct call *c, unsigned mode)
+{
+    struct mkt_policy *p = &c->want;
+    const uint16_t clear = MKT_TP_D | MKT_TP_E;
+    c->mode = mode;
+    p->flags = (uint16_t)((p->flags & ~clear) | (mode <= 2 ? MKT_TP_D : MKT_TP_L) |
+                          (mode % 2 == 1 ? MKT_TP_E : 0));
+    if (mode % 2 == 0) {
+        p->flags &= (uint16_t)~MKT_TP_I;
+        p->n_responders = 1;
+    }
+    if (mode > 2) {
+        p->initiator = c->alice;
+        p->kms = c->kms;
+    }
+    c->rules.responder_has_tpk = mode == 2;
+}
+
+void
+key_add(struct mkt_keys *keys, uint8_t type, size_t len, size_t salt, uint8_t octet)
+{
+    struct mkt_key *k = &keys->k[keys->n++];
+    k->type = type;
+    k->kv = MKT_KV_SPI;
+    k->spi_len = 4;
+    memset(k->spi, octet, 4);
+    k->key.n = (uint16_t)len;
+    memset(k->key.b, octet ^ 0x5A, len);
+    k->salt.n = (uint16_t)salt;
+    memset(k->salt.b, octet ^ 0xA5, salt);
 }
 
 static struct mkt_io *
@@ -137,17 +175,36 @@ call_request(struct call *c)
     return outcome(c, next, MKT_NEXT_SEND_KMS, &c->request);
 }
 
+/* The TPK the KMS makes a ticket under, or finds for one by its IDRpsk. */
+static bool
+tpk_named(const struct call *c, struct mkt_span id, struct mkt_tpk *tpk)
+{
+    const struct mkt_tpk all[] = {
+        { mkt_span("tpk", 3), &c->tpk.base, { 0, { NULL, 0 } } },
+        { mkt_span("tpk-alice", 9), &c->tpk_alice.base, c->alice },
+        { mkt_span("tpk-bob", 7), &c->tpk_bob.base, c->bob[0] },
+    };
+    for (size_t i = 0; i < 3; i++)
+        if (all[i].id.n == id.n && memcmp(all[i].id.p, id.p, id.n) == 0) {
+            *tpk = all[i];
+            return true;
+        }
+    return false;
+}
+
 static enum mkt_rc
 kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *psk)
 {
     struct mkt_policy granted;
-    const struct mkt_tpk tpk = { .id = mkt_span("tpk", 3), .key = &c->tpk.base };
+    struct mkt_tpk tpk = { 0 };
     struct mkt_err *err = &c->io.err;
     const struct mkt_kms_ask *ask = mkt_kms_ask(c->txn);
     if (mkt_kms_begin(c->txn, c->io.in, err) != MKT_OK ||
         mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, err) != MKT_OK)
         return err->rc;
     if (ask->resolve) {
+        if (!tpk_named(c, ask->tpk_id.data, &tpk))
+            return MKT_E_TICKET;
         if (mkt_kms_open(c->txn, &c->env, &tpk, err) != MKT_OK)
             return err->rc;
         return outcome(c, mkt_kms_resolve(c->txn, &c->env, client, &c->io), MKT_NEXT_SEND_PEER,
@@ -158,6 +215,9 @@ kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *p
         return err->rc;
     if (c->twist != NULL)
         c->twist(&granted);
+    const char *own = (granted.flags & MKT_TP_E) != 0 ? "tpk" : "tpk-bob";
+    if (!tpk_named(c, mkt_span(own, strlen(own)), &tpk))
+        return MKT_E_ARGUMENT;
     return outcome(c, mkt_kms_issue(c->txn, &c->env, &granted, &tpk, mkt_span(NULL, 0), &c->io),
                    MKT_NEXT_SEND_PEER, NULL);
 }
@@ -196,7 +256,7 @@ call_granted(struct call *c)
 static void
 complete_offer(struct call *c)
 {
-    const struct mkt_keys *keys = mkt_grant_keys(c->grant);
+    const struct mkt_keys *keys = c->offer.keys != NULL ? c->offer.keys : mkt_grant_keys(c->grant);
     const struct mkt_key *last = &keys->k[keys->n - 1];
     if ((mkt_grant_policy(c->grant)->flags & MKT_TP_F) != 0)
         return;
@@ -225,9 +285,8 @@ call_offered(struct call *c, size_t k)
 enum mkt_rc
 call_accept(struct call *c, size_t k)
 {
-    const struct mkt_choice choice = { 0 };
     enum mkt_next next =
-        mkt_responder_accept(c->responder[k], &c->env, &choice, io_of(c, NULL, &c->resolve[k]));
+        mkt_responder_accept(c->responder[k], &c->env, &c->choice, io_of(c, NULL, &c->resolve[k]));
     return outcome(c, next, MKT_NEXT_SEND_KMS, &c->resolve[k]);
 }
 
@@ -257,8 +316,75 @@ call_answered(struct call *c, size_t k)
 }
 
 enum mkt_rc
+call_create(struct call *c)
+{
+    const bool three = c->mode == 3;
+    const struct mkt_own_ticket own = {
+        .policy = &c->want,
+        .tpk = three ? &c->tpk_alice.base : &c->tpk_pair.base,
+        .tpk_id = three ? mkt_span("tpk-alice", 9) : mkt_span("tpk-pair", 8),
+        .keys = &c->ticket_keys,
+        .ts_type = c->ts_type,
+    };
+    c->io = (struct mkt_io){ 0 };
+    return mkt_grant_create(&c->grant, &c->env, &own, &c->io.err);
+}
+
+/* After a step of a Bob that ends his part. */
+static enum mkt_rc
+finished(struct call *c, enum mkt_next next, size_t k)
+{
+    bool answers = (c->want.flags & MKT_TP_F) != 0;
+    return outcome(c, next, answers ? MKT_NEXT_SEND_PEER : MKT_NEXT_DONE, &c->resp[k]);
+}
+
+enum mkt_rc
+call_opened(struct call *c, size_t k, const struct mkt_inkey *tpk)
+{
+    return finished(c,
+                    mkt_responder_open(c->responder[k], &c->env, &c->choice, tpk,
+                                       io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
+                    k);
+}
+
+enum mkt_rc
+call_reused(struct call *c, size_t k, const struct mkt_resolution *cached)
+{
+    return finished(c,
+                    mkt_responder_reuse(c->responder[k], &c->env, &c->choice, cached,
+                                        io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
+                    k);
+}
+
+static enum mkt_rc
+bobs_part(struct call *c, size_t k)
+{
+    if (c->mode == 2)
+        return call_opened(c, k, &c->tpk_bob.base);
+    if (c->mode == 4)
+        return call_opened(c, k, &c->tpk_pair.base);
+    enum mkt_rc rc = call_accept(c, k);
+    rc = rc != MKT_OK ? rc : call_resolve(c, k);
+    return rc != MKT_OK ? rc : call_resolved(c, k);
+}
+
+enum mkt_rc
+call_transfer(struct call *c, size_t k)
+{
+    mkt_csb_free(c->at_alice[k]);
+    mkt_csb_free(c->at_bob[k]);
+    c->at_alice[k] = c->at_bob[k] = NULL;
+    enum mkt_rc rc = call_offer(c);
+    rc = rc != MKT_OK ? rc : call_offered(c, k);
+    rc = rc != MKT_OK ? rc : bobs_part(c, k);
+    return rc != MKT_OK ? rc : call_answered(c, k);
+}
+
+enum mkt_rc
 call_until_grant(struct call *c)
 {
+    if (c->mode > 2)
+        return call_create(c);
     enum mkt_rc rc = call_request(c);
     rc = rc != MKT_OK ? rc : call_issue(c);
     return rc != MKT_OK ? rc : call_granted(c);
@@ -277,12 +403,31 @@ call_whole(struct call *c, size_t answers)
     enum mkt_rc rc = call_until_offer(c);
     for (size_t k = 0; k < answers; k++) {
         rc = rc != MKT_OK ? rc : call_offered(c, k);
-        rc = rc != MKT_OK ? rc : call_accept(c, k);
-        rc = rc != MKT_OK ? rc : call_resolve(c, k);
-        rc = rc != MKT_OK ? rc : call_resolved(c, k);
+        rc = rc != MKT_OK ? rc : bobs_part(c, k);
         rc = rc != MKT_OK ? rc : call_answered(c, k);
     }
     return rc;
+}
+
+bool
+call_agrees(struct call *c, size_t k)
+{
+    const struct mkt_csb *a = c->at_alice[k], *b = c->at_bob[k];
+    struct mkt_err err = { 0 };
+    if (a == NULL || b == NULL || mkt_csb_count(a) != mkt_csb_count(b))
+        return false;
+    for (size_t i = 0; i < mkt_csb_count(a); i++) {
+        struct mkt_secret tek[2] = { { 0 }, { 0 } }, salt[2] = { { 0 }, { 0 } };
+        struct mkt_session s[2];
+        if (mkt_csb_session(a, i, &s[0]) != MKT_OK || mkt_csb_session(b, i, &s[1]) != MKT_OK ||
+            mkt_csb_derive(a, c->crypto, i, &tek[0], &salt[0], &err) != MKT_OK ||
+            mkt_csb_derive(b, c->crypto, i, &tek[1], &salt[1], &err) != MKT_OK ||
+            s[0].cs_id != s[1].cs_id || s[0].ssrc != s[1].ssrc ||
+            !mkt_ct_equal(mkt_secret_span(&tek[0]), mkt_secret_span(&tek[1])) ||
+            !mkt_ct_equal(mkt_secret_span(&salt[0]), mkt_secret_span(&salt[1])))
+            return false;
+    }
+    return true;
 }
 
 enum mkt_rc

@@ -24,7 +24,11 @@ struct call {
     long random_left; /* calls of the generator before it fails; -1: never */
     uint8_t ts_type;
     struct mkt_identity alice, bob[RESPONDERS], kms;
-    struct mkt_inkey_mem psk_alice, psk_bob[RESPONDERS], tpk;
+    struct mkt_inkey_mem psk_alice, psk_bob[RESPONDERS];
+    /* TPKs: the KMS's own; those it shares with Alice and with the first Bob; that of these two */
+    struct mkt_inkey_mem tpk, tpk_alice, tpk_bob, tpk_pair;
+    unsigned mode;               /* of RFC 6043 4.1.1; see call_mode */
+    struct mkt_keys ticket_keys; /* session keys of a ticket that Alice makes */
     struct mkt_policy want;
     struct mkt_grant_rules rules;
     void (*twist)(
@@ -32,6 +36,7 @@ struct call {
     struct mkt_offer_cs cs;
     struct mkt_pl_sp sp;
     struct mkt_offer offer;
+    struct mkt_choice choice; /* of every Bob */
     struct mkt_initiator *initiator;
     struct mkt_responder *responder[RESPONDERS];
     struct mkt_kms_txn *txn;
@@ -48,6 +53,14 @@ struct call {
 bool call_open(struct call *c, uint8_t prf, uint8_t ts_type);
 void call_close(struct call *c);
 
+/* Sets the mode (1 to 4) and what the wanted policy must say for it: D, E, and with them L and I.
+ * In modes 2 and 4 the first Bob alone is a Responder. A call is opened in mode 1. */
+void call_mode(struct call *c, unsigned mode);
+
+/* Appends a key with a 4-octet SPI of its own, made of `octet`. salt: octets, 0 for types without.
+ */
+void key_add(struct mkt_keys *keys, uint8_t type, size_t len, size_t salt, uint8_t octet);
+
 /* The steps, in their order; `k` is the Responder. Each returns MKT_OK or the reason. */
 enum mkt_rc call_request(struct call *c);            /* Alice -> KMS: request  */
 enum mkt_rc call_issue(struct call *c);              /* KMS -> Alice: granted  */
@@ -59,6 +72,15 @@ enum mkt_rc call_resolve(struct call *c, size_t k);  /* KMS -> Bob: resolved   *
 enum mkt_rc call_resolved(struct call *c, size_t k); /* Bob -> Alice: resp     */
 enum mkt_rc call_answered(struct call *c, size_t k); /* Alice has a CSB        */
 
+/* Modes 3 and 4: Alice makes the ticket herself. Modes 2 and 4: a Bob opens it himself, with the
+ * TPK he has. Reuse: a Bob answers with what he resolved before. */
+enum mkt_rc call_create(struct call *c);
+enum mkt_rc call_opened(struct call *c, size_t k, const struct mkt_inkey *tpk);
+enum mkt_rc call_reused(struct call *c, size_t k, const struct mkt_resolution *cached);
+
+/* From the offer to the CSBs, as the mode has it; frees the CSBs of the call before. */
+enum mkt_rc call_transfer(struct call *c, size_t k);
+
 /* Until Alice has a ticket; until the offer is made; all of it, with answers from `answers` Bobs.
  */
 enum mkt_rc call_until_grant(struct call *c);
@@ -68,6 +90,9 @@ enum mkt_rc call_whole(struct call *c, size_t answers);
 /* The KMS answers `in` as it should, into `out`: also when it refuses. */
 enum mkt_rc call_kms(struct call *c, const struct message *in, struct mkt_identity client,
                      const struct mkt_inkey *psk, struct message *out);
+
+/* Alice and Bob k have the same crypto sessions with the same keys. */
+bool call_agrees(struct call *c, size_t k);
 
 /* TEK and salt of the first crypto session, one after the other. */
 enum mkt_rc call_keys(struct call *c, const struct mkt_csb *csb, struct mkt_secret *keys);

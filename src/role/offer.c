@@ -180,13 +180,22 @@ remember_offer(struct mkt_initiator *i, struct mkt_grant *grant, struct mkt_span
 /* RFC6043:5.3: "If the Ticket Policy forbids reuse (J flag), the ticket MUST NOT be reused". Giving
  * one group key to several members is one use (ambiguity 51). */
 static enum mkt_rc
-check_use(const struct mkt_env *env, const struct mkt_grant *grant, const struct mkt_offer *offer,
+check_use(const struct mkt_grant *grant, const struct mkt_offer *offer, const struct offer_draw *d,
           struct mkt_err *err)
+{
+    bool same_use = offer->group_of.n != 0 && d->csb_id == grant->csb_id;
+
+    if (!grant->used || same_use || (grant->policy.flags & MKT_TP_J) != 0)
+        return MKT_OK;
+    return mkt_fail(err, MKT_E_TICKET, 0, "ticket may not be reused (J)", "RFC 6043 5.3");
+}
+
+static enum mkt_rc
+check_offer(const struct mkt_env *env, const struct mkt_grant *grant, const struct mkt_offer *offer,
+            struct mkt_err *err)
 {
     if (mkt_policy_valid_at(&grant->policy, env->now, err) != MKT_OK)
         return err->rc;
-    if ((grant->policy.flags & MKT_TP_J) == 0 && grant->used && offer->group_of.n == 0)
-        return mkt_fail(err, MKT_E_TICKET, 0, "ticket may not be reused (J)", "RFC 6043 5.3");
     if (offer->keys == NULL)
         return MKT_OK;
     if (mkt_keys_check_own(offer->keys->k, offer->keys->n, mkt_suite_of(grant->policy.prf), err) !=
@@ -207,17 +216,22 @@ mkt_initiator_offer(struct mkt_initiator *i, const struct mkt_env *env, struct m
     struct offer_draw d;
 
     io->out_len = 0;
-    if (check_use(env, grant, offer, &io->err) != MKT_OK)
+    if (check_offer(env, grant, offer, &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
     enum mkt_rc rc = draw(&d, env, grant, offer);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "CSB ID, RANDRi, T", ref);
+    if (check_use(grant, offer, &d, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
     write_until_ticket(&w, i, grant, offer, &d);
     if (!seal_offer(&w, env->crypto, grant, &d, offer, tail))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", "RFC 6043 5.5");
     if (!w.overflow && remember_offer(i, grant, mkt_span(w.buf, w.len), offer->responder) != MKT_OK)
         return mkt_ex_abort(io, MKT_E_MEMORY, "message", ref);
-    grant->used |= !w.overflow;
+    if (!w.overflow) {
+        grant->used = true;
+        grant->csb_id = d.csb_id;
+    }
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }
 

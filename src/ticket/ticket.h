@@ -161,6 +161,7 @@ struct mkt_grant {
     struct mkt_policy policy; /* borrows from ticket */
     struct mkt_keys keys;     /* MPKi, [MPKr], session keys */
     bool used;                /* offered before */
+    uint32_t csb_id;          /* of that offer: a group's is one use */
     size_t ticket_len;
     uint8_t ticket[]; /* the TICKET payload, Next Payload octet included */
 };
