@@ -17,7 +17,7 @@ struct answering {
     const struct cli_args *args;
     struct cli_carrier carrier;
     struct mkt_responder *responder;
-    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
+    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX], own_sp[CLI_SRTP_LIST_MAX]; /* taken, sent along */
     size_t n_sp;
     struct mkt_choose_cs cs[UINT8_MAX];
     struct mkt_choice choice;
@@ -121,6 +121,43 @@ choose_ssrcs(struct answering *a, struct cli_error *err)
 }
 
 static bool
+number_taken(const struct mkt_msg *offer, unsigned policy_no)
+{
+    for (size_t i = 0; i < offer->n; i++)
+        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
+            return true;
+    return false;
+}
+
+/* Our policies get numbers that the offer does not use, so that they can be sent along. */
+static void
+number_policies(struct answering *a, const struct mkt_msg *offer)
+{
+    unsigned next = 0;
+    for (size_t i = 0; i < a->n_sp; i++) {
+        while (next < UINT8_MAX && number_taken(offer, next))
+            next++;
+        a->sp[i].policy_no = (uint8_t)next++;
+    }
+}
+
+/* A session that was offered without a policy has one of ours, which the answer must define. */
+static void
+send_policies(struct answering *a, const struct mkt_msg *offer)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->n_sp; i++)
+        for (size_t k = 0; k < a->choice.n_cs; k++)
+            if (a->cs[k].policy_no == a->sp[i].policy_no &&
+                !number_taken(offer, a->cs[k].policy_no)) {
+                a->own_sp[n++] = a->sp[i];
+                break;
+            }
+    a->choice.sp = a->own_sp;
+    a->choice.n_sp = n;
+}
+
+static bool
 choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
 {
     const struct mkt_msg *offer = mkt_responder_offer_unverified(a->responder);
@@ -129,11 +166,13 @@ choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
     if (!cli_srtp_policies(a->args->value[CLI_OPT_SRTP], a->args->n[CLI_OPT_SRTP], offer->hdr.prf,
                            true, a->sp, &a->n_sp, err))
         return false;
+    number_policies(a, offer);
     if (!check_protocols(a, offer, &why) ||
         mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, &why) !=
             MKT_OK)
         return refuse(a, io, &why, err);
     a->choice.cs = a->cs;
+    send_policies(a, offer);
     return choose_ssrcs(a, err);
 }
 

@@ -72,6 +72,31 @@ refused(const struct mkt_io *io, const char *path, struct cli_error *err)
                     mkt_error_no_name(io->peer_error), io->peer_error, suites);
 }
 
+/* What a Responder brings in must be one of our own offers or a suite of the ticket's level (RFC
+ * 6043 4.2.2.4). */
+static bool
+acceptable(const struct completing *c, const char *path, struct cli_error *err)
+{
+    static struct mkt_msg offer;
+    struct mkt_pl_sp sp[2 * CLI_SRTP_LIST_MAX];
+    size_t n = 0;
+    struct mkt_err why = { 0 };
+
+    if (!cli_srtp_policies(NULL, 0, mkt_grant_policy(c->state.grant)->prf, true, sp, &n, err))
+        return false;
+    if (mkt_msg_parse(&offer, cli_blob_span(&c->state.offer), &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot read the offer", &why);
+    for (size_t i = 0; i < offer.n && n < CLI_COUNT(sp); i++)
+        if (offer.pl[i].type == MKT_PL_SP)
+            sp[n++] = offer.pl[i].u.sp;
+    if (mkt_csb_check_policies(c->csb, sp, n, &why) == MKT_OK)
+        return true;
+    return cli_fail(err, CLI_EXIT_PEER,
+                    "the answer %s is refused: its security policy is not supported. The offer "
+                    "stays open",
+                    path);
+}
+
 static bool
 take_answer(struct completing *c, const char *path, struct cli_error *err)
 {
@@ -80,8 +105,9 @@ take_answer(struct completing *c, const char *path, struct cli_error *err)
 
     if (!cli_carrier_load_one(&c->carrier, path, &io.in, err))
         return false;
-    return mkt_initiator_answered(c->initiator, &env, &io, &c->csb) == MKT_NEXT_DONE ||
-           refused(&io, path, err);
+    if (mkt_initiator_answered(c->initiator, &env, &io, &c->csb) != MKT_NEXT_DONE)
+        return refused(&io, path, err);
+    return acceptable(c, path, err);
 }
 
 static bool

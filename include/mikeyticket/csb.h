@@ -46,6 +46,16 @@ struct mkt_session {
 MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_session(const struct mkt_csb *csb, size_t index,
                                                  struct mkt_session *s);
 
+struct mkt_pl_sp;
+
+/* mkt_csb_check_policies tells whether every crypto session has a policy that is equal to one of
+ * `supported` (SP parameters with defaults filled in). What the other party chose or brought in is
+ * not acceptable before it does (RFC 6043 4.2.2.4): call it whenever sessions are new, and free the
+ * CSB when it fails. MKT_E_SP_PARAM. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_check_policies(const struct mkt_csb *csb,
+                                                        const struct mkt_pl_sp *supported,
+                                                        size_t n_supported, struct mkt_err *err);
+
 /* mkt_csb_derive gives the TEK and salt of a crypto session (RFC 6043 5.1.3). salt->n = 0: the key
  * data is a TEK without salt. The caller wipes both as soon as they are used. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_derive(const struct mkt_csb *csb, struct mkt_crypto *c,

@@ -62,6 +62,10 @@ struct mkt_offer {
     /* A TRANSFER_INIT of the same group: its CSB ID and RANDRi are used again, so that all members
      * derive the same keys (RFC 6043 9). n = 0: fresh ones. */
     struct mkt_span group_of;
+    /* CSB IDs of the bundles that we have with the Responder: none of them is drawn again (RFC 3830
+     * 6.1). That of the last offer of this Initiator is always among them. */
+    const uint32_t *csb_ids;
+    size_t n_csb_ids;
 };
 
 /* mkt_initiator_offer writes TRANSFER_INIT (4.2.2), with Initiator Data when keys fork. The grant

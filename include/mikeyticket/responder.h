@@ -58,7 +58,11 @@ struct mkt_choice {
 
 /* mkt_choice_default fills cs (cap entries) with every session offered, taking for each the first
  * policy that is equal to one of `supported` (SP parameters with defaults filled in); *n gets the
- * count. MKT_E_SP_PARAM when a session offers none that is supported, MKT_E_TOO_MANY beyond cap. */
+ * count. A session that offers no policy at all gets the first of `supported` that is for its
+ * protocol: that one must then be among the SPs of the choice, under a Policy_no that the offer
+ * does not use. MKT_E_SP_PARAM when a session offers none that is supported, MKT_E_TOO_MANY beyond
+ * cap.
+ */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_choice_default(const struct mkt_msg *offer,
                                                     const struct mkt_pl_sp *supported,
                                                     size_t n_supported, struct mkt_choose_cs *cs,

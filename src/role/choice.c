@@ -72,6 +72,24 @@ supports(const struct mkt_pl_sp *supported, size_t n, const struct mkt_pl_sp *sp
     return false;
 }
 
+/* The first policy offered that we support; ours, when the offer leaves it to us (6.1.1). */
+static bool
+choose_policy(uint8_t *policy_no, const struct mkt_msg *offer, const struct mkt_cs *cs,
+              const struct mkt_pl_sp *supported, size_t n)
+{
+    for (size_t i = 0; i < cs->policies.n; i++) {
+        *policy_no = cs->policies.p[i];
+        if (supports(supported, n, mkt_transfer_sp(NULL, offer, *policy_no, cs->prot_type)))
+            return true;
+    }
+    for (size_t i = 0; cs->policies.n == 0 && i < n; i++) {
+        *policy_no = supported[i].policy_no;
+        if (supported[i].prot_type == cs->prot_type)
+            return true;
+    }
+    return false;
+}
+
 enum mkt_rc
 mkt_choice_default(const struct mkt_msg *offer, const struct mkt_pl_sp *supported,
                    size_t n_supported, struct mkt_choose_cs *out, size_t cap, size_t *n,
@@ -83,18 +101,29 @@ mkt_choice_default(const struct mkt_msg *offer, const struct mkt_pl_sp *supporte
     *n = 0;
     mkt_map_begin(&it, &offer->hdr);
     while (mkt_map_next(&it, &cs)) {
-        size_t at = (size_t)(it.rest.p - offer->octets.p), i = 0;
+        size_t at = (size_t)(it.rest.p - offer->octets.p);
+        uint8_t policy_no = 0;
         if (*n == cap)
             return mkt_fail(err, MKT_E_TOO_MANY, at, "crypto sessions", REF);
-        while (i < cs.policies.n &&
-               !supports(supported, n_supported,
-                         mkt_transfer_sp(NULL, offer, cs.policies.p[i], cs.prot_type)))
-            i++;
-        if (i == cs.policies.n)
+        if (!choose_policy(&policy_no, offer, &cs, supported, n_supported))
             return mkt_fail(err, MKT_E_SP_PARAM, at, "no acceptable security policy", REF);
         out[(*n)++] = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
                                               .prot_type = cs.prot_type,
-                                              .policy_no = cs.policies.p[i] };
+                                              .policy_no = policy_no };
+    }
+    return MKT_OK;
+}
+
+enum mkt_rc
+mkt_csb_check_policies(const struct mkt_csb *csb, const struct mkt_pl_sp *supported,
+                       size_t n_supported, struct mkt_err *err)
+{
+    for (size_t i = 0; i < csb->n; i++) {
+        const struct mkt_session *s = &csb->sessions[i].s;
+        const struct mkt_pl_sp sp = { .prot_type = s->prot_type, .params = s->params };
+        if (!supports(supported, n_supported, &sp))
+            return mkt_fail(err, MKT_E_SP_PARAM, 0, "a security policy that is not supported",
+                            "RFC 6043 4.2.2.4");
     }
     return MKT_OK;
 }

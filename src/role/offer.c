@@ -29,32 +29,58 @@ same_as_group(struct offer_draw *d, struct mkt_span message)
     return MKT_OK;
 }
 
+static bool
+csb_id_taken(uint32_t id, const struct mkt_offer *offer, const struct mkt_octets *last)
+{
+    for (size_t i = 0; i < offer->n_csb_ids; i++)
+        if (offer->csb_ids[i] == id)
+            return true;
+    return last->n >= 8 && id == ((uint32_t)last->p[4] << 24 | (uint32_t)last->p[5] << 16 |
+                                  (uint32_t)last->p[6] << 8 | last->p[7]);
+}
+
+/* "An Initiator MUST check for collisions when choosing the ID" (RFC 3830 6.1). */
+static bool
+draw_csb_id(uint32_t *id, const struct mkt_env *env, const struct mkt_offer *offer,
+            const struct mkt_octets *last)
+{
+    uint8_t b[4];
+
+    for (int attempts = 0; attempts < 8; attempts++) {
+        if (!mkt_ex_random(env, b, sizeof b))
+            return false;
+        *id = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+        if (!csb_id_taken(*id, offer, last))
+            return true;
+    }
+    return false; /* a generator that repeats itself */
+}
+
 /* RFC6043:12.1: RANDRi alone is as long as the longest key, so G may be set or not. */
 static enum mkt_rc
 fresh(struct offer_draw *d, const struct mkt_env *env, const struct mkt_grant *grant,
-      const struct mkt_keys *extra)
+      const struct mkt_offer *offer, const struct mkt_octets *last)
 {
+    const struct mkt_keys *extra = offer->keys;
     const unsigned types = 1U << MKT_KEY_MPK | MKT_TGK_TYPES | MKT_GTGK_TYPES;
     size_t longest = mkt_keys_longest(&grant->keys, types);
-    uint8_t id[4];
 
     d->rand_len = mkt_suite_of(grant->policy.prf)->key_len;
     if (longest > d->rand_len)
         d->rand_len = longest;
     if (extra != NULL && mkt_keys_longest(extra, types) > d->rand_len)
         d->rand_len = mkt_keys_longest(extra, types);
-    if (!mkt_ex_random(env, id, sizeof id) || !mkt_ex_random(env, d->rand, d->rand_len))
+    if (!draw_csb_id(&d->csb_id, env, offer, last) || !mkt_ex_random(env, d->rand, d->rand_len))
         return MKT_E_RANDOM;
-    d->csb_id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
     return MKT_OK;
 }
 
 static enum mkt_rc
 draw(struct offer_draw *d, const struct mkt_env *env, const struct mkt_grant *grant,
-     const struct mkt_offer *offer)
+     const struct mkt_offer *offer, const struct mkt_octets *last)
 {
     enum mkt_rc rc = offer->group_of.n != 0 ? same_as_group(d, offer->group_of)
-                                            : fresh(d, env, grant, offer->keys);
+                                            : fresh(d, env, grant, offer, last);
     if (rc != MKT_OK)
         return rc;
     return mkt_ts_stamp(env, offer->ts_type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
@@ -218,7 +244,7 @@ mkt_initiator_offer(struct mkt_initiator *i, const struct mkt_env *env, struct m
     io->out_len = 0;
     if (check_offer(env, grant, offer, &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
-    enum mkt_rc rc = draw(&d, env, grant, offer);
+    enum mkt_rc rc = draw(&d, env, grant, offer, &i->offer);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "CSB ID, RANDRi, T", ref);
     if (check_use(grant, offer, &d, &io->err) != MKT_OK)

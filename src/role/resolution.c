@@ -81,11 +81,12 @@ mkt_resolution_make(struct mkt_resolution **res, const struct mkt_responder *r,
 {
     const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
 
-    if ((r->policy.flags & MKT_TP_I) == 0)
-        rand_kms = mkt_span(NULL, 0); /* unexpected: ignored */
-    else if (idr.data.p == NULL || rand_kms.p == NULL)
+    /* Without forking they have no use, but "MUST be sent" on when they came (4.2.2.3). */
+    bool forks = (r->policy.flags & MKT_TP_I) != 0;
+
+    if (forks && (idr.data.p == NULL || rand_kms.p == NULL))
         return mkt_fail(err, MKT_E_MISSING_PAYLOAD, 0, "IDRr or RANDRkms although I = 1", REF);
-    else if (rand_kms.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
+    if (forks && rand_kms.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
         return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDRkms", "RFC 6043 12.1");
     return make(res, lasting(ticket), keys, idr, rand_kms, err);
 }
