@@ -45,28 +45,30 @@ open_key(struct keyed *k, struct mkt_srtp *s, struct mkt_err *err)
     return mkt_srtp_create(&k->session, s, err);
 }
 
+static enum mkt_rc
+make(struct mkt_srtp_stream *stream, struct mkt_srtp *first, struct mkt_err *err)
+{
+    if (first->master.mki_size == 0)
+        return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
+    stream->ssrc = first->policy.ssrc.value;
+    stream->roc = first->roc;
+    return open_key(&stream->current, first, err);
+}
+
 enum mkt_rc
 mkt_srtp_stream_new(struct mkt_srtp_stream **out, struct mkt_srtp *first, struct mkt_err *err)
 {
     struct mkt_srtp_stream *stream = calloc(1, sizeof *stream);
+    enum mkt_rc rc =
+        stream != NULL ? make(stream, first, err) : refuse(err, MKT_E_MEMORY, "stream");
 
-    *out = NULL;
-    if (stream == NULL)
-        refuse(err, MKT_E_MEMORY, "stream");
-    else if (first->master.mki_size == 0)
-        refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
-    if (err->rc == MKT_OK) {
-        stream->ssrc = first->policy.ssrc.value;
-        stream->roc = first->roc;
-        open_key(&stream->current, first, err);
-    }
     mkt_srtp_wipe(first);
-    if (err->rc != MKT_OK) {
+    if (rc != MKT_OK) {
         free(stream);
-        return err->rc;
+        stream = NULL;
     }
     *out = stream;
-    return MKT_OK;
+    return rc;
 }
 
 void
