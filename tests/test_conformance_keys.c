@@ -274,7 +274,7 @@ a_base_ticket_is_made_as_the_appendix_says(void **state)
         from_rand(iv, 14, suites[s], &c.tpk.key, 0x29B88916, 0x05);
         struct mkt_span t = part(MKT_PL_T)->u.t.value;
         for (size_t i = 0; i < 4; i++) {
-            iv[2 + i] ^= 0xFF;                      /* CSB ID: RFC6043:A.1-5 */
+            iv[2 + i] ^= 0xFF;                     /* CSB ID: RFC6043:A.1-5 */
             iv[(s == 0 ? 10U : 6U) + i] ^= t.p[i]; /* RFC6043:A.1-2 RFC6043:6.3-2 */
         }
         assert_true(mkt_be_aes_ctr(c.crypto, mkt_span(key, len), iv, kemac->encr_data, clear));

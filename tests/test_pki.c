@@ -369,8 +369,8 @@ static void
 refuses_texts_that_are_no_certificates_keys_or_crls(void **state)
 {
     static const char *const texts[] = { "", "hello", "0hello",
-                                         "-----BEGIN CERTIFICATE-----\nAAAA\n"
-                                         "-----END CERTIFICATE-----\n" };
+                                         ("-----BEGIN CERTIFICATE-----\nAAAA\n"
+                                          "-----END CERTIFICATE-----\n") };
     uint8_t der[4097];
     struct mkt_cert *cert;
     struct mkt_pkey *key;
