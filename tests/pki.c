@@ -152,8 +152,8 @@ struct mkt_trust *
 pki_trust(struct pki *p)
 {
     struct mkt_trust *trust = mkt_trust_new();
-    const struct mkt_cert *ca = pki_make(
-        p, &(struct pki_cert){ .key = PKI_CA, .name = " CA", .issuer_key = PKI_CA, .ca = true });
+    const struct pki_cert root = { .key = PKI_CA, .name = " CA", .issuer_key = PKI_CA, .ca = true };
+    const struct mkt_cert *ca = pki_make(p, &root);
     struct mkt_err err = { 0 };
     if (trust == NULL || mkt_trust_add(trust, mkt_cert_der(ca), &err) != MKT_OK)
         abort();

@@ -368,9 +368,8 @@ reads_every_certificate_of_a_pem_file(void **state)
 static void
 refuses_texts_that_are_no_certificates_keys_or_crls(void **state)
 {
-    static const char *const texts[] = { "", "hello", "0hello",
-                                         ("-----BEGIN CERTIFICATE-----\nAAAA\n"
-                                          "-----END CERTIFICATE-----\n") };
+    static const char no_cert[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    static const char *const texts[] = { "", "hello", "0hello", no_cert };
     uint8_t der[4097];
     struct mkt_cert *cert;
     struct mkt_pkey *key;

@@ -33,8 +33,7 @@ enum mkt_cert_type { /* RFC 3830 Table 6.7.b */
 enum mkt_purpose { MKT_FOR_SIGNING, MKT_FOR_ENCRYPTION };
 enum mkt_san { MKT_SAN_URI, MKT_SAN_RFC822 }; /* kinds of subjectAltName that name a user */
 
-/* --- private keys ------------------------------------------------------------------------------
- */
+/* --- private keys ----------------------------------------------------------------------------- */
 
 struct mkt_pkey; /* an RSA private key; opaque, owned, secret */
 
@@ -46,8 +45,7 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_pkey_new(struct mkt_pkey **key, struct mkt_
 /* mkt_pkey_free wipes and frees. NULL is allowed. */
 MKT_API void mkt_pkey_free(struct mkt_pkey *key);
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 struct mkt_cert; /* an X.509v3 certificate with an RSA key; opaque, owned */
 
@@ -80,8 +78,7 @@ MKT_API bool mkt_cert_names(const struct mkt_cert *cert, enum mkt_san kind, stru
 MKT_API size_t mkt_cert_name(const struct mkt_cert *cert, enum mkt_san kind, uint8_t *out,
                              size_t cap, size_t *len);
 
-/* --- trust -------------------------------------------------------------------------------------
- */
+/* --- trust ------------------------------------------------------------------------------------ */
 
 struct mkt_trust; /* trust anchors and CRLs; opaque, owned */
 

@@ -17,8 +17,7 @@
 #define AUTH_LEVEL \
     2 /* libcrypto's name for 112 bits: RSA from 2048 bits, no SHA-1 in CA signatures */
 
-/* --- certificates ------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 /* Takes x509. */
 static enum mkt_rc
@@ -143,8 +142,7 @@ mkt_cert_check(const struct mkt_cert *cert, enum mkt_purpose purpose, int64_t un
     return MKT_OK;
 }
 
-/* --- subjectAltName ----------------------------------------------------------------------------
- */
+/* --- subjectAltName --------------------------------------------------------------------------- */
 
 static struct mkt_span
 octets_of(const GENERAL_NAME *name, enum mkt_san kind)
@@ -204,8 +202,7 @@ mkt_cert_name(const struct mkt_cert *cert, enum mkt_san kind, uint8_t *out, size
     return n;
 }
 
-/* --- trust -------------------------------------------------------------------------------------
- */
+/* --- trust ------------------------------------------------------------------------------------ */
 
 struct mkt_trust {
     X509_STORE *store;

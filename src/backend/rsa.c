@@ -29,8 +29,7 @@ mkt_be_rsa_fits(const EVP_PKEY *evp)
            EVP_PKEY_get_bits(evp) >= MKT_RSA_BITS_MIN && EVP_PKEY_get_bits(evp) <= MKT_RSA_BITS_MAX;
 }
 
-/* --- private keys ------------------------------------------------------------------------------
- */
+/* --- private keys ----------------------------------------------------------------------------- */
 
 /* Nobody is asked for a pass phrase. */
 static int
@@ -129,8 +128,7 @@ mkt_be_pkey_reject_secret(const struct mkt_pkey *key)
     return key->reject;
 }
 
-/* --- the permutations --------------------------------------------------------------------------
- */
+/* --- the permutations ------------------------------------------------------------------------- */
 
 bool
 mkt_be_rsa_public(const struct mkt_cert *cert, struct mkt_span in, uint8_t *out)

@@ -7,8 +7,7 @@
 #include "backend/pk.h"
 #include <mikeyticket/env.h>
 
-/* --- pke.c -------------------------------------------------------------------------------------
- */
+/* --- pke.c ------------------------------------------------------------------------------------ */
 
 /* Encrypts key for the holder of cert; out: as many octets as the modulus. MKT_E_ARGUMENT for an
  * unknown padding or a key too long for it, MKT_E_RANDOM, MKT_E_CRYPTO. */
@@ -23,8 +22,7 @@ enum mkt_rc mkt_pke_seal(const struct mkt_env *env, const struct mkt_cert *cert,
 bool mkt_pke_open(struct mkt_crypto *c, const struct mkt_pkey *key, unsigned paddings,
                   struct mkt_span data, size_t want, uint8_t *out);
 
-/* --- sign.c ------------------------------------------------------------------------------------
- */
+/* --- sign.c ----------------------------------------------------------------------------------- */
 
 /* Signs the parts; out: as many octets as the modulus. Like mkt_pke_seal. */
 enum mkt_rc mkt_rsa_sign(const struct mkt_env *env, const struct mkt_pkey *key, uint8_t s_type,
@@ -34,8 +32,7 @@ enum mkt_rc mkt_rsa_sign(const struct mkt_env *env, const struct mkt_pkey *key, 
 bool mkt_rsa_verify(struct mkt_crypto *c, const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
                     const struct mkt_span *part, size_t n, struct mkt_span signature);
 
-/* --- mgf.c -------------------------------------------------------------------------------------
- */
+/* --- mgf.c ------------------------------------------------------------------------------------ */
 
 /* MGF1 of seed (RFC 3447 B.2.1), XORed onto out. */
 bool mkt_mgf1_xor(struct mkt_crypto *c, uint8_t hash, struct mkt_span seed, uint8_t *out, size_t n);

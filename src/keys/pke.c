@@ -19,8 +19,7 @@
 #define PKCS1_OVERHEAD 11     /* 00 02 PS 00 */
 #define LENGTH_CANDIDATES 128 /* draft-irtf-cfrg-rsa-guidance: enough that one always fits */
 
-/* --- sealing -----------------------------------------------------------------------------------
- */
+/* --- sealing ---------------------------------------------------------------------------------- */
 
 /* n octets none of which is zero: zeros are left out, and what is missing is drawn again. */
 static bool
@@ -94,8 +93,7 @@ mkt_pke_seal(const struct mkt_env *env, const struct mkt_cert *cert, uint8_t pad
     return rc;
 }
 
-/* --- opening: no branch on what was decrypted --------------------------------------------------
- */
+/* --- opening: no branch on what was decrypted ------------------------------------------------- */
 
 /* A message that may turn out to be the key; good is a mask. */
 struct opened {

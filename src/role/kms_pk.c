@@ -22,8 +22,7 @@ chain_free(struct chain *c)
         mkt_cert_free(c->own[i]);
 }
 
-/* --- which key of ours -------------------------------------------------------------------------
- */
+/* --- which key of ours ------------------------------------------------------------------------ */
 
 /* RFC6043:4.2.1.3 "the Initiator can indicate the key used in the CHASH payload". */
 static const struct mkt_pkey *
@@ -50,8 +49,7 @@ key_of(const struct mkt_kms_txn *t, struct mkt_crypto *c, const struct mkt_kms_p
     return NULL;
 }
 
-/* --- who signs ---------------------------------------------------------------------------------
- */
+/* --- who signs -------------------------------------------------------------------------------- */
 
 static enum mkt_rc
 add_cert(struct chain *c, const struct mkt_payload *pl, struct mkt_err *err)
@@ -122,8 +120,7 @@ authenticate(struct mkt_identity *client, struct mkt_kms_txn *t, const struct mk
     return mkt_ex_verify_sign(&t->msg, env->crypto, c->cert[0], how->sha1, tail, 2, err);
 }
 
-/* --- the envelope key --------------------------------------------------------------------------
- */
+/* --- the envelope key ------------------------------------------------------------------------- */
 
 static enum mkt_rc
 unwrap(struct mkt_kms_txn *t, struct mkt_crypto *c, const struct mkt_pkey *key,
@@ -158,8 +155,7 @@ mkt_kms_verify_pk(struct mkt_kms_txn *t, const struct mkt_env *env, const struct
     return mkt_kms_verified(t, &t->env_key.base, how->kms, err);
 }
 
-/* --- SIGNkms -----------------------------------------------------------------------------------
- */
+/* --- SIGNkms ---------------------------------------------------------------------------------- */
 
 enum mkt_next
 mkt_kms_refuse_signed(struct mkt_kms_txn *t, const struct mkt_env *env, enum mkt_rc rc,
