@@ -2,46 +2,14 @@
 /* A whole call with the Nth allocation failing, for N = 0, 1, 2 ... until none fails: each time
  * the call stops with an error, gives no key, and leaves nothing behind (the leak checker of a
  * sanitizer build sees to that). Allocations inside libcrypto fail like the library's own. */
+#include "failing_alloc.h"
 #include "three_party.h"
-
-#include <openssl/crypto.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static long left = -1; /* allocations until one fails; -1: none does */
-
-static bool
-fails(void)
-{
-    if (left < 0)
-        return false;
-    return left-- == 0;
-}
-
-static void *
-counted_malloc(size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : malloc(n);
-}
-
-static void *
-counted_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : realloc(p, n);
-}
-
-static void
-counted_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(p);
-}
 
 /* Runs a call of two answers with allocation n failing. Sets *done when it was never reached. */
 static void
@@ -122,13 +90,8 @@ main(void)
         cmocka_unit_test(each_allocation_of_a_call_can_fail_at_256_bit),
         cmocka_unit_test(a_step_that_failed_can_be_taken_again),
     };
-    if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
+    if (!failing_alloc_begin())
         return EXIT_FAILURE;
-    /* libcrypto sets itself up once, on first use; only what comes after is a call's */
-    struct mkt_crypto *c = mkt_crypto_new();
-    if (c == NULL || !mkt_crypto_selftest(c))
-        return EXIT_FAILURE;
-    mkt_crypto_free(c);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

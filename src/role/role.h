@@ -87,6 +87,25 @@ bool mkt_csb_find_sp(struct mkt_span *params, const struct mkt_csb *csb, const s
 enum mkt_rc mkt_csb_check_offer(const struct mkt_csb *csb, const struct mkt_msg *m,
                                 bool keys_may_come, struct mkt_err *err);
 
+/* --- csb_keys.c ------------------------------------------------------------------------------ */
+
+/* Whether that party of the initial exchange may supply session keys (L, M). */
+bool mkt_csb_may_supply(const struct mkt_csb *csb, bool initiator);
+
+/* Adds keys that a party supplies; they are pending. */
+enum mkt_rc mkt_csb_supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator,
+                           struct mkt_err *err);
+
+/* The same for keys of our own, which are checked first. NULL: none. */
+enum mkt_rc mkt_csb_supply_own(struct mkt_csb *csb, const struct mkt_keys *own,
+                               struct mkt_err *err);
+
+/* Takes pending keys away. */
+void mkt_csb_drop_pending(struct mkt_csb *csb);
+
+/* The update is in effect: no key is pending, and old keys that are not in use go. */
+void mkt_csb_settle(struct mkt_csb *csb, uint64_t now);
+
 /* RFC6043:12.1: RANDRi (+ RANDRr if G) is at least as long as the longest MPK, TGK or GTGK. */
 enum mkt_rc mkt_check_transfer_rands(const struct mkt_keys *keys, size_t rand_i, size_t rand_r,
                                      struct mkt_err *err);

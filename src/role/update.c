@@ -60,86 +60,6 @@ write_id(struct mkt_writer *w, const struct mkt_csb *csb, uint8_t role)
     mkt_ex_write_idr(w, role, identity(role == MKT_IDR_I ? &csb->id_i : &csb->id_r));
 }
 
-/* L belongs to the Initiator and M to the Responder of the initial exchange, whoever updates. */
-static uint16_t
-supply_flag(bool by_initiator)
-{
-    return by_initiator ? MKT_TP_L : MKT_TP_M;
-}
-
-static bool
-may_supply(const struct mkt_csb *csb, bool initiator)
-{
-    return (csb->policy.flags & supply_flag(initiator)) != 0;
-}
-
-static enum mkt_rc
-supply(struct mkt_csb *csb, const struct mkt_keys *extra, bool by_initiator, struct mkt_err *err)
-{
-    size_t rand_r = (csb->policy.flags & MKT_TP_G) != 0 ? csb->rand_r.n : 0;
-
-    if (mkt_keys_supply(&csb->keys, extra, &csb->policy, supply_flag(by_initiator), err) != MKT_OK)
-        return err->rc;
-    return mkt_check_transfer_rands(&csb->keys, csb->rand_i.n, rand_r, err);
-}
-
-static enum mkt_rc
-supply_own(struct mkt_csb *csb, const struct mkt_keys *own, struct mkt_err *err)
-{
-    if (own == NULL)
-        return MKT_OK;
-    if (mkt_keys_check_own(own->k, own->n, mkt_suite_of(csb->prf), err) != MKT_OK)
-        return err->rc;
-    return supply(csb, own, csb->initiator, err);
-}
-
-/* Keys of an update that is not in effect go with it. */
-static void
-drop_pending(struct mkt_csb *csb)
-{
-    while (csb->keys.n > csb->n_settled)
-        mkt_wipe(&csb->keys.k[--csb->keys.n], sizeof csb->keys.k[0]);
-}
-
-static bool
-in_use(const struct mkt_csb *csb, size_t key)
-{
-    for (size_t i = 0; i < csb->n; i++)
-        if (csb->sessions[i].key == key)
-            return true;
-    return false;
-}
-
-/* Makes room for the next updates: the oldest session key that no crypto session has goes. */
-static void
-forget_old_keys(struct mkt_csb *csb)
-{
-    struct mkt_keys *keys = &csb->keys;
-
-    for (size_t i = 0; i < keys->n && keys->n > MKT_CSB_KEYS;) {
-        if (keys->k[i].type == MKT_KEY_MPK || in_use(csb, i)) {
-            i++;
-            continue;
-        }
-        memmove(&keys->k[i], &keys->k[i + 1], (keys->n - i - 1) * sizeof keys->k[0]);
-        mkt_wipe(&keys->k[--keys->n], sizeof keys->k[0]);
-        for (size_t s = 0; s < csb->n; s++)
-            if (csb->sessions[s].key > i)
-                csb->sessions[s].key--;
-    }
-}
-
-/* The update is in effect. */
-static void
-settle(struct mkt_csb *csb, uint64_t now)
-{
-    if (csb->keys.n > csb->n_settled)
-        csb->rekeyed = now;
-    forget_old_keys(csb);
-    csb->n_settled = csb->keys.n;
-    csb->update_state = MKT_UPDATE_NONE;
-}
-
 /* --- writing ------------------------------------------------------------------------------------
  */
 
@@ -206,7 +126,7 @@ keep_offer(struct mkt_csb *csb, struct mkt_span message, struct mkt_err *err)
     struct mkt_msg m;
 
     if (mkt_msg_parse(&m, message, err) != MKT_OK ||
-        mkt_csb_check_offer(csb, &m, may_supply(csb, !csb->initiator), err) != MKT_OK)
+        mkt_csb_check_offer(csb, &m, mkt_csb_may_supply(csb, !csb->initiator), err) != MKT_OK)
         return err->rc;
     if (mkt_octets_set(&csb->update, message) != MKT_OK)
         return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
@@ -243,7 +163,7 @@ start(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_update *u
     if (u->answer)
         csb->update_state = MKT_UPDATE_SENT;
     else
-        settle(csb, env->now);
+        mkt_csb_settle(csb, env->now);
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
 }
 
@@ -255,8 +175,8 @@ mkt_csb_update(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_
 
     before = csb->keys;
     io->out_len = 0;
-    drop_pending(csb); /* an update still open is given up */
-    if (supply_own(csb, update->keys, &io->err) == MKT_OK &&
+    mkt_csb_drop_pending(csb); /* an update still open is given up */
+    if (mkt_csb_supply_own(csb, update->keys, &io->err) == MKT_OK &&
         start(csb, env, update, io) == MKT_NEXT_SEND_PEER)
         return MKT_NEXT_SEND_PEER;
     csb->keys = before;
@@ -381,12 +301,12 @@ take_keys(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *
     extra.n = 0;
     if (kemac == NULL)
         return MKT_OK;
-    if (!may_supply(csb, !csb->initiator))
+    if (!mkt_csb_may_supply(csb, !csb->initiator))
         return mkt_fail(err, MKT_E_KEY_DATA, kemac->at, "KEMAC although L or M forbids it", REF);
     if (mkt_kemac_read(&extra, kemac, env->crypto, mk, csb->id, mkt_ex_time(m).value, err) !=
         MKT_OK)
         return err->rc;
-    return supply(csb, &extra, !csb->initiator, err);
+    return mkt_csb_supply(csb, &extra, !csb->initiator, err);
 }
 
 static enum mkt_rc
@@ -444,8 +364,50 @@ mkt_csb_updated(struct mkt_csb *csb, const struct mkt_env *env, struct mkt_io *i
         csb->keys = before;
         return MKT_NEXT_ABORT;
     }
-    settle(csb, env->now);
+    mkt_csb_settle(csb, env->now);
     return MKT_NEXT_DONE;
+}
+
+static enum mkt_rc
+try_offer(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *m,
+          const struct mkt_msg_keys *mk, struct mkt_err *err)
+{
+    mkt_csb_drop_pending(csb);
+    if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, mk, err) != MKT_OK)
+        return err->rc;
+    return m->hdr.v ? mkt_csb_check_offer(csb, m, mkt_csb_may_supply(csb, csb->initiator), err)
+                    : mkt_csb_apply(csb, m, NULL, err);
+}
+
+/* The message is the other side's own, and can be refused by name. An update of ours that is open
+ * is given up: the other side will find its T too old. When it is ourselves who failed, the message
+ * has not been here. */
+static enum mkt_rc
+weigh_offer(struct mkt_csb *csb, const struct mkt_env *env, const struct mkt_msg *m,
+            const struct mkt_msg_keys *mk, struct mkt_io *io)
+{
+    MKT_SCOPED_KEYS before;
+    struct mkt_octets kept = { NULL, 0 };
+
+    before = csb->keys;
+    if (mkt_octets_set(&kept, m->octets) != MKT_OK)
+        return mkt_fail(&io->err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
+    enum mkt_rc rc = try_offer(csb, env, m, mk, &io->err);
+    if (rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO) {
+        csb->keys = before;
+        mkt_octets_free(&kept);
+        return rc;
+    }
+    mkt_octets_free(&csb->update);
+    csb->update = kept;
+    io->authentic = true;
+    advance(&csb->seen_t, order_of(csb, m));
+    if (rc == MKT_OK)
+        csb->last_t = order_of(csb, m);
+    else
+        mkt_csb_drop_pending(csb);
+    csb->update_state = rc == MKT_OK ? MKT_UPDATE_RECEIVED : MKT_UPDATE_REJECTED;
+    return rc;
 }
 
 static enum mkt_rc
@@ -465,23 +427,7 @@ take_offer(struct mkt_csb *csb, const struct mkt_env *env, uint32_t skew_s, stru
     if (mkt_ex_verify(m, env->crypto, &mk, tail, 2, err) != MKT_OK ||
         check_offer_time(csb, m, env, skew_s, err) != MKT_OK)
         return err->rc;
-    if (mkt_octets_set(&csb->update, m->octets) != MKT_OK)
-        return mkt_fail(err, MKT_E_MEMORY, 0, "TRANSFER_INIT", REF);
-    /* From here on it is the other side's own message, and can be refused by name. An update of
-     * ours that is open is given up: the other side will find its T too old. */
-    io->authentic = true;
-    drop_pending(csb);
-    csb->update_state = MKT_UPDATE_REJECTED;
-    advance(&csb->seen_t, order_of(csb, m));
-    if (check_static(csb, m, err) != MKT_OK || take_keys(csb, env, m, &mk, err) != MKT_OK ||
-        (m->hdr.v ? mkt_csb_check_offer(csb, m, may_supply(csb, csb->initiator), err)
-                  : mkt_csb_apply(csb, m, NULL, err)) != MKT_OK) {
-        drop_pending(csb);
-        return err->rc;
-    }
-    csb->update_state = MKT_UPDATE_RECEIVED;
-    csb->last_t = order_of(csb, m);
-    return MKT_OK;
+    return weigh_offer(csb, env, m, &mk, io);
 }
 
 enum mkt_next
@@ -496,7 +442,7 @@ mkt_csb_update_offered(struct mkt_csb *csb, const struct mkt_env *env, uint32_t 
         return MKT_NEXT_ABORT;
     if (m.hdr.v)
         return MKT_NEXT_ASK;
-    settle(csb, env->now);
+    mkt_csb_settle(csb, env->now);
     return MKT_NEXT_DONE;
 }
 
@@ -550,11 +496,11 @@ mkt_csb_update_accept(struct mkt_csb *csb, const struct mkt_env *env,
     enum mkt_rc rc = mkt_choice_copy(&ch, choice, &offer);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "choice", REF);
-    if (supply_own(csb, ch.keys, &io->err) != MKT_OK ||
+    if (mkt_csb_supply_own(csb, ch.keys, &io->err) != MKT_OK ||
         write_answer(csb, env, &offer, &ch, io) != MKT_OK)
         csb->keys = before;
     else
-        settle(csb, env->now);
+        mkt_csb_settle(csb, env->now);
     mkt_choice_free(&ch);
     return io->err.rc == MKT_OK ? MKT_NEXT_SEND_PEER : MKT_NEXT_ABORT;
 }
@@ -584,7 +530,7 @@ mkt_csb_update_refuse(struct mkt_csb *csb, const struct mkt_env *env, enum mkt_r
     if (!update_keys(&mk, csb, env->crypto) || !mkt_error_write(&w, env->crypto, &e, &mk))
         return mkt_ex_abort(io, MKT_E_CRYPTO, "V", REF);
     if (!w.overflow) {
-        drop_pending(csb);
+        mkt_csb_drop_pending(csb);
         csb->update_state = MKT_UPDATE_NONE;
     }
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
