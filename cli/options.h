@@ -91,7 +91,7 @@ MKT_MUST_USE bool cli_args_uint(const struct cli_args *args, enum cli_option id,
 void cli_help(void);
 void cli_help_command(const struct cli_command *command);
 
-cli_run cli_cmd_decode, cli_cmd_explain, cli_cmd_request, cli_cmd_offer, cli_cmd_answer, cli_cmd_complete,
-    cli_cmd_keys;
+cli_run cli_cmd_decode, cli_cmd_explain, cli_cmd_request, cli_cmd_offer, cli_cmd_answer,
+    cli_cmd_complete, cli_cmd_keys;
 
 #endif
