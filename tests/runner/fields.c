@@ -3,127 +3,28 @@
  * compared; the fields are encoded and the octets are compared. One table names the fields. */
 #include "runner.h"
 
+#include "shapes.h"
+
 #include "payload/codec.h"
 #include <mikeyticket/policy.h>
 
 #include <string.h>
 
-enum how { END, U8, U16, OCTETS, KV_KEY, KV_DH, PARAMS, POLICY };
-
-struct field {
-    const char *name; /* attribute */
-    enum how how;
-    size_t at; /* in struct mkt_payload */
-};
-
-#define AT(member) offsetof(struct mkt_payload, u.member)
-
-/* The attribute `payload` of the vectors, the type it is, its fields. */
-static const struct shape {
-    const char *name;
-    uint16_t type;
-    struct field f[8];
-} shapes[] = {
-    { "T", MKT_PL_T, { { "ts_type", U8, AT(t.ts_type) }, { "value", OCTETS, AT(t.value) } } },
-    { "TR",
-      MKT_PL_TR,
-      { { "role", U8, AT(tr.role) },
-        { "ts_type", U8, AT(tr.ts_type) },
-        { "value", OCTETS, AT(tr.value) } } },
-    { "ID", MKT_PL_ID, { { "id_type", U8, AT(id.id_type) }, { "data", OCTETS, AT(id.data) } } },
-    { "IDR",
-      MKT_PL_IDR,
-      { { "role", U8, AT(idr.role) },
-        { "id_type", U8, AT(idr.id_type) },
-        { "data", OCTETS, AT(idr.data) } } },
-    { "CERT",
-      MKT_PL_CERT,
-      { { "cert_type", U8, AT(cert.cert_type) }, { "data", OCTETS, AT(cert.data) } } },
-    { "CHASH",
-      MKT_PL_CHASH,
-      { { "hash_func", U8, AT(chash.hash_func) }, { "digest", OCTETS, AT(chash.hash) } } },
-    { "KEMAC",
-      MKT_PL_KEMAC,
-      { { "encr_alg", U8, AT(kemac.encr_alg) },
-        { "encr_data", OCTETS, AT(kemac.encr_data) },
-        { "mac_alg", U8, AT(kemac.mac_alg) },
-        { "mac", OCTETS, AT(kemac.mac) } } },
-    { "PKE", MKT_PL_PKE, { { "cache", U8, AT(pke.c) }, { "data", OCTETS, AT(pke.data) } } },
-    { "DH",
-      MKT_PL_DH,
-      { { "group", U8, AT(dh.group) },
-        { "value", OCTETS, AT(dh.value) },
-        { "reserved", U8, AT(dh.reserv) },
-        { "kv", KV_DH, 0 } } },
-    { "SIGN",
-      MKT_PL_SIGN,
-      { { "sign_type", U8, AT(sign.s_type) }, { "signature", OCTETS, AT(sign.signature) } } },
-    { "V", MKT_PL_V, { { "mac_alg", U8, AT(v.auth_alg) }, { "mac", OCTETS, AT(v.mac) } } },
-    { "SP",
-      MKT_PL_SP,
-      { { "policy_no", U8, AT(sp.policy_no) },
-        { "prot_type", U8, AT(sp.prot_type) },
-        { "params", PARAMS, AT(sp.params) } } },
-    { "RAND", MKT_PL_RAND, { { "value", OCTETS, AT(rand.rand) } } },
-    { "RANDR",
-      MKT_PL_RANDR,
-      { { "role", U8, AT(randr.role) }, { "value", OCTETS, AT(randr.rand) } } },
-    { "ERR",
-      MKT_PL_ERR,
-      { { "error_no", U8, AT(err.error_no) }, { "reserved", U16, AT(err.reserved) } } },
-    { "GENERALEXT",
-      MKT_PL_GENERAL_EXT,
-      { { "ext_type", U8, AT(ext.ext_type) }, { "data", OCTETS, AT(ext.data) } } },
-    { "KEYDATA",
-      MKT_PL_KEY_DATA,
-      { { "key_type", U8, AT(key_data.type) },
-        { "key", OCTETS, AT(key_data.key) },
-        { "salt", OCTETS, AT(key_data.salt) },
-        { "kv", KV_KEY, 0 } } },
-    { "TP", MKT_PL_TP, { { "policy", POLICY, 0 } } },
-    { "TICKET",
-      MKT_PL_TICKET,
-      { { "policy", POLICY, 0 },
-        { "ticket_data", OCTETS, AT(ticket.ticket_data) },
-        { "initiator_data", OCTETS, AT(ticket.initiator_data) } } },
-    { "THDR", MKT_PL_THDR, { { "data", OCTETS, AT(thdr.data) } } },
-};
-
-/* KV data sits at other places in Key data and in DH; the fields of the Ticket Policy. */
-static const struct field kv_key[] = { { "kv", U8, AT(key_data.kv) },
-                                       { "value", OCTETS, AT(key_data.spi) },
-                                       { "valid_from", OCTETS, AT(key_data.from) },
-                                       { "valid_to", OCTETS, AT(key_data.to) },
-                                       { NULL, END, 0 } };
-static const struct field kv_dh[] = { { "kv", U8, AT(dh.kv) },
-                                      { "value", OCTETS, AT(dh.spi) },
-                                      { "valid_from", OCTETS, AT(dh.from) },
-                                      { "valid_to", OCTETS, AT(dh.to) },
-                                      { NULL, END, 0 } };
-static const struct field policy[] = { { "ticket_type", U16, AT(ticket.ticket_type) },
-                                       { "subtype", U8, AT(ticket.subtype) },
-                                       { "version", U8, AT(ticket.version) },
-                                       { "prf", U8, AT(ticket.prf) },
-                                       { "flags", U16, AT(ticket.flags) },
-                                       { "res", U8, AT(ticket.res) },
-                                       { "tp_data", OCTETS, AT(ticket.tp_data) },
-                                       { NULL, END, 0 } };
-
 static void *
-member(struct mkt_payload *pl, const struct field *f)
+member(struct mkt_payload *pl, const struct rn_field *f)
 {
     return (char *)pl + f->at;
 }
 
 static uint64_t
-member_num(const struct mkt_payload *pl, const struct field *f)
+member_num(const struct mkt_payload *pl, const struct rn_field *f)
 {
     const void *p = (const char *)pl + f->at;
-    return f->how == U8 ? *(const uint8_t *)p : *(const uint16_t *)p;
+    return f->how == RN_U8 ? *(const uint8_t *)p : *(const uint16_t *)p;
 }
 
 static struct mkt_span
-member_octets(const struct mkt_payload *pl, const struct field *f)
+member_octets(const struct mkt_payload *pl, const struct rn_field *f)
 {
     return *(const struct mkt_span *)(const void *)((const char *)pl + f->at);
 }
@@ -131,19 +32,19 @@ member_octets(const struct mkt_payload *pl, const struct field *f)
 /* --- JSON to payload ------------------------------------------------------------------------ */
 
 static void
-load_plain(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct field *f)
+load_plain(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct rn_field *f)
 {
-    uint64_t n = f->how == OCTETS ? 0 : rn_num(r, fields, f->name);
-    if (f->how == OCTETS)
+    uint64_t n = f->how == RN_OCTETS ? 0 : rn_num(r, fields, f->name);
+    if (f->how == RN_OCTETS)
         *(struct mkt_span *)member(pl, f) = rn_hex(r, fields, f->name);
-    else if (f->how == U8)
+    else if (f->how == RN_U8)
         *(uint8_t *)member(pl, f) = (uint8_t)n;
     else
         *(uint16_t *)member(pl, f) = (uint16_t)n;
 }
 
 static void
-load_kv(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct field *f)
+load_kv(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct rn_field *f)
 {
     json_t *kv = rn_get(r, fields, "kv");
     if (json_is_null(kv))
@@ -156,7 +57,7 @@ load_kv(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct field
 }
 
 static void
-load_params(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct field *f)
+load_params(struct rn *r, json_t *fields, struct mkt_payload *pl, const struct rn_field *f)
 {
     size_t i;
     json_t *param, *list = rn_list(r, fields, f->name);
@@ -216,7 +117,7 @@ static void
 load_policy(struct rn *r, json_t *fields, struct mkt_payload *pl)
 {
     json_t *p = rn_obj(r, fields, "policy");
-    for (const struct field *f = policy; f->how != END; f++)
+    for (const struct rn_field *f = rn_policy; f->how != RN_END; f++)
         if (strcmp(f->name, "flags") != 0)
             load_plain(r, p, pl, f);
     pl->u.ticket.flags = load_flags(r, p);
@@ -224,12 +125,12 @@ load_policy(struct rn *r, json_t *fields, struct mkt_payload *pl)
         check_tp_payloads(r, rn_list(r, p, "tp_payloads"), pl->u.ticket.tp_data);
 }
 
-static const struct shape *
+static const struct rn_shape *
 shape_of(const char *name)
 {
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        if (strcmp(shapes[i].name, name) == 0)
-            return &shapes[i];
+    for (size_t i = 0; i < rn_shapes_n; i++)
+        if (strcmp(rn_shapes[i].name, name) == 0)
+            return &rn_shapes[i];
     return NULL;
 }
 
@@ -237,25 +138,25 @@ bool
 rn_load_payload(struct rn *r, const char *where, json_t *fields, struct mkt_payload *pl)
 {
     const char *name = rn_str(r, fields, "payload");
-    const struct shape *s = shape_of(name);
+    const struct rn_shape *s = shape_of(name);
     *pl = (struct mkt_payload){ 0 };
     if (s == NULL) {
         rn_fail(r, where, "payload %s is not known to the runner", name);
         return false;
     }
     pl->type = s->type;
-    for (const struct field *f = s->f; f->how != END; f++) {
+    for (const struct rn_field *f = s->f; f->how != RN_END; f++) {
         switch (f->how) {
-        case KV_KEY:
-            load_kv(r, fields, pl, kv_key);
+        case RN_KV_KEY:
+            load_kv(r, fields, pl, rn_kv_key);
             break;
-        case KV_DH:
-            load_kv(r, fields, pl, kv_dh);
+        case RN_KV_DH:
+            load_kv(r, fields, pl, rn_kv_dh);
             break;
-        case PARAMS:
+        case RN_PARAMS:
             load_params(r, fields, pl, f);
             break;
-        case POLICY:
+        case RN_POLICY:
             load_policy(r, fields, pl);
             break;
         default:
@@ -269,10 +170,10 @@ rn_load_payload(struct rn *r, const char *where, json_t *fields, struct mkt_payl
 
 static void
 compare(struct rn *r, const char *where, const struct mkt_payload *got,
-        const struct mkt_payload *want, const struct field *f)
+        const struct mkt_payload *want, const struct rn_field *f)
 {
     const char *at = rn_name(r, "%s.%s", where, f->name);
-    if (f->how == OCTETS || f->how == PARAMS)
+    if (f->how == RN_OCTETS || f->how == RN_PARAMS)
         rn_same(r, at, member_octets(got, f), member_octets(want, f));
     else
         rn_same_num(r, at, member_num(got, f), member_num(want, f));
@@ -282,21 +183,21 @@ void
 rn_check_payload(struct rn *r, const char *where, const struct mkt_payload *got,
                  const struct mkt_payload *want)
 {
-    static const struct field *const nested[] = {
-        [KV_KEY] = kv_key, [KV_DH] = kv_dh, [POLICY] = policy
+    static const struct rn_field *const nested[] = {
+        [RN_KV_KEY] = rn_kv_key, [RN_KV_DH] = rn_kv_dh, [RN_POLICY] = rn_policy
     };
     if (!rn_same_num(r, rn_name(r, "%s: payload type", where), got->type, want->type))
         return;
-    const struct shape *s = shapes;
+    const struct rn_shape *s = rn_shapes;
     while (s->type != got->type)
         s++;
     where = rn_name(r, "%s: %s", where, s->name);
-    for (const struct field *f = s->f; f->how != END; f++) {
-        if (f->how != KV_KEY && f->how != KV_DH && f->how != POLICY) {
+    for (const struct rn_field *f = s->f; f->how != RN_END; f++) {
+        if (f->how != RN_KV_KEY && f->how != RN_KV_DH && f->how != RN_POLICY) {
             compare(r, where, got, want, f);
             continue;
         }
-        for (const struct field *g = nested[f->how]; g->how != END; g++)
+        for (const struct rn_field *g = nested[f->how]; g->how != RN_END; g++)
             compare(r, where, got, want, g);
     }
 }
