@@ -24,9 +24,9 @@ static bool
 is_flags(const char *operand)
 {
     size_t n = 0;
-    while (isalpha((unsigned char)operand[n]))
+    while (n <= FLAGS_TEXT_MAX && isalpha((unsigned char)operand[n]))
         n++;
-    return operand[n] == '\0' && n <= FLAGS_TEXT_MAX && access(operand, F_OK) != 0;
+    return n <= FLAGS_TEXT_MAX && operand[n] == '\0' && access(operand, F_OK) != 0;
 }
 
 static bool

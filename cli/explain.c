@@ -35,14 +35,14 @@ cli_subject_wish(const struct cli_subject *s)
 /* --- broken rules ------------------------------------------------------------------------------
  */
 
-static struct cli_breach *
-breach(struct cli_breaches *b, const char *rule, const char *clause)
+static void
+breach(struct cli_breaches *b, const char *rule, const char *clause, const char *help)
 {
-    struct cli_breach *one = &b->of[b->n];
-    if (b->n + 1 < CLI_BREACHES_MAX) /* the last place is overwritten: no policy has so many */
-        b->n++;
+    if (b->n == CLI_BREACHES_MAX) /* no policy has so many */
+        return;
+    struct cli_breach *one = &b->of[b->n++];
     *one = (struct cli_breach){ .rule = rule, .clause = clause };
-    return one;
+    snprintf(one->help, sizeof one->help, "%s", help);
 }
 
 static char
@@ -62,9 +62,10 @@ check_flags(struct cli_breaches *b, uint16_t flags)
     for (size_t i = 0; i < n; i++) {
         if (mkt_flag_rule_holds(&rules[i], flags, false))
             continue;
-        struct cli_breach *one = breach(b, rules[i].say, REF);
-        snprintf(one->help, sizeof one->help, "set %c, or %s %c", letter_of(rules[i].needs),
+        char help[32];
+        snprintf(help, sizeof help, "set %c, or %s %c", letter_of(rules[i].needs),
                  rules[i].when ? "clear" : "set", letter_of(rules[i].flag));
+        breach(b, rules[i].say, REF, help);
     }
 }
 
@@ -76,11 +77,11 @@ check_wish(struct cli_breaches *b, const struct cli_subject *s, uint64_t now)
     struct mkt_err why = { 0 };
     const struct mkt_grant_rules none = { .max_validity_s = 0 };
     if ((s->flags & MKT_TP_K) != 0)
-        strcpy(breach(b, "K is 0 in a Ticket Policy that is wished for", REF)->help,
+        breach(b, "K is 0 in a Ticket Policy that is wished for", REF,
                "clear K; the KMS ignores it");
     if (s->unread.rc == MKT_OK && mkt_policy_grant(&granted, &s->policy, &none, s->policy.initiator,
                                                    s->policy.kms, now, &why) == MKT_E_TP_PARAM)
-        breach(b, why.what, why.ref);
+        breach(b, why.what, why.ref, "");
 }
 
 static void
@@ -89,27 +90,25 @@ check_initiator_data(struct cli_breaches *b, const struct cli_subject *s)
     bool forks = (s->flags & MKT_TP_I) != 0, has = s->payload->u.ticket.initiator_data.n != 0;
     if (s->msg->hdr.data_type == MKT_DT_REQUEST_RESP) {
         if (has)
-            breach(b, "Initiator Data is not for the KMS to insert", REF);
+            breach(b, "Initiator Data is not for the KMS to insert", REF, "");
     } else if (forks != has)
         breach(b,
                forks ? "I asks for Initiator Data, and there is none"
                      : "Initiator Data although I is not set",
-               REF);
+               REF, "");
 }
 
 static void
 check_message(struct cli_breaches *b, const struct cli_subject *s, uint64_t now)
 {
     const struct mkt_policy *p = &s->policy;
-    if (s->unread.rc != MKT_OK) {
-        struct cli_breach *unread = breach(b, s->unread.what, s->unread.ref);
-        snprintf(unread->help, sizeof unread->help, "%s", mkt_strerror(s->unread.rc));
-    }
+    if (s->unread.rc != MKT_OK)
+        breach(b, s->unread.what, s->unread.ref, mkt_strerror(s->unread.rc));
     if (p->ticket_type == MKT_TICKET_TYPE_BASE && (p->subtype != 1 || p->version != 1))
-        breach(b, "a MIKEY base ticket has Subtype 1 and Version 1", REF);
+        breach(b, "a MIKEY base ticket has Subtype 1 and Version 1", REF, "");
     if (p->start.has && p->end.has &&
         mkt_ntp_to_unix(p->end.value) < mkt_ntp_to_unix(p->start.value))
-        breach(b, "the validity period ends (TRe) before it begins (TRs)", REF);
+        breach(b, "the validity period ends (TRe) before it begins (TRs)", REF, "");
     if (cli_subject_wish(s))
         check_wish(b, s, now);
     else

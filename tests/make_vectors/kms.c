@@ -9,9 +9,10 @@ struct mkt_tpk
 mv_tpk_of(const struct mv_run *r, enum mv_who owner)
 {
     const struct mv_party *p = &r->party[owner];
-    return (struct mkt_tpk){ .id = mkt_span(p->tpk_id, strlen(p->tpk_id)),
-                             .key = &p->tpk.base,
-                             .owner = owner == MV_KMS ? (struct mkt_identity){ 0 } : p->id };
+    struct mkt_tpk tpk = { .id = mkt_span(p->tpk_id, strlen(p->tpk_id)), .key = &p->tpk.base };
+    if (owner != MV_KMS)
+        tpk.owner = p->id;
+    return tpk;
 }
 
 static bool
