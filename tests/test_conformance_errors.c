@@ -139,6 +139,7 @@ a_message_that_fails_is_discarded_and_answered_with_an_error(void **state)
     struct message whole = c.request;
     assert_int_equal(without(&c.request, MKT_PL_TP, 0), 1);
     assert_int_equal(call_issue(&c), MKT_E_MISSING_PAYLOAD);
+    /* RFC3830:5.3-5 */
     assert_int_equal(parse(&c.granted, MKT_PL_ERR)->u.err.error_no,
                      MKT_ERR_UNSPECIFIED); /* RFC6043:5.4-1 */
     assert_null(mkt_msg_find(&msg, MKT_PL_V, 0));
@@ -189,6 +190,7 @@ an_error_of_a_responder_names_what_it_supports(void **state)
     size_t sps = 0;
     for (size_t i = 0; i < msg.n; i++)
         if (msg.pl[i].type == MKT_PL_SP) {
+            /* RFC3830:5.1.2-1 */
             assert_int_equal(msg.pl[i].u.sp.params.n, ours[sps].params.n); /* RFC6043:5.4-6 */
             assert_memory_equal(msg.pl[i].u.sp.params.p, ours[sps].params.p, ours[sps].params.n);
             sps++;

@@ -277,6 +277,7 @@ a_base_ticket_is_made_as_the_appendix_says(void **state)
             iv[2 + i] ^= 0xFF;                     /* CSB ID: RFC6043:A.1-5 */
             iv[(s == 0 ? 10U : 6U) + i] ^= t.p[i]; /* RFC6043:A.1-2 RFC6043:6.3-2 */
         }
+        /* RFC3830:6.6-2 */
         assert_true(mkt_be_aes_ctr(c.crypto, mkt_span(key, len), iv, kemac->encr_data, clear));
         assert_int_equal(mkt_chain_decode(keys, COUNT(keys), &n, MKT_PL_KEY_DATA,
                                           mkt_span(clear, kemac->encr_data.n), &err),
@@ -297,6 +298,7 @@ a_base_ticket_is_made_as_the_appendix_says(void **state)
         struct mkt_span sent = part(MKT_PL_V)->u.v.mac;
         ticket_mac(mac, mac_len, suites[s], ticket.raw.p, (size_t)(sent.p - ticket.raw.p));
         assert_int_equal(sent.n, mac_len);
+        /* RFC6043:11-1 */
         assert_memory_equal(sent.p, mac, mac_len); /* RFC6043:A.1-8 RFC6043:A-2 */
         call_close(&c);
     }
@@ -371,6 +373,47 @@ a_ticket_that_lacks_a_payload_or_has_a_short_rand_is_refused(void **state)
     call_close(&c);
 }
 
+/* An extension in front of Vi, and Vr made anew: Responder and KMS both read past it. */
+static void
+what_is_unexpected_in_initiator_data_is_ignored(void **state)
+{
+    static const uint8_t extension[] = { MKT_PL_GENERAL_EXT, MKT_PL_V, 200, 0, 0 };
+    static const uint8_t label[] = { 0x2D, 0x22, 0xAC, 0x75, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x04 };
+    uint8_t data[128], key[20];
+    struct message out;
+    struct mkt_msg m;
+    struct mkt_err err = { 0 };
+    struct mkt_writer d = mkt_w_open(data, sizeof data), w = mkt_w_open(out.b, sizeof out.b);
+    (void)state;
+    assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
+    assert_int_equal(call_until_offer(&c), MKT_OK);
+    assert_int_equal(mkt_msg_parse(&m, mkt_span(c.init.b, c.init.n), &err), MKT_OK);
+    mkt_hdr_write(&w, &m.hdr);
+    for (size_t i = 0; i < m.n; i++) {
+        if (m.pl[i].type == MKT_PL_TICKET) {
+            struct mkt_span *old = &m.pl[i].u.ticket.initiator_data;
+            mkt_w_octets(&d, mkt_span(extension, sizeof extension));
+            mkt_w_octets(&d, mkt_span(old->p + 1, old->n - 1));
+            *old = mkt_span(data, d.len);
+            const size_t mac_at = d.len - 20;
+            const struct mkt_span covered = mkt_span(data, mac_at);
+            prf(key, 20, MKT_PRF_MIKEY_1, &mkt_grant_keys(c.grant)->k[1].key, mkt_span(label, 10),
+                false, NULL, 0);
+            assert_true(mkt_be_hmac_key(c.crypto, MKT_MAC_HMAC_SHA_1_160, mkt_span(key, 20)));
+            assert_true(mkt_be_hmac(c.crypto, MKT_MAC_HMAC_SHA_1_160, &covered, 1, data + mac_at));
+            mkt_be_hmac_forget(c.crypto, MKT_MAC_HMAC_SHA_1_160);
+        }
+        mkt_pl_write(&w, &m.pl[i]);
+    }
+    assert_false(d.overflow || w.overflow);
+    out.n = w.len;
+    c.init = out;
+    assert_int_equal(call_offered(&c, 0), MKT_OK); /* RFC6043:6.10-26 */
+    assert_int_equal(call_accept(&c, 0), MKT_OK);
+    assert_int_equal(call_resolve(&c, 0), MKT_OK); /* RFC6043:6.10-26 */
+    call_close(&c);
+}
+
 /* --- CSB IDs ------------------------------------------------------------------------------------
  */
 
@@ -420,6 +463,7 @@ main(void)
         cmocka_unit_test(a_base_ticket_is_made_as_the_appendix_says),
         cmocka_unit_test(what_is_unexpected_in_a_ticket_is_ignored),
         cmocka_unit_test(a_ticket_that_lacks_a_payload_or_has_a_short_rand_is_refused),
+        cmocka_unit_test(what_is_unexpected_in_initiator_data_is_ignored),
         cmocka_unit_test(a_csb_id_in_use_is_not_drawn_again),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

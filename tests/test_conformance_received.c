@@ -80,6 +80,7 @@ unexpected_payloads_are_ignored_by_every_party(void **state)
             seal_again((enum sent)s);
             /* RFC6043:4.2.1.4-3 RFC6043:4.2.1.6-2 RFC6043:4.2.2.2-3 RFC6043:4.2.2.4-3
              * RFC6043:4.2.3.4-3 RFC6043:4.2.3.6-3 */
+            /* RFC3830:6.15-1 */
             assert_int_equal(take((enum sent)s), MKT_OK);
             call_close(&c);
         }
@@ -116,6 +117,7 @@ a_response_with_another_header_is_refused(void **state)
         if (bad[i].rc != MKT_E_VERSION)
             seal_again(bad[i].s);
         enum mkt_rc rc = call_take(&c, bad[i].s);
+        /* RFC3830:6.1-6 */
         if (rc != bad[i].rc)
             fail_msg("%s octet %zu: %s", sent_name(bad[i].s), bad[i].octet, mkt_rc_name(rc));
         call_close(&c);
@@ -319,6 +321,7 @@ a_rand_shorter_than_the_key_is_refused(void **state)
             assert_true(insert(sent, &pl, 1));
             seal_again(s);
             enum mkt_rc rc = take(s);
+            /* RFC3830:6.11-2 */
             if (rc != (n == 16 ? MKT_OK : MKT_E_SHORT_RAND)) /* RFC6043:12.1-5 */
                 fail_msg("%s with %zu octets: %s", sent_name(s), n, mkt_rc_name(rc));
             call_close(&c);
@@ -393,6 +396,7 @@ algorithms_of_two_levels_are_not_mixed(void **state)
                     pl->u.kemac.encr_alg = MKT_ENCR_AES_CM_256;
                 else
                     pl->u.ticket.prf = MKT_PRF_HMAC_SHA_256;
+                /* RFC3830:5.3-2 */
                 assert_int_not_equal(mkt_ex_suite(&suite, &m, &err), MKT_OK); /* RFC6043:12.1-8 */
             }
             call_close(&c);

@@ -113,6 +113,7 @@ csb_ids_are_drawn_at_random_for_each_exchange(void **state)
     assert_int_not_equal(id[1][0], id[1][1]); /* RFC6043:4.2.2.1-2 */
     assert_int_not_equal(id[1][1], id[1][2]); /* RFC6043:4.2.3.1-2 */
     assert_int_not_equal(id[1][0], id[1][2]);
+    /* RFC3830:6.1-4 RFC3830:6.11-1 */
     assert_memory_equal(id[0], id[1], sizeof id[0]); /* of the generator and of nothing else */
     call_close(&c);
 }
@@ -134,6 +135,7 @@ responses_repeat_the_header_of_what_they_answer(void **state)
             const struct mkt_hdr *resp = &msg[pairs[i][0]].hdr, *init = &msg[pairs[i][1]].hdr;
             assert_int_equal(resp->version, init->version);
             assert_int_equal(resp->prf, init->prf);
+            /* RFC3830:6.1-6 */
             assert_int_equal(resp->csb_id, init->csb_id);
             assert_int_equal(resp->n_cs, init->n_cs);
             assert_int_equal(resp->map_type, init->map_type);
@@ -175,6 +177,7 @@ every_timestamp_is_fresh(void **state)
             assert_int_equal(resp->ts_type, ts_types[t]);
             assert_int_equal(init->ts_type, ts_types[t]);
             assert_int_equal(resp->value.n, init->value.n);
+            /* RFC3830:5.2-3 */
             assert_true(memcmp(resp->value.p, init->value.p, init->value.n) > 0);
         }
         call_close(&c);
@@ -192,6 +195,7 @@ every_mac_has_the_key_and_the_coverage_of_the_text(void **state)
         for (size_t f = 0; f < COUNT(clear); f++) {
             hold_a_call(suites[s], ts_types[f], clear[f]);
             /* RFC6043:4.2.1.2-4 RFC6043:5.1.2-2 RFC6043:5.1.2-4 */
+            /* RFC3830:4.1.4-1 RFC3830:5.2-2 */
             assert_true(sealed_as_said(&c, REQUEST_INIT));
             /* RFC6043:4.2.1-2 RFC6043:4.2.1.5-12 RFC6043:4.2.1.5-13 */
             assert_true(sealed_as_said(&c, REQUEST_RESP));
@@ -274,6 +278,7 @@ a_kms_sends_mpks_and_session_keys_under_the_psk(void **state)
             open_response(&alice, REQUEST_RESP); /* RFC6043:4.2.1.5-5 RFC6043:4.2.1.5-6 */
             open_response(&bob, RESOLVE_RESP);   /* RFC6043:4.2.3.5-5 RFC6043:4.2.3.5-6 */
             /* MPKi, [MPKr] and one TGK: RFC6043:4.2.1.5-7 RFC6043:4.2.1.5-8 RFC6043:4.2.1.5-9 */
+            /* RFC3830:4.2.3-1 RFC3830:6.13-3 */
             assert_int_equal(alice.n, mpks + 1);
             assert_int_equal(bob.n, mpks + 1); /* RFC6043:4.2.3.5-7 RFC6043:4.2.3.5-8 */
             for (size_t i = 0; i < mpks; i++) {
@@ -332,6 +337,7 @@ an_answer_has_what_the_policy_and_the_kms_say(void **state)
                         (uint16_t)((g ? 0 : MKT_TP_G) | (fork ? 0 : MKT_TP_I)));
             const struct mkt_payload *rand_r =
                 mkt_msg_find(&msg[TRANSFER_RESP], MKT_PL_RANDR, MKT_RANDR_R);
+            /* RFC6043:5.1-3 RFC6043:12.1-6 */
             assert_int_equal(rand_r != NULL, g); /* RFC6043:4.2.2.3-9 RFC6043:6.10-5 */
             if (g) {                             /* fresh: not that of RESOLVE_INIT */
                 struct mkt_span other =

@@ -69,6 +69,7 @@ the_prf_gives_the_vector_values_for_inkeys_of_one_to_three_blocks(void **state)
         uint8_t out[64];
         const struct mkt_derive d = { label, out, outkey.n };
         assert_true(mkt_prf_run(crypto, v->prf, inkey, &d, 1));
+        /* RFC6043:6.1-2 RFC3830:4.1.2-1 RFC3830:4.1.2-2 RFC3830:4.2.1-1 RFC3830:4.2.2-2 */
         assert_octets(out, outkey);
     }
 }
@@ -85,6 +86,7 @@ a_shorter_outkey_is_the_beginning_of_a_longer_one(void **state)
         uint8_t out[64] = { 0 };
         const struct mkt_derive d = { label, out, n };
         assert_true(mkt_prf_run(crypto, v->prf, inkey, &d, 1));
+        /* RFC3830:4.1.2-3 */
         assert_memory_equal(out, outkey.p, n);
         assert_int_equal(out[n], 0);
     }
@@ -164,6 +166,7 @@ labels_and_keys_are_those_of_the_vectors(void **state)
         const struct mkt_secret inkey = secret_of(v->inkey);
         struct mkt_secret out = { .n = (uint16_t)want.n };
         assert_true(mkt_derive_secret(&out, crypto, v->prf, &inkey, v->constant, &l));
+        /* RFC3830:4.1.3-2 */
         assert_octets(out.b, want); /* RFC6043:5.1.1-1 RFC6043:A.2.1-1 */
     }
 }
@@ -226,6 +229,7 @@ static void
 message_and_ticket_keys_come_as_a_set(void **state)
 {
     (void)state;
+    /* RFC3830:4.1.4-1 */
     check_msg_keys("kdf-message-128 REQUEST_INIT.auth_key", "kdf-message-128 REQUEST_INIT.encr_key",
                    "kdf-message-128 REQUEST_INIT.salt_key");
     check_msg_keys("kdf-message-256 REQUEST_INIT.auth_key", "kdf-message-256 REQUEST_INIT.encr_key",
@@ -379,6 +383,7 @@ macs_are_those_of_the_vectors_however_the_input_is_cut(void **state)
                                              mkt_span(input.p + cut, input.n - cut) };
             uint8_t mac[MKT_MAC_MAX] = { 0 };
             assert_true(mkt_mac_run(crypto, &keys, part, 3, mac));
+            /* RFC6043:6.2-2 RFC3830:4.2.4-1 */
             assert_octets(mac, want);
         }
     }
@@ -421,6 +426,7 @@ kemac_contents_are_encrypted_under_the_iv_of_csb_id_and_timestamp(void **state)
         mkt_kemac_iv(iv, keys.salt, v->csb_id, t64);
         assert_octets(iv, want_iv);
         assert_true(mkt_kemac_aes_cm(crypto, &keys, v->csb_id, t64, plain, buf));
+        /* RFC6043:6.2-1 RFC3830:4.2.3-1 */
         assert_octets(buf, cipher);
         /* the same again decrypts, and in place */
         assert_true(mkt_kemac_aes_cm(crypto, &keys, v->csb_id, t64, mkt_span(buf, plain.n), buf));
@@ -438,6 +444,7 @@ refuses_more_than_2_to_the_23_bits_under_one_iv(void **state)
     keys = { .suite = mkt_suite_of(1) };
     assert_non_null(buf);
     assert_true(mkt_kemac_aes_cm(crypto, &keys, 0, 0, mkt_span(buf, max), buf));
+    /* RFC3830:4.2.3-2 */
     assert_false(mkt_kemac_aes_cm(crypto, &keys, 0, 0, mkt_span(buf, max + 1), buf));
     free(buf);
 }
@@ -456,6 +463,7 @@ the_key_wrap_is_that_of_the_vector_and_notices_damage(void **state)
           "8b74cdc5c854dbe77e15d26ac1533");
     uint8_t out[64], back[64];
     assert_true(mkt_be_kw_wrap(crypto, key, iv.p, plain, out));
+    /* RFC3830:4.2.3-4 */
     assert_octets(out, want);
     assert_true(mkt_be_kw_unwrap(crypto, key, iv.p, mkt_span(out, want.n), back));
     assert_octets(back, plain);
@@ -483,6 +491,7 @@ suites_hold_the_algorithms_of_one_level(void **state)
     assert_int_equal(low->mac, MKT_MAC_HMAC_SHA_1_160);
     assert_int_equal(high->encr, MKT_ENCR_AES_CM_256); /* RFC6043:12.1-7 RFC6043:12.1-8 */
     assert_int_equal(high->mac, MKT_MAC_HMAC_SHA_256_256);
+    /* RFC3830:4.2.4-2 RFC3830:6.2-2 */
     assert_int_equal(mkt_mac_len(low->mac), low->auth_len);
     assert_int_equal(mkt_mac_len(high->mac), high->auth_len);
     assert_null(mkt_suite_of(2));
@@ -515,6 +524,7 @@ ntp_times_are_read_from_1968_to_2104(void **state)
     };
     for (size_t i = 0; i < COUNT(t); i++) { /* RFC6043:6.3-1 */
         assert_true(mkt_ntp_from_unix(t[i].unix_sec, 0) == t[i].ntp);
+        /* RFC3830:4.2.8-1 */
         assert_true(mkt_ntp_to_unix(t[i].ntp) == t[i].unix_sec);
         assert_true(mkt_ntp_to_unix(t[i].ntp | 0xFFFFFFFF) == t[i].unix_sec);
         if (i > 0)
@@ -542,6 +552,7 @@ short_timestamps_are_padded_as_their_type_says(void **state)
     UNHEX(four, "01020304");
     uint8_t out[8];
     assert_true(mkt_ts_widen(MKT_TS_NTP_UTC, eight) == 0x0102030405060708);
+    /* RFC3830:4.2.8-2 RFC3830:6.6-2 */
     assert_true(mkt_ts_widen(MKT_TS_NTP, eight) == 0x0102030405060708);
     assert_true(mkt_ts_widen(MKT_TS_COUNTER, four) == 0x01020304); /* leading zeros: RFC 3830 6.6 */
     assert_true(mkt_ts_widen(MKT_TS_NTP_UTC_32, four) == 0x0102030400000000); /* RFC6043:6.3-2 */

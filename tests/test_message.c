@@ -52,6 +52,7 @@ no_shorter_or_longer_message_of_a_flow_is_accepted(void **state)
         for (size_t cut = 0; cut < n; cut++)
             assert_int_equal(parse(&msg, octets, cut), MKT_E_TRUNCATED);
         octets[n] = 0;
+        /* RFC3830:6.1-2 */
         assert_int_equal(parse(&msg, octets, n + 1), MKT_E_TRAILING);
         assert_refused(&err, TRAILING, n, "end of the chain of payloads", "RFC 3830 6.1");
     }
@@ -72,6 +73,7 @@ takes_128_payloads_and_65535_octets_at_most(void **state)
     assert_int_equal(parse(&msg, octets, w.len), MKT_OK);
     assert_int_equal(msg.n, MKT_PAYLOADS_MAX);
     mkt_pl_write(&w, &one);
+    /* RFC3830:6.13-4 */
     assert_int_equal(parse(&msg, octets, w.len), MKT_E_TOO_MANY);
     assert_int_equal(err.offset, 10 + 4 * MKT_PAYLOADS_MAX);
     w = mkt_w_open(octets, sizeof octets);
@@ -195,7 +197,8 @@ optional_payloads_that_were_not_recorded_have_rules_too(void **state)
         int which;
         enum mkt_rc once, twice;
     } rows[] = {
-        { "pk-oaep-sha256-256: REQUEST_INIT", 0, MKT_OK, MKT_OK }, /* RFC6043:4.2.1.3-2 */
+        { "pk-oaep-sha256-256: REQUEST_INIT", 0, MKT_OK,
+          MKT_OK }, /* RFC6043:4.2.1.3-2 RFC3830:6.7-3 */
         { "pk-oaep-sha256-256: RESOLVE_INIT", 0, MKT_OK, MKT_OK }, /* RFC6043:4.2.3.3-2 */
         { "pk-oaep-sha256-256: REQUEST_INIT", 1, MKT_OK, MKT_E_EXTRA_PAYLOAD },
         { "pk-oaep-sha256-256: RESOLVE_INIT", 1, MKT_OK, MKT_E_EXTRA_PAYLOAD },
@@ -228,6 +231,7 @@ sp_payloads_of_different_numbers_may_be_repeated(void **state)
     (void)state;
     load("mode1-forked-gh-128: TRANSFER_INIT");
     struct mkt_payload sp = *mkt_msg_find(&msg, MKT_PL_SP, 0);
+    /* RFC3830:6.10-1 */
     assert_int_equal(check_edited(&sp, 0, NONE), MKT_E_EXTRA_PAYLOAD);
     assert_string_equal(err.what, "SP with that Policy no");
     sp.u.sp.policy_no++;
@@ -248,11 +252,13 @@ unexpected_payloads_are_ignored_wherever_they_stand(void **state)
         { .type = MKT_PL_TR, .u.tr = { MKT_TR_S, MKT_TS_NTP_UTC_32, s } },
         { .type = MKT_PL_KEY_DATA, .u.key_data = { .key = s } },
     };
-    (void)state; /* RFC6043:4.2.1.4-3 4.2.1.6-2 4.2.2.2-3 4.2.2.4-3 4.2.3.4-3 4.2.3.6-3 5.4-4 */
+    (void)state;
     for (size_t f = 0; f < FIGURES; f++) {
         load(figures[f].message);
         for (size_t u = 0; u < sizeof unexpected / sizeof unexpected[0]; u++)
             for (size_t at = 0; at < msg.n; at++)
+                /* RFC6043:4.2.1.4-3 RFC6043:4.2.1.6-2 RFC6043:4.2.2.2-3 RFC6043:4.2.2.4-3
+                 * RFC6043:4.2.3.4-3 RFC6043:4.2.3.6-3 RFC6043:5.4-4 */
                 assert_int_equal(check_edited(&unexpected[u], at, NONE), MKT_OK);
     }
 }
@@ -266,6 +272,7 @@ nothing_may_follow_v(void **state)
         load(figures[f].message);
         if (msg.pl[msg.n - 1].type != MKT_PL_V)
             continue;
+        /* RFC3830:5.2-1 */
         assert_int_equal(check_edited(&ext, msg.n, NONE), MKT_E_PAYLOAD_ORDER);
         assert_int_equal(err.offset, changed.pl[msg.n].at);
         assert_string_equal(err.what, "V");
@@ -309,7 +316,7 @@ other_data_types_are_refused(void **state)
 static void
 kms_exchanges_have_the_empty_map_and_no_crypto_session(void **state)
 {
-    (void)state; /* RFC6043:4.2.1.1-4 RFC6043:4.2.3.1-4 RFC6043:4.2.1.5-1 RFC6043:4.2.3.5-1 */
+    (void)state;
     for (size_t f = 0; f < FIGURES; f++) {
         const struct mkt_payload *pl[MKT_PAYLOADS_MAX];
         load(figures[f].message);
@@ -320,6 +327,7 @@ kms_exchanges_have_the_empty_map_and_no_crypto_session(void **state)
         for (size_t i = 0; i < msg.n; i++)
             pl[i] = &msg.pl[i];
         h.map_type = MKT_MAP_GENERIC_ID;
+        /* RFC6043:4.2.1.1-4 RFC6043:4.2.3.1-4 RFC6043:4.2.1.5-1 RFC6043:4.2.3.5-1 RFC6043:5.1-1 */
         assert_int_equal(check(&h, pl, msg.n), MKT_E_MAP);
         assert_int_equal(err.offset, 9);
         h = msg.hdr;
@@ -332,7 +340,7 @@ kms_exchanges_have_the_empty_map_and_no_crypto_session(void **state)
 static void
 ticket_transfer_takes_generic_id_and_empty_but_not_srtp_id(void **state)
 {
-    (void)state; /* RFC6043:6.1-3 RFC6043:6.1-4 */
+    (void)state;
     for (size_t f = 0; f < FIGURES; f++) {
         const struct mkt_payload *pl[MKT_PAYLOADS_MAX];
         load(figures[f].message);
@@ -341,13 +349,13 @@ ticket_transfer_takes_generic_id_and_empty_but_not_srtp_id(void **state)
             continue;
         for (size_t i = 0; i < msg.n; i++)
             pl[i] = &msg.pl[i];
-        assert_int_equal(h.map_type, MKT_MAP_GENERIC_ID);
+        assert_int_equal(h.map_type, MKT_MAP_GENERIC_ID); /* RFC6043:6.1-3 */
         h.map = mkt_span(NULL, 0);
         h.n_cs = 0;
         h.map_type = MKT_MAP_EMPTY;
         assert_int_equal(check(&h, pl, msg.n), MKT_OK);
         h.map_type = MKT_MAP_SRTP_ID;
-        assert_int_equal(check(&h, pl, msg.n), MKT_E_MAP);
+        assert_int_equal(check(&h, pl, msg.n), MKT_E_MAP); /* RFC6043:6.1-4 */
         assert_refused(&err, MAP, 9, "HDR CS ID map type", "RFC 6043 6.1");
     }
 }

@@ -126,7 +126,7 @@ the_mac_covers_what_the_vectors_say(void **state)
     static uint8_t initial[4096], want[8192], got[8192];
     static const char alice[] = "sip:alice@example.com", bob[] = "sip:bob@example.com",
                       kms[] = "sip:kms@example.com";
-    (void)state; /* RFC6043:5.5-1 RFC6043:5.5-2 RFC6043:5.5-4 */
+    (void)state;
     for (size_t i = 0; i < WIRE_COVERAGE; i++) {
         struct mkt_span part[MKT_COVER_MAX], tail[2];
         size_t n_tail = 2;
@@ -144,6 +144,7 @@ the_mac_covers_what_the_vectors_say(void **state)
         assert_int_equal(n, (transfer ? 2 : 1) + n_tail);
         size_t len = hex_octets(wire_coverage[i].mac_input, want, sizeof want);
         assert_int_equal(join(got, part, n), len);
+        /* RFC6043:5.5-1 RFC6043:5.5-2 RFC6043:5.5-4 */
         assert_memory_equal(got, want, len);
     }
     assert_int_equal(WIRE_COVERAGE, 6);
@@ -156,13 +157,14 @@ the_mac_of_transfer_init_leaves_out_initiator_data_of_any_length(void **state)
     static const char *const data[] = { "", "09 09 00 00 00" };
     uint8_t joined[2][1024];
     size_t len[2];
-    (void)state; /* RFC6043:5.5-2 */
+    (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct mkt_span part[MKT_COVER_MAX];
         assert_int_equal(check_nested(init, INITIATOR_DATA, data[i]), MKT_OK);
         len[i] = join(joined[i], part, mkt_cover(&changed, NULL, 0, part));
     }
     assert_int_equal(len[0], len[1]);
+    /* RFC6043:5.5-2 */
     assert_memory_equal(joined[0], joined[1], len[0]);
 }
 
@@ -175,6 +177,7 @@ the_signature_covers_its_type_and_length_but_not_itself(void **state)
     const struct mkt_payload *sign = &msg.pl[msg.n - 1];
     assert_int_equal(mkt_cover(&msg, NULL, 0, part), 1);
     assert_ptr_equal(part[0].p, octets);
+    /* RFC3830:5.2-2 */
     assert_int_equal(part[0].n, sign->at + 2);
 }
 

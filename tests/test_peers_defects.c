@@ -133,6 +133,7 @@ a_null_mac_is_not_taken_for_authentication(void **state)
         size_t v = find(m, &parsed, MKT_PL_V)->at;
         m->b[v + 1] = MKT_MAC_NULL;
         m->n = v + 2; /* no MAC octets follow */
+        /* RFC3830:4.2.4-3 */
         assert_refused(i);
         call_close(&c);
     }
@@ -206,6 +207,7 @@ null_encryption_is_not_accepted_even_under_a_mac_that_verifies(void **state)
 
     send_up_to(1);
     seal_grant_with(&bare);
+    /* RFC3830:4.2.3-3 RFC3830:6.13-3 */
     assert_int_equal(call_granted(&c), MKT_E_ENCR_ALG); /* RFC6043:12.1-8 */
     assert_null(c.grant);
     call_close(&c);
@@ -256,7 +258,8 @@ a_payload_that_is_missing_is_refused_and_not_dereferenced(void **state)
         for (size_t k = 0; k < COUNT(steps[i].mandatory); k++) {
             send_up_to(i);
             assert_true(without(message_of(i), steps[i].mandatory[k], 0) > 0);
-            assert_refused(i); /* RFC6043:4.2.1.1-1, 4.2.2.1-1, 4.2.3.1-1 */
+            /* RFC6043:4.2.1.1-1 RFC6043:4.2.2.1-1 RFC6043:4.2.3.1-1 */
+            assert_refused(i);
             call_close(&c);
         }
 }
@@ -268,6 +271,7 @@ a_copy_of_an_offer_is_not_answered_twice(void **state)
     (void)state;
     send_up_to(5);
     assert_int_equal(call_answered(&c, 0), MKT_OK);
+    /* RFC3830:5.4-2 */
     assert_int_equal(call_offered(&c, 0), MKT_E_REPLAY);
     assert_int_equal(call_offered(&c, 1), MKT_OK); /* another device may take it */
     call_close(&c);
@@ -311,6 +315,7 @@ an_offer_older_or_newer_than_the_window_is_refused(void **state)
         send_up_to(2);
         c.env.now += (uint64_t)clocks[i].seconds << 32;
         enum mkt_rc rc = call_offered(&c, 0);
+        /* RFC3830:5.3-1 */
         if (rc != clocks[i].rc)
             fail_msg("clock %lld s off: %s", (long long)clocks[i].seconds, mkt_rc_name(rc));
         call_close(&c);

@@ -47,6 +47,7 @@ each_implication_of_the_flags_is_refused_when_broken(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct mkt_err err = { 0 };
+        /* RFC6043:5.1.3-7 */
         assert_int_equal(mkt_policy_check(bad[i].flags, false, &err), MKT_E_TP_FLAGS);
         assert_string_equal(err.what, bad[i].rule);
         assert_string_equal(err.ref, "RFC 6043 6.10");
@@ -61,7 +62,7 @@ forking_a_tgk_needs_an_answer(void **state)
     (void)state;
     assert_int_equal(mkt_policy_check(flags, false, &err), MKT_OK);
     assert_int_equal(mkt_policy_check(flags | MKT_TP_F, true, &err), MKT_OK);
-    assert_int_equal(mkt_policy_check(flags, true, &err), MKT_E_TP_FLAGS); /* RFC6043:6.10 */
+    assert_int_equal(mkt_policy_check(flags, true, &err), MKT_E_TP_FLAGS); /* RFC6043:6.10-1 */
 }
 
 static void
@@ -87,6 +88,7 @@ validity_crosses_the_era_of_2036(void **state)
     (void)state;
     p.start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, 0xFFFFFFF000000000ULL };
     p.end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, 0x0000001000000000ULL };
+    /* RFC6043:6.10-16 RFC6043:6.10-17 RFC6043:6.3-1 */
     assert_int_equal(mkt_policy_valid_at(&p, 0x0000000100000000ULL, &err), MKT_OK);
     assert_int_equal(mkt_policy_valid_at(&p, 0xFFFFFFFF00000000ULL, &err), MKT_OK);
     assert_int_equal(mkt_policy_valid_at(&p, 0x0000001100000000ULL, &err), MKT_E_TICKET_EXPIRED);
@@ -99,7 +101,7 @@ an_ordinary_wish_is_granted_unchanged_with_one_tgk(void **state)
     (void)state;
     assert_int_equal(grant_with(&g, &want, &no_rules), MKT_OK);
     assert_int_equal(g.flags, want.flags);
-    assert_int_equal(g.n_wanted, 1);
+    assert_int_equal(g.n_wanted, 1); /* RFC6043:4.2.1.5-7 */
     assert_int_equal(g.wanted[0].type, MKT_KEY_TGK);
     assert_int_equal(g.wanted[0].key_len, 16);
     assert_true(mkt_identity_equal(g.initiator, mkt_uri("sip:alice@example.com")));
@@ -110,12 +112,13 @@ k_is_set_exactly_when_something_changed(void **state)
 {
     struct mkt_policy want = wish(), g;
     (void)state;
-    want.flags |= MKT_TP_K; /* RFC6043:6.10: ignored in a TP */
+    want.flags |= MKT_TP_K; /* ignored in a TP */
     assert_int_equal(grant_with(&g, &want, &no_rules), MKT_OK);
-    assert_false(g.flags & MKT_TP_K);
+    assert_false(g.flags & MKT_TP_K); /* RFC6043:6.10-9 */
 
     want.initiator = mkt_uri("sip:mallory@example.com");
     assert_int_equal(grant_with(&g, &want, &no_rules), MKT_OK);
+    /* RFC6043:4.2.1.4-2 */
     assert_true(g.flags & MKT_TP_K);
     assert_true(mkt_identity_equal(g.initiator, mkt_uri("sip:alice@example.com")));
 
@@ -161,6 +164,48 @@ validity_is_bounded_from_its_beginning(void **state)
     assert_false(g.flags & MKT_TP_K);
 }
 
+/* TP Data of one IDRr and one TRr, whose timestamp has this type. */
+static enum mkt_rc
+read_rekeying(struct mkt_policy *p, uint8_t ts_type, size_t len)
+{
+    static const uint8_t minute[8] = { 0, 0, 0, 60, 0xFF };
+    uint8_t data[64];
+    struct mkt_writer w = mkt_w_open(data, sizeof data);
+    struct mkt_err err = { 0 };
+    w.slot = mkt_w_reserve(&w, 1);
+    mkt_pl_write(&w, &(struct mkt_payload){ .type = MKT_PL_IDR, .u.idr = { .role = MKT_IDR_R } });
+    mkt_pl_write(&w, &(struct mkt_payload){ .type = MKT_PL_TR,
+                                            .u.tr = { MKT_TR_R, ts_type, mkt_span(minute, len) } });
+    assert_false(w.overflow);
+    const struct mkt_pl_ticket tp = { .tp_data = mkt_span(data, w.len) };
+    return mkt_policy_decode(p, &tp, true, 0, &err);
+}
+
+static void
+a_rekeying_interval_is_in_whole_seconds(void **state)
+{
+    struct mkt_policy p;
+    (void)state;
+    assert_int_equal(read_rekeying(&p, MKT_TS_NTP_UTC_32, 4), MKT_OK);
+    assert_true(p.rekey.has && p.rekey.value == 60ULL << 32);
+    /* RFC6043:6.10-19 */
+    assert_int_equal(read_rekeying(&p, MKT_TS_NTP_UTC, 8), MKT_E_TP_PARAM);
+    assert_int_equal(read_rekeying(&p, MKT_TS_NTP, 8), MKT_E_TP_PARAM);
+    assert_int_equal(read_rekeying(&p, MKT_TS_COUNTER, 4), MKT_E_TP_PARAM);
+}
+
+static void
+a_wish_forks_keys_and_is_not_reusable_unless_told_otherwise(void **state)
+{
+    struct mkt_policy p;
+    (void)state;
+    for (uint8_t prf = MKT_PRF_MIKEY_1; prf <= MKT_PRF_HMAC_SHA_256; prf++) {
+        mkt_policy_init(&p, prf);
+        assert_true((p.flags & MKT_TP_I) != 0); /* RFC6043:12.4-1 RFC6043:12.2-1 */
+        assert_true((p.flags & MKT_TP_J) == 0); /* RFC6043:12.5-1 RFC6043:5.3-4 */
+    }
+}
+
 static void
 a_wish_that_cannot_be_met_is_refused_by_name(void **state)
 {
@@ -182,8 +227,8 @@ wanted_keys_must_fit_the_suite(void **state)
 {
     static const struct mkt_want_key bad[] = {
         { .type = MKT_KEY_MPK, .key_len = 16 },                 /* not a session key */
-        { .type = MKT_KEY_TGK, .key_len = 8 },                  /* RFC6043:12.1 */
-        { .type = MKT_KEY_TGK, .key_len = 32 },                 /* RFC6043:12.1 */
+        { .type = MKT_KEY_TGK, .key_len = 8 },                  /* RFC6043:12.1-4 */
+        { .type = MKT_KEY_TGK, .key_len = 32 },                 /* RFC6043:12.1-9 */
         { .type = MKT_KEY_TGK_SALT, .key_len = 16 },            /* salt of no length */
         { .type = MKT_KEY_TGK, .key_len = 16, .salt_len = 14 }, /* salt where none is */
     };
@@ -194,6 +239,7 @@ wanted_keys_must_fit_the_suite(void **state)
         want.has_kemac = true;
         want.n_wanted = 1;
         want.wanted[0] = bad[i];
+        /* RFC3830:6.13-2 */
         assert_int_equal(grant_with(&g, &want, &no_rules), MKT_E_TP_PARAM);
     }
     struct mkt_policy none = wish();
@@ -250,7 +296,7 @@ a_wanted_policy_survives_the_wire(void **state)
     assert_true(back.has_kemac && back.n_wanted == 1 && back.wanted[0].salt_len == 14);
     assert_memory_equal(back.wanted[0].spi.p, "spi", 3);
 
-    /* RFC6043:6.10 "The KEMAC SHALL NOT be present in the granted Ticket Policy" */
+    /* "The KEMAC SHALL NOT be present in the granted Ticket Policy": RFC6043:6.10-22 */
     assert_int_equal(mkt_policy_decode(&back, &pl.u.ticket, true, 0, &err), MKT_E_TP_PARAM);
 }
 
@@ -345,6 +391,8 @@ main(void)
         cmocka_unit_test(k_is_set_exactly_when_something_changed),
         cmocka_unit_test(the_kms_repairs_d_e_and_f_and_says_so),
         cmocka_unit_test(validity_is_bounded_from_its_beginning),
+        cmocka_unit_test(a_rekeying_interval_is_in_whole_seconds),
+        cmocka_unit_test(a_wish_forks_keys_and_is_not_reusable_unless_told_otherwise),
         cmocka_unit_test(a_wish_that_cannot_be_met_is_refused_by_name),
         cmocka_unit_test(wanted_keys_must_fit_the_suite),
         cmocka_unit_test(one_spi_for_two_keys_is_refused),

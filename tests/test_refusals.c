@@ -119,7 +119,7 @@ an_initiator_refuses_a_policy_it_cannot_accept(void **state)
         assert_int_equal(call_request(&c), MKT_OK);
         c.twist = bad[i].twist;
         assert_int_equal(call_issue(&c), MKT_OK);
-        assert_int_equal(call_granted(&c), bad[i].rc); /* RFC6043:4.2.1.6-3 */
+        assert_int_equal(call_granted(&c), bad[i].rc); /* RFC6043:4.2.1.6-3 RFC6043:6.10-12 */
         assert_null(c.grant);
         if (bad[i].what != NULL)
             assert_string_equal(c.io.err.what, bad[i].what);
@@ -195,7 +195,7 @@ an_error_without_a_mac_is_only_a_hint(void **state)
     assert_int_equal(call_kms(&c, &c.request, c.alice, &c.psk_bob[0].base, &c.granted), MKT_E_AUTH);
     assert_int_equal(call_granted(&c), MKT_E_PEER_ERROR);
     assert_int_equal(c.io.peer_error, MKT_ERR_AUTH_FAILURE);
-    assert_false(c.io.peer_error_authentic); /* RFC6043:5.4-2 */
+    assert_false(c.io.peer_error_authentic); /* RFC6043:5.4-2 RFC3830:5.1.2-3 */
     c.granted = honest;
     assert_int_equal(call_granted(&c), MKT_OK);
 }
@@ -213,7 +213,7 @@ an_error_of_a_kms_that_knows_us_is_authentic(void **state)
     assert_int_equal(call_issue(&c), MKT_E_TP_PARAM);
     assert_int_equal(call_granted(&c), MKT_E_PEER_ERROR);
     assert_int_equal(c.io.peer_error, MKT_ERR_INVALID_TPPAR);
-    assert_true(c.io.peer_error_authentic); /* RFC6043:5.4-3, 5.4-11 */
+    assert_true(c.io.peer_error_authentic); /* RFC6043:5.4-3 RFC6043:5.4-11 RFC6043:4.2.1.4-1 */
     c.granted.b[c.granted.n - 1] ^= 1;
     assert_int_not_equal(call_granted(&c), MKT_OK);
     assert_false(c.io.peer_error_authentic);
@@ -232,7 +232,7 @@ an_error_message_is_never_answered_with_one(void **state)
     assert_int_equal(call_kms(&c, &error, c.alice, &c.psk_alice.base, &answer), MKT_E_DATA_TYPE);
     assert_int_equal(answer.n, 0);
     c.init = error;
-    assert_int_not_equal(call_offered(&c, 0), MKT_OK);
+    assert_int_not_equal(call_offered(&c, 0), MKT_OK); /* RFC6043:5.4-1 */
     struct mkt_io io = { .out = answer.b, .cap = sizeof answer.b };
     assert_int_equal(mkt_responder_refuse(c.responder[0], &c.env, MKT_E_DATA_TYPE, NULL, 0, &io),
                      MKT_NEXT_ABORT);
@@ -275,7 +275,8 @@ a_responder_refuses_early_what_cannot_work(void **state)
     assert_int_equal(call_until_offer(&c), MKT_OK);
     for (size_t i = 0; i < COUNT(bad); i++) {
         *octet(&c.init, MKT_PL_TICKET, 0, bad[i].offset) ^= bad[i].flip;
-        enum mkt_rc rc = call_offered(&c, 0); /* RFC6043:4.2.2.2-2 */
+        enum mkt_rc rc = call_offered(&c, 0);
+        /* RFC6043:4.2.2.2-1 RFC6043:4.2.2.2-2 RFC6043:6.10-13 RFC6043:12.3-2 */
         if (rc != bad[i].rc)
             fail_msg("%s: %s", bad[i].name, mkt_rc_name(rc));
         assert_null(mkt_responder_offer_unverified(c.responder[0]));
@@ -359,7 +360,7 @@ vi_that_is_not_v_is_refused_by_the_responder(void **state)
     struct mkt_pl_ticket t = ticket_of(&c.init);
     uint8_t *vi = c.init.b + (t.initiator_data.p - c.init.b) + 3; /* its first MAC octet */
     *vi ^= 1;
-    assert_int_equal(call_offered(&c, 0), MKT_E_AUTH); /* RFC6043:6.10-27 */
+    assert_int_equal(call_offered(&c, 0), MKT_E_AUTH); /* RFC6043:4.2.3.6-2 RFC6043:6.10-27 */
     *vi ^= 1;
     assert_int_equal(call_offered(&c, 0), MKT_OK);
     assert_rest_of_the_call_works(0);
@@ -375,7 +376,7 @@ vr_that_does_not_verify_is_refused_by_the_kms(void **state)
     *vr ^= 1;
     assert_int_equal(call_offered(&c, 0), MKT_OK); /* only the KMS can tell */
     assert_int_equal(call_accept(&c, 0), MKT_OK);
-    assert_int_equal(call_resolve(&c, 0), MKT_E_AUTH); /* RFC6043:4.2.3.4-2 */
+    assert_int_equal(call_resolve(&c, 0), MKT_E_AUTH); /* RFC6043:4.2.3.4-2 RFC6043:6.10-28 */
     assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
     *vr ^= 1;
     assert_int_equal(call_offered(&c, 0), MKT_OK);
@@ -407,7 +408,7 @@ an_altered_offer_is_refused_once_its_key_is_known(void **state)
     assert_int_equal(call_offered(&c, 0), MKT_OK);
     assert_int_equal(call_accept(&c, 0), MKT_OK);
     assert_int_equal(call_resolve(&c, 0), MKT_OK);
-    assert_int_equal(call_resolved(&c, 0), MKT_E_AUTH); /* RFC6043:5.5-1 */
+    assert_int_equal(call_resolved(&c, 0), MKT_E_AUTH); /* RFC6043:4.2.3.6-1 RFC6043:5.5-1 */
     assert_null(c.at_bob[0]);
     *sp ^= 1;
     assert_int_equal(call_offered(&c, 0), MKT_OK);
@@ -458,7 +459,7 @@ each_octet_of_a_ticket_is_protected(void **state)
         enum mkt_rc rc = call_offered(&c, 0);
         rc = rc != MKT_OK ? rc : call_accept(&c, 0);
         rc = rc != MKT_OK ? rc : call_resolve(&c, 0);
-        assert_int_equal(rc, MKT_E_TICKET); /* RFC6043:A.1-8 */
+        assert_int_equal(rc, MKT_E_TICKET); /* RFC6043:A.1-8 RFC6043:11-1 RFC6043:11-3 */
         c.init.b[from + i] ^= 1;
     }
     assert_int_equal(call_offered(&c, 0), MKT_OK);

@@ -129,6 +129,7 @@ static void
 carries_speech_with_the_defaults_when_there_are_no_parameters(void **state)
 {
     (void)state;
+    /* RFC3830:6.10.1-1 */
     passes_both_ways(&(struct suite){ NOTHING, 16, 14, cm_80, cm_80, 10, 14 });
 }
 
@@ -348,6 +349,7 @@ puts_the_spi_into_each_packet_as_mki(void **state)
 
         assert_int_equal(srtp_protect_mki(from, p.b, &p.len, 1, 0), srtp_err_status_ok);
         assert_int_equal(p.len, RTP_LEN + (int)lengths[i] + 10);
+        /* RFC3830:6.14-2 */
         assert_memory_equal(p.b + RTP_LEN, octets, lengths[i]);
         assert_int_equal(srtp_unprotect_mki(to, p.b, &p.len, 1), srtp_err_status_ok);
         assert_same(&p, &plain);
@@ -387,6 +389,7 @@ does_not_open_a_packet_of_another_ssrc(void **state)
     struct packet p = rtp_packet(1);
 
     (void)state;
+    /* RFC6043:6.1.1-8 */
     assert_int_equal(srtp_protect(from, p.b, &p.len), srtp_err_status_ok);
     assert_int_equal(srtp_unprotect(to, p.b, &p.len), srtp_err_status_no_ctx);
     srtp_dealloc(from);
@@ -414,6 +417,7 @@ joins_late_with_the_roc_that_was_signalled(void **state)
             assert_int_equal(srtp_protect(from, p.b, &p.len), srtp_err_status_ok);
             q = p;
             assert_int_equal(srtp_unprotect(lost, q.b, &q.len), srtp_err_status_auth_fail);
+            /* RFC3830:6.1.1-2 */
             assert_int_equal(srtp_unprotect(joined, p.b, &p.len), srtp_err_status_ok);
             assert_same(&p, &plain);
         }

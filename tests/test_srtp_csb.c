@@ -259,6 +259,7 @@ both_ends_of_a_ticket_transfer_speak_srtp_in_every_suite(void **state)
     both_ends_understand_each_other(MKT_PRF_MIKEY_1, mkt_span(NULL, 0), 0);
     both_ends_understand_each_other(MKT_PRF_MIKEY_1, mkt_span(cm_32, sizeof cm_32), 0);
     both_ends_understand_each_other(MKT_PRF_MIKEY_1, mkt_span(gcm, sizeof gcm), 0);
+    /* RFC3830:6.10.1-2 */
     both_ends_understand_each_other(MKT_PRF_HMAC_SHA_256, mkt_span(cm_256, sizeof cm_256), 0);
     both_ends_understand_each_other(MKT_PRF_HMAC_SHA_256, mkt_span(gcm_256, sizeof gcm_256), 0);
 }
@@ -279,6 +280,7 @@ a_device_does_not_open_what_was_sent_to_the_other(void **state)
 
     (void)state;
     make_call(&c, MKT_PRF_MIKEY_1, mkt_span(NULL, 0), 0);
+    /* RFC6043:12.2-1 */
     assert_int_equal(send_packet(&c, c.at_alice[0], c.at_bob[1], 0), srtp_err_status_auth_fail);
     assert_int_equal(send_packet(&c, c.at_alice[1], c.at_bob[0], 0), srtp_err_status_auth_fail);
     end_call(&c);
@@ -294,6 +296,7 @@ the_roc_of_the_offer_reaches_the_srtp_session(void **state)
     (void)state;
     make_call(&c, MKT_PRF_MIKEY_1, mkt_span(NULL, 0), 0);
     assert_int_equal(mkt_srtp_policy(&s, c.at_bob[0], c.env.crypto, 0, &err), MKT_OK);
+    /* RFC3830:6.1.1-2 */
     assert_int_equal(s.roc, 3);
     assert_int_equal(s.policy.ssrc.value, 0x11111111);
     mkt_srtp_wipe(&s);

@@ -65,7 +65,8 @@ run_combination(uint8_t prf, const struct flags *f, uint8_t ts_type)
         if (f->forks)
             assert_true(mkt_identity_equal(mkt_csb_peer(c.at_alice[k]), c.bob[k]));
     }
-    assert_int_equal(equal(&keys[0], &keys[1]), !f->forks && !f->fresh); /* RFC6043:6.10-7 */
+    /* RFC6043:6.10-7 RFC6043:12.1-6 */
+    assert_int_equal(equal(&keys[0], &keys[1]), !f->forks && !f->fresh);
     call_close(&c);
 }
 
@@ -96,10 +97,10 @@ an_initiator_asks_for_no_combination_of_flags_that_contradicts_itself(void **sta
     (void)state;
     assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
     for (unsigned flags = 0; flags < 1U << 12; flags++) {
-        bool k = (flags & MKT_TP_K) != 0; /* RFC6043:6.10-9: not for the Initiator to set */
+        bool k = (flags & MKT_TP_K) != 0; /* not for the Initiator to set */
         c.want.flags = (uint16_t)flags;
         enum mkt_rc want = !allowed((uint16_t)flags) ? MKT_E_TP_FLAGS : k ? MKT_E_TP_PARAM : MKT_OK;
-        assert_int_equal(call_request(&c), want);
+        assert_int_equal(call_request(&c), want); /* RFC6043:6.10-9 */
         assert_int_equal(c.request.n == 0, want != MKT_OK);
     }
     call_close(&c);
@@ -145,11 +146,12 @@ without_F_no_answer_is_sent_and_none_is_taken(void **state)
     assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
     c.want.flags = BASE | MKT_TP_H;
     assert_int_equal(call_whole(&c, 1), MKT_OK);
-    assert_int_equal(c.resp[0].n, 0); /* RFC6043:6.10-4 */
+    assert_int_equal(c.resp[0].n, 0); /* RFC6043:6.10-4 RFC3830:5.3-6 */
     call_close(&c);
 
     assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
     assert_int_equal(call_whole(&c, 1), MKT_OK);
+    assert_int_not_equal(c.resp[0].n, 0); /* RFC6043:4.2.2.2-4 RFC6043:6.10-4 */
     assert_int_equal(mkt_initiator_established(c.initiator, &c.env, &csb, &c.io.err), MKT_E_STATE);
     assert_null(csb);
     call_close(&c);
@@ -212,6 +214,7 @@ an_offer_is_taken_up_again_with_an_imported_ticket(void **state)
     assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
     assert_int_equal(call_until_offer(&c), MKT_OK);
     assert_int_equal(mkt_grant_export(c.grant, file, sizeof file, &len), MKT_OK);
+    /* RFC6043:4.2.1.6-1 */
     assert_int_equal(mkt_grant_import(&copy, mkt_span(file, len), &err), MKT_OK);
     mkt_initiator_free(c.initiator);
     c.initiator = mkt_initiator_new(&(struct mkt_credential){ .self = c.alice, .kms = c.kms });
@@ -278,7 +281,7 @@ a_random_generator_that_fails_stops_the_call_and_nothing_else(void **state)
         assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
         c.random_left = n++;
         rc = call_whole(&c, 1);
-        assert_true(rc == MKT_OK || rc == MKT_E_RANDOM);
+        assert_true(rc == MKT_OK || rc == MKT_E_RANDOM); /* RFC3830:4.2.2-1 */
         assert_int_equal(rc == MKT_OK, c.at_alice[0] != NULL);
         call_close(&c);
     } while (rc != MKT_OK);

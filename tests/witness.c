@@ -218,9 +218,8 @@ seal(struct message *m, const struct protection *p, struct call *c)
         return false;
     if (parsed.hdr.data_type == MKT_DT_TRANSFER_INIT) {
         const struct mkt_payload *t = mkt_msg_find(&parsed, MKT_PL_TICKET, 0);
-        if (t == NULL)
-            return false;
-        left_out = t->u.ticket.initiator_data;
+        if (t != NULL) /* a CSB update has none */
+            left_out = t->u.ticket.initiator_data;
     }
     if (left_out.p != NULL) { /* Initiator Data and its length of two octets */
         size_t at = (size_t)(left_out.p - m->b);

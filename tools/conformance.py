@@ -18,7 +18,9 @@ from pathlib import Path
 
 # map, its tag, rows, CRC-32 of the ids joined by newlines, list of the same ids outside the tree
 MAPS = [
-    ('docs/conformance/rfc6043.tsv', 'RFC6043', 260, 0, '../shared/conformance/rfc6043.tsv'),
+    ('docs/conformance/rfc6043.tsv', 'RFC6043', 260, 0x47c7e619,
+     '../shared/conformance/rfc6043.tsv'),
+    ('docs/conformance/rfc3830.tsv', 'RFC3830', 83, 0x3d1348e8, None),
 ]
 COLUMNS = ['id', 'status', 'code', 'test', 'note']
 STATUS = {  # status: the cells that may not be empty
@@ -32,7 +34,7 @@ BESIDE = 4  # lines between a tag and the assertion it belongs to
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*', re.S)
 ASSERT = re.compile(r'\b(assert_\w+|fail_msg|fail)\s*\(')
 TEST = re.compile(r'^(\w+)\(void \*\*state\)$', re.M)
-OBJECT = re.compile(r'^(?:static )?(?:const )?(?:struct |enum )?[\w ]*?[ *](\w+)(?:\[[^\]]*\])* = \{$')
+OBJECT = re.compile(r'^(?:\}|(?:static |const |struct )*\w[\w *]*?)[ *](\w+)(?:\[[^\]]*\])* = \{$')
 
 
 def tag_pattern(tag, clause):
@@ -129,8 +131,8 @@ def check_code(root, ref):
     if text is None or not name:
         return f'no file {path}' if name else f'{ref}: no function'
     word = re.escape(name)
-    defined = (rf'^{word}\(|^(?:static |const |struct )*\w[\w *]*[ *]{word}(?:\[[^\]]*\])* = |'
-               rf'^#define {word}\b|^struct {word} \{{|^\s*def {word}\(|^{word}\(\)')
+    defined = (rf'^{word}\(|^(?:\}}|(?:static |const |struct )*\w[\w *]*)[ *]{word}(?:\[[^\]]*\])* = |'
+               rf'^#define {word}\b|^struct {word} \{{|^\s*def {word}\(|^[\w *]+\b{word}\([^;]*$')
     return None if re.search(defined, text, re.M) else f'no {name} in {path}'
 
 
@@ -145,10 +147,10 @@ def check_shell_test(path, text, name, pattern):
 
 
 def built(root, path):
-    """A C test has a name in the meson.build beside it."""
-    text = read((root / path).parent / 'meson.build') or ''
-    stem = Path(path).stem
-    return re.search(rf"'({re.escape(stem)}|{re.escape(stem.removeprefix('test_'))})(\.c)?'", text)
+    """The meson.build beside a C test names it, whole or as what is put together in a loop."""
+    words = re.findall(r"'([\w.]+)'", read((root / path).parent / 'meson.build') or '')
+    heads = {''} | {w for w in words if w.endswith('_')}
+    return any(h + w.removesuffix('.c') == Path(path).stem for h in heads for w in words)
 
 
 def check_test(root, ref, pattern):
@@ -309,7 +311,7 @@ main(void)
 '''
 TREE = {
     'src/add.c': 'static const int numbers[] = { 1 };\nint\nadd(int a, int b)\n{\n}\n',
-    'tests/meson.build': "foreach name : ['sum']\n",
+    'tests/meson.build': "foreach name : ['sum']\n  test('test_' + name)\n",
     'tests/test_sum.c': GOOD_TEST,
     'tests/test_lost.c': GOOD_TEST,
     'tests/s.sh': "# RFC6043:9-1\ncheck 'a check' true\n\n\ncheck 'bare' true\n",

@@ -277,13 +277,16 @@ check 'the state of another user is refused' exits_saying 1 'does not go with th
 
 tamper o.mikey bad.mikey 8
 run answer --credentials bob.cred --kms "$closed" --offer bad.mikey --out error.mikey --session never
+# RFC6043:12.3-2
 check 'an offer that was tampered with is refused before the KMS is asked' exits_saying 5 'Vi differs'
 run complete --credentials alice.cred --state o.state --answer error.mikey --session never
 check 'the Error message it leaves is understood' exits_saying 5 'not authenticated'
 run answer --credentials bob.cred --kms "$closed" --offer o.mikey --out error.mikey --session never \
     --srtp AEAD_AES_256_GCM
+# RFC6043:4.2.2.2-2
 check 'an offer without a suite we take is refused before the KMS is asked' exits 5
 run complete --credentials alice.cred --state o.state --answer error.mikey --session never
+# RFC6043:5.4-6
 check 'and the Error message says which suites would do' exits_saying 5 'it supports AEAD_AES_256_GCM'
 run answer --credentials carol.cred --kms "$http" --offer o.mikey --out error.mikey --session never
 check 'who is not named in the ticket is refused by the KMS' exits_saying 3 'the KMS refused'
@@ -293,6 +296,7 @@ check 'and the caller gets an Error message' grep -q . error.mikey
     echo 'a=key-mgmt:other AAAA'
 } > more.sdp
 run answer --credentials bob.cred --kms "$closed" --offer more.sdp --out error.mikey --session never
+# RFC3830:6.15-2
 check 'an SDP with protocols that the offer does not name is refused' exits_saying 5 'SDP IDs differ'
 tamper n.mikey bad.mikey 8
 run answer --credentials bob.cred --kms "$udp" --offer bad.mikey --out error.mikey --session never

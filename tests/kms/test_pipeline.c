@@ -181,6 +181,7 @@ issues_a_ticket_that_the_responder_can_have_resolved(void **state)
         reload(f);
         rig_request(&f->ask, &a, b.identity, 0);
         r = handle(f, KMS_UDP, &f->ask, 1);
+        /* RFC6043:4.2.1.4-2 RFC6043:4.2.3.4-1 */
         assert_int_equal(r.outcome, KMS_ANSWERED);
         g = rig_granted(&f->ask, out_of(f, r), &io);
         assert_non_null(g);
@@ -203,6 +204,7 @@ finds_the_credential_by_identity_when_there_is_exactly_one(void **state)
     f->alice.psk_id = NULL;
     rig_request(&f->ask, &f->alice, BOB, 0);
     r = handle(f, KMS_UDP, &f->ask, 1);
+    /* RFC6043:4.2.1.2-2 */
     assert_int_equal(r.outcome, KMS_ANSWERED);
     add(f, &f->alice, "alice-phone");
     reload(f);
@@ -219,6 +221,7 @@ fills_in_identities_that_are_left_out(void **state)
 
     f->alice.omit = MKT_OMIT_SELF | MKT_OMIT_KMS; /* RFC6043:4.2.1.1: known from the credential */
     rig_request(&f->ask, &f->alice, BOB, 0);
+    /* RFC6043:4.2.1.1-6 RFC6043:4.2.1.2-1 */
     assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
 }
 
@@ -241,6 +244,7 @@ only_a_responder_of_the_ticket_may_resolve_it(void **state)
     assert_non_null(g);
     rig_resolve(&f->resolve, &eve, &f->alice, eve.identity, g);
     r = handle(f, KMS_UDP, &f->resolve, 1);
+    /* RFC6043:4.2.3.4-1 RFC6043:12.1-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:4.2.3.4 */
     assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_ID);
     assert_true(authentic);
@@ -279,6 +283,7 @@ unknown_identity_wrong_key_and_bad_mac_look_the_same(void **state)
     rig_user_init(&unknown, "sip:nobody@example.com", "nobody", MKT_PRF_HMAC_SHA_256);
     rig_user_init(&wrong, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
     n = auth_failure(f, &unknown, false, a[0]);
+    /* RFC6043:5.4-2 RFC3830:5.3-3 */
     assert_int_equal(auth_failure(f, &wrong, false, a[1]), n);
     assert_int_equal(auth_failure(f, &f->alice, true, a[2]), n);
     for (int i = 1; i < 3; i++) {
@@ -299,6 +304,7 @@ a_credential_speaks_only_for_its_own_identity(void **state)
     mallory.identity = BOB; /* with alice's psk-id and key */
     rig_request(&f->ask, &mallory, ALICE, 0);
     r = handle(f, KMS_UDP, &f->ask, 1);
+    /* RFC3830:5.3-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:4.2.1.2 */
     assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_AUTH_FAILURE);
 }
@@ -331,7 +337,8 @@ a_replay_is_silent_over_udp_and_an_error_over_http(void **state)
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
-    r = handle(f, KMS_UDP, &f->ask, 2);       /* another source: no retransmission */
+    r = handle(f, KMS_UDP, &f->ask, 2); /* another source: no retransmission */
+    /* RFC3830:5.3-1 RFC3830:5.4-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:12.4 */
     assert_int_equal(r.len, 0);
     assert_non_null(strstr(logged(f), "reason=REPLAY"));
@@ -349,6 +356,7 @@ a_message_that_failed_is_not_remembered(void **state)
     f->ask.octets[40] ^= 1; /* not in the MAC field: the fingerprint is that of the real message */
     assert_int_not_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
     f->ask.octets[40] ^= 1;
+    /* RFC3830:5.3-4 */
     assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED); /* RFC6043:12.4 */
 }
 
@@ -370,6 +378,7 @@ a_timestamp_outside_the_window_is_refused(void **state)
         rig_request(&f->ask, &f->alice, BOB, cases[i].ahead_s);
         r = handle(f, KMS_UDP, &f->ask, 1);
         rig_ask_free(&f->ask);
+        /* RFC3830:5.3-1 RFC3830:5.4-2 */
         assert_int_equal(r.outcome, cases[i].expected);
         if (r.outcome == KMS_REFUSED) /* RFC3830:5.4 */
             assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_TS);
@@ -427,6 +436,7 @@ a_suite_that_is_not_allowed_is_refused(void **state)
     f->config.suites = 1u << MKT_PRF_MIKEY_1;
     rig_request(&f->ask, &f->alice, BOB, 0);
     r = handle(f, KMS_UDP, &f->ask, 1);
+    /* RFC6043:12.1-1 RFC3830:5.3-5 */
     assert_int_equal(r.outcome, KMS_REFUSED);
     assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_PRF);
 }
@@ -448,6 +458,7 @@ a_full_replay_cache_answers_nobody_new(void **state)
             assert_int_equal(r.len, 0);
     }
     assert_int_equal(busy + answered, 300);
+    /* RFC3830:5.4-3 */
     assert_in_range(answered, 32, 64);
     assert_int_equal(atomic_load(&f->udp->counts[KMS_BUSY]), busy);
 }
@@ -470,6 +481,7 @@ an_identity_has_a_limit_that_strangers_cannot_use_up(void **state)
         limited += handle(f, KMS_UDP, &f->ask, 1).outcome == KMS_LIMITED;
         rig_ask_free(&f->ask);
     }
+    /* RFC6043:12.3-1 */
     assert_in_range(limited, 5, 7); /* RFC6043:12.3 */
 }
 

@@ -68,6 +68,7 @@ a_replay_is_refused_at_every_second_of_the_window(void **state)
     }
     for (int64_t now = START; now <= START + 2 * WINDOW + 5; now++)
         for (uint32_t ahead = 0; ahead <= WINDOW; ahead += 50)
+            /* RFC3830:5.4-1 */
             assert_int_not_equal(enter(r, ahead, START + ahead, now), KMS_FRESH);
     kms_replay_free(r);
 }
@@ -105,6 +106,7 @@ a_full_cache_refuses_new_messages_and_forgets_none(void **state)
         in[n] = rc == KMS_FRESH;
     }
     for (uint32_t n = 0; n < 4096; n++)
+        /* RFC3830:5.4-3 RFC3830:5.4-5 */
         assert_int_equal(enter(r, n, START, START + WINDOW), in[n] ? KMS_SEEN : KMS_FULL);
     kms_replay_free(r);
 }
@@ -115,6 +117,7 @@ messages_from_before_the_start_are_refused(void **state)
     struct kms_replay *r = kms_replay_new(4096, WINDOW, START);
 
     (void)state;
+    /* RFC3830:5.4-3 */
     assert_int_equal(enter(r, 1, START - 10, START), KMS_FORGOTTEN);
     assert_int_equal(enter(r, 2, START, START), KMS_FRESH);
     kms_replay_free(r);
@@ -251,6 +254,7 @@ a_limit_allows_the_burst_then_the_rate(void **state)
     (void)state;
     for (int i = 0; i < 100; i++)
         n += kms_limit_allow(l, a, now);
+    /* RFC6043:12.3-1 */
     assert_int_equal(n, 20);
     assert_true(kms_limit_allow(l, b, now)); /* another source has its own bucket */
     n = 0;
