@@ -40,6 +40,7 @@ struct kms_config {
     uint32_t log_level;         /* enum kms_level */
     uint32_t log_format;        /* 1: JSON */
     uint32_t suites;            /* bit of each PRF that is allowed */
+    uint32_t modes;             /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
     uint32_t max_body;          /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;

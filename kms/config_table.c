@@ -31,6 +31,8 @@ const struct kms_option kms_options[] = {
       "debug also logs every request that was answered" },
     { "log_format", KMS_OPT_WORD, AT(log_format), 0, 0, 1, formats, "form of a log line" },
     { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
+    { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
+      "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
       "octets of an HTTP request body" },
     { "http_timeout", KMS_OPT_TIME, AT(http_timeout_s), 30, 1, 600, NULL,
@@ -146,6 +148,15 @@ add_suite(struct kms_config *c, const char *text)
     return NULL;
 }
 
+static const char *
+add_mode(struct kms_config *c, const char *text)
+{
+    if (strlen(text) != 1 || text[0] < '1' || text[0] > '3')
+        return "a mode is 1, 2 or 3 (mode 4 does without a KMS)";
+    c->modes |= 1u << (text[0] - '0');
+    return NULL;
+}
+
 const char *
 kms_option_set(struct kms_config *c, const struct kms_option *o, const char *text, char *err,
                size_t cap)
@@ -171,6 +182,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_word(out, o, text, err, cap);
     case KMS_OPT_SUITES:
         return add_suite(c, text);
+    case KMS_OPT_MODES:
+        return add_mode(c, text);
     }
     return "unknown type";
 }

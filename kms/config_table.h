@@ -14,7 +14,8 @@ enum kms_option_type {
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */
     KMS_OPT_WORD, /* one of the words, its position is the value */
-    KMS_OPT_SUITES
+    KMS_OPT_SUITES,
+    KMS_OPT_MODES
 };
 
 struct kms_option {

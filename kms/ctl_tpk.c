@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tpk rotate, tpk list, and what the commands share. */
+/* tpk add, tpk list, tpk remove, tpk rotate, and what the commands share. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
@@ -11,6 +11,13 @@ kms_ctl_fail(const struct kms_store_err *err)
 {
     fprintf(stderr, "mikey-kmsctl: %s\n", err->text);
     return KMS_EXIT_STORE;
+}
+
+enum kms_exit
+kms_ctl_misuse(const char *why)
+{
+    fprintf(stderr, "mikey-kmsctl: %s\n", why);
+    return KMS_EXIT_USAGE;
 }
 
 void
@@ -38,6 +45,43 @@ kms_ctl_json(const char *s)
     putchar('"');
 }
 
+static enum kms_store_rc
+store_tpk(struct kms_store *s, const struct kms_keyfile *k, struct kms_store_err *err)
+{
+    const struct kms_tpk tpk = { .id = k->id,
+                                 .owner = k->identity,
+                                 .key = mkt_secret_span(k->key) };
+
+    return s->ops->tpk_share(s, &tpk, err);
+}
+
+enum kms_exit
+kms_ctl_tpk_add(const struct kms_ctl *ctl)
+{
+    static const struct kms_ctl_kind tpk = { KMS_TPK, "key", "-tpk-", store_tpk };
+
+    return kms_ctl_key_add(ctl, &tpk);
+}
+
+enum kms_exit
+kms_ctl_tpk_remove(const struct kms_ctl *ctl)
+{
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc = ctl->store->ops->tpk_remove(ctl->store, ctl->identity, &err);
+
+    if (rc == KMS_STORE_OK) {
+        printf("removed %s: its tickets cannot be resolved any more\n", ctl->identity);
+        return KMS_EXIT_OK;
+    }
+    if (rc == KMS_STORE_CURRENT)
+        fprintf(stderr, "mikey-kmsctl: %s protects new tickets: tpk rotate first\n", ctl->identity);
+    else if (rc == KMS_STORE_NOT_FOUND)
+        fprintf(stderr, "mikey-kmsctl: there is no key %s: see tpk list\n", ctl->identity);
+    else
+        return kms_ctl_fail(&err);
+    return KMS_EXIT_STORE;
+}
+
 enum kms_exit
 kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
 {
@@ -61,7 +105,7 @@ static bool
 print_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct listing *l = ctx;
-    const char *state = t->current ? "current" : "previous";
+    const char *state = t->owner != NULL ? "shared" : t->current ? "current" : "previous";
     int suite = t->key_len == 16 ? 128 : 256;
     char created[32];
 
@@ -69,11 +113,17 @@ print_tpk(void *ctx, const struct kms_tpk *t)
     if (l->json) {
         printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
         kms_ctl_json(t->id);
-        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"}", suite, state, created);
+        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", suite, state, created);
+        if (t->owner != NULL) {
+            printf(", \"owner\": ");
+            kms_ctl_json(t->owner);
+        }
+        putchar('}');
     } else {
         if (l->n == 0)
-            printf("%-20s %-5s %-8s %s\n", "ID", "SUITE", "STATE", "CREATED");
-        printf("%-20s %-5d %-8s %s\n", t->id, suite, state, created);
+            printf("%-24s %-5s %-8s %-20s %s\n", "ID", "SUITE", "STATE", "CREATED", "OWNER");
+        printf("%-24s %-5d %-8s %-20s %s\n", t->id, suite, state, created,
+               t->owner != NULL ? t->owner : "-");
     }
     l->n++;
     return true;
@@ -83,7 +133,7 @@ enum kms_exit
 kms_ctl_tpk_list(const struct kms_ctl *ctl)
 {
     struct listing l = { ctl->json, 0 };
-    struct kms_sink sink = { NULL, print_tpk, &l };
+    struct kms_sink sink = { .tpk = print_tpk, .ctx = &l };
     struct kms_store_err err = { 0 };
 
     if (ctl->json)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two open hash tables of record numbers over one arena of records. The arena grows by mremap, so
- * that growing leaves no copy of a key behind; it is kept out of core dumps and, as far as the
- * system allows, out of swap. */
+/* Two sets of keys, credentials and shared TPKs: each an arena of records with two open hash tables
+ * of record numbers over it, by the id of the key and by the identity of its owner. Our own TPKs
+ * are few and stand in a list. Arenas grow by mremap, so that growing leaves no copy of a key
+ * behind; they are kept out of core dumps and, as far as the system allows, out of swap. */
 #include "index.h"
 
 #include <stdlib.h>
@@ -16,32 +17,37 @@
 #define NONE UINT32_MAX
 #define ALIGN 8u
 
-/* A record, followed by identity, psk_id and psk. */
+/* A record, followed by identity, id and key. */
 struct record {
-    uint32_t same_identity; /* the next credential of this identity */
+    uint64_t serial;
+    uint32_t same_identity; /* the next older key of this identity */
     uint16_t identity_len;
-    uint8_t psk_id_len;
-    uint8_t psk_len;
+    uint8_t id_len;
+    uint8_t key_len;
     uint8_t id_type;
     uint8_t octets[];
 };
 
-struct tpk_record {
-    char id[KMS_TPK_ID_MAX];
+struct key_set {
+    uint8_t *arena;
+    size_t used, room;
+    size_t n;              /* records */
+    uint32_t *by_id;       /* offset of the record in units of ALIGN, or NONE */
+    uint32_t *by_identity; /* the newest record of the identity */
+    size_t mask;           /* of both tables */
+};
+
+struct own_tpk {
+    char id[32];
     bool current;
     struct mkt_secret key;
 };
 
 struct kms_index {
     struct kms_hash_key key;
-    uint8_t *arena;
-    size_t used, room;
-    size_t n;                /* credentials */
-    uint32_t *by_psk;        /* offset of the record in units of ALIGN, or NONE */
-    uint32_t *by_id;         /* the first credential of the identity */
-    size_t mask;             /* of both tables */
-    struct tpk_record *tpks; /* the newest last */
-    size_t n_tpks, room_tpks;
+    struct key_set users, shared;
+    struct own_tpk *own; /* the newest last */
+    size_t n_own, room_own;
     bool locked;
 };
 
@@ -57,66 +63,109 @@ map_octets(size_t n)
 }
 
 static const struct record *
-record_at(const struct kms_index *x, uint32_t unit)
+record_at(const struct key_set *ks, uint32_t unit)
 {
-    return (const struct record *)(const void *)(x->arena + (size_t)unit * ALIGN);
+    return (const struct record *)(const void *)(ks->arena + (size_t)unit * ALIGN);
 }
 
-static void
-show(const struct record *r, struct kms_found *found)
+static struct mkt_identity
+identity_of(const struct record *r)
 {
-    found->identity.type = r->id_type;
-    found->identity.data = mkt_span(r->octets, r->identity_len);
-    found->psk_id = mkt_span(r->octets + r->identity_len, r->psk_id_len);
-    found->psk = mkt_span(r->octets + r->identity_len + r->psk_id_len, r->psk_len);
+    return (struct mkt_identity){ r->id_type, mkt_span(r->octets, r->identity_len) };
+}
+
+static struct mkt_span
+id_of(const struct record *r)
+{
+    return mkt_span(r->octets + r->identity_len, r->id_len);
+}
+
+static struct mkt_span
+key_of(const struct record *r)
+{
+    return mkt_span(r->octets + r->identity_len + r->id_len, r->key_len);
+}
+
+/* Octets of a record with its padding. */
+static size_t
+record_octets(size_t octets)
+{
+    return (offsetof(struct record, octets) + octets + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 static bool
-grow(struct kms_index *x, size_t need)
+grow(struct key_set *ks, size_t need)
 {
-    size_t room = x->room == 0 ? 65536 : x->room;
+    size_t room = ks->room == 0 ? 65536 : ks->room;
     void *p;
 
-    while (room - x->used < need)
+    while (room - ks->used < need)
         room *= 2;
-    if (room == x->room)
+    if (room == ks->room)
         return true;
     if (room / ALIGN >= NONE)
         return false;
-    p = x->arena == NULL ? map_octets(room) : mremap(x->arena, x->room, room, MREMAP_MAYMOVE);
+    p = ks->arena == NULL ? map_octets(room) : mremap(ks->arena, ks->room, room, MREMAP_MAYMOVE);
     if (p == NULL || p == MAP_FAILED)
         return false;
-    x->arena = p;
-    x->room = room;
+    ks->arena = p;
+    ks->room = room;
+    return true;
+}
+
+static bool
+take(struct key_set *ks, const char *identity, const char *key_id, struct mkt_span key,
+     uint64_t serial)
+{
+    struct mkt_identity who = kms_identity_of(identity);
+    size_t id_len = strlen(key_id), n = record_octets(who.data.n + id_len + key.n);
+    struct record *r;
+
+    if (who.data.p == NULL || id_len > KMS_PSK_ID_MAX || key.n < 16 || key.n > MKT_SECRET_MAX)
+        return true; /* not written by us: it can belong to nobody */
+    if (!grow(ks, n))
+        return false;
+    r = (struct record *)(void *)(ks->arena + ks->used);
+    r->serial = serial;
+    r->same_identity = NONE;
+    r->identity_len = (uint16_t)who.data.n;
+    r->id_len = (uint8_t)id_len;
+    r->key_len = (uint8_t)key.n;
+    r->id_type = who.type;
+    memcpy(r->octets, who.data.p, who.data.n);
+    memcpy(r->octets + who.data.n, key_id, id_len);
+    memcpy(r->octets + who.data.n + id_len, key.p, key.n);
+    ks->used += n;
+    ks->n++;
     return true;
 }
 
 static bool
 take_user(void *ctx, const struct kms_user *u)
 {
-    struct kms_index *x = ctx;
-    struct mkt_identity id = kms_identity_of(u->identity);
-    size_t psk_id_len = strlen(u->psk_id);
-    size_t n = offsetof(struct record, octets) + id.data.n + psk_id_len + u->psk.n;
-    struct record *r;
+    return take(&((struct kms_index *)ctx)->users, u->identity, u->psk_id, u->psk, u->serial);
+}
 
-    if (id.data.p == NULL || psk_id_len > KMS_PSK_ID_MAX || u->psk.n < 16 ||
-        u->psk.n > MKT_SECRET_MAX)
-        return true; /* not written by us: it can belong to nobody */
-    n = (n + ALIGN - 1) / ALIGN * ALIGN;
-    if (!grow(x, n))
-        return false;
-    r = (struct record *)(void *)(x->arena + x->used);
-    r->same_identity = NONE;
-    r->identity_len = (uint16_t)id.data.n;
-    r->psk_id_len = (uint8_t)psk_id_len;
-    r->psk_len = (uint8_t)u->psk.n;
-    r->id_type = id.type;
-    memcpy(r->octets, id.data.p, id.data.n);
-    memcpy(r->octets + id.data.n, u->psk_id, psk_id_len);
-    memcpy(r->octets + id.data.n + psk_id_len, u->psk.p, u->psk.n);
-    x->used += n;
-    x->n++;
+static bool
+take_own(struct kms_index *x, const struct kms_tpk *t)
+{
+    struct own_tpk *r;
+
+    if (x->n_own == x->room_own) {
+        size_t old = x->room_own * sizeof *r, room = old == 0 ? 4096 : 2 * old;
+        void *p = old == 0 ? map_octets(room) : mremap(x->own, old, room, MREMAP_MAYMOVE);
+
+        if (p == NULL || p == MAP_FAILED)
+            return false;
+        x->own = p;
+        x->room_own = room / sizeof *r;
+    }
+    r = &x->own[x->n_own];
+    if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
+        return true;
+    snprintf(r->id, sizeof r->id, "%s", t->id);
+    r->current = t->current;
+    x->n_own++;
     return true;
 }
 
@@ -124,82 +173,68 @@ static bool
 take_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct kms_index *x = ctx;
-    struct tpk_record *r;
 
-    if (x->n_tpks == x->room_tpks) {
-        size_t old = x->room_tpks * sizeof *r, room = old == 0 ? 4096 : 2 * old;
-        void *p = old == 0 ? map_octets(room) : mremap(x->tpks, old, room, MREMAP_MAYMOVE);
-
-        if (p == NULL || p == MAP_FAILED)
-            return false;
-        x->tpks = p;
-        x->room_tpks = room / sizeof *r;
-    }
-    r = &x->tpks[x->n_tpks];
-    if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
-        return true;
-    snprintf(r->id, sizeof r->id, "%s", t->id);
-    r->current = t->current;
-    x->n_tpks++;
-    return true;
+    return t->owner == NULL ? take_own(x, t) : take(&x->shared, t->owner, t->id, t->key, 0);
 }
 
 static size_t
-slot_of(const struct kms_index *x, struct mkt_span key)
+slot_of(const struct kms_index *x, const struct key_set *ks, struct mkt_span key)
 {
-    return (size_t)kms_hash(&x->key, key.p, key.n) & x->mask;
+    return (size_t)kms_hash(&x->key, key.p, key.n) & ks->mask;
 }
 
 static void
-enter(struct kms_index *x, uint32_t unit)
+enter(const struct kms_index *x, struct key_set *ks, uint32_t unit)
 {
-    struct record *r = (struct record *)(void *)(x->arena + (size_t)unit * ALIGN);
-    struct kms_found f, other;
+    struct record *r = (struct record *)(void *)(ks->arena + (size_t)unit * ALIGN);
     size_t i;
 
-    show(r, &f);
-    for (i = slot_of(x, f.psk_id); x->by_psk[i] != NONE; i = (i + 1) & x->mask)
+    for (i = slot_of(x, ks, id_of(r)); ks->by_id[i] != NONE; i = (i + 1) & ks->mask)
         ;
-    x->by_psk[i] = unit;
-    for (i = slot_of(x, f.identity.data); x->by_id[i] != NONE; i = (i + 1) & x->mask) {
-        show(record_at(x, x->by_id[i]), &other);
-        if (mkt_identity_equal(other.identity, f.identity)) {
-            r->same_identity = x->by_id[i];
+    ks->by_id[i] = unit;
+    i = slot_of(x, ks, identity_of(r).data);
+    for (; ks->by_identity[i] != NONE; i = (i + 1) & ks->mask)
+        if (mkt_identity_equal(identity_of(record_at(ks, ks->by_identity[i])), identity_of(r))) {
+            r->same_identity = ks->by_identity[i];
             break;
         }
-    }
-    x->by_id[i] = unit;
+    ks->by_identity[i] = unit;
 }
 
 static bool
-make_tables(struct kms_index *x)
+make_tables(const struct kms_index *x, struct key_set *ks)
 {
     size_t slots = 64, at = 0;
 
-    while (slots < 2 * x->n)
+    while (slots < 2 * ks->n)
         slots *= 2;
-    x->mask = slots - 1;
-    x->by_psk = malloc(slots * sizeof *x->by_psk);
-    x->by_id = malloc(slots * sizeof *x->by_id);
-    if (x->by_psk == NULL || x->by_id == NULL)
+    ks->mask = slots - 1;
+    ks->by_id = malloc(slots * sizeof *ks->by_id);
+    ks->by_identity = malloc(slots * sizeof *ks->by_identity);
+    if (ks->by_id == NULL || ks->by_identity == NULL)
         return false;
-    memset(x->by_psk, 0xff, slots * sizeof *x->by_psk);
-    memset(x->by_id, 0xff, slots * sizeof *x->by_id);
-    while (at < x->used) {
-        const struct record *r = (const struct record *)(const void *)(x->arena + at);
-        size_t n = offsetof(struct record, octets) + r->identity_len + r->psk_id_len + r->psk_len;
+    memset(ks->by_id, 0xff, slots * sizeof *ks->by_id);
+    memset(ks->by_identity, 0xff, slots * sizeof *ks->by_identity);
+    while (at < ks->used) {
+        const struct record *r = (const struct record *)(const void *)(ks->arena + at);
 
-        enter(x, (uint32_t)(at / ALIGN));
-        at += (n + ALIGN - 1) / ALIGN * ALIGN;
+        enter(x, ks, (uint32_t)(at / ALIGN));
+        at += record_octets((size_t)r->identity_len + r->id_len + r->key_len);
     }
     return true;
+}
+
+static bool
+lock_octets(const void *p, size_t n)
+{
+    return p == NULL || mlock(p, n) == 0;
 }
 
 enum kms_store_rc
 kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    struct kms_sink sink = { take_user, take_tpk, x };
+    struct kms_sink sink = { .user = take_user, .tpk = take_tpk, .ctx = x };
     enum kms_store_rc rc;
 
     if (x == NULL)
@@ -208,16 +243,28 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
         rc = kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
     else
         rc = s->ops->read(s, &sink, true, err);
-    if (rc == KMS_STORE_OK && !make_tables(x))
+    if (rc == KMS_STORE_OK && (!make_tables(x, &x->users) || !make_tables(x, &x->shared)))
         rc = kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     if (rc != KMS_STORE_OK) {
         kms_index_free(x);
         return rc;
     }
-    x->locked = (x->arena == NULL || mlock(x->arena, x->used) == 0) &&
-                (x->tpks == NULL || mlock(x->tpks, x->room_tpks * sizeof *x->tpks) == 0);
+    x->locked = lock_octets(x->users.arena, x->users.used) &&
+                lock_octets(x->shared.arena, x->shared.used) &&
+                lock_octets(x->own, x->room_own * sizeof *x->own);
     *index = x;
     return KMS_STORE_OK;
+}
+
+static void
+wipe_set(struct key_set *ks)
+{
+    if (ks->arena != NULL) {
+        mkt_wipe(ks->arena, ks->used);
+        munmap(ks->arena, ks->room);
+    }
+    free(ks->by_id);
+    free(ks->by_identity);
 }
 
 void
@@ -225,71 +272,146 @@ kms_index_free(struct kms_index *x)
 {
     if (x == NULL)
         return;
-    if (x->arena != NULL) {
-        mkt_wipe(x->arena, x->used);
-        munmap(x->arena, x->room);
+    wipe_set(&x->users);
+    wipe_set(&x->shared);
+    if (x->own != NULL) {
+        mkt_wipe(x->own, x->n_own * sizeof *x->own);
+        munmap(x->own, x->room_own * sizeof *x->own);
     }
-    if (x->tpks != NULL) {
-        mkt_wipe(x->tpks, x->n_tpks * sizeof *x->tpks);
-        munmap(x->tpks, x->room_tpks * sizeof *x->tpks);
-    }
-    free(x->by_psk);
-    free(x->by_id);
     free(x);
+}
+
+static const struct record *
+find_id(const struct kms_index *x, const struct key_set *ks, struct mkt_span id)
+{
+    for (size_t i = slot_of(x, ks, id); ks->by_id[i] != NONE; i = (i + 1) & ks->mask) {
+        const struct record *r = record_at(ks, ks->by_id[i]);
+
+        if (r->id_len == id.n && memcmp(id_of(r).p, id.p, id.n) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+/* The newest key of the identity. */
+static const struct record *
+find_identity(const struct kms_index *x, const struct key_set *ks, struct mkt_identity who)
+{
+    size_t i = slot_of(x, ks, who.data);
+
+    for (; ks->by_identity[i] != NONE; i = (i + 1) & ks->mask) {
+        const struct record *r = record_at(ks, ks->by_identity[i]);
+
+        if (mkt_identity_equal(identity_of(r), who))
+            return r;
+    }
+    return NULL;
+}
+
+static void
+show(const struct record *r, struct kms_found *found)
+{
+    *found = (struct kms_found){ identity_of(r), id_of(r), key_of(r), r->serial };
 }
 
 bool
 kms_index_by_psk_id(const struct kms_index *x, struct mkt_span psk_id, struct kms_found *found)
 {
-    for (size_t i = slot_of(x, psk_id); x->by_psk[i] != NONE; i = (i + 1) & x->mask) {
-        show(record_at(x, x->by_psk[i]), found);
-        if (found->psk_id.n == psk_id.n && memcmp(found->psk_id.p, psk_id.p, psk_id.n) == 0)
-            return true;
-    }
-    return false;
+    const struct record *r = find_id(x, &x->users, psk_id);
+
+    if (r == NULL)
+        return false;
+    show(r, found);
+    return true;
 }
 
 bool
 kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, struct kms_found *found)
 {
-    for (size_t i = slot_of(x, id.data); x->by_id[i] != NONE; i = (i + 1) & x->mask) {
-        const struct record *r = record_at(x, x->by_id[i]);
+    const struct record *r = find_identity(x, &x->users, id);
 
-        show(r, found);
-        if (mkt_identity_equal(found->identity, id))
-            return r->same_identity == NONE;
-    }
-    return false;
+    if (r == NULL || r->same_identity != NONE)
+        return false;
+    show(r, found);
+    return true;
 }
 
 bool
-kms_index_tpk(const struct kms_index *x, struct mkt_span id, int key_len, struct mkt_span *id_found,
-              struct mkt_span *key)
+kms_index_is_user(const struct kms_index *x, struct mkt_identity id)
 {
-    for (size_t i = x->n_tpks; i-- > 0;) {
-        const struct tpk_record *t = &x->tpks[i];
-        struct mkt_span t_id = mkt_span(t->id, strlen(t->id));
+    return id.data.p != NULL && find_identity(x, &x->users, id) != NULL;
+}
 
-        if (id.n == 0 ? !t->current || t->key.n != key_len
-                      : t_id.n != id.n || memcmp(t_id.p, id.p, id.n) != 0)
+static void
+show_own(const struct own_tpk *t, struct kms_found_tpk *found)
+{
+    *found = (struct kms_found_tpk){ .id = mkt_span(t->id, strlen(t->id)),
+                                     .key = mkt_secret_span(&t->key) };
+}
+
+static void
+show_shared(const struct record *r, struct kms_found_tpk *found)
+{
+    *found = (struct kms_found_tpk){ identity_of(r), id_of(r), key_of(r) };
+}
+
+/* Levels are not mixed (RFC 6043 12.1): 16 octets are for the one suite, more for the other. */
+static bool
+fits(size_t key, size_t suite_key)
+{
+    return suite_key == 16 ? key == 16 : key >= suite_key;
+}
+
+bool
+kms_index_tpk(const struct kms_index *x, struct mkt_span id, size_t suite_key,
+              struct kms_found_tpk *found)
+{
+    const struct record *r = find_id(x, &x->shared, id);
+
+    for (size_t i = x->n_own; i-- > 0;) {
+        if (strlen(x->own[i].id) != id.n || memcmp(x->own[i].id, id.p, id.n) != 0)
             continue;
-        *id_found = t_id;
-        *key = mkt_secret_span(&t->key);
+        show_own(&x->own[i], found);
+        return fits(found->key.n, suite_key);
+    }
+    if (r == NULL)
+        return false;
+    show_shared(r, found);
+    return fits(found->key.n, suite_key);
+}
+
+bool
+kms_index_tpk_of(const struct kms_index *x, struct mkt_identity owner, size_t suite_key,
+                 struct kms_found_tpk *found)
+{
+    const struct record *r = NULL;
+
+    for (size_t i = x->n_own; owner.data.p == NULL && i-- > 0;) {
+        if (!x->own[i].current || !fits(x->own[i].key.n, suite_key))
+            continue;
+        show_own(&x->own[i], found);
         return true;
     }
-    return false;
+    if (owner.data.p != NULL)
+        r = find_identity(x, &x->shared, owner);
+    while (r != NULL && !fits(r->key_len, suite_key))
+        r = r->same_identity == NONE ? NULL : record_at(&x->shared, r->same_identity);
+    if (r == NULL)
+        return false;
+    show_shared(r, found);
+    return true;
 }
 
 size_t
 kms_index_users(const struct kms_index *x)
 {
-    return x->n;
+    return x->users.n;
 }
 
 size_t
 kms_index_tpks(const struct kms_index *x)
 {
-    return x->n_tpks;
+    return x->n_own + x->shared.n;
 }
 
 bool
@@ -298,11 +420,16 @@ kms_index_locked(const struct kms_index *x)
     return x->locked;
 }
 
+static size_t
+octets_of(const struct key_set *ks)
+{
+    return ks->used + 2 * (ks->mask + 1) * sizeof *ks->by_id;
+}
+
 size_t
 kms_index_octets(const struct kms_index *x)
 {
-    return sizeof *x + x->used + 2 * (x->mask + 1) * sizeof *x->by_psk +
-           x->n_tpks * sizeof *x->tpks;
+    return sizeof *x + octets_of(&x->users) + octets_of(&x->shared) + x->n_own * sizeof *x->own;
 }
 
 bool

@@ -18,6 +18,13 @@ struct kms_index; /* opaque, owned, immutable once built */
 struct kms_found {
     struct mkt_identity identity;
     struct mkt_span psk_id, psk;
+    uint64_t serial; /* names this credential among all there ever were */
+};
+
+/* A Ticket Protection Key found, likewise. */
+struct kms_found_tpk {
+    struct mkt_identity owner; /* absent (data.p NULL): ours alone */
+    struct mkt_span id, key;
 };
 
 /* kms_index_build reads the whole store. *index is owned by the caller. */
@@ -35,11 +42,21 @@ bool kms_index_by_psk_id(const struct kms_index *index, struct mkt_span psk_id,
 bool kms_index_by_identity(const struct kms_index *index, struct mkt_identity id,
                            struct kms_found *found);
 
-/* kms_index_tpk finds the key with that id, or the current one of key_len octets when id.n is 0. */
-bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, int key_len,
-                   struct mkt_span *id_found, struct mkt_span *key);
+/* kms_index_is_user tells whether an identity has any credential. */
+bool kms_index_is_user(const struct kms_index *index, struct mkt_identity id);
 
-/* kms_index_users and kms_index_tpks count. kms_index_octets gives the memory in use. */
+/* kms_index_tpk finds the key with that id, whoever shares it. False too when it is not for the
+ * suite whose keys have suite_key octets: levels are not mixed (RFC 6043 12.1). */
+bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, size_t suite_key,
+                   struct kms_found_tpk *found);
+
+/* kms_index_tpk_of finds the newest key that is shared with `owner`, or the current one of ours
+ * when owner.data.p is NULL. */
+bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
+                      struct kms_found_tpk *found);
+
+/* kms_index_users and kms_index_tpks count (tpks: ours and shared ones). kms_index_octets gives the
+ * memory in use. */
 size_t kms_index_users(const struct kms_index *index);
 size_t kms_index_tpks(const struct kms_index *index);
 size_t kms_index_octets(const struct kms_index *index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-kmsctl: users and ticket protection keys. It changes the store; a running daemon notices by
- * itself. Keys go in and never come out again: a generated one is shown once, or written to a file.
+/* mikey-kmsctl: users, ticket protection keys, tickets made in advance. It changes the store; a
+ * running daemon notices by itself. Keys go in and never come out again: a generated one is shown
+ * once, or written to a file.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -12,8 +13,6 @@
 
 #include <mikeyticket/env.h>
 
-#include "config.h"
-#include "credfile.h"
 #include "kmsctl.h"
 #include "program.h"
 #include "store.h"
@@ -33,11 +32,20 @@ static const char usage[] =
     "      Lists credentials, without keys.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
     "      Removes one credential, or all of the identity.\n"
+    "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
+    "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
+    "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
     "  tpk rotate\n"
     "      Makes a new ticket protection key. Tickets made with the former ones can still be\n"
     "      resolved.\n"
     "  tpk list [--json]\n"
-    "      Lists ticket protection keys, without keys.\n"
+    "      Lists ticket protection keys and who shares them, without keys.\n"
+    "  tpk remove ID\n"
+    "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
+    "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
+    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
+    "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
+    "      request. --to and --key may be repeated.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -48,15 +56,19 @@ struct command {
     const char *noun, *verb;
     int args;             /* after the verb */
     const char *accepted; /* letters of the options that make sense */
+    const char *wanted;   /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipso", kms_ctl_user_add },
-    { "user", "list", 0, "j", kms_ctl_user_list },
-    { "user", "remove", 1, "i", kms_ctl_user_remove },
-    { "tpk", "rotate", 0, "", kms_ctl_tpk_rotate },
-    { "tpk", "list", 0, "j", kms_ctl_tpk_list },
+    { "user", "add", 1, "ipso", "IDENTITY", kms_ctl_user_add },
+    { "user", "list", 0, "j", "", kms_ctl_user_list },
+    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
+    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
+    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
+    { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
 };
 
 static enum kms_exit
@@ -83,8 +95,11 @@ find_command(int argc, char **argv, enum kms_exit *code)
             continue;
         if (argc - 2 == c->args)
             return c;
-        misused(argc - 2 < c->args ? "the IDENTITY is missing after" : "too many words after",
-                c->verb);
+        if (argc - 2 > c->args)
+            misused("too many words after", c->verb);
+        else
+            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                    c->wanted, c->verb);
         return NULL;
     }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
@@ -111,6 +126,7 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
+        ctl->config = config;
         ctl->kms = config->identity;
         code = command->run(ctl);
         ctl->store->ops->close(ctl->store);
@@ -119,24 +135,71 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     return code;
 }
 
+/* Takes one option into ctl; false when there are too many of it. */
+static bool
+take_option(struct kms_ctl *ctl, int o, char *value)
+{
+    if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) || (o == 'k' && ctl->n_keys == MKT_KEYS_MAX))
+        return false;
+    switch (o) {
+    case 'i':
+    case 'I':
+        ctl->key_id = value;
+        break;
+    case 'p':
+    case 'P':
+        ctl->key_hex = value;
+        break;
+    case 'o':
+    case 'O':
+        ctl->key_out = value;
+        break;
+    case 's':
+        ctl->suite = value;
+        break;
+    case 'j':
+        ctl->json = true;
+        break;
+    case 'a':
+        ctl->as = value;
+        break;
+    case 't':
+        ctl->to[ctl->n_to++] = value;
+        break;
+    case 'f':
+        ctl->flags = value;
+        break;
+    case 'v':
+        ctl->validity = value;
+        break;
+    case 'k':
+        ctl->keys[ctl->n_keys++] = value;
+        break;
+    case 'F':
+        ctl->out = value;
+        break;
+    }
+    return true;
+}
+
 int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },
-        { "psk-id", required_argument, NULL, 'i' },
-        { "psk-hex", required_argument, NULL, 'p' },
-        { "suite", required_argument, NULL, 's' },
-        { "psk-out", required_argument, NULL, 'o' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
+        { "config", required_argument, NULL, 'c' },  { "psk-id", required_argument, NULL, 'i' },
+        { "psk-hex", required_argument, NULL, 'p' }, { "psk-out", required_argument, NULL, 'o' },
+        { "tpk-id", required_argument, NULL, 'I' },  { "tpk-hex", required_argument, NULL, 'P' },
+        { "tpk-out", required_argument, NULL, 'O' }, { "suite", required_argument, NULL, 's' },
+        { "as", required_argument, NULL, 'a' },      { "to", required_argument, NULL, 't' },
+        { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
+        { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
+        { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
     };
     struct kms_ctl ctl = { 0 };
     const struct command *command;
     const char *path = NULL;
-    char given[16] = "";
+    char given[32] = "";
     enum kms_exit code;
     int o;
 
@@ -152,22 +215,16 @@ main(int argc, char **argv)
         }
         if (o == '?')
             return misused("that option is not known", "");
-        if (o != 'c' && strchr(given, o) != NULL)
-            return misused("an option is given twice", "");
-        if (o == 'c')
+        if (o == 'c') {
             path = optarg;
-        else
+            continue;
+        }
+        if (strchr(given, o) != NULL && o != 't' && o != 'k')
+            return misused("an option is given twice", "");
+        if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
-        if (o == 'i')
-            ctl.psk_id = optarg;
-        else if (o == 'p')
-            ctl.psk_hex = optarg;
-        else if (o == 's')
-            ctl.suite = optarg;
-        else if (o == 'o')
-            ctl.psk_out = optarg;
-        else if (o == 'j')
-            ctl.json = true;
+        if (!take_option(&ctl, o, optarg))
+            return misused("too many", o == 't' ? "--to" : "--key");
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)

@@ -4,23 +4,51 @@
 #ifndef KMS_KMSCTL_H
 #define KMS_KMSCTL_H
 
+#include <mikeyticket/policy.h>
+
+#include "config.h"
+#include "keyfile.h"
 #include "program.h"
 #include "store.h"
 
 struct kms_ctl {
     struct kms_store *store;
+    const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user */
-    const char *psk_id, *suite, *psk_out;
-    char *psk_hex; /* wiped once read */
+    const char *identity; /* of the user, or the id of a TPK */
+    const char *key_id, *suite, *key_out;
+    char *key_hex; /* wiped once read */
     bool json;
+    /* ticket issue */
+    const char *as, *flags, *validity, *out;
+    const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
+    size_t n_to, n_keys;
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
+
+/* What differs between the kinds of keys that users get. */
+struct kms_ctl_kind {
+    enum kms_key_kind kind;
+    const char *what; /* the file is, in words */
+    const char *join; /* between name and digits of an id of our own making */
+    enum kms_store_rc (*store)(struct kms_store *s, const struct kms_keyfile *k,
+                               struct kms_store_err *err);
+};
+
+/* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */
+enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k);
+
+/* kms_ctl_wish makes the wanted policy of --to, --flags, --validity, --key and --suite; now is
+ * NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
+const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
 
 /* kms_ctl_json prints s as a JSON string. */
 void kms_ctl_json(const char *s);
@@ -30,5 +58,8 @@ void kms_ctl_time(int64_t seconds, char buf[32]);
 
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);
+
+/* kms_ctl_misuse prints what is wrong with the command; returns the exit code. */
+enum kms_exit kms_ctl_misuse(const char *why);
 
 #endif

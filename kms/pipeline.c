@@ -14,7 +14,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "policy.h"
+#include "tpk.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
 #define LINES_PER_S 10    /* log lines about refusals of one worker */
@@ -30,8 +30,8 @@ struct job {
     bool known;         /* client is a credential of ours */
     bool authenticated; /* and the message is the client's */
     struct mkt_inkey_mem psk, tpk;
-    struct mkt_span tpk_id;
-    uint64_t tag; /* of the retransmission table */
+    struct kms_found_tpk found_tpk; /* whose key tpk is */
+    uint64_t tag;                   /* of the retransmission table */
     enum kms_outcome outcome;
     struct mkt_policy granted; /* last: not cleared for each message */
 };
@@ -196,11 +196,19 @@ remember(struct job *j)
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
+static struct kms_circumstances
+circumstances(const struct job *j)
+{
+    return (struct kms_circumstances){ j->w->service->config, j->client.identity,
+                                       j->w->service->identity, j->w->now };
+}
+
 /* The limit of an identity counts only what is really its own: a stranger cannot use it up. */
 static enum verdict
 authorise(struct job *j)
 {
     struct kms_service *sv = j->w->service;
+    const struct kms_circumstances q = circumstances(j);
     struct mkt_identity kms = j->ask->kms;
     enum mkt_rc rc;
 
@@ -212,33 +220,33 @@ authorise(struct job *j)
     }
     if (j->ask->resolve)
         return GO; /* the ticket must be opened before its policy means anything */
-    rc = kms_policy_request(&j->granted, j->ask->policy, sv->config, j->client.identity,
-                            sv->identity, j->w->now, &j->io.err);
+    rc = kms_tpk_grant(&j->granted, &j->found_tpk, j->ask->policy, &q, j->index, &j->io.err);
     return rc == MKT_OK ? GO : REFUSE;
 }
 
 static bool
-find_tpk(struct job *j)
+take_tpk(struct job *j)
 {
-    struct mkt_span key, id = j->ask->resolve ? j->ask->tpk_id.data : mkt_span(NULL, 0);
-    int len = j->ask->policy->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
-
-    return kms_index_tpk(j->index, id, len, &j->tpk_id, &key) &&
-           mkt_inkey_mem_init(&j->tpk, key) == MKT_OK;
+    if (mkt_inkey_mem_init(&j->tpk, j->found_tpk.key) == MKT_OK)
+        return true;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
+    return false;
 }
 
 static enum verdict
 resolve(struct job *j)
 {
+    const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
-    if (!find_tpk(j)) {
-        mkt_fail(&j->io.err, MKT_E_TICKET, 0, "IDRpsk", "RFC 6043 A.3");
+    rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
+    if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
-    }
-    rc = mkt_kms_open(j->w->txn, &j->env, &(struct mkt_tpk){ .key = &j->tpk.base }, &j->io.err);
+    const struct mkt_tpk tpk = { .key = &j->tpk.base, .owner = j->found_tpk.owner };
+    rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
     if (rc == MKT_OK)
-        rc = kms_policy_resolve(j->ask->policy, j->client.identity, &j->io.err);
+        rc = kms_policy_resolve(j->ask->policy, &q, j->found_tpk.owner,
+                                kms_index_is_user(j->index, j->ask->policy->initiator), &j->io.err);
     if (rc != MKT_OK)
         return REFUSE;
     if (mkt_kms_resolve(j->w->txn, &j->env, j->client.identity, &j->io) != MKT_NEXT_SEND_PEER)
@@ -251,11 +259,11 @@ issue(struct job *j)
 {
     if (j->ask->resolve)
         return resolve(j);
-    if (!find_tpk(j)) {
-        mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
-        return silent(j, KMS_BUSY);
-    }
-    const struct mkt_tpk tpk = { .id = j->tpk_id, .key = &j->tpk.base };
+    if (!take_tpk(j))
+        return REFUSE;
+    const struct mkt_tpk tpk = { .id = j->found_tpk.id,
+                                 .key = &j->tpk.base,
+                                 .owner = j->found_tpk.owner };
     if (mkt_kms_issue(j->w->txn, &j->env, &j->granted, &tpk, mkt_span(NULL, 0), &j->io) !=
         MKT_NEXT_SEND_PEER)
         return REFUSE;

@@ -10,13 +10,13 @@
 
 #include <mikeyticket/secret.h>
 
-#define KMS_PSK_ID_MAX 128 /* octets */
-#define KMS_TPK_ID_MAX 32
+#define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
 
 enum kms_store_rc {
     KMS_STORE_OK,
-    KMS_STORE_EXISTS,    /* that psk-id is taken */
-    KMS_STORE_NOT_FOUND, /* no such user */
+    KMS_STORE_EXISTS,    /* that id is taken */
+    KMS_STORE_NOT_FOUND, /* no such user or key */
+    KMS_STORE_CURRENT,   /* the key protects new tickets */
     KMS_STORE_NEWER,     /* the file was written by a newer version */
     KMS_STORE_FAILED     /* the text says what the database said */
 };
@@ -33,23 +33,33 @@ struct kms_user {
     struct mkt_span psk; /* n = 0 where keys are not shown */
     int psk_len;         /* octets */
     int64_t added;       /* seconds since 1970 */
+    uint64_t serial;     /* made by the store, never used again: psk-ids may be */
 };
 
-/* One Ticket Protection Key: each generation has one of 16 and one of 32 octets. */
+/* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
+ * or shared with one user (RFC 6043 4.1.1, modes 2 and 3). */
 struct kms_tpk {
     const char *id;
-    int64_t generation;
-    bool current;        /* protects new tickets; the others only open old ones */
+    const char *owner;   /* identity of the user; NULL: ours alone */
+    int64_t generation;  /* 0 when shared */
+    bool current;        /* ours: protects new tickets; the others only open old ones */
     struct mkt_span key; /* n = 0 where keys are not shown */
     int key_len;         /* octets */
     int64_t created;     /* seconds since 1970 */
 };
 
+/* Up to which COUNTER value the messages of a credential may have been accepted. */
+struct kms_mark {
+    uint64_t serial;
+    uint64_t mark;
+};
+
 /* Receives rows in one consistent reading. False stops it (out of memory). */
 struct kms_sink {
     bool (*user)(void *ctx, const struct kms_user *user);
-    bool (*tpk)(void *ctx, const struct kms_tpk *tpk);
+    bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
     void *ctx;
+    bool (*mark)(void *ctx, const struct kms_mark *mark);
 };
 
 struct kms_store; /* begins with a pointer to its operations */
@@ -67,10 +77,19 @@ struct kms_store_ops {
     enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,
                                  const struct mkt_secret *key_256, int64_t *generation,
                                  struct kms_store_err *err);
+    /* tpk_share adds a key shared with tpk->owner. EXISTS when the id is taken. */
+    enum kms_store_rc (*tpk_share)(struct kms_store *s, const struct kms_tpk *tpk,
+                                   struct kms_store_err *err);
+    /* tpk_remove removes a key, shared or a former one of ours: its tickets are lost. CURRENT when
+     * it protects new tickets, NOT_FOUND. */
+    enum kms_store_rc (*tpk_remove)(struct kms_store *s, const char *id, struct kms_store_err *err);
+    /* marks puts n marks on disk, all or none. They end with their credential. */
+    enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
+                               struct kms_store_err *err);
     /* read gives every row, with keys or without. A callback that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
-    /* version gets a number that differs when another connection has changed the store. */
+    /* version gets a number that differs when users or keys have changed. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };
@@ -90,6 +109,9 @@ struct kms_store *kms_store_open_memory(void);
 /* kms_store_fail fills err and returns rc. */
 enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt,
                                  ...) __attribute__((format(printf, 3, 4)));
+
+/* kms_tpk_id_reserved tells whether an id is of the form that our own keys have. */
+bool kms_tpk_id_reserved(const char *id);
 
 /* kms_tpk_rotate generates and adds a new generation. */
 enum kms_store_rc kms_tpk_rotate(struct kms_store *s, int64_t *generation,

@@ -11,10 +11,12 @@ struct user_row {
     char *identity, *psk_id;
     struct mkt_secret psk;
     int64_t added;
+    uint64_t serial;
 };
 
 struct tpk_row {
-    char id[KMS_TPK_ID_MAX];
+    char id[KMS_PSK_ID_MAX + 1];
+    char *owner;
     int64_t generation, created;
     struct mkt_secret key;
 };
@@ -23,9 +25,10 @@ struct memory_store {
     struct kms_store base; /* first member */
     struct user_row *users;
     struct tpk_row *tpks;
-    size_t n_users, n_tpks;
+    struct kms_mark *marks;
+    size_t n_users, n_tpks, n_marks;
     int64_t generation;
-    uint64_t version;
+    uint64_t version, serial;
 };
 
 static struct memory_store *
@@ -46,7 +49,7 @@ static enum kms_store_rc
 memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
-    struct user_row *grown, row = { .added = (int64_t)time(NULL) };
+    struct user_row *grown, row = { .added = (int64_t)time(NULL), .serial = ++m->serial };
 
     for (size_t i = 0; i < m->n_users; i++)
         if (strcmp(m->users[i].psk_id, user->psk_id) == 0)
@@ -106,6 +109,7 @@ memory_tpk_add(struct kms_store *s, const struct mkt_secret *key_128,
     for (int i = 0; i < 2; i++) {
         struct tpk_row *t = &m->tpks[m->n_tpks++];
 
+        t->owner = NULL;
         snprintf(t->id, sizeof t->id, "tpk-%lld-%s", (long long)*generation,
                  i == 0 ? "128" : "256");
         t->generation = *generation;
@@ -113,6 +117,71 @@ memory_tpk_add(struct kms_store *s, const struct mkt_secret *key_128,
         t->key = i == 0 ? *key_128 : *key_256;
     }
     m->version++;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct tpk_row *grown, row = { .created = (int64_t)time(NULL) };
+
+    for (size_t i = 0; i < m->n_tpks; i++)
+        if (strcmp(m->tpks[i].id, tpk->id) == 0)
+            return kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id);
+    grown = realloc(m->tpks, (m->n_tpks + 1) * sizeof *grown);
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->tpks = grown;
+    snprintf(row.id, sizeof row.id, "%s", tpk->id);
+    row.owner = strdup(tpk->owner);
+    if (row.owner == NULL || mkt_secret_set(&row.key, tpk->key) != MKT_OK) {
+        free(row.owner);
+        return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
+    }
+    m->tpks[m->n_tpks++] = row;
+    mkt_secret_wipe(&row.key);
+    m->version++;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+
+    for (size_t i = 0; i < m->n_tpks; i++) {
+        struct tpk_row *t = &m->tpks[i];
+
+        if (strcmp(t->id, id) != 0)
+            continue;
+        if (t->owner == NULL && t->generation == m->generation)
+            return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
+        free(t->owner);
+        memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
+        mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+        m->version++;
+        return KMS_STORE_OK;
+    }
+    return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key");
+}
+
+static enum kms_store_rc
+memory_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kms_mark *grown = realloc(m->marks, (m->n_marks + n) * sizeof *grown);
+    size_t k;
+
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->marks = grown;
+    for (size_t i = 0; i < n; i++) {
+        for (k = 0; k < m->n_marks && m->marks[k].serial != marks[i].serial; k++)
+            ;
+        m->n_marks += k == m->n_marks;
+        m->marks[k] = marks[i];
+    }
     return KMS_STORE_OK;
 }
 
@@ -125,8 +194,8 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
 
     for (size_t i = 0; more && sink->user != NULL && i < m->n_users; i++) {
         const struct user_row *u = &m->users[i];
-        struct kms_user row = { u->identity, u->psk_id, mkt_secret_span(&u->psk), u->psk.n,
-                                u->added };
+        struct kms_user row = { u->identity, u->psk_id, mkt_secret_span(&u->psk),
+                                u->psk.n,    u->added,  u->serial };
 
         if (!with_keys)
             row.psk = mkt_span(NULL, 0);
@@ -134,15 +203,20 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     }
     for (size_t i = 0; more && sink->tpk != NULL && i < m->n_tpks; i++) {
         const struct tpk_row *t = &m->tpks[i];
-        struct kms_tpk row = {
-            t->id,    t->generation, t->generation == m->generation, mkt_secret_span(&t->key),
-            t->key.n, t->created
-        };
+        struct kms_tpk row = { .id = t->id,
+                               .owner = t->owner,
+                               .generation = t->generation,
+                               .current = t->owner == NULL && t->generation == m->generation,
+                               .key = mkt_secret_span(&t->key),
+                               .key_len = t->key.n,
+                               .created = t->created };
 
         if (!with_keys)
             row.key = mkt_span(NULL, 0);
         more = sink->tpk(sink->ctx, &row);
     }
+    for (size_t i = 0; more && sink->mark != NULL && i < m->n_marks; i++)
+        more = sink->mark(sink->ctx, &m->marks[i]);
     return more ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
 }
 
@@ -161,16 +235,27 @@ memory_close(struct kms_store *s)
 
     for (size_t i = 0; i < m->n_users; i++)
         drop_user(&m->users[i]);
-    for (size_t i = 0; i < m->n_tpks; i++)
+    for (size_t i = 0; i < m->n_tpks; i++) {
+        free(m->tpks[i].owner);
         mkt_secret_wipe(&m->tpks[i].key);
+    }
+    free(m->marks);
     free(m->users);
     free(m->tpks);
     free(m);
 }
 
 static const struct kms_store_ops memory_ops = {
-    "memory",    memory_user_add, memory_user_remove, memory_tpk_add,
-    memory_read, memory_version,  memory_close,
+    .name = "memory",
+    .user_add = memory_user_add,
+    .user_remove = memory_user_remove,
+    .tpk_add = memory_tpk_add,
+    .tpk_share = memory_tpk_share,
+    .tpk_remove = memory_tpk_remove,
+    .marks = memory_marks,
+    .read = memory_read,
+    .version = memory_version,
+    .close = memory_close,
 };
 
 struct kms_store *

@@ -23,6 +23,13 @@ struct sqlite_store {
     const char *path; /* owned by db */
 };
 
+/* Users and keys count their changes; marks do not, or each would make the daemon read all again.
+ */
+#define COUNTS(table, action)                                                   \
+    "CREATE TRIGGER change_" #table "_" #action " AFTER " #action " ON " #table \
+    " BEGIN UPDATE change SET number = number + 1; END;"
+#define COUNTED(table) COUNTS(table, INSERT) COUNTS(table, UPDATE) COUNTS(table, DELETE)
+
 /* migrations[v] takes a store of version v to v + 1. */
 static const char *const migrations[] = {
     "CREATE TABLE credential(psk_id TEXT PRIMARY KEY NOT NULL, identity TEXT NOT NULL,"
@@ -31,6 +38,16 @@ static const char *const migrations[] = {
     "CREATE TABLE tpk(id TEXT PRIMARY KEY NOT NULL, generation INTEGER NOT NULL,"
     " key BLOB NOT NULL, state TEXT NOT NULL CHECK (state IN ('current', 'previous')),"
     " created INTEGER NOT NULL) WITHOUT ROWID;",
+
+    "ALTER TABLE credential ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE credential SET serial = random();"
+    "CREATE TABLE shared_tpk(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    " owner TEXT NOT NULL, key BLOB NOT NULL, created INTEGER NOT NULL);"
+    "CREATE TABLE counter(serial INTEGER PRIMARY KEY, mark INTEGER NOT NULL);"
+    "CREATE TRIGGER counter_ends AFTER DELETE ON credential"
+    " BEGIN DELETE FROM counter WHERE serial = OLD.serial; END;"
+    "CREATE TABLE change(number INTEGER NOT NULL);"
+    "INSERT INTO change VALUES(0);" COUNTED(credential) COUNTED(tpk) COUNTED(shared_tpk),
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 
@@ -175,8 +192,8 @@ sqlite_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
     int rc;
 
     if (sqlite3_prepare_v2(q->db,
-                           "INSERT INTO credential(psk_id, identity, psk, added) "
-                           "VALUES(?, ?, ?, ?)",
+                           "INSERT INTO credential(psk_id, identity, psk, added, serial) "
+                           "VALUES(?, ?, ?, ?, random())",
                            -1, &st, NULL) != SQLITE_OK)
         return fail_db(q, err, "cannot add");
     sqlite3_bind_text(st, 1, user->psk_id, -1, SQLITE_STATIC);
@@ -225,7 +242,7 @@ insert_tpk(struct sqlite_store *q, int64_t generation, const char *suite,
            const struct mkt_secret *key)
 {
     sqlite3_stmt *st;
-    char id[KMS_TPK_ID_MAX];
+    char id[32];
     bool ok;
 
     if (sqlite3_prepare_v2(q->db,
@@ -259,6 +276,120 @@ sqlite_tpk_add(struct kms_store *s, const struct mkt_secret *key_128,
     return KMS_STORE_OK;
 }
 
+static enum kms_store_rc
+sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_store_err *err)
+{
+    struct sqlite_store *q = self(s);
+    sqlite3_stmt *st;
+    int rc;
+
+    if (sqlite3_prepare_v2(q->db,
+                           "INSERT INTO shared_tpk(id, owner, key, created) VALUES(?, ?, ?, ?)", -1,
+                           &st, NULL) != SQLITE_OK)
+        return fail_db(q, err, "cannot add");
+    sqlite3_bind_text(st, 1, tpk->id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 2, tpk->owner, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(st, 3, tpk->key.p, (int)tpk->key.n, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 4, seconds_now());
+    rc = sqlite3_step(st);
+    if (rc != SQLITE_DONE && sqlite3_extended_errcode(q->db) == SQLITE_CONSTRAINT_UNIQUE)
+        kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id);
+    else if (rc != SQLITE_DONE)
+        fail_db(q, err, "cannot add");
+    sqlite3_finalize(st);
+    return rc == SQLITE_DONE ? KMS_STORE_OK : err->rc;
+}
+
+/* Runs a statement whose one parameter is text; *n gets the rows it changed or found. */
+static bool
+run_with(struct sqlite_store *q, const char *sql, const char *text, int *n)
+{
+    sqlite3_stmt *st;
+    int rc;
+
+    if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK)
+        return false;
+    sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *n += 1;
+    else if (rc == SQLITE_DONE && !sqlite3_stmt_readonly(st))
+        *n += sqlite3_changes(q->db);
+    sqlite3_finalize(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
+}
+
+static enum kms_store_rc
+sqlite_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err)
+{
+    struct sqlite_store *q = self(s);
+    int removed = 0, current = 0;
+
+    if (!run(q, "BEGIN IMMEDIATE"))
+        return fail_db(q, err, "cannot begin");
+    if (!run_with(q, "SELECT 1 FROM tpk WHERE id = ? AND state = 'current'", id, &current) ||
+        !run_with(q, "DELETE FROM tpk WHERE id = ? AND state = 'previous'", id, &removed) ||
+        !run_with(q, "DELETE FROM shared_tpk WHERE id = ?", id, &removed) || !run(q, "COMMIT"))
+        return rollback(q, err, "cannot remove");
+    if (current > 0)
+        return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
+    if (removed == 0)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key");
+    run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
+    return KMS_STORE_OK;
+}
+
+static bool
+put_mark(sqlite3_stmt *st, const struct kms_mark *m)
+{
+    bool ok;
+
+    sqlite3_bind_int64(st, 1, (int64_t)m->serial);
+    sqlite3_bind_int64(st, 2, (int64_t)m->mark);
+    ok = sqlite3_step(st) == SQLITE_DONE;
+    return sqlite3_reset(st) == SQLITE_OK && ok;
+}
+
+static enum kms_store_rc
+sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
+{
+    struct sqlite_store *q = self(s);
+    sqlite3_stmt *st;
+    bool ok = true;
+
+    if (!run(q, "BEGIN IMMEDIATE"))
+        return fail_db(q, err, "cannot begin");
+    if (sqlite3_prepare_v2(q->db,
+                           "INSERT INTO counter(serial, mark) VALUES(?1, ?2) "
+                           "ON CONFLICT(serial) DO UPDATE SET mark = ?2",
+                           -1, &st, NULL) != SQLITE_OK)
+        return rollback(q, err, "cannot keep counters");
+    for (size_t i = 0; ok && i < n; i++)
+        ok = put_mark(st, &marks[i]);
+    sqlite3_finalize(st);
+    if (!ok || !run(q, "COMMIT"))
+        return rollback(q, err, "cannot keep counters");
+    return KMS_STORE_OK;
+}
+
+static bool
+read_marks(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped)
+{
+    sqlite3_stmt *st;
+    int rc = SQLITE_DONE;
+
+    if (sqlite3_prepare_v2(q->db, "SELECT serial, mark FROM counter", -1, &st, NULL) != SQLITE_OK)
+        return false;
+    while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        struct kms_mark m = { (uint64_t)sqlite3_column_int64(st, 0),
+                              (uint64_t)sqlite3_column_int64(st, 1) };
+
+        *stopped = !sink->mark(sink->ctx, &m);
+    }
+    sqlite3_finalize(st);
+    return *stopped || rc == SQLITE_DONE;
+}
+
 static bool
 read_users(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, bool *stopped)
 {
@@ -267,8 +398,8 @@ read_users(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, 
 
     if (sqlite3_prepare_v2(
             q->db,
-            with_keys ? "SELECT identity, psk_id, length(psk), added, psk FROM credential"
-                      : "SELECT identity, psk_id, length(psk), added, NULL FROM credential "
+            with_keys ? "SELECT identity, psk_id, length(psk), added, psk, serial FROM credential"
+                      : "SELECT identity, psk_id, length(psk), added, NULL, serial FROM credential "
                         "ORDER BY identity, psk_id",
             -1, &st, NULL) != SQLITE_OK)
         return false;
@@ -276,7 +407,8 @@ read_users(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, 
         struct kms_user u = { .identity = (const char *)sqlite3_column_text(st, 0),
                               .psk_id = (const char *)sqlite3_column_text(st, 1),
                               .psk_len = sqlite3_column_int(st, 2),
-                              .added = sqlite3_column_int64(st, 3) };
+                              .added = sqlite3_column_int64(st, 3),
+                              .serial = (uint64_t)sqlite3_column_int64(st, 5) };
 
         u.psk = mkt_span(sqlite3_column_blob(st, 4), (size_t)sqlite3_column_bytes(st, 4));
         *stopped = !sink->user(sink->ctx, &u);
@@ -293,7 +425,10 @@ read_tpks(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, b
 
     if (sqlite3_prepare_v2(q->db,
                            "SELECT id, generation, state = 'current', length(key), created, "
-                           "CASE WHEN ? THEN key END FROM tpk ORDER BY generation, id",
+                           "CASE WHEN ?1 THEN key END, NULL, 0 FROM tpk UNION ALL "
+                           "SELECT id, 0, 0, length(key), created, "
+                           "CASE WHEN ?1 THEN key END, owner, number FROM shared_tpk "
+                           "ORDER BY 8, 2, 1",
                            -1, &st, NULL) != SQLITE_OK)
         return false;
     sqlite3_bind_int(st, 1, with_keys);
@@ -302,7 +437,8 @@ read_tpks(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, b
                              .generation = sqlite3_column_int64(st, 1),
                              .current = sqlite3_column_int(st, 2) != 0,
                              .key_len = sqlite3_column_int(st, 3),
-                             .created = sqlite3_column_int64(st, 4) };
+                             .created = sqlite3_column_int64(st, 4),
+                             .owner = (const char *)sqlite3_column_text(st, 6) };
 
         t.key = mkt_span(sqlite3_column_blob(st, 5), (size_t)sqlite3_column_bytes(st, 5));
         *stopped = !sink->tpk(sink->ctx, &t);
@@ -321,7 +457,8 @@ sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     if (!run(q, "BEGIN"))
         return fail_db(q, err, "cannot begin");
     if ((sink->user != NULL && !read_users(q, sink, with_keys, &stopped)) ||
-        (sink->tpk != NULL && !stopped && !read_tpks(q, sink, with_keys, &stopped)))
+        (sink->tpk != NULL && !stopped && !read_tpks(q, sink, with_keys, &stopped)) ||
+        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)))
         return rollback(q, err, "cannot read");
     run(q, "ROLLBACK"); /* nothing was written */
     if (stopped)
@@ -334,7 +471,7 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
 {
     int64_t v;
 
-    if (!pragma_number(self(s), "PRAGMA data_version", &v))
+    if (!pragma_number(self(s), "SELECT number FROM change", &v))
         return fail_db(self(s), err, "cannot read");
     *version = (uint64_t)v;
     return KMS_STORE_OK;
@@ -348,8 +485,16 @@ sqlite_close(struct kms_store *s)
 }
 
 static const struct kms_store_ops sqlite_ops = {
-    "sqlite",    sqlite_user_add, sqlite_user_remove, sqlite_tpk_add,
-    sqlite_read, sqlite_version,  sqlite_close,
+    .name = "sqlite",
+    .user_add = sqlite_user_add,
+    .user_remove = sqlite_user_remove,
+    .tpk_add = sqlite_tpk_add,
+    .tpk_share = sqlite_tpk_share,
+    .tpk_remove = sqlite_tpk_remove,
+    .marks = sqlite_marks,
+    .read = sqlite_read,
+    .version = sqlite_version,
+    .close = sqlite_close,
 };
 
 static enum kms_store_rc

@@ -121,8 +121,8 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_recall(struct mkt_kms_txn *t, struct mk
 /* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: MAC, suite, flags,
  * validity at env->now, the TPK's owner, and with key forking the Initiator Data (4.2.3.4). A
  * ticket with D = 0 must be under a TPK of its IDRi, one with D = 1 under ours or that of its one
- * IDRr (4.1.1). After it the policy is authentic; for D = 0 the caller applies to it what it would
- * have applied to a request. */
+ * IDRr (4.1.1). After it the policy is authentic and its `wanted` describes the session keys of the
+ * ticket; for D = 0 the caller applies to it what it would have applied to a request. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env,
                                               const struct mkt_tpk *tpk, struct mkt_err *err);
 

@@ -385,6 +385,23 @@ owner_fits(const struct mkt_policy *p, struct mkt_identity owner)
            (p->n_responders == 1 && mkt_identity_equal(owner, p->responders[0]));
 }
 
+/* The session keys of the ticket, as a request would have asked for them. */
+static void
+describe_keys(struct mkt_policy *p, const struct mkt_keys *keys)
+{
+    p->n_wanted = 0;
+    p->has_kemac = true;
+    for (size_t i = mkt_policy_mpks(p); i < keys->n; i++) {
+        const struct mkt_key *k = &keys->k[i];
+
+        p->wanted[p->n_wanted++] = (struct mkt_want_key){ .type = k->type,
+                                                          .kv = k->kv,
+                                                          .key_len = k->key.n,
+                                                          .salt_len = k->salt.n,
+                                                          .spi = mkt_span(k->spi, k->spi_len) };
+    }
+}
+
 enum mkt_rc
 mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_tpk *tpk,
              struct mkt_err *err)
@@ -406,6 +423,7 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
         mkt_initiator_data_verify(&t->initiator_data, t->ticket, env->crypto, t->suite,
                                   &t->keys.k[1].key, err) != MKT_OK)
         return err->rc;
+    describe_keys(&t->policy, &t->keys);
     t->stage = MKT_KMS_OPENED;
     return MKT_OK;
 }

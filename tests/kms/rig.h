@@ -38,6 +38,16 @@ void rig_ask_free(struct rig_ask *a);
 /* rig_request makes a REQUEST_INIT_PSK of u for a ticket that `to` may resolve. */
 void rig_request(struct rig_ask *a, const struct rig_user *u, const char *to, int64_t ahead_s);
 
+/* rig_want makes the policy that rig_request asks for: `to` may resolve, an hour from now. */
+void rig_want(struct mkt_policy *want, const struct rig_user *u, const char *to, int64_t ahead_s);
+
+/* rig_request_want makes a REQUEST_INIT_PSK of u for another policy. */
+void rig_request_want(struct rig_ask *a, const struct rig_user *u, const struct mkt_policy *want,
+                      int64_t ahead_s);
+
+/* rig_seal makes the V of a changed REQUEST_INIT_PSK or RESOLVE_INIT_PSK of u verify again. */
+void rig_seal(struct rig_ask *a, const struct rig_user *u);
+
 /* rig_granted reads the answer; NULL when it is not an acceptable REQUEST_RESP. io says why. */
 struct mkt_grant *rig_granted(struct rig_ask *a, struct mkt_span answer, struct mkt_io *io);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "keys/keys.h"
 #include "rig.h"
 
 static struct mkt_crypto *
@@ -86,11 +87,24 @@ rig_ask_free(struct rig_ask *a)
 }
 
 void
-rig_request(struct rig_ask *a, const struct rig_user *u, const char *to, int64_t ahead_s)
+rig_want(struct mkt_policy *want, const struct rig_user *u, const char *to, int64_t ahead_s)
+{
+    struct mkt_env env = rig_env(ahead_s);
+
+    mkt_policy_init(want, u->prf);
+    want->flags |= MKT_TP_J; /* one grant serves several offers here */
+    want->start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, env.now & ~(uint64_t)UINT32_MAX };
+    want->end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, want->start.value + (3600ULL << 32) };
+    want->n_responders = 1;
+    want->responders[0] = mkt_uri(to);
+}
+
+void
+rig_request_want(struct rig_ask *a, const struct rig_user *u, const struct mkt_policy *want,
+                 int64_t ahead_s)
 {
     struct mkt_credential c = credential_of(u);
     struct mkt_env env = rig_env(ahead_s);
-    struct mkt_policy want;
     struct mkt_io io = { .out = a->octets, .cap = sizeof a->octets };
 
     if (u->ts_type == MKT_TS_COUNTER)
@@ -98,14 +112,42 @@ rig_request(struct rig_ask *a, const struct rig_user *u, const char *to, int64_t
     a->responder = NULL;
     a->initiator = mkt_initiator_new(&c);
     must(a->initiator != NULL);
-    mkt_policy_init(&want, u->prf);
-    want.flags |= MKT_TP_J; /* one grant serves several offers here */
-    want.start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, env.now & ~(uint64_t)UINT32_MAX };
-    want.end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, want.start.value + (3600ULL << 32) };
-    want.n_responders = 1;
-    want.responders[0] = mkt_uri(to);
-    must(mkt_initiator_request(a->initiator, &env, &want, &io) == MKT_NEXT_SEND_KMS);
+    must(mkt_initiator_request(a->initiator, &env, want, &io) == MKT_NEXT_SEND_KMS);
     a->len = io.out_len;
+}
+
+void
+rig_request(struct rig_ask *a, const struct rig_user *u, const char *to, int64_t ahead_s)
+{
+    struct mkt_policy want;
+
+    rig_want(&want, u, to, ahead_s);
+    rig_request_want(a, u, &want, ahead_s);
+}
+
+/* Of a message with all identities in it. */
+void
+rig_seal(struct rig_ask *a, const struct rig_user *u)
+{
+    static struct mkt_msg m;
+    struct mkt_err err = { 0 };
+    struct mkt_msg_keys mk = { 0 };
+    uint8_t mac[32];
+
+    must(mkt_msg_parse(&m, mkt_span(a->octets, a->len), &err) == MKT_OK);
+    const struct mkt_payload *v = &m.pl[m.n - 1], *rand = mkt_msg_find(&m, MKT_PL_RANDR, 0);
+    bool resolve = m.hdr.data_type == MKT_DT_RESOLVE_INIT_PSK;
+    struct mkt_label label = { .use = MKT_USE_INIT, .csb_id = m.hdr.csb_id };
+
+    *(resolve ? &label.nonce2 : &label.nonce1) = rand->u.randr.rand;
+    must(mkt_derive_msg_keys(&mk, &u->psk.base, crypto(), mkt_suite_of(m.hdr.prf), &label,
+                             MKT_WANT_AUTH));
+    const struct mkt_span part[] = { mkt_span(a->octets, a->len - v->u.v.mac.n),
+                                     mkt_span(u->identity, strlen(u->identity)),
+                                     mkt_span(RIG_KMS, strlen(RIG_KMS)) };
+
+    must(mkt_mac_run(crypto(), &mk, part, 3, mac));
+    memcpy(a->octets + a->len - v->u.v.mac.n, mac, v->u.v.mac.n);
 }
 
 struct mkt_grant *

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "credfile.h"
+#include "keyfile.h"
 #include "rig.h"
 
 #define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
@@ -165,6 +165,13 @@ wrong_words_are_refused_before_anything_happens(void **state)
         { "user", "add", "sip:a@b", "sip:c@d" },
         { "user", "frobnicate" },
         { "tpk", "rotate", "now" },
+        { "tpk", "add" },
+        { "tpk", "add", "sip:a@b", "--psk-id", "a" },
+        { "tpk", "add", "sip:a@b", "--tpk-id", "tpk-7-128" },
+        { "tpk", "add", "sip:a@b", "--tpk-hex", "0011" },
+        { "tpk", "add", "alice" },
+        { "tpk", "remove" },
+        { "ticket", "issue", "sip:a@b" },
         { "user" },
     };
 
@@ -215,6 +222,166 @@ ticket_keys_are_listed_without_keys(void **state)
 }
 
 static void
+a_shared_ticket_key_is_handed_out_once(void **state)
+{
+    char key[300], id[300], file[4096], path[128];
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-out", "bob.tpk"), 0);
+    rig_read(&rig, "bob.tpk", file, sizeof file);
+    assert_memory_equal(file,
+                        "identity: sip:bob@example.com\nkms: sip:kms@example.com\ntpk-id: ", 63);
+    value_of(file, "\ntpk: ", key);
+    value_of(file, "\ntpk-id: ", id);
+    assert_int_equal(strlen(key), 64);
+    assert_memory_equal(id, "bob-tpk-", 8);
+    assert_non_null(strstr(file, "\nsuite: 256\n"));
+    assert_null(strstr(stdout_text(), key));
+    snprintf(path, sizeof path, "%s/bob.tpk", rig.dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--suite", "128"), 0);
+    assert_non_null(strstr(stdout_text(), "\nsuite: 128\n"));
+    assert_memory_equal(out, "# Added. Hand this key", 22);
+    assert_int_equal(
+        CTL("tpk", "add", "sip:eve@example.com", "--tpk-id", "e", "--tpk-hex", KEY_256), 0);
+    assert_string_equal(stdout_text(), "added sip:eve@example.com, tpk-id e\n");
+    assert_int_equal(CTL("tpk", "add", "sip:eve@example.com", "--tpk-id", "e"), 4);
+    assert_non_null(strstr(stderr_text(), "tpk-id e is taken"));
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "OWNER"));
+    assert_non_null(strstr(out, "sip:bob@example.com"));
+    assert_null(strstr(out, key));
+    assert_int_equal(CTL("tpk", "list", "--json"), 0);
+    assert_non_null(strstr(stdout_text(), "\"state\": \"shared\""));
+    assert_non_null(strstr(out, "\"owner\": \"sip:bob@example.com\""));
+    assert_null(strstr(out, key));
+    assert_int_equal(CTL("tpk", "remove", "e"), 0);
+    assert_int_equal(CTL("tpk", "remove", "e"), 4);
+    assert_non_null(strstr(stderr_text(), "there is no key e"));
+}
+
+static void
+the_current_ticket_key_cannot_be_removed(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("tpk", "remove", "tpk-1-256"), 4);
+    assert_non_null(strstr(stderr_text(), "tpk rotate first"));
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("tpk", "remove", "tpk-1-256"), 0);
+}
+
+static struct mkt_grant *
+issued(const char *name)
+{
+    static char file[65536];
+    size_t n = rig_read(&rig, name, file, sizeof file);
+    struct mkt_grant *g = NULL;
+    struct mkt_err why = { 0 };
+
+    return mkt_grant_import(&g, mkt_span(file, n), &why) == MKT_OK ? g : NULL;
+}
+
+static void
+a_ticket_can_be_made_in_advance(void **state)
+{
+    char path[128];
+    struct mkt_grant *g;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("user", "add", "sip:alice@example.com"), 0);
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:alice@example.com", "--to",
+                         "sip:bob@example.com", "--flags", "DEFGHIJNO", "--validity", "10h",
+                         "--key", "TGK", "--key", "tek+salt:16:14", "--out", "t.mkt"),
+                     0);
+    assert_non_null(strstr(stdout_text(), "flags DEFGHIJNO, valid until 20"));
+    assert_non_null(strstr(out, "protected with tpk-1-256\n"));
+    assert_null(strstr(out, "(K)"));
+    g = issued("t.mkt");
+    assert_non_null(g);
+    assert_true(mkt_identity_equal(mkt_grant_policy(g)->initiator,
+                                   mkt_uri("sip:alice@example.com"))); /* RFC6043:4.1.1 */
+    assert_int_equal(mkt_grant_keys(g)->n, 4);                         /* MPKi, MPKr and two */
+    assert_int_equal(mkt_grant_keys(g)->k[3].type, MKT_KEY_TEK_SALT);
+    mkt_grant_free(g);
+    snprintf(path, sizeof path, "%s/t.mkt", rig.dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:alice@example.com", "--to",
+                         "sip:bob@example.com", "--out", "t.mkt"),
+                     1); /* never overwritten */
+    assert_non_null(strstr(stderr_text(), "File exists"));
+}
+
+static void
+a_ticket_made_in_advance_follows_the_policy(void **state)
+{
+    struct mkt_grant *g;
+
+    (void)state;
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("user", "add", "sip:alice@example.com"), 0);
+#define ISSUE(...)                                                                         \
+    CTL("ticket", "issue", "--as", "sip:alice@example.com", "--to", "sip:bob@example.com", \
+        __VA_ARGS__)
+    assert_int_equal(ISSUE("--validity", "30d", "--out", "a.mkt"), 0); /* max_validity is a day */
+    assert_non_null(strstr(stdout_text(), "changed what was wanted (K)"));
+    assert_int_equal(ISSUE("--flags", "DFGHNO", "--out", "b.mkt"), 0); /* bob shares no key */
+    assert_non_null(strstr(stdout_text(), "flags DEFGHKNO,"));
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bobs"), 0);
+    assert_int_equal(ISSUE("--flags", "DFGHNO", "--out", "c.mkt"), 0);
+    assert_non_null(strstr(stdout_text(), "flags DFGHNO,"));
+    assert_non_null(strstr(out, "protected with bobs\n"));
+    g = issued("c.mkt");
+    assert_non_null(g);
+    mkt_grant_free(g);
+    rig_write(&rig, "kms.yaml",
+              "identity: " RIG_KMS "\nlisten: udp://127.0.0.1:0\n"
+              "store: sqlite:kms.db\nmodes: [1]\n");
+    assert_int_equal(ISSUE("--flags", "DFGHNO", "--out", "d.mkt"), 1);
+    assert_non_null(strstr(stderr_text(), "mode 2 is not served"));
+    assert_int_equal(ISSUE("--suite", "128", "--key", "TGK:32", "--out", "d.mkt"), 1);
+    assert_non_null(strstr(stderr_text(), "key longer than the suite's"));
+    assert_null(issued("d.mkt"));
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:eve@example.com", "--to",
+                         "sip:bob@example.com", "--out", "d.mkt"),
+                     4);
+    assert_non_null(strstr(stderr_text(), "is no user"));
+}
+
+static void
+a_wrong_wish_for_a_ticket_is_explained(void **state)
+{
+    static const char *const cases[][4] = {
+        { "--validity", "soon", "--validity is a time" },
+        { "--validity", "0", "--validity is a time" },
+        { "--validity", "9d9", "--validity is a time" },
+        { "--flags", "DEZ", "letters of DEFGHIJLMNO" },
+        { "--flags", "DEFGHIJKNO", "letters of DEFGHIJLMNO" },
+        { "--flags", "DEGHNO", "F" }, /* G implies F */
+        { "--key", "MPK", "--key is TGK" },
+        { "--key", "TGK:", "--key is TGK" },
+        { "--key", "TGK:16:14", "--key is TGK" },
+        { "--suite", "512", "--suite is" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(ISSUE("--out", "x.mkt", cases[i][0], cases[i][1]), 2);
+        assert_non_null(strstr(stderr_text(), cases[i][2]));
+    }
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:a@b", "--out", "x.mkt"), 2);
+    assert_int_equal(CTL("ticket", "issue", "--to", "sip:a@b", "--out", "x.mkt"), 2);
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:a@b", "--to", "sip:a@b"), 2);
+    assert_int_equal(CTL("ticket", "issue", "--as", "alice", "--to", "sip:a@b", "--out", "x"), 2);
+    assert_int_equal(CTL("ticket", "issue", "--as", "sip:a@b", "--to", "bob", "--out", "x"), 2);
+}
+
+static void
 a_full_disk_loses_nothing(void **state)
 {
     char file[64];
@@ -241,10 +408,10 @@ a_store_from_a_newer_version_is_refused(void **state)
     assert_int_equal(CTL("tpk", "rotate"), 0);
     snprintf(path, sizeof path, "%s/kms.db", rig.dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=3", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(CTL("user", "list"), 4);
-    assert_non_null(strstr(stderr_text(), "the store has version 2, this program knows 1"));
+    assert_non_null(strstr(stderr_text(), "the store has version 3, this program knows 2"));
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 4);
 }
 
@@ -252,16 +419,16 @@ static void
 values_that_yaml_would_misread_are_quoted(void **state)
 {
     struct mkt_secret psk = { .n = 16 };
-    struct kms_credfile c = { "sip:a#b@example.com", "sip:kms@example.com", "12345", &psk };
-    char text[KMS_CREDFILE_MAX];
+    struct kms_keyfile c = { KMS_PSK, "sip:a#b@example.com", "sip:kms@example.com", "12345", &psk };
+    char text[KMS_KEYFILE_MAX];
 
     (void)state;
-    kms_credfile_format(text, &c);
+    kms_keyfile_format(text, &c);
     assert_non_null(strstr(text, "identity: 'sip:a#b@example.com'\n"));
     assert_non_null(strstr(text, "psk-id: '12345'\n"));
     assert_non_null(strstr(text, "psk: \"00000000000000000000000000000000\"\nsuite: 128\n"));
-    c.psk_id = "it's";
-    kms_credfile_format(text, &c);
+    c.id = "it's";
+    kms_keyfile_format(text, &c);
     assert_non_null(strstr(text, "psk-id: 'it''s'\n"));
 }
 
@@ -291,6 +458,11 @@ main(void)
         TEST(wrong_words_are_refused_before_anything_happens),
         TEST(several_devices_of_one_user_are_told_apart),
         TEST(ticket_keys_are_listed_without_keys),
+        TEST(a_shared_ticket_key_is_handed_out_once),
+        TEST(the_current_ticket_key_cannot_be_removed),
+        TEST(a_ticket_can_be_made_in_advance),
+        TEST(a_ticket_made_in_advance_follows_the_policy),
+        TEST(a_wrong_wish_for_a_ticket_is_explained),
         TEST(a_full_disk_loses_nothing),
         TEST(a_store_from_a_newer_version_is_refused),
         TEST(values_that_yaml_would_misread_are_quoted),

@@ -10,163 +10,25 @@
 #include <cmocka.h>
 
 #include "hex.h"
-#include "pipeline.h"
-#include "rig.h"
-
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
-
-struct fixture {
-    struct kms_config config;
-    struct kms_log log;
-    struct kms_service service;
-    struct kms_store *store;
-    struct kms_worker *udp, *http;
-    struct rig_user alice, bob;
-    struct rig_ask ask, resolve;
-    uint8_t out[MKT_MSG_MAX];
-    char log_text[65536];
-    int log_pipe[2];
-};
-
-static const struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = 1 };
-
-static void
-add(struct fixture *f, const struct rig_user *u, const char *psk_id)
-{
-    struct kms_store_err err;
-    struct kms_user row = { .identity = u->identity,
-                            .psk_id = psk_id,
-                            .psk = mkt_secret_span(&u->psk.key) };
-
-    assert_int_equal(f->store->ops->user_add(f->store, &row, &err), KMS_STORE_OK);
-}
-
-static struct kms_index *
-build(struct fixture *f)
-{
-    struct kms_store_err err;
-    struct kms_index *x = NULL;
-
-    assert_int_equal(kms_index_build(&x, f->store, &err), KMS_STORE_OK);
-    return x;
-}
-
-static void
-reload(struct fixture *f)
-{
-    kms_current_swap(&f->service.current, build(f));
-}
-
-static int
-open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    struct kms_store_err err;
-    const char *failed;
-    int64_t generation;
-
-    *state = f;
-    f->config = (struct kms_config){ .identity = RIG_KMS,
-                                     .clock_window_s = 300,
-                                     .max_validity_s = 86400,
-                                     .replay_capacity = replay_capacity,
-                                     .retransmit_memory = 65536,
-                                     .suites = 3,
-                                     .identity_rate = identity_rate,
-                                     .identity_burst = identity_rate };
-    assert_int_equal(pipe(f->log_pipe), 0);
-    kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
-    f->store = kms_store_open_memory();
-    rig_user_init(&f->alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    add(f, &f->alice, "alice");
-    add(f, &f->bob, "bob");
-    assert_int_equal(kms_tpk_rotate(f->store, &generation, &err), KMS_STORE_OK);
-    assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, &failed));
-    f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
-    kms_replay_free(f->service.replay);
-    f->service.replay = kms_replay_new(replay_capacity, 300, time(NULL) - 3600);
-    f->udp = kms_worker_new(&f->service, 0, KMS_UDP);
-    f->http = kms_worker_new(&f->service, 1, KMS_HTTP);
-    assert_non_null(f->udp);
-    assert_non_null(f->http);
-    return 0;
-}
-
-static int
-open_fixture(void **state)
-{
-    return open_with(state, 0, 65536);
-}
+#include "service.h"
 
 static int
 open_limited(void **state)
 {
-    return open_with(state, 3, 65536);
+    return service_open_with(state, 3, 65536);
 }
 
 static int
 open_small(void **state)
 {
-    return open_with(state, 0, 64);
-}
-
-static int
-close_fixture(void **state)
-{
-    struct fixture *f = *state;
-
-    rig_ask_free(&f->ask);
-    rig_ask_free(&f->resolve);
-    kms_worker_free(f->udp);
-    kms_worker_free(f->http);
-    kms_service_free(&f->service);
-    f->store->ops->close(f->store);
-    close(f->log_pipe[0]);
-    close(f->log_pipe[1]);
-    free(f);
-    return 0;
-}
-
-static struct kms_reply
-handle(struct fixture *f, enum kms_transport transport, const struct rig_ask *a, uint8_t port)
-{
-    struct kms_worker *w = transport == KMS_UDP ? f->udp : f->http;
-    struct kms_request req = { .transport = transport,
-                               .in = mkt_span(a->octets, a->len),
-                               .from = (const struct sockaddr *)&from,
-                               .source = mkt_span(&port, 1),
-                               .out = f->out };
-
-    kms_worker_clock(w);
-    return kms_handle(w, &req);
-}
-
-/* Everything logged so far. */
-static const char *
-logged(struct fixture *f)
-{
-    ssize_t n;
-
-    assert_int_equal(write(f->log_pipe[1], "", 1), 1);
-    n = read(f->log_pipe[0], f->log_text, sizeof f->log_text - 1);
-    assert_true(n > 0);
-    f->log_text[n] = '\0';
-    return f->log_text;
-}
-
-static struct mkt_span
-out_of(struct fixture *f, struct kms_reply r)
-{
-    return mkt_span(f->out, r.len);
+    return service_open_with(state, 0, 64);
 }
 
 static void
 issues_a_ticket_that_the_responder_can_have_resolved(void **state)
 {
     static const uint8_t prfs[] = { MKT_PRF_MIKEY_1, MKT_PRF_HMAC_SHA_256 };
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     struct mkt_grant *g;
     struct mkt_io io;
@@ -176,19 +38,19 @@ issues_a_ticket_that_the_responder_can_have_resolved(void **state)
 
         rig_user_init(&a, "sip:a@example.com", i == 0 ? "a0" : "a1", prfs[i]);
         rig_user_init(&b, "sip:b@example.com", i == 0 ? "b0" : "b1", prfs[i]);
-        add(f, &a, a.psk_id);
-        add(f, &b, b.psk_id);
-        reload(f);
+        service_add(f, &a, a.psk_id);
+        service_add(f, &b, b.psk_id);
+        service_reload(f);
         rig_request(&f->ask, &a, b.identity, 0);
-        r = handle(f, KMS_UDP, &f->ask, 1);
+        r = service_handle(f, KMS_UDP, &f->ask, 1);
         /* RFC6043:4.2.1.4-2 RFC6043:4.2.3.4-1 */
         assert_int_equal(r.outcome, KMS_ANSWERED);
-        g = rig_granted(&f->ask, out_of(f, r), &io);
+        g = rig_granted(&f->ask, service_out(f, r), &io);
         assert_non_null(g);
         rig_resolve(&f->resolve, &b, &a, b.identity, g);
-        r = handle(f, KMS_HTTP, &f->resolve, 1);
+        r = service_handle(f, KMS_HTTP, &f->resolve, 1);
         assert_int_equal(r.outcome, KMS_ANSWERED);
-        assert_true(rig_resolved(&f->resolve, out_of(f, r), &io));
+        assert_true(rig_resolved(&f->resolve, service_out(f, r), &io));
         mkt_grant_free(g);
         rig_ask_free(&f->ask);
         rig_ask_free(&f->resolve);
@@ -198,37 +60,37 @@ issues_a_ticket_that_the_responder_can_have_resolved(void **state)
 static void
 finds_the_credential_by_identity_when_there_is_exactly_one(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
 
     f->alice.psk_id = NULL;
     rig_request(&f->ask, &f->alice, BOB, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     /* RFC6043:4.2.1.2-2 */
     assert_int_equal(r.outcome, KMS_ANSWERED);
-    add(f, &f->alice, "alice-phone");
-    reload(f);
+    service_add(f, &f->alice, "alice-phone");
+    service_reload(f);
     rig_ask_free(&f->ask);
     rig_request(&f->ask, &f->alice, BOB, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     assert_int_equal(r.outcome, KMS_REFUSED);
 }
 
 static void
 fills_in_identities_that_are_left_out(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
 
     f->alice.omit = MKT_OMIT_SELF | MKT_OMIT_KMS; /* RFC6043:4.2.1.1: known from the credential */
     rig_request(&f->ask, &f->alice, BOB, 0);
     /* RFC6043:4.2.1.1-6 RFC6043:4.2.1.2-1 */
-    assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
+    assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
 }
 
 static void
 only_a_responder_of_the_ticket_may_resolve_it(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     struct mkt_grant *g;
     struct mkt_io io;
@@ -236,26 +98,26 @@ only_a_responder_of_the_ticket_may_resolve_it(void **state)
     bool authentic;
 
     rig_user_init(&eve, "sip:eve@example.com", "eve", MKT_PRF_HMAC_SHA_256);
-    add(f, &eve, "eve");
-    reload(f);
+    service_add(f, &eve, "eve");
+    service_reload(f);
     rig_request(&f->ask, &f->alice, BOB, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
-    g = rig_granted(&f->ask, out_of(f, r), &io);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
+    g = rig_granted(&f->ask, service_out(f, r), &io);
     assert_non_null(g);
     rig_resolve(&f->resolve, &eve, &f->alice, eve.identity, g);
-    r = handle(f, KMS_UDP, &f->resolve, 1);
+    r = service_handle(f, KMS_UDP, &f->resolve, 1);
     /* RFC6043:4.2.3.4-1 RFC6043:12.1-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:4.2.3.4 */
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_ID);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_ID);
     assert_true(authentic);
-    assert_false(rig_resolved(&f->resolve, out_of(f, r), &io));
-    assert_non_null(strstr(logged(f), "NOT_AUTHORISED"));
+    assert_false(rig_resolved(&f->resolve, service_out(f, r), &io));
+    assert_non_null(strstr(service_logged(f), "NOT_AUTHORISED"));
     mkt_grant_free(g);
 }
 
 /* The answer to a request with these faults: must be the same octets but for CSB ID and T. */
 static size_t
-auth_failure(struct fixture *f, struct rig_user *u, bool flip, uint8_t *copy)
+auth_failure(struct service *f, struct rig_user *u, bool flip, uint8_t *copy)
 {
     struct kms_reply r;
     bool authentic;
@@ -263,10 +125,10 @@ auth_failure(struct fixture *f, struct rig_user *u, bool flip, uint8_t *copy)
     rig_request(&f->ask, u, BOB, 0);
     if (flip)
         f->ask.octets[f->ask.len - 1] ^= 1;
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     rig_ask_free(&f->ask);
     assert_int_equal(r.outcome, KMS_REFUSED);
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_AUTH_FAILURE);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_AUTH_FAILURE);
     assert_false(authentic);
     memcpy(copy, f->out, r.len);
     return r.len;
@@ -275,7 +137,7 @@ auth_failure(struct fixture *f, struct rig_user *u, bool flip, uint8_t *copy)
 static void
 unknown_identity_wrong_key_and_bad_mac_look_the_same(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct rig_user unknown, wrong;
     uint8_t a[3][256];
     size_t n;
@@ -296,33 +158,33 @@ unknown_identity_wrong_key_and_bad_mac_look_the_same(void **state)
 static void
 a_credential_speaks_only_for_its_own_identity(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct rig_user mallory = f->alice;
     bool authentic;
     struct kms_reply r;
 
     mallory.identity = BOB; /* with alice's psk-id and key */
     rig_request(&f->ask, &mallory, ALICE, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     /* RFC3830:5.3-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:4.2.1.2 */
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_AUTH_FAILURE);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_AUTH_FAILURE);
 }
 
 static void
 a_datagram_sent_again_gets_the_same_octets(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     uint8_t first[4096];
     size_t n;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     n = r.len;
     assert_in_range(n, 1, sizeof first);
     memcpy(first, f->out, n);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     assert_int_equal(r.outcome, KMS_REPEATED);
     assert_int_equal(r.len, n);
     assert_memory_equal(f->out, first, n);
@@ -331,39 +193,40 @@ a_datagram_sent_again_gets_the_same_octets(void **state)
 static void
 a_replay_is_silent_over_udp_and_an_error_over_http(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     bool authentic;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
-    assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
-    r = handle(f, KMS_UDP, &f->ask, 2); /* another source: no retransmission */
+    assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
+    r = service_handle(f, KMS_UDP, &f->ask, 2); /* another source: no retransmission */
     /* RFC3830:5.3-1 RFC3830:5.4-2 */
     assert_int_equal(r.outcome, KMS_REFUSED); /* RFC6043:12.4 */
     assert_int_equal(r.len, 0);
-    assert_non_null(strstr(logged(f), "reason=REPLAY"));
-    r = handle(f, KMS_HTTP, &f->ask, 3);
+    assert_non_null(strstr(service_logged(f), "reason=REPLAY"));
+    r = service_handle(f, KMS_HTTP, &f->ask, 3);
     assert_int_equal(r.outcome, KMS_REFUSED);
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_TS);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_TS);
 }
 
 static void
 a_message_that_failed_is_not_remembered(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     f->ask.octets[40] ^= 1; /* not in the MAC field: the fingerprint is that of the real message */
-    assert_int_not_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
+    assert_int_not_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
     f->ask.octets[40] ^= 1;
     /* RFC3830:5.3-4 */
-    assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED); /* RFC6043:12.4 */
+    assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome,
+                     KMS_ANSWERED); /* RFC6043:12.4 */
 }
 
 static void
 a_timestamp_outside_the_window_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     bool authentic;
 
@@ -376,16 +239,16 @@ a_timestamp_outside_the_window_is_refused(void **state)
 
     for (size_t i = 0; i < 4; i++) {
         rig_request(&f->ask, &f->alice, BOB, cases[i].ahead_s);
-        r = handle(f, KMS_UDP, &f->ask, 1);
+        r = service_handle(f, KMS_UDP, &f->ask, 1);
         rig_ask_free(&f->ask);
         /* RFC3830:5.3-1 RFC3830:5.4-2 */
         assert_int_equal(r.outcome, cases[i].expected);
         if (r.outcome == KMS_REFUSED) /* RFC3830:5.4 */
-            assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_TS);
+            assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_TS);
     }
     f->service.start = f->udp->now; /* a restart: what came before cannot be told from a replay */
     rig_request(&f->ask, &f->alice, BOB, -20);
-    assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_REFUSED);
+    assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_REFUSED);
 }
 
 static void
@@ -393,7 +256,7 @@ every_type_of_timestamp_is_served(void **state)
 {
     static const uint8_t types[] = { MKT_TS_NTP_UTC, MKT_TS_NTP, MKT_TS_NTP_UTC_32,
                                      MKT_TS_COUNTER };
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     struct mkt_grant *g;
     struct mkt_io io;
@@ -401,12 +264,12 @@ every_type_of_timestamp_is_served(void **state)
     for (size_t i = 0; i < sizeof types; i++) {
         f->alice.ts_type = types[i];
         rig_request(&f->ask, &f->alice, BOB, 0);
-        r = handle(f, KMS_HTTP, &f->ask, 1);
+        r = service_handle(f, KMS_HTTP, &f->ask, 1);
         assert_int_equal(r.outcome, KMS_ANSWERED);
-        g = rig_granted(&f->ask, out_of(f, r), &io);
+        g = rig_granted(&f->ask, service_out(f, r), &io);
         assert_non_null(g);
         mkt_grant_free(g);
-        r = handle(f, KMS_HTTP, &f->ask, 1);
+        r = service_handle(f, KMS_HTTP, &f->ask, 1);
         assert_int_equal(r.outcome, KMS_REFUSED); /* the same COUNTER or MAC once more */
         rig_ask_free(&f->ask);
     }
@@ -415,42 +278,42 @@ every_type_of_timestamp_is_served(void **state)
 static void
 another_kms_is_told_so(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     bool authentic;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     f->service.identity = mkt_uri("sip:other@example.com");
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     assert_int_equal(r.outcome, KMS_REFUSED);
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_ID);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_ID);
 }
 
 static void
 a_suite_that_is_not_allowed_is_refused(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     bool authentic;
 
     f->config.suites = 1u << MKT_PRF_MIKEY_1;
     rig_request(&f->ask, &f->alice, BOB, 0);
-    r = handle(f, KMS_UDP, &f->ask, 1);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
     /* RFC6043:12.1-1 RFC3830:5.3-5 */
     assert_int_equal(r.outcome, KMS_REFUSED);
-    assert_int_equal(rig_error_no(out_of(f, r), &authentic), MKT_ERR_INVALID_PRF);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_PRF);
 }
 
 static void
 a_full_replay_cache_answers_nobody_new(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     unsigned busy = 0, answered = 0;
     struct kms_reply r;
 
     for (int i = 0; i < 300; i++) {
         rig_request(&f->ask, &f->alice, BOB, 0);
-        r = handle(f, KMS_UDP, &f->ask, 1);
+        r = service_handle(f, KMS_UDP, &f->ask, 1);
         rig_ask_free(&f->ask);
         busy += r.outcome == KMS_BUSY;
         answered += r.outcome == KMS_ANSWERED;
@@ -466,19 +329,19 @@ a_full_replay_cache_answers_nobody_new(void **state)
 static void
 an_identity_has_a_limit_that_strangers_cannot_use_up(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct rig_user stranger;
     unsigned limited = 0;
 
     rig_user_init(&stranger, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
     for (int i = 0; i < 10; i++) {
         rig_request(&f->ask, &stranger, BOB, 0);
-        assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_REFUSED);
+        assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_REFUSED);
         rig_ask_free(&f->ask);
     }
     for (int i = 0; i < 10; i++) {
         rig_request(&f->ask, &f->alice, BOB, 0);
-        limited += handle(f, KMS_UDP, &f->ask, 1).outcome == KMS_LIMITED;
+        limited += service_handle(f, KMS_UDP, &f->ask, 1).outcome == KMS_LIMITED;
         rig_ask_free(&f->ask);
     }
     /* RFC6043:12.3-1 */
@@ -488,32 +351,32 @@ an_identity_has_a_limit_that_strangers_cannot_use_up(void **state)
 static void
 octets_that_are_no_message_are_dropped(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_reply r;
     size_t len;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     len = f->ask.len;
     for (f->ask.len = 0; f->ask.len < len; f->ask.len++) {
-        r = handle(f, KMS_UDP, &f->ask, 1);
+        r = service_handle(f, KMS_UDP, &f->ask, 1);
         assert_int_equal(r.outcome, KMS_MALFORMED);
         assert_int_equal(r.len, 0); /* RFC6043:5.4: an Error is optional */
     }
-    assert_int_equal(handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
+    assert_int_equal(service_handle(f, KMS_UDP, &f->ask, 1).outcome, KMS_ANSWERED);
     assert_int_equal(atomic_load(&f->udp->counts[KMS_MALFORMED]), len);
 }
 
 static void
 the_announced_kind_must_be_that_of_the_message(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     struct kms_request req;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     req = (struct kms_request){ .transport = KMS_HTTP,
                                 .want = KMS_WANT_RESOLVE,
                                 .in = mkt_span(f->ask.octets, f->ask.len),
-                                .from = (const struct sockaddr *)&from,
+                                .from = (const struct sockaddr *)&service_from,
                                 .out = f->out };
     kms_worker_clock(f->http);
     assert_int_equal(kms_handle(f->http, &req).outcome, KMS_MALFORMED);
@@ -524,17 +387,17 @@ the_announced_kind_must_be_that_of_the_message(void **state)
 static void
 the_log_names_who_and_why_and_never_a_key(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     char hex[9];
     const char *text;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
-    handle(f, KMS_UDP, &f->ask, 1);
+    service_handle(f, KMS_UDP, &f->ask, 1);
     rig_ask_free(&f->ask);
     rig_request(&f->ask, &f->alice, BOB, 0);
     f->ask.octets[f->ask.len - 1] ^= 1;
-    handle(f, KMS_UDP, &f->ask, 1);
-    text = logged(f);
+    service_handle(f, KMS_UDP, &f->ask, 1);
+    text = service_logged(f);
     assert_non_null(strstr(text, " debug request outcome=answered stage=issue transport=udp "
                                  "source=0.0.0.0:256 message=REQUEST_INIT_PSK "
                                  "identity=" ALICE));
@@ -547,14 +410,14 @@ the_log_names_who_and_why_and_never_a_key(void **state)
 static void
 log_lines_about_refusals_are_limited_and_counted(void **state)
 {
-    struct fixture *f = *state;
+    struct service *f = *state;
     unsigned lines = 0;
 
     rig_request(&f->ask, &f->alice, BOB, 0);
     f->ask.len = 20;
     for (int i = 0; i < 1000; i++)
-        handle(f, KMS_UDP, &f->ask, 1);
-    for (const char *at = logged(f); (at = strchr(at, '\n')) != NULL; at++)
+        service_handle(f, KMS_UDP, &f->ask, 1);
+    for (const char *at = service_logged(f); (at = strchr(at, '\n')) != NULL; at++)
         lines++;
     assert_in_range(lines, 1, 100);
     assert_int_equal(f->udp->suppressed, 1000 - lines);
@@ -563,7 +426,7 @@ log_lines_about_refusals_are_limited_and_counted(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, service_open, service_close)
     const struct CMUnitTest tests[] = {
         TEST(issues_a_ticket_that_the_responder_can_have_resolved),
         TEST(finds_the_credential_by_identity_when_there_is_exactly_one),
@@ -579,9 +442,9 @@ main(void)
         TEST(another_kms_is_told_so),
         TEST(a_suite_that_is_not_allowed_is_refused),
         cmocka_unit_test_setup_teardown(a_full_replay_cache_answers_nobody_new, open_small,
-                                        close_fixture),
+                                        service_close),
         cmocka_unit_test_setup_teardown(an_identity_has_a_limit_that_strangers_cannot_use_up,
-                                        open_limited, close_fixture),
+                                        open_limited, service_close),
         TEST(octets_that_are_no_message_are_dropped),
         TEST(the_announced_kind_must_be_that_of_the_message),
         TEST(the_log_names_who_and_why_and_never_a_key),

@@ -102,12 +102,89 @@ behaves(struct kms_store *s)
 static bool
 tpk(const struct kms_index *x, const char *id, int len, const char *expected)
 {
-    struct mkt_span found, key;
+    const struct mkt_identity us = { 0 };
+    struct kms_found_tpk t;
 
-    if (!kms_index_tpk(x, mkt_span(id, strlen(id)), len, &found, &key))
+    if (id[0] == '\0' ? !kms_index_tpk_of(x, us, (size_t)len, &t)
+                      : !kms_index_tpk(x, mkt_span(id, strlen(id)), (size_t)len, &t))
         return false;
-    assert_int_equal(key.n, len);
-    return found.n == strlen(expected) && memcmp(found.p, expected, found.n) == 0;
+    assert_null(t.owner.data.p);
+    assert_int_equal(t.key.n, len);
+    return t.id.n == strlen(expected) && memcmp(t.id.p, expected, t.id.n) == 0;
+}
+
+/* Keys shared with users, whatever the store. */
+static void
+shares(struct kms_store *s)
+{
+    static const uint8_t octets[64];
+    const struct mkt_identity bob = mkt_uri("sip:bob@example.com");
+    struct kms_tpk t = { .id = "bob-1", .owner = "sip:bob@example.com" };
+    struct kms_found_tpk f;
+    struct kms_index *x;
+    int64_t generation;
+
+    assert_int_equal(kms_tpk_rotate(s, &generation, &err), KMS_STORE_OK);
+    t.key = mkt_span(octets, 32);
+    assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
+    assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_EXISTS);
+    t.id = "bob-2";
+    t.key = mkt_span(octets, 64);
+    assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
+    t.id = "bob-3";
+    t.key = mkt_span(octets, 16);
+    assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
+
+    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_tpks(x), 5);
+    assert_true(kms_index_tpk_of(x, bob, 32, &f)); /* the newest of the suite */
+    assert_memory_equal(f.id.p, "bob-2", 5);
+    assert_int_equal(f.key.n, 64);
+    assert_true(kms_index_tpk_of(x, bob, 16, &f));
+    assert_memory_equal(f.id.p, "bob-3", 5);
+    assert_true(mkt_identity_equal(f.owner, bob));
+    assert_false(kms_index_tpk_of(x, mkt_uri("sip:eve@example.com"), 32, &f));
+    assert_true(kms_index_tpk(x, mkt_span("bob-1", 5), 32, &f));
+    assert_true(mkt_identity_equal(f.owner, bob));
+    assert_false(kms_index_tpk(x, mkt_span("bob-1", 5), 16, &f)); /* RFC6043:12.1 */
+    assert_false(kms_index_is_user(x, bob));                      /* a TPK makes no user */
+    kms_index_free(x);
+
+    assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_OK);
+    assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_NOT_FOUND);
+    assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_CURRENT);
+    assert_int_equal(kms_tpk_rotate(s, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_true(kms_index_tpk_of(x, bob, 32, &f));
+    assert_memory_equal(f.id.p, "bob-1", 5);
+    assert_false(tpk(x, "tpk-1-256", 32, ""));
+    assert_true(tpk(x, "tpk-1-128", 16, "tpk-1-128"));
+    kms_index_free(x);
+}
+
+static void
+both_stores_keep_shared_keys(void **state)
+{
+    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory() };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        shares(stores[i]);
+        stores[i]->ops->close(stores[i]);
+    }
+}
+
+static void
+ids_of_our_own_keys_are_recognised(void **state)
+{
+    (void)state;
+    assert_true(kms_tpk_id_reserved("tpk-1-128"));
+    assert_true(kms_tpk_id_reserved("tpk-12345-256"));
+    assert_false(kms_tpk_id_reserved("tpk-1-129"));
+    assert_false(kms_tpk_id_reserved("tpk--128"));
+    assert_false(kms_tpk_id_reserved("tpk-tpk-00ff"));
+    assert_false(kms_tpk_id_reserved("alice-tpk-1-128"));
 }
 
 static void
@@ -189,6 +266,41 @@ refuses_a_store_from_a_newer_version_and_leaves_it_alone(void **state)
     assert_memory_equal(before, after, n);
 }
 
+/* What version 1 wrote. */
+static void
+an_older_store_is_brought_to_the_present_version(void **state)
+{
+    struct kms_store *s;
+    struct kms_index *x;
+    struct kms_found a, b;
+    uint64_t before, after;
+
+    (void)state;
+    umask(077);
+    execute("CREATE TABLE credential(psk_id TEXT PRIMARY KEY NOT NULL, identity TEXT NOT NULL,"
+            " psk BLOB NOT NULL, added INTEGER NOT NULL) WITHOUT ROWID;"
+            "CREATE INDEX credential_identity ON credential(identity);"
+            "CREATE TABLE tpk(id TEXT PRIMARY KEY NOT NULL, generation INTEGER NOT NULL,"
+            " key BLOB NOT NULL, state TEXT NOT NULL CHECK (state IN ('current', 'previous')),"
+            " created INTEGER NOT NULL) WITHOUT ROWID;"
+            "INSERT INTO credential VALUES('a', 'sip:a@b', randomblob(32), 1);"
+            "INSERT INTO credential VALUES('c', 'sip:c@b', randomblob(32), 1);"
+            "INSERT INTO tpk VALUES('tpk-1-256', 1, randomblob(32), 'current', 1);"
+            "PRAGMA user_version=1; PRAGMA application_id=0x4d6b4b53");
+    s = open_sqlite(0);
+    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_true(kms_index_by_psk_id(x, mkt_span("a", 1), &a));
+    assert_true(kms_index_by_psk_id(x, mkt_span("c", 1), &b));
+    assert_int_not_equal(a.serial, b.serial);
+    assert_true(tpk(x, "", 32, "tpk-1-256"));
+    kms_index_free(x);
+    assert_int_equal(s->ops->version(s, &before, &err), KMS_STORE_OK);
+    assert_int_equal(add(s, "sip:d@b", "d"), KMS_STORE_OK);
+    assert_int_equal(s->ops->version(s, &after, &err), KMS_STORE_OK);
+    assert_int_not_equal(before, after);
+    s->ops->close(s);
+}
+
 static void
 refuses_files_that_are_not_its_own(void **state)
 {
@@ -215,7 +327,7 @@ refuses_files_that_are_not_its_own(void **state)
 static void
 a_full_disk_is_an_error_and_loses_nothing(void **state)
 {
-    struct kms_store *s = open_sqlite(12);
+    struct kms_store *s = open_sqlite(24);
     struct kms_index *x;
     size_t added = 0;
     char id[32];
@@ -273,7 +385,7 @@ a_listing_holds_no_keys(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         size_t n = 0;
-        struct kms_sink sink = { no_keys_user, NULL, &n };
+        struct kms_sink sink = { .user = no_keys_user, .ctx = &n };
 
         assert_int_equal(add(stores[i], "sip:a@b", "x"), KMS_STORE_OK);
         assert_int_equal(stores[i]->ops->read(stores[i], &sink, false, &err), KMS_STORE_OK);
@@ -293,7 +405,7 @@ the_index_holds_a_user_in_few_octets(void **state)
     (void)state;
     execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) "
             "INSERT INTO credential SELECT 'user' || i, 'sip:user' || i || '@example.com', "
-            "randomblob(32), 0 FROM n");
+            "randomblob(32), 0, 0 FROM n");
     assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(x), 20000);
     assert_in_range(kms_index_octets(x) / 20000, 50, 400);
@@ -340,6 +452,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_memory_store_behaves),
+        cmocka_unit_test_teardown(both_stores_keep_shared_keys, clean),
+        cmocka_unit_test(ids_of_our_own_keys_are_recognised),
+        cmocka_unit_test_teardown(an_older_store_is_brought_to_the_present_version, clean),
         cmocka_unit_test_teardown(the_sqlite_store_behaves_and_survives_being_closed, clean),
         cmocka_unit_test_teardown(the_file_is_for_its_owner_only, clean),
         cmocka_unit_test_teardown(refuses_a_store_from_a_newer_version_and_leaves_it_alone, clean),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts are quoted as YAML needs it: identities and psk-ids hold no control characters. */
-#include "credfile.h"
+#include "keyfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,19 +48,28 @@ put_value(struct text *t, const char *name, const char *value)
     put(t, quote ? "'\n" : "\n");
 }
 
-size_t
-kms_credfile_format(char *buf, const struct kms_credfile *c)
+const char *
+kms_keyfile_word(enum kms_key_kind kind)
 {
-    struct text t = { buf, KMS_CREDFILE_MAX };
-    char hex[2 * MKT_SECRET_MAX + 1];
+    return kind == KMS_PSK ? "psk" : "tpk";
+}
 
-    kms_hex_write(hex, c->psk->b, c->psk->n);
+size_t
+kms_keyfile_format(char *buf, const struct kms_keyfile *c)
+{
+    struct text t = { buf, KMS_KEYFILE_MAX };
+    const char *word = kms_keyfile_word(c->kind);
+    char hex[2 * MKT_SECRET_MAX + 1], name[8];
+
+    kms_hex_write(hex, c->key->b, c->key->n);
+    snprintf(name, sizeof name, "%s-id", word);
     put_value(&t, "identity", c->identity);
     put_value(&t, "kms", c->kms);
-    put_value(&t, "psk-id", c->psk_id);
-    put(&t, "psk: \"");
+    put_value(&t, name, c->id);
+    put(&t, word);
+    put(&t, ": \"");
     put(&t, hex);
-    put(&t, c->psk->n == 16 ? "\"\nsuite: 128\n" : "\"\nsuite: 256\n");
+    put(&t, c->key->n == 16 ? "\"\nsuite: 128\n" : "\"\nsuite: 256\n");
     mkt_wipe(hex, sizeof hex);
     return (size_t)(t.at - buf);
 }
@@ -82,17 +91,15 @@ write_all(int fd, const char *p, size_t n)
 }
 
 bool
-kms_credfile_write(const char *path, const struct kms_credfile *c)
+kms_secret_write(const char *path, const void *octets, size_t n)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    char text[KMS_CREDFILE_MAX];
     int saved;
     bool ok;
 
     if (fd < 0)
         return false;
-    ok = write_all(fd, text, kms_credfile_format(text, c));
-    mkt_wipe(text, sizeof text);
+    ok = write_all(fd, octets, n);
     saved = errno;
     if (close(fd) != 0 && ok) {
         saved = errno;
@@ -100,6 +107,18 @@ kms_credfile_write(const char *path, const struct kms_credfile *c)
     }
     if (!ok)
         unlink(path);
+    errno = saved;
+    return ok;
+}
+
+bool
+kms_keyfile_write(const char *path, const struct kms_keyfile *c)
+{
+    char text[KMS_KEYFILE_MAX];
+    bool ok = kms_secret_write(path, text, kms_keyfile_format(text, c));
+    int saved = errno;
+
+    mkt_wipe(text, sizeof text);
     errno = saved;
     return ok;
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which Ticket Protection Key goes with a policy. Who holds it decides the mode (RFC 6043 4.1.1):
+ * the KMS alone (1), the Responder too (2), the Initiator too (3). */
+#ifndef KMS_TPK_H
+#define KMS_TPK_H
+
+#include "index.h"
+#include "policy.h"
+
+/* kms_tpk_grant decides on a wanted policy (kms_policy_request) and finds the TPK for what is
+ * granted: the Responder's when E is not set, else our current one. MKT_E_STATE when there is none.
+ */
+enum mkt_rc kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk,
+                          const struct mkt_policy *want, const struct kms_circumstances *q,
+                          const struct kms_index *index, struct mkt_err *err);
+
+/* kms_tpk_of_ticket finds the TPK of a ticket: the one named tpk_id, or without a name the newest
+ * one of who may have made the ticket. MKT_E_TICKET. */
+enum mkt_rc kms_tpk_of_ticket(struct kms_found_tpk *tpk, const struct mkt_policy *ticket,
+                              struct mkt_identity tpk_id, const struct kms_index *index,
+                              struct mkt_err *err);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A service with two users, as if it had run for an hour. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "service.h"
+
+const struct sockaddr_in service_from = { .sin_family = AF_INET, .sin_port = 1 };
+
+void
+service_add(struct service *f, const struct rig_user *u, const char *psk_id)
+{
+    struct kms_store_err err;
+    struct kms_user row = { .identity = u->identity,
+                            .psk_id = psk_id,
+                            .psk = mkt_secret_span(&u->psk.key) };
+
+    assert_int_equal(f->store->ops->user_add(f->store, &row, &err), KMS_STORE_OK);
+}
+
+void
+service_share(struct service *f, const char *owner, const char *id, struct mkt_span key)
+{
+    const struct kms_tpk tpk = { .id = id, .owner = owner, .key = key };
+    struct kms_store_err err;
+
+    assert_int_equal(f->store->ops->tpk_share(f->store, &tpk, &err), KMS_STORE_OK);
+}
+
+static struct kms_index *
+build(struct service *f)
+{
+    struct kms_store_err err;
+    struct kms_index *x = NULL;
+
+    assert_int_equal(kms_index_build(&x, f->store, &err), KMS_STORE_OK);
+    return x;
+}
+
+void
+service_reload(struct service *f)
+{
+    kms_current_swap(&f->service.current, build(f));
+}
+
+int
+service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity)
+{
+    struct service *f = calloc(1, sizeof *f);
+    struct kms_store_err err;
+    const char *failed;
+    int64_t generation;
+
+    *state = f;
+    f->config = (struct kms_config){ .identity = RIG_KMS,
+                                     .clock_window_s = 300,
+                                     .max_validity_s = 86400,
+                                     .replay_capacity = replay_capacity,
+                                     .retransmit_memory = 65536,
+                                     .suites = 3,
+                                     .modes = 14,
+                                     .identity_rate = identity_rate,
+                                     .identity_burst = identity_rate };
+    assert_int_equal(pipe(f->log_pipe), 0);
+    kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
+    f->store = kms_store_open_memory();
+    rig_user_init(&f->alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
+    rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
+    service_add(f, &f->alice, "alice");
+    service_add(f, &f->bob, "bob");
+    assert_int_equal(kms_tpk_rotate(f->store, &generation, &err), KMS_STORE_OK);
+    assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, &failed));
+    f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
+    kms_replay_free(f->service.replay);
+    f->service.replay = kms_replay_new(replay_capacity, 300, time(NULL) - 3600);
+    f->udp = kms_worker_new(&f->service, 0, KMS_UDP);
+    f->http = kms_worker_new(&f->service, 1, KMS_HTTP);
+    assert_non_null(f->udp);
+    assert_non_null(f->http);
+    return 0;
+}
+
+int
+service_open(void **state)
+{
+    return service_open_with(state, 0, 65536);
+}
+
+int
+service_close(void **state)
+{
+    struct service *f = *state;
+
+    rig_ask_free(&f->ask);
+    rig_ask_free(&f->resolve);
+    kms_worker_free(f->udp);
+    kms_worker_free(f->http);
+    kms_service_free(&f->service);
+    f->store->ops->close(f->store);
+    close(f->log_pipe[0]);
+    close(f->log_pipe[1]);
+    free(f);
+    return 0;
+}
+
+struct kms_reply
+service_handle(struct service *f, enum kms_transport transport, const struct rig_ask *a,
+               uint8_t port)
+{
+    struct kms_worker *w = transport == KMS_UDP ? f->udp : f->http;
+    struct kms_request req = { .transport = transport,
+                               .in = mkt_span(a->octets, a->len),
+                               .from = (const struct sockaddr *)&service_from,
+                               .source = mkt_span(&port, 1),
+                               .out = f->out };
+
+    kms_worker_clock(w);
+    return kms_handle(w, &req);
+}
+
+const char *
+service_logged(struct service *f)
+{
+    ssize_t n;
+
+    assert_int_equal(write(f->log_pipe[1], "", 1), 1);
+    n = read(f->log_pipe[0], f->log_text, sizeof f->log_text - 1);
+    assert_true(n > 0);
+    f->log_text[n] = '\0';
+    return f->log_text;
+}
+
+struct mkt_span
+service_out(struct service *f, struct kms_reply r)
+{
+    return mkt_span(f->out, r.len);
+}
