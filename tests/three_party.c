@@ -141,7 +141,7 @@ static enum mkt_rc
 kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *psk)
 {
     struct mkt_policy granted;
-    const struct mkt_tpk tpk = { .id = mkt_span("tpk", 3), .key = &c->tpk.base };
+    const struct mkt_tpk tpk = { mkt_span("tpk", 3), &c->tpk.base, c->tpk_owner };
     struct mkt_err *err = &c->io.err;
     const struct mkt_kms_ask *ask = mkt_kms_ask(c->txn);
     if (mkt_kms_begin(c->txn, c->io.in, err) != MKT_OK ||

@@ -25,6 +25,7 @@ struct call {
     uint8_t ts_type;
     struct mkt_identity alice, bob[RESPONDERS], kms;
     struct mkt_inkey_mem psk_alice, psk_bob[RESPONDERS], tpk;
+    struct mkt_identity tpk_owner; /* who shares the TPK with the KMS; nobody at first */
     struct mkt_policy want;
     struct mkt_grant_rules rules;
     void (*twist)(
