@@ -49,6 +49,7 @@ describe(struct call *c, uint8_t prf)
     c->bob[0] = mkt_uri("sip:bob@example.com");
     c->bob[1] = mkt_uri("sip:bobs-desk@example.com");
     c->kms = mkt_uri("sip:kms@example.com");
+    c->tpk_owner = c->bob[0];
     mkt_policy_init(&c->want, prf);
     c->want.start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, NOW - (60ULL << 32) };
     c->want.end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, NOW + (3600ULL << 32) };
@@ -182,7 +183,7 @@ tpk_named(const struct call *c, struct mkt_span id, struct mkt_tpk *tpk)
     const struct mkt_tpk all[] = {
         { mkt_span("tpk", 3), &c->tpk.base, { 0, { NULL, 0 } } },
         { mkt_span("tpk-alice", 9), &c->tpk_alice.base, c->alice },
-        { mkt_span("tpk-bob", 7), &c->tpk_bob.base, c->bob[0] },
+        { mkt_span("tpk-bob", 7), &c->tpk_bob.base, c->tpk_owner },
     };
     for (size_t i = 0; i < 3; i++)
         if (all[i].id.n == id.n && memcmp(all[i].id.p, id.p, id.n) == 0) {

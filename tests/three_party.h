@@ -27,7 +27,9 @@ struct call {
     struct mkt_inkey_mem psk_alice, psk_bob[RESPONDERS];
     /* TPKs: the KMS's own; those it shares with Alice and with the first Bob; that of these two */
     struct mkt_inkey_mem tpk, tpk_alice, tpk_bob, tpk_pair;
-    unsigned mode;               /* of RFC 6043 4.1.1; see call_mode */
+    struct mkt_identity
+        tpk_owner; /* who shares tpk_bob with the KMS: the first Bob, unless changed */
+    unsigned mode; /* of RFC 6043 4.1.1; see call_mode */
     struct mkt_keys ticket_keys; /* session keys of a ticket that Alice makes */
     struct mkt_policy want;
     struct mkt_grant_rules rules;

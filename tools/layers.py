@@ -54,14 +54,15 @@ OUTSIDE = {
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),
     'tests': (True, ('cmocka.h', 'jansson.h', 'srtp2/', 'sqlite3.h', 'curl/', 'microhttpd.h',
-                     'valgrind/', *CRYPTO)),
+                     'valgrind/', 'gst/', *CRYPTO)),
     'fuzz': (True, ()),
     'bench': (True, ('microhttpd.h', *CRYPTO)),  # the floors it compares with
 }
 TEST_ONLY = ('tests', 'fuzz', 'bench')
 PROGRAMS = ('kms', 'cli', 'media', 'demo')  # whose headers tests and benchmarks may use
 # These are named so that a header of another project is told from one of the system.
-FOREIGN = re.compile(r'^(openssl|srtp2|curl|valgrind)/|^(microhttpd|sqlite3|yaml|cmocka|jansson)\.h$')
+FOREIGN = re.compile(
+    r'^(openssl|srtp2|curl|valgrind|gst)/|^(microhttpd|sqlite3|yaml|cmocka|jansson)\.h$')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 

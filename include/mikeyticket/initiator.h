@@ -28,8 +28,9 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_initiator_request(struct mkt_initiator *i
                                                          struct mkt_io *io);
 
 /* mkt_initiator_granted reads REQUEST_RESP or an Error message from io->in, verifies it, and checks
- * that the granted policy is acceptable (4.2.1.6): D and N set, same PRF and type, forking not
- * dropped, no responder added, validity not over. *grant is owned by the caller.
+ * that the granted policy is acceptable (4.2.1.6): D and N set (N clear for a compatibility ticket
+ * that was asked for), same PRF and type, forking not dropped, no responder added, validity not
+ * over. *grant is owned by the caller.
  * -> DONE or ABORT (the request is still open: a forged answer changes nothing). */
 MKT_API MKT_MUST_USE enum mkt_next mkt_initiator_granted(struct mkt_initiator *i,
                                                          const struct mkt_env *env,
@@ -70,8 +71,9 @@ struct mkt_offer {
 
 /* mkt_initiator_offer writes TRANSFER_INIT (4.2.2), with Initiator Data when keys fork. The grant
  * is borrowed and must outlive the Initiator or the next offer; it remembers its use, and a second
- * one is refused with MKT_E_TICKET unless J allows reuse (5.3) or it is for the same group. ->
- * SEND_PEER or ABORT. */
+ * one is refused with MKT_E_TICKET unless J allows reuse (5.3) or it is for the same group. A
+ * compatibility ticket is not offered but sent (mkt_grant_compat): MKT_E_TICKET_TYPE.
+ * -> SEND_PEER or ABORT. */
 MKT_API MKT_MUST_USE enum mkt_next
 mkt_initiator_offer(struct mkt_initiator *i, const struct mkt_env *env, struct mkt_grant *grant,
                     const struct mkt_offer *offer, struct mkt_io *io);

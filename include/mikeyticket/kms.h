@@ -100,8 +100,9 @@ struct mkt_tpk {
     struct mkt_identity owner;
 };
 
-/* mkt_kms_issue answers a verified request: generates the keys, makes the base ticket (Appendix A)
- * under `granted`, and writes REQUEST_RESP (4.2.1.5). `thdr` is THDR data, mostly empty.
+/* mkt_kms_issue answers a verified request: generates the keys, makes the ticket under `granted`,
+ * and writes REQUEST_RESP (4.2.1.5). `thdr` is THDR data of a base ticket, mostly empty. For a
+ * compatibility ticket the TPK is the PSK of the one IDRr, who must be its owner.
  * -> SEND_PEER or ABORT. */
 MKT_API MKT_MUST_USE enum mkt_next mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env,
                                                  const struct mkt_policy *granted,

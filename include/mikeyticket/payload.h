@@ -188,6 +188,10 @@ enum mkt_tp_flag {
 /* Reference ticket: keys stay in the KMS's store (docs/formats/reference-ticket.md). Private use.
  */
 #define MKT_TICKET_TYPE_REFERENCE 61440
+/* Compatibility ticket: Ticket Data is an RFC 3830 message (B.1, docs/formats/compat-ticket.md).
+ * Private use. The subtype says whether that message has its ID payloads. */
+#define MKT_TICKET_TYPE_COMPAT 61441
+enum mkt_compat_subtype { MKT_COMPAT_IDS = 1, MKT_COMPAT_NO_IDS = 2 };
 
 /* TP and TICKET, RFC 6043 6.10. flags: enum mkt_tp_flag.
  * tp_data begins with its First Payload octet. The last two are absent in TP. */

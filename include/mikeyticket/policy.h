@@ -58,6 +58,11 @@ struct mkt_policy {
  * TGK, nobody authorised yet. prf selects the suite (enum mkt_prf). */
 MKT_API void mkt_policy_init(struct mkt_policy *p, uint8_t prf);
 
+/* mkt_policy_init_compat makes the wish for a compatibility ticket (RFC 6043 B.1): 128-bit suite,
+ * flags DH, one TGK, nobody authorised yet; exactly one IDRr is to be added. subtype: enum
+ * mkt_compat_subtype. */
+MKT_API void mkt_policy_init_compat(struct mkt_policy *p, uint8_t subtype);
+
 /* mkt_policy_decode takes apart the policy half of a TP or TICKET payload; `at` is the offset of
  * TP Data in the message, for the error. `ticket`: a granted policy, where KEMAC is refused. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_policy_decode(struct mkt_policy *p,
@@ -91,7 +96,8 @@ struct mkt_grant_rules {
     uint32_t max_validity_s; /* longest TRe - now granted, seconds; 0: no bound */
     uint16_t clear_flags, set_flags;
     uint8_t max_keys;       /* session keys in one ticket; 0: MKT_KEYS_MAX - 2 */
-    bool responder_has_tpk; /* the single IDRr shares the TPK: E = 0 may stand */
+    bool responder_has_tpk; /* the single IDRr shares the TPK: E = 0 may stand, and a compatibility
+                             * ticket may be made */
     bool keeps_keys;        /* reference tickets are made: the KMS stores their keys */
 };
 

@@ -24,6 +24,32 @@ MKT_API const struct mkt_keys *mkt_grant_keys(const struct mkt_grant *g);
 /* mkt_grant_ticket returns the TICKET payload as received, Next Payload octet included. */
 MKT_API struct mkt_span mkt_grant_ticket(const struct mkt_grant *g);
 
+/* --- compatibility mode, RFC 6043 B.1
+ * ------------------------------------------------------------ */
+
+/* mkt_compat is the RFC 3830 message of a compatibility ticket. */
+struct mkt_compat {
+    struct mkt_span message; /* to be sent as it is; borrows from the grant */
+    uint32_t csb_id;
+    uint8_t n_cs; /* crypto sessions: CS IDs 1 to n_cs */
+};
+
+/* mkt_grant_compat takes the RFC 3830 message out of a compatibility ticket and checks that its
+ * form is that of RFC 3830 3.1; its MAC is between the KMS and the Responder. The Responder refuses
+ * it when the clock has moved too far since the KMS made it, and when it comes twice.
+ * MKT_E_TICKET_TYPE for other tickets, MKT_E_TICKET_EXPIRED, MKT_E_TICKET for a message of another
+ * form. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_compat(const struct mkt_grant *g,
+                                                  const struct mkt_env *env,
+                                                  struct mkt_compat *compat, struct mkt_err *err);
+
+/* mkt_grant_compat_derive gives the TEK (16 octets) and salt (14 octets, or as the TGK came with)
+ * of the crypto session cs_id, as the Responder derives them (RFC 3830 4.1.3). MKT_E_ARGUMENT when
+ * there is no such crypto session. The caller wipes both as soon as they are used. */
+MKT_API MKT_MUST_USE enum mkt_rc
+mkt_grant_compat_derive(const struct mkt_grant *g, const struct mkt_env *env, uint8_t cs_id,
+                        struct mkt_secret *tek, struct mkt_secret *salt, struct mkt_err *err);
+
 /* What a party that holds a TPK puts into a ticket of its own (modes 3 and 4, RFC 6043 4.1.1). */
 struct mkt_own_ticket {
     const struct mkt_policy *policy; /* D = 0 */

@@ -15,7 +15,9 @@ enum mkt_use {
     MKT_USE_SESSION,        /* 5.1.3, RANDRi and RANDRr    */
     MKT_USE_INITIATOR_DATA, /* 6.10                        */
     MKT_USE_FROM_TPK,       /* A.2.1, RAND                 */
-    MKT_USE_FROM_MPK        /* A.2.2, RAND                 */
+    MKT_USE_FROM_MPK,       /* A.2.2, RAND                 */
+    MKT_USE_3830_MESSAGE,   /* RFC 3830 4.1.4, RAND        */
+    MKT_USE_3830_SESSION    /* RFC 3830 4.1.3, RAND        */
 };
 
 enum mkt_constant { /* RFC 3830 4.1.3, 4.1.4; RFC 6043 Tables 5.1 and A.1 */
@@ -32,8 +34,8 @@ enum mkt_constant { /* RFC 3830 4.1.3, 4.1.4; RFC 6043 Tables 5.1 and A.1 */
                     MKT_C_MPKR = 0x1F4D675B
 };
 
-/* What a label is made of besides its constant. cs_id is used by SESSION, csb_id by INIT and RESP.
- */
+/* What a label is made of besides its constant. cs_id is used by the two SESSIONs, csb_id by INIT,
+ * RESP and RFC 3830. */
 struct mkt_label {
     enum mkt_use use;
     uint8_t cs_id;
@@ -69,8 +71,8 @@ void mkt_msg_keys_wipe(struct mkt_msg_keys *k);
 
 enum mkt_which { MKT_WANT_AUTH = 1, MKT_WANT_ENCR = 2, MKT_WANT_ALL = 3 };
 
-/* Keys protecting a message (INIT or RESP, 5.1.2), a ticket (FROM_TPK, A.2.1) or the Initiator Data
- * (INITIATOR_DATA, 6.10; auth only). MKT_WANT_ENCR gives encr and salt. */
+/* Keys protecting a message (INIT or RESP, 5.1.2; 3830_MESSAGE), a ticket (FROM_TPK, A.2.1) or the
+ * Initiator Data (INITIATOR_DATA, 6.10; auth only). MKT_WANT_ENCR gives encr and salt. */
 bool mkt_derive_msg_keys(struct mkt_msg_keys *out, const struct mkt_inkey *k, struct mkt_crypto *c,
                          const struct mkt_suite *suite, const struct mkt_label *l,
                          enum mkt_which which);

@@ -69,11 +69,13 @@ asked_for(const struct mkt_policy *want, struct mkt_identity responder)
 static enum mkt_rc
 acceptable(const struct mkt_policy *want, const struct mkt_policy *got, struct mkt_err *err)
 {
+    const struct mkt_ticket_type *type = mkt_ticket_type_of_policy(want);
+    bool compat = type != NULL && type->kind == MKT_TICKET_COMPAT; /* its processing is ours */
     const char *what = NULL;
 
     if ((got->flags & MKT_TP_D) == 0)
         what = "granted policy: not made by the KMS (D)";
-    else if ((got->flags & MKT_TP_N) == 0)
+    else if ((got->flags & MKT_TP_N) == 0 && !compat)
         what = "granted policy: additional processing required (N)";
     else if ((want->flags & ~got->flags & MKT_TP_I) != 0)
         what = "granted policy: key forking dropped (I)";
@@ -87,7 +89,7 @@ acceptable(const struct mkt_policy *want, const struct mkt_policy *got, struct m
     if (got->ticket_type != want->ticket_type || got->subtype != want->subtype ||
         got->version != want->version)
         return mkt_fail(err, MKT_E_TICKET_TYPE, 0, "granted policy", "RFC 6043 4.2.1.6");
-    return MKT_OK;
+    return compat ? mkt_compat_policy_check(got, err) : MKT_OK;
 }
 
 static enum mkt_rc

@@ -45,7 +45,7 @@ begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
 {
     const struct mkt_policy *p = &t->policy;
 
-    if (mkt_ticket_type_of(p->ticket_type, p->subtype, p->version) == NULL)
+    if (mkt_ticket_type_of_policy(p) == NULL)
         return mkt_fail(err, MKT_E_TICKET_TYPE, t->ticket->at, "TICKET: Ticket Type",
                         "RFC 6043 6.10");
     if (mkt_ticket_data_read(&t->data, t->ticket, err) != MKT_OK)
@@ -274,10 +274,35 @@ draw_keys(struct mkt_kms_txn *t, const struct mkt_policy *granted, const struct 
 }
 
 struct issue {
+    const struct mkt_ticket_type *type;
     struct mkt_base_ticket ticket;
+    uint32_t csb_id; /* of a compatibility ticket */
     uint8_t rand[MKT_SECRET_MAX];
     uint64_t t64; /* of REQUEST_RESP */
 };
+
+/* The timestamp is one of those that RFC 3830 has, whatever the request uses. */
+static enum mkt_rc
+draw_compat(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
+            const struct mkt_policy *granted, const struct mkt_tpk *tpk)
+{
+    struct mkt_err err = { 0 };
+    uint8_t id[4];
+
+    if (mkt_compat_policy_check(granted, &err) != MKT_OK)
+        return err.rc;
+    if (granted->n_wanted != 1 || !mkt_identity_equal(tpk->owner, granted->responders[0]))
+        return MKT_E_ARGUMENT;
+    if (!draw_keys(t, granted, env) || !mkt_ex_random(env, id, sizeof id) ||
+        !mkt_ex_random(env, d->rand, MKT_COMPAT_RAND_LEN))
+        return MKT_E_RANDOM;
+    d->csb_id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    d->ticket.rand = mkt_span(d->rand, MKT_COMPAT_RAND_LEN);
+    if (!mkt_ts_stamp(env, MKT_TS_NTP_UTC, &d->ticket.t64) ||
+        !mkt_ts_stamp(env, t->ask.t.type, &d->t64))
+        return MKT_E_TS_TYPE;
+    return MKT_OK;
+}
 
 static enum mkt_rc
 draw_issue(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
@@ -288,6 +313,8 @@ draw_issue(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
     if (granted->n_wanted > MKT_KEYS_MAX - 2 || n > sizeof d->rand ||
         tpk->key->len < t->suite->key_len || granted->prf != t->suite->prf)
         return MKT_E_ARGUMENT;
+    if (d->type->kind == MKT_TICKET_COMPAT)
+        return draw_compat(d, t, env, granted, tpk);
     if (!draw_keys(t, granted, env))
         return MKT_E_RANDOM;
     if (!mkt_ts_stamp(env, t->ask.t.type, &d->ticket.t64))
@@ -296,6 +323,20 @@ draw_issue(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
         return MKT_E_RANDOM;
     d->ticket.rand = mkt_span(d->rand, n);
     return mkt_ts_stamp(env, t->ask.t.type, &d->t64) ? MKT_OK : MKT_E_TS_TYPE;
+}
+
+/* The MPK of a compatibility ticket protects nothing: it is there because 4.2.1.5 wants one. */
+static bool
+write_ticket(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt_env *env,
+             const struct mkt_policy *granted, const struct mkt_inkey *tpk, const struct issue *d)
+{
+    const struct mkt_compat_ticket compat = { d->csb_id, d->ticket.t64, d->ticket.rand,
+                                              &t->keys.k[1] };
+
+    if (d->type->kind == MKT_TICKET_COMPAT)
+        return mkt_compat_ticket_write(w, env->crypto, tpk, granted, &compat);
+    return mkt_base_ticket_write(w, env->crypto, tpk, granted, &d->ticket) &&
+           mkt_mpk_split(&t->keys, granted, env->crypto, d->ticket.rand);
 }
 
 static bool
@@ -310,24 +351,18 @@ write_request_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt
     if (!response_keys(&mk, t, env))
         return false;
     write_head(w, t, d->t64);
-    return mkt_base_ticket_write(w, env->crypto, tpk, granted, &d->ticket) &&
-           mkt_mpk_split(&t->keys, granted, env->crypto, d->ticket.rand) &&
+    return write_ticket(w, t, env, granted, tpk, d) &&
            mkt_kemac_write(w, env->crypto, &mk, t->ask.csb_id, d->t64, &t->keys) &&
            mkt_ex_seal(w, env->crypto, &mk, &tail, 1);
 }
 
 /* A reference ticket leaves its keys with the KMS, under a name that is drawn. */
 static enum mkt_rc
-keep_keys(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env,
-          const struct mkt_policy *granted)
+keep_keys(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env)
 {
-    const struct mkt_ticket_type *type =
-        mkt_ticket_type_of(granted->ticket_type, granted->subtype, granted->version);
     struct mkt_writer w = mkt_w_open(t->kept, sizeof t->kept);
 
-    if (type == NULL)
-        return MKT_E_TICKET_TYPE;
-    if (!type->by_reference)
+    if (d->type->kind != MKT_TICKET_REFERENCE)
         return MKT_OK;
     if (!mkt_ex_random(env, t->reference, sizeof t->reference))
         return MKT_E_RANDOM;
@@ -360,14 +395,17 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
     static const char ref[] = "RFC 6043 4.2.1.5";
     struct mkt_writer w = mkt_w_open(io->out, io->cap);
     struct issue d = {
+        .type = mkt_ticket_type_of_policy(granted),
         .ticket = { .ts_type = t->ask.t.type, .tpk_id = tpk->id, .thdr = thdr, .keys = &t->keys }
     };
 
     if (t->stage != MKT_KMS_VERIFIED || t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
+    if (d.type == NULL)
+        return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "granted policy", ref);
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
     if (rc == MKT_OK)
-        rc = keep_keys(&d, t, env, granted);
+        rc = keep_keys(&d, t, env);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
     if (!write_request_resp(&w, t, env, granted, tpk->key, &d))

@@ -220,6 +220,12 @@ static enum mkt_rc
 check_offer(const struct mkt_env *env, const struct mkt_grant *grant, const struct mkt_offer *offer,
             struct mkt_err *err)
 {
+    const struct mkt_ticket_type *type = mkt_ticket_type_of_policy(&grant->policy);
+
+    if (type != NULL && type->kind == MKT_TICKET_COMPAT) /* RFC6043:6.10-12 */
+        return mkt_fail(err, MKT_E_TICKET_TYPE, 0,
+                        "compatibility ticket (N = 0): its message is sent by itself",
+                        "RFC 6043 B.1");
     if (mkt_policy_valid_at(&grant->policy, env->now, err) != MKT_OK)
         return err->rc;
     if (offer->keys == NULL)

@@ -126,19 +126,24 @@ mkt_ticket_data_read(struct mkt_ticket_data *d, const struct mkt_payload *ticket
     struct mkt_err inner = { 0 };
     struct mkt_reader r = mkt_r_open(tk->ticket_data, at, "Ticket Data", REF, &inner);
 
+    const struct mkt_ticket_type *type =
+        mkt_ticket_type_of(tk->ticket_type, tk->subtype, tk->version);
+
+    if (type == NULL || type->kind == MKT_TICKET_COMPAT)
+        return mkt_fail(err, MKT_E_TICKET_TYPE, ticket->at, "TICKET: not of a type that is opened",
+                        "RFC 6043 6.10");
+    bool by_reference = type->kind == MKT_TICKET_REFERENCE;
     d->thdr = d->t = d->rand = d->kemac = d->psk_id = d->v = NULL;
     if (mkt_chain_read(&r, MKT_PL_THDR, d->pl, sizeof d->pl / sizeof d->pl[0], &d->n) != MKT_OK)
         return damaged(err, inner.offset, inner.what);
     for (size_t i = 0; i < d->n; i++)
         if (!place(d, &d->pl[i]))
             return damaged(err, d->pl[i].at, "Ticket Data: a payload twice");
-    const struct mkt_ticket_type *type =
-        mkt_ticket_type_of(tk->ticket_type, tk->subtype, tk->version);
-    if (type == NULL || d->t == NULL || d->rand == NULL || d->v == NULL)
+    if (d->t == NULL || d->rand == NULL || d->v == NULL)
         return damaged(err, at, "Ticket Data: T, RAND or V missing");
-    if ((d->kemac == NULL) != type->by_reference)
+    if ((d->kemac == NULL) != by_reference)
         return damaged(err, at, "Ticket Data: KEMAC missing, or beside a reference");
-    if (type->by_reference && d->thdr->u.thdr.data.n != MKT_REFERENCE_LEN)
+    if (by_reference && d->thdr->u.thdr.data.n != MKT_REFERENCE_LEN)
         return damaged(err, at, "Ticket Data: reference");
     if (d->v != &d->pl[d->n - 1])
         return damaged(err, d->v->at, "Ticket Data: V is not last");

@@ -20,6 +20,9 @@ check(const struct mkt_own_ticket *own, const struct mkt_suite *suite, struct mk
 
     if ((p->flags & MKT_TP_D) != 0)
         return refuse(err, MKT_E_TP_PARAM, "ticket of the KMS (D) made by the Initiator");
+    const struct mkt_ticket_type *type = mkt_ticket_type_of_policy(p);
+    if (type == NULL || type->kind != MKT_TICKET_BASE)
+        return refuse(err, MKT_E_TICKET_TYPE, "only base tickets are made by the Initiator");
     if (suite == NULL)
         return refuse(err, MKT_E_PRF, "PRF Func");
     if (p->n_responders == 0)

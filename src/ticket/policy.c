@@ -69,6 +69,16 @@ mkt_policy_init(struct mkt_policy *p, uint8_t prf)
 }
 
 void
+mkt_policy_init_compat(struct mkt_policy *p, uint8_t subtype)
+{
+    *p = (struct mkt_policy){ .ticket_type = MKT_TICKET_TYPE_COMPAT,
+                              .subtype = subtype,
+                              .version = 1,
+                              .prf = MKT_PRF_MIKEY_1,
+                              .flags = MKT_TP_D | MKT_TP_H };
+}
+
+void
 mkt_policy_flags_format(uint16_t flags, char buf[13])
 {
     for (const char *letter = "DEFGHIJKLMNO"; *letter != '\0'; letter++)

@@ -95,6 +95,20 @@ grant_flags(const struct mkt_policy *g, const struct mkt_grant_rules *rules)
     return flags;
 }
 
+/* A compatibility ticket has no choices that could be repaired. */
+static enum mkt_rc
+grant_compat(const struct mkt_policy *g, const struct mkt_grant_rules *rules, struct mkt_err *err)
+{
+    if (mkt_compat_policy_check(g, err) != MKT_OK)
+        return err->rc;
+    if (!rules->responder_has_tpk)
+        return refuse(err, MKT_E_TP_PARAM, "IDRr shares no key for a compatibility ticket");
+    if (g->n_wanted != 1 ||
+        (g->wanted[0].type != MKT_KEY_TGK && g->wanted[0].type != MKT_KEY_TGK_SALT))
+        return refuse(err, MKT_E_TP_PARAM, "KEMAC: a compatibility ticket has one TGK");
+    return MKT_OK;
+}
+
 /* Bounds TRe - TRs (or TRe - now, when the ticket has no beginning). */
 static void
 grant_validity(struct mkt_policy *g, const struct mkt_grant_rules *rules, uint64_t now,
@@ -130,16 +144,16 @@ mkt_policy_grant(struct mkt_policy *g, const struct mkt_policy *want,
     *g = *want;
     g->flags &= (uint16_t)~MKT_TP_K; /* ignored in a TP */
     g->res = 0;
-    const struct mkt_ticket_type *type =
-        mkt_ticket_type_of(want->ticket_type, want->subtype, want->version);
-    if (type == NULL || (type->by_reference && !rules->keeps_keys))
+    const struct mkt_ticket_type *type = mkt_ticket_type_of_policy(want);
+    if (type == NULL || (type->kind == MKT_TICKET_REFERENCE && !rules->keeps_keys))
         return refuse(err, MKT_E_TICKET_TYPE, "Ticket Type");
     if (suite == NULL)
         return refuse(err, MKT_E_PRF, "PRF Func");
     if (mkt_policy_check(g->flags, false, err) != MKT_OK ||
         grant_keys(g, rules, suite, &changed, err) != MKT_OK)
         return err->rc;
-    g->flags = grant_flags(g, rules);
+    if (type->kind != MKT_TICKET_COMPAT)
+        g->flags = grant_flags(g, rules);
     grant_validity(g, rules, now, &changed);
     grant_identity(&g->initiator, requester, &changed);
     grant_identity(&g->kms, kms, &changed);
@@ -147,5 +161,7 @@ mkt_policy_grant(struct mkt_policy *g, const struct mkt_policy *want,
         g->flags |= MKT_TP_K;
     if (g->end.has && mkt_ntp_order(g->end.value) < mkt_ntp_order(now))
         return refuse(err, MKT_E_TICKET_EXPIRED, "TRe");
+    if (type->kind == MKT_TICKET_COMPAT && grant_compat(g, rules, err) != MKT_OK)
+        return err->rc;
     return mkt_policy_check(g->flags, wants_tgk(g), err);
 }

@@ -76,18 +76,27 @@ bool mkt_keys_fork(struct mkt_keys *keys, struct mkt_crypto *c, uint8_t prf_func
 
 /* --- types.c --------------------------------------------------------------------------------- */
 
-/* One Ticket Type. The MIKEY base ticket carries its keys in a KEMAC; a reference ticket has the
- * name of keys that the KMS keeps in its THDR data instead, and is otherwise the same: T, RAND, MAC
- * under a TPK. */
+/* What the Ticket Data of a type is. */
+enum mkt_ticket_kind {
+    MKT_TICKET_BASE,      /* Appendix A: the keys are in a KEMAC */
+    MKT_TICKET_REFERENCE, /* the same, with the name of keys that the KMS keeps instead of a KEMAC
+                           */
+    MKT_TICKET_COMPAT     /* an RFC 3830 message, for the Responder alone to open */
+};
+
+/* One Ticket Type. */
 struct mkt_ticket_type {
     uint16_t type;
     uint8_t subtype, version;
-    bool by_reference;
+    enum mkt_ticket_kind kind;
     const char *name;
 };
 
 /* The row of a Ticket Type, or NULL when it is not supported (static). */
 const struct mkt_ticket_type *mkt_ticket_type_of(uint16_t type, uint8_t subtype, uint8_t version);
+
+/* The row of a policy's Ticket Type, or NULL. */
+const struct mkt_ticket_type *mkt_ticket_type_of_policy(const struct mkt_policy *p);
 
 /* --- base_ticket.c --------------------------------------------------------------------------- */
 
@@ -132,6 +141,28 @@ enum mkt_rc mkt_base_ticket_open(struct mkt_keys *keys, const struct mkt_payload
                                  const struct mkt_ticket_data *d, const struct mkt_policy *policy,
                                  struct mkt_crypto *c, const struct mkt_inkey *tpk,
                                  struct mkt_err *err);
+
+/* --- compat.c -------------------------------------------------------------------------------- */
+
+/* What goes into a compatibility ticket besides its policy. */
+struct mkt_compat_ticket {
+    uint32_t csb_id;
+    uint64_t t64; /* NTP-UTC */
+    struct mkt_span rand;
+    const struct mkt_key *tgk;
+};
+
+#define MKT_COMPAT_RAND_LEN 16 /* octets (RFC 3830 6.11) */
+
+/* Checks a policy for a compatibility ticket, on either side: suite, flags, one IDRr, IDs that RFC
+ * 3830 knows. */
+enum mkt_rc mkt_compat_policy_check(const struct mkt_policy *p, struct mkt_err *err);
+
+/* Writes a TICKET payload whose Ticket Data is an RFC 3830 message under psk, for the one IDRr of
+ * `granted`. False when the backend fails; overflow stays in w. */
+bool mkt_compat_ticket_write(struct mkt_writer *w, struct mkt_crypto *c,
+                             const struct mkt_inkey *psk, const struct mkt_policy *granted,
+                             const struct mkt_compat_ticket *t);
 
 /* --- initiator_data.c ------------------------------------------------------------------------ */
 
