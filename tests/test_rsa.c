@@ -209,23 +209,34 @@ refuses_a_ciphertext_beyond_the_modulus(void **state)
     assert_false(mkt_pke_open(env.crypto, p.key[PKI_ALICE], ALL, mkt_span(data, K), 16, out));
 }
 
-/* Flips one bit of each octet of a good OAEP block: none may open. */
-static void
-refuses_oaep_blocks_with_one_bit_wrong(void **state)
+/* Makes an OAEP block of its parts and has it opened. */
+static bool
+oaep_opens(uint8_t first, const uint8_t db[K - 21])
 {
-    static const uint8_t key[16] = { 3 };
-    uint8_t sealed[K], em[K], block[K], out[16];
+    uint8_t em[K] = { 0 }, sealed[K], out[16];
+    em[0] = first;
+    memset(em + 1, 0x77, 20);
+    memcpy(em + 21, db, K - 21);
+    assert_true(mkt_mgf1_xor(env.crypto, MKT_HASH_SHA_1, mkt_span(em + 1, 20), em + 21, K - 21));
+    assert_true(mkt_mgf1_xor(env.crypto, MKT_HASH_SHA_1, mkt_span(em + 21, K - 21), em + 1, 20));
+    encrypt_block(em, sealed);
+    return mkt_pke_open(env.crypto, p.key[PKI_ALICE], 1U << MKT_PAD_OAEP_SHA_1, mkt_span(sealed, K),
+                        16, out);
+}
+
+static void
+refuses_oaep_blocks_with_anything_wrong_but_the_key(void **state)
+{
+    uint8_t db[K - 21] = { 0 };
     (void)state;
-    assert_int_equal(mkt_pke_seal(&env, alice, MKT_PAD_OAEP_SHA_1, mkt_span(key, 16), sealed),
-                     MKT_OK);
-    assert_true(mkt_be_rsa_private(p.key[PKI_ALICE], mkt_span(sealed, K), em));
-    for (size_t i = 0; i < K; i += 5) {
-        memcpy(block, em, K);
-        block[i] ^= 1;
-        encrypt_block(block, sealed);
-        bool opens = mkt_pke_open(env.crypto, p.key[PKI_ALICE], 1U << MKT_PAD_OAEP_SHA_1,
-                                  mkt_span(sealed, K), 16, out);
-        assert_false(opens);
+    assert_true(mkt_be_hash(env.crypto, MKT_HASH_SHA_1, NULL, 0, db));
+    db[sizeof db - 17] = 1;
+    assert_true(oaep_opens(0, db));
+    assert_false(oaep_opens(1, db));
+    for (size_t i = 0; i < sizeof db; i++) {
+        db[i] ^= 1;
+        assert_int_equal(oaep_opens(0, db), i >= sizeof db - 16);
+        db[i] ^= 1;
     }
 }
 
@@ -291,6 +302,25 @@ a_wrong_padding_is_no_different_from_a_wrong_length(void **state)
         }
     /* 1000 envelopes, and one length of 246 is right: about 4. */
     assert_in_range(opened, 1, 20);
+}
+
+/* Fewer than eight octets of padding are a wrong padding too: among enough such blocks is one whose
+ * substitute has the length, while what the block itself holds has not. */
+static void
+a_short_padding_is_a_wrong_one(void **state)
+{
+    bool opens = false;
+    (void)state;
+    for (unsigned i = 0; i < 2000 && !opens; i++) {
+        uint8_t em[K], data[K], out[16];
+        good_block(em, 16);
+        short_padding(em);
+        em[20] = (uint8_t)(i >> 8);
+        em[21] = (uint8_t)i;
+        encrypt_block(em, data);
+        opens = mkt_pke_open(env.crypto, p.key[PKI_ALICE], ALL, mkt_span(data, K), 16, out);
+    }
+    assert_true(opens);
 }
 
 /* The substitute of the draft, computed here once more, with libcrypto alone. */
@@ -482,8 +512,9 @@ main(void)
         TEST(a_failing_generator_gives_no_envelope_and_no_signature),
         TEST(opens_only_with_a_padding_that_is_allowed),
         TEST(refuses_a_ciphertext_beyond_the_modulus),
-        TEST(refuses_oaep_blocks_with_one_bit_wrong),
+        TEST(refuses_oaep_blocks_with_anything_wrong_but_the_key),
         TEST(a_wrong_padding_is_no_different_from_a_wrong_length),
+        TEST(a_short_padding_is_a_wrong_one),
         TEST(the_substitute_is_that_of_the_draft),
         TEST(signs_what_libcrypto_verifies),
         TEST(verifies_only_with_the_right_kind_text_and_key),
