@@ -3,6 +3,7 @@
  * type, and their payloads by type, those nested in TP, TICKET and KEMAC too. */
 #include "../tests/hex.h"
 #include "../tests/wire_vectors.h"
+#include "handler.h"
 #include "message/message.h"
 #include "targets.h"
 
@@ -14,21 +15,41 @@ static const char *root;
 static unsigned seeds;
 
 static void
-seed(enum mkt_prop kind, uint16_t value, struct mkt_span s)
+write_seed(const char *target, struct mkt_span s)
 {
     char path[512];
-    for (size_t i = 0; i < MKT_TARGET_COUNT; i++) {
-        if (mkt_targets[i].kind != kind || mkt_targets[i].value != value)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", root, mkt_targets[i].name);
-        mkdir(path, 0777);
-        snprintf(path, sizeof path, "%s/%s/seed-%03u", root, mkt_targets[i].name, seeds++);
-        FILE *f = fopen(path, "wb");
-        if (f == NULL || fwrite(s.p, 1, s.n, f) != s.n || fclose(f) != 0) {
-            perror(path);
-            exit(1);
-        }
+    snprintf(path, sizeof path, "%s/%s", root, target);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/seed-%03u", root, target, seeds++);
+    FILE *f = fopen(path, "wb");
+    if (f == NULL || fwrite(s.p, 1, s.n, f) != s.n || fclose(f) != 0) {
+        perror(path);
+        exit(1);
     }
+}
+
+static void
+seed(enum mkt_prop kind, uint16_t value, struct mkt_span s)
+{
+    for (size_t i = 0; i < MKT_TARGET_COUNT; i++)
+        if (mkt_targets[i].kind == kind && mkt_targets[i].value == value)
+            write_seed(mkt_targets[i].name, s);
+}
+
+/* What each handler waits for: with and without forking, in both suites, sealed and as it is. */
+static void
+handlers(void)
+{
+    static const char *const targets[] = { "handler_kms", "handler_initiator", "handler_responder",
+                                           "handler_update" };
+    static uint8_t octets[MKT_MSG_MAX];
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
+        for (unsigned mode = 0; mode < MKT_HANDLER_OTHER; mode++) {
+            size_t n = mkt_handler_seed(h, (uint8_t)mode, octets, sizeof octets);
+            octets[0] |= h % 2 == 0 ? 0 : MKT_HANDLER_OTHER;
+            write_seed(targets[h / 2], mkt_span(octets, n));
+        }
+    mkt_handler_close();
 }
 
 static void
@@ -90,6 +111,7 @@ main(int argc, char **argv)
     for (size_t i = 0; i < WIRE_KEY_DATA; i++)
         seed(MKT_PROP_PAYLOAD, MKT_PL_KEY_DATA,
              mkt_span(octets, hex_octets(wire_key_data[i], octets, sizeof octets)));
+    handlers();
     printf("%u seeds\n", seeds);
     return 0;
 }

@@ -52,7 +52,7 @@ static const struct mkt_target {
     enum mkt_prop kind;
     uint16_t value;
 } mkt_targets[MKT_TARGET_COUNT] = {
-#define MKT_TARGET_ROW(name, kind, value) { "fuzz_" #name, MKT_PROP_##kind, value },
+#define MKT_TARGET_ROW(name, kind, value) { #name, MKT_PROP_##kind, value },
     MKT_TARGETS(MKT_TARGET_ROW)
 #undef MKT_TARGET_ROW
 };

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The properties that the fuzz targets of whole handlers check, walked over every cut and many
+ * small damages of the true messages: as an outsider sends them, and sealed with the right keys, as
+ * one of the parties could. */
+#include "../fuzz/handler.h"
+
+#include <mikeyticket/message.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const names[] = {
+#define NAME(name, text) text,
+    MKT_HANDLERS(NAME)
+#undef NAME
+};
+
+static uint8_t input[MKT_MSG_MAX], damaged[MKT_MSG_MAX];
+static size_t believed; /* damaged messages */
+
+static void
+holds(unsigned h, size_t n, size_t at, const char *damage)
+{
+    const char *broken = mkt_handler_run(h, damaged, n);
+    if (broken != NULL)
+        fail_msg("%s: mode %u, octet %zu %s: %s", names[h], damaged[0], at - 1, damage, broken);
+    believed += mkt_handler_believed() && memcmp(input, damaged, n) != 0;
+}
+
+/* Each damage of each octet of the true message of a handler in a mode. */
+static void
+walk(unsigned h, uint8_t mode, const uint8_t *flips, size_t n_flips)
+{
+    size_t n = mkt_handler_seed(h, mode, input, sizeof input);
+    assert_true(n > 40);
+    memcpy(damaged, input, n);
+    holds(h, n, 1, "as it is");
+    assert_true(mkt_handler_believed()); /* or all that follows would say nothing */
+    for (size_t at = 1; at < n; at++) {
+        for (size_t i = 0; i < n_flips; i++) {
+            damaged[at] = input[at] ^ flips[i];
+            holds(h, n, at, "altered");
+        }
+        damaged[at] = input[at];
+        holds(h, at, at, "and what follows cut off");
+        damaged[at] = input[at];
+    }
+}
+
+static void
+a_message_that_an_outsider_altered_is_never_believed(void **state)
+{
+    static const uint8_t flips[] = { 0x01, 0x80 };
+    (void)state;
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
+        walk(h, MKT_HANDLER_RAW, flips, 2); /* RFC6043:5.5-1 */
+    assert_int_equal(believed, 0);
+}
+
+static void
+after_any_refusal_the_true_message_works(void **state)
+{
+    static const uint8_t flips[] = { 0x10 };
+    (void)state;
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
+        walk(h, MKT_HANDLER_RAW | MKT_HANDLER_AFTER | MKT_HANDLER_SUITE, flips, 1);
+}
+
+static void
+a_party_that_seals_nonsense_harms_nobody(void **state)
+{
+    static const uint8_t flips[] = { 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80 };
+    (void)state;
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++) {
+        believed = 0;
+        walk(h, 0, flips, sizeof flips);
+        assert_true(believed > 100); /* a nonce or key more or less: it is the sender's choice */
+        walk(h, MKT_HANDLER_NO_FORK, flips + 7, 1);
+    }
+}
+
+static void
+a_refused_message_of_a_party_leaves_no_trace(void **state)
+{
+    static const uint8_t flips[] = { 0x04 };
+    (void)state;
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
+        walk(h, MKT_HANDLER_AFTER | MKT_HANDLER_SUITE, flips, 1);
+}
+
+static int
+close_all(void **state)
+{
+    (void)state;
+    mkt_handler_close();
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_that_an_outsider_altered_is_never_believed),
+        cmocka_unit_test(after_any_refusal_the_true_message_works),
+        cmocka_unit_test(a_party_that_seals_nonsense_harms_nobody),
+        cmocka_unit_test(a_refused_message_of_a_party_leaves_no_trace),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, close_all);
+}
