@@ -9,7 +9,8 @@ struct mkt_tpk
 mv_tpk_of(const struct mv_run *r, enum mv_who owner)
 {
     const struct mv_party *p = &r->party[owner];
-    struct mkt_tpk tpk = { .id = mkt_span(p->tpk_id, strlen(p->tpk_id)), .key = &p->tpk.base };
+    struct mkt_tpk tpk = { .key = &p->tpk.base };
+    tpk.id = mkt_span(p->tpk_id, strlen(p->tpk_id));
     if (owner != MV_KMS)
         tpk.owner = p->id;
     return tpk;
