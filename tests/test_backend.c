@@ -156,8 +156,7 @@ random_octets_fill_the_buffer_and_differ(void **state)
     uint8_t a[33] = { 0 }, b[33] = { 0 };
     assert_true(mkt_crypto_random(NULL, a, 32));
     assert_true(mkt_crypto_random(NULL, b, 32));
-    /* RFC3830:4.2.2-1 */
-    assert_memory_not_equal(a, b, 32);
+    assert_memory_not_equal(a, b, 32); /* RFC3830:4.2.2-1 */
     assert_memory_not_equal(a + 24, b + 24, 8);
     assert_int_equal(a[32], 0);
     assert_true(mkt_crypto_random(NULL, a, 0));

@@ -293,13 +293,12 @@ a_base_ticket_is_made_as_the_appendix_says(void **state)
         assert_memory_equal(granted->k[0].key.b, mpk_i, len); /* RFC6043:A.2.2-1 RFC6043:A.2-1 */
         assert_memory_equal(granted->k[1].key.b, mpk_r, len);
         assert_int_equal(granted->k[1].key.n, len); /* RFC6043:A.2.2-2 */
-        assert_memory_equal(granted->k[2].key.b, keys[1].u.key_data.key.p, len);
+        assert_memory_equal(granted->k[2].key.b, keys[1].u.key_data.key.p, len); /* RFC6043:11-2 */
 
         struct mkt_span sent = part(MKT_PL_V)->u.v.mac;
         ticket_mac(mac, mac_len, suites[s], ticket.raw.p, (size_t)(sent.p - ticket.raw.p));
         assert_int_equal(sent.n, mac_len);
-        /* RFC6043:11-1 */
-        assert_memory_equal(sent.p, mac, mac_len); /* RFC6043:A.1-8 RFC6043:A-2 */
+        assert_memory_equal(sent.p, mac, mac_len); /* RFC6043:A.1-8 RFC6043:A-2 RFC6043:11-1 */
         call_close(&c);
     }
 }

@@ -80,8 +80,7 @@ unexpected_payloads_are_ignored_by_every_party(void **state)
             seal_again((enum sent)s);
             /* RFC6043:4.2.1.4-3 RFC6043:4.2.1.6-2 RFC6043:4.2.2.2-3 RFC6043:4.2.2.4-3
              * RFC6043:4.2.3.4-3 RFC6043:4.2.3.6-3 */
-            /* RFC3830:6.15-1 */
-            assert_int_equal(take((enum sent)s), MKT_OK);
+            assert_int_equal(take((enum sent)s), MKT_OK); /* RFC3830:6.15-1 */
             call_close(&c);
         }
 }

@@ -135,8 +135,7 @@ responses_repeat_the_header_of_what_they_answer(void **state)
             const struct mkt_hdr *resp = &msg[pairs[i][0]].hdr, *init = &msg[pairs[i][1]].hdr;
             assert_int_equal(resp->version, init->version);
             assert_int_equal(resp->prf, init->prf);
-            /* RFC3830:6.1-6 */
-            assert_int_equal(resp->csb_id, init->csb_id);
+            assert_int_equal(resp->csb_id, init->csb_id); /* RFC3830:6.1-6 */
             assert_int_equal(resp->n_cs, init->n_cs);
             assert_int_equal(resp->map_type, init->map_type);
         }
@@ -195,8 +194,7 @@ every_mac_has_the_key_and_the_coverage_of_the_text(void **state)
         for (size_t f = 0; f < COUNT(clear); f++) {
             hold_a_call(suites[s], ts_types[f], clear[f]);
             /* RFC6043:4.2.1.2-4 RFC6043:5.1.2-2 RFC6043:5.1.2-4 */
-            /* RFC3830:4.1.4-1 RFC3830:5.2-2 */
-            assert_true(sealed_as_said(&c, REQUEST_INIT));
+            assert_true(sealed_as_said(&c, REQUEST_INIT)); /* RFC3830:4.1.4-1 RFC3830:5.2-2 */
             /* RFC6043:4.2.1-2 RFC6043:4.2.1.5-12 RFC6043:4.2.1.5-13 */
             assert_true(sealed_as_said(&c, REQUEST_RESP));
             /* RFC6043:4.2.2.1-8 RFC6043:4.2.2.1-9 RFC6043:5.5-2 */
@@ -278,9 +276,8 @@ a_kms_sends_mpks_and_session_keys_under_the_psk(void **state)
             open_response(&alice, REQUEST_RESP); /* RFC6043:4.2.1.5-5 RFC6043:4.2.1.5-6 */
             open_response(&bob, RESOLVE_RESP);   /* RFC6043:4.2.3.5-5 RFC6043:4.2.3.5-6 */
             /* MPKi, [MPKr] and one TGK: RFC6043:4.2.1.5-7 RFC6043:4.2.1.5-8 RFC6043:4.2.1.5-9 */
-            /* RFC3830:4.2.3-1 RFC3830:6.13-3 */
-            assert_int_equal(alice.n, mpks + 1);
-            assert_int_equal(bob.n, mpks + 1); /* RFC6043:4.2.3.5-7 RFC6043:4.2.3.5-8 */
+            assert_int_equal(alice.n, mpks + 1); /* RFC3830:4.2.3-1 RFC3830:6.13-3 */
+            assert_int_equal(bob.n, mpks + 1);   /* RFC6043:4.2.3.5-7 RFC6043:4.2.3.5-8 */
             for (size_t i = 0; i < mpks; i++) {
                 assert_int_equal(alice.key[i].u.key_data.type, MKT_KEY_MPK);
                 assert_int_equal(bob.key[i].u.key_data.type, MKT_KEY_MPK);

@@ -164,8 +164,7 @@ a_responder_may_change_the_policies_the_ssrc_and_the_spi(void **state)
         assert_memory_equal(s.params.p, gcm, sizeof gcm); /* RFC6043:6.1.1-5 */
         assert_int_equal(s.ssrc, 9);                      /* RFC6043:4.2.2.3-5 RFC6043:6.1.1-8 */
         assert_int_equal(s.roc, 2);
-        /* RFC6043:6.1.1-1 */
-        assert_int_equal(s.seq, 3);
+        assert_int_equal(s.seq, 3); /* RFC6043:6.1.1-1 */
     }
 }
 

@@ -127,6 +127,7 @@ a_ticket_is_resolved_through_another_kms(void **state)
         assert_true(same(mkt_span(payload(&f.leg_init, &a, MKT_PL_TICKET, 0)->raw.p + 1, 200),
                          mkt_span(payload(&f.c.resolve[0], &b, MKT_PL_TICKET, 0)->raw.p + 1, 200)));
         assert_int_not_equal(a.hdr.csb_id, b.hdr.csb_id);
+        /* RFC6043:10-2 RFC6043:10-3 RFC6043:10-4 */
         assert_int_equal(leg_resolve(&f), MKT_OK); /* RFC6043:10-5 */
         assert_int_equal(leg_back(&f, &io), MKT_OK);
         /* Bob hears his own KMS */
@@ -170,7 +171,6 @@ nothing_is_forwarded_that_did_not_verify(void **state)
     close_far(&f);
 }
 
-/* RFC6043:10-1 */
 static void
 every_changed_octet_of_the_other_kms_s_answer_is_noticed(void **state)
 {
@@ -178,7 +178,7 @@ every_changed_octet_of_the_other_kms_s_answer_is_noticed(void **state)
     struct far_call f;
     struct mkt_io io;
     open_far(&f, MKT_PRF_MIKEY_1, 0);
-    assert_int_equal(leg_out(&f), MKT_OK);
+    assert_int_equal(leg_out(&f), MKT_OK); /* RFC6043:10-1 */
     assert_int_equal(leg_resolve(&f), MKT_OK);
     for (size_t i = 0; i < f.leg_resp.n; i++) {
         f.leg_resp.b[i] ^= 0x10;
@@ -247,7 +247,7 @@ a_kms_with_another_key_is_not_believed(void **state)
     struct far_call f;
     struct mkt_io io;
     open_far(&f, MKT_PRF_MIKEY_1, 0);
-    assert_int_equal(leg_out(&f), MKT_OK);
+    assert_int_equal(leg_out(&f), MKT_OK); /* RFC6043:10-1 */
     assert_int_equal(call_kms(&f.c, &f.leg_init, f.c.bob[0], &f.c.psk_alice.base, &f.leg_resp),
                      MKT_E_AUTH);
     assert_int_equal(leg_back(&f, &io), MKT_E_PEER_ERROR);

@@ -30,8 +30,7 @@ reads_and_writes_every_field_of_the_header(void **state)
     assert_int_equal(h.data_type, MKT_DT_TRANSFER_INIT);
     assert_int_equal(h.next, MKT_PL_T);
     assert_true(h.v);
-    /* RFC3830:6-1 RFC3830:6.1-1 RFC3830:6.1-3 */
-    assert_int_equal(h.prf, MKT_PRF_HMAC_SHA_256);
+    assert_int_equal(h.prf, MKT_PRF_HMAC_SHA_256); /* RFC3830:6-1 RFC3830:6.1-1 RFC3830:6.1-3 */
     assert_int_equal(h.csb_id, 0x12345678);
     assert_int_equal(h.n_cs, 0);
     assert_int_equal(h.map_type, MKT_MAP_GENERIC_ID);
@@ -78,8 +77,7 @@ an_empty_map_has_no_crypto_sessions(void **state)
     (void)state;
     assert_int_equal(hdr("010e0581 12345678 03 01", &h, &err), MKT_OK);
     mkt_map_begin(&it, &h);
-    /* RFC3830:6.1-7 */
-    assert_false(mkt_map_next(&it, &cs));
+    assert_false(mkt_map_next(&it, &cs)); /* RFC3830:6.1-7 */
 }
 
 static void
@@ -151,8 +149,7 @@ reads_a_map_of_255_crypto_sessions(void **state)
     assert_int_equal(r.left, 0);
     for (mkt_map_begin(&it, &h); mkt_map_next(&it, &cs); n++)
         assert_int_equal(cs.cs_id, n);
-    /* RFC3830:6.1-7 */
-    assert_int_equal(n, 255);
+    assert_int_equal(n, 255); /* RFC3830:6.1-7 */
 }
 
 static void
@@ -192,8 +189,7 @@ refuses_a_bad_header(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct mkt_hdr h;
         struct mkt_err err;
-        /* RFC3830:6.1-1 */
-        assert_int_not_equal(hdr(bad[i].hex, &h, &err), MKT_OK);
+        assert_int_not_equal(hdr(bad[i].hex, &h, &err), MKT_OK); /* RFC3830:6.1-1 */
         assert_string_equal(mkt_rc_name(err.rc), bad[i].rc);
         assert_int_equal(err.offset, bad[i].at);
         assert_string_equal(err.what, bad[i].what);

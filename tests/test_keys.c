@@ -86,8 +86,7 @@ a_shorter_outkey_is_the_beginning_of_a_longer_one(void **state)
         uint8_t out[64] = { 0 };
         const struct mkt_derive d = { label, out, n };
         assert_true(mkt_prf_run(crypto, v->prf, inkey, &d, 1));
-        /* RFC3830:4.1.2-3 */
-        assert_memory_equal(out, outkey.p, n);
+        assert_memory_equal(out, outkey.p, n); /* RFC3830:4.1.2-3 */
         assert_int_equal(out[n], 0);
     }
 }
@@ -166,8 +165,7 @@ labels_and_keys_are_those_of_the_vectors(void **state)
         const struct mkt_secret inkey = secret_of(v->inkey);
         struct mkt_secret out = { .n = (uint16_t)want.n };
         assert_true(mkt_derive_secret(&out, crypto, v->prf, &inkey, v->constant, &l));
-        /* RFC3830:4.1.3-2 */
-        assert_octets(out.b, want); /* RFC6043:5.1.1-1 RFC6043:A.2.1-1 */
+        assert_octets(out.b, want); /* RFC6043:5.1.1-1 RFC6043:A.2.1-1 RFC3830:4.1.3-2 */
     }
 }
 
@@ -383,8 +381,7 @@ macs_are_those_of_the_vectors_however_the_input_is_cut(void **state)
                                              mkt_span(input.p + cut, input.n - cut) };
             uint8_t mac[MKT_MAC_MAX] = { 0 };
             assert_true(mkt_mac_run(crypto, &keys, part, 3, mac));
-            /* RFC6043:6.2-2 RFC3830:4.2.4-1 */
-            assert_octets(mac, want);
+            assert_octets(mac, want); /* RFC6043:6.2-2 RFC3830:4.2.4-1 */
         }
     }
 }
@@ -426,8 +423,7 @@ kemac_contents_are_encrypted_under_the_iv_of_csb_id_and_timestamp(void **state)
         mkt_kemac_iv(iv, keys.salt, v->csb_id, t64);
         assert_octets(iv, want_iv);
         assert_true(mkt_kemac_aes_cm(crypto, &keys, v->csb_id, t64, plain, buf));
-        /* RFC6043:6.2-1 RFC3830:4.2.3-1 */
-        assert_octets(buf, cipher);
+        assert_octets(buf, cipher); /* RFC6043:6.2-1 RFC3830:4.2.3-1 */
         /* the same again decrypts, and in place */
         assert_true(mkt_kemac_aes_cm(crypto, &keys, v->csb_id, t64, mkt_span(buf, plain.n), buf));
         assert_octets(buf, plain);
@@ -463,8 +459,7 @@ the_key_wrap_is_that_of_the_vector_and_notices_damage(void **state)
           "8b74cdc5c854dbe77e15d26ac1533");
     uint8_t out[64], back[64];
     assert_true(mkt_be_kw_wrap(crypto, key, iv.p, plain, out));
-    /* RFC3830:4.2.3-4 */
-    assert_octets(out, want);
+    assert_octets(out, want); /* RFC3830:4.2.3-4 */
     assert_true(mkt_be_kw_unwrap(crypto, key, iv.p, mkt_span(out, want.n), back));
     assert_octets(back, plain);
     for (size_t i = 0; i < want.n; i++) {
@@ -491,8 +486,7 @@ suites_hold_the_algorithms_of_one_level(void **state)
     assert_int_equal(low->mac, MKT_MAC_HMAC_SHA_1_160);
     assert_int_equal(high->encr, MKT_ENCR_AES_CM_256); /* RFC6043:12.1-7 RFC6043:12.1-8 */
     assert_int_equal(high->mac, MKT_MAC_HMAC_SHA_256_256);
-    /* RFC3830:4.2.4-2 RFC3830:6.2-2 */
-    assert_int_equal(mkt_mac_len(low->mac), low->auth_len);
+    assert_int_equal(mkt_mac_len(low->mac), low->auth_len); /* RFC3830:4.2.4-2 RFC3830:6.2-2 */
     assert_int_equal(mkt_mac_len(high->mac), high->auth_len);
     assert_null(mkt_suite_of(2));
     assert_null(mkt_suite_of(127));
@@ -524,8 +518,7 @@ ntp_times_are_read_from_1968_to_2104(void **state)
     };
     for (size_t i = 0; i < COUNT(t); i++) { /* RFC6043:6.3-1 */
         assert_true(mkt_ntp_from_unix(t[i].unix_sec, 0) == t[i].ntp);
-        /* RFC3830:4.2.8-1 */
-        assert_true(mkt_ntp_to_unix(t[i].ntp) == t[i].unix_sec);
+        assert_true(mkt_ntp_to_unix(t[i].ntp) == t[i].unix_sec); /* RFC3830:4.2.8-1 */
         assert_true(mkt_ntp_to_unix(t[i].ntp | 0xFFFFFFFF) == t[i].unix_sec);
         if (i > 0)
             assert_true(mkt_ntp_order(t[i - 1].ntp) < mkt_ntp_order(t[i].ntp));

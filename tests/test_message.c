@@ -52,8 +52,7 @@ no_shorter_or_longer_message_of_a_flow_is_accepted(void **state)
         for (size_t cut = 0; cut < n; cut++)
             assert_int_equal(parse(&msg, octets, cut), MKT_E_TRUNCATED);
         octets[n] = 0;
-        /* RFC3830:6.1-2 */
-        assert_int_equal(parse(&msg, octets, n + 1), MKT_E_TRAILING);
+        assert_int_equal(parse(&msg, octets, n + 1), MKT_E_TRAILING); /* RFC3830:6.1-2 */
         assert_refused(&err, TRAILING, n, "end of the chain of payloads", "RFC 3830 6.1");
     }
 }
@@ -73,8 +72,7 @@ takes_128_payloads_and_65535_octets_at_most(void **state)
     assert_int_equal(parse(&msg, octets, w.len), MKT_OK);
     assert_int_equal(msg.n, MKT_PAYLOADS_MAX);
     mkt_pl_write(&w, &one);
-    /* RFC3830:6.13-4 */
-    assert_int_equal(parse(&msg, octets, w.len), MKT_E_TOO_MANY);
+    assert_int_equal(parse(&msg, octets, w.len), MKT_E_TOO_MANY); /* RFC3830:6.13-4 */
     assert_int_equal(err.offset, 10 + 4 * MKT_PAYLOADS_MAX);
     w = mkt_w_open(octets, sizeof octets);
     mkt_hdr_write(&w, &hdr);
@@ -231,8 +229,7 @@ sp_payloads_of_different_numbers_may_be_repeated(void **state)
     (void)state;
     load("mode1-forked-gh-128: TRANSFER_INIT");
     struct mkt_payload sp = *mkt_msg_find(&msg, MKT_PL_SP, 0);
-    /* RFC3830:6.10-1 */
-    assert_int_equal(check_edited(&sp, 0, NONE), MKT_E_EXTRA_PAYLOAD);
+    assert_int_equal(check_edited(&sp, 0, NONE), MKT_E_EXTRA_PAYLOAD); /* RFC3830:6.10-1 */
     assert_string_equal(err.what, "SP with that Policy no");
     sp.u.sp.policy_no++;
     assert_int_equal(check_edited(&sp, 0, NONE), MKT_OK); /* RFC6043:4.2.2.1-5 */
@@ -272,8 +269,7 @@ nothing_may_follow_v(void **state)
         load(figures[f].message);
         if (msg.pl[msg.n - 1].type != MKT_PL_V)
             continue;
-        /* RFC3830:5.2-1 */
-        assert_int_equal(check_edited(&ext, msg.n, NONE), MKT_E_PAYLOAD_ORDER);
+        assert_int_equal(check_edited(&ext, msg.n, NONE), MKT_E_PAYLOAD_ORDER); /* RFC3830:5.2-1 */
         assert_int_equal(err.offset, changed.pl[msg.n].at);
         assert_string_equal(err.what, "V");
     }

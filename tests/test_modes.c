@@ -27,7 +27,6 @@ open_mode(struct call *c, uint8_t prf, unsigned mode)
 /* --- what works
  * ----------------------------------------------------------------------------------- */
 
-/* RFC6043:4.1-1 RFC6043:4.1-2 */
 static void
 each_mode_gives_both_ends_the_same_keys(void **state)
 {
@@ -40,6 +39,7 @@ each_mode_gives_both_ends_the_same_keys(void **state)
             assert_int_equal(call_transfer(&c, 0), MKT_OK);
             assert_true(call_agrees(&c, 0));
             /* the exchanges a mode leaves out did not happen */
+            /* RFC6043:4.1-1 RFC6043:4.1-2 RFC6043:4.2.3-1 RFC6043:A-1 */
             assert_int_equal(c.request.n != 0, mode <= 2);
             assert_int_equal(c.resolve[0].n != 0, mode % 2 == 1);
             const struct mkt_policy *p = mkt_csb_policy(c.at_bob[0]);
@@ -75,7 +75,7 @@ a_responder_with_the_tpk_may_still_ask_the_kms(void **state)
     assert_int_equal(call_until_grant(&c), MKT_OK);
     c.mode = 1; /* Bob asks */
     assert_int_equal(call_transfer(&c, 0), MKT_OK);
-    assert_true(c.resolve[0].n != 0);
+    assert_true(c.resolve[0].n != 0); /* RFC6043:6.10-3 */
     assert_true(call_agrees(&c, 0));
     call_close(&c);
 }
@@ -95,7 +95,7 @@ key_wrap_protects_the_ticket_of_an_initiator(void **state)
     };
     assert_int_equal(mkt_grant_create(&c.grant, &c.env, &own, &c.io.err), MKT_OK);
     assert_int_equal(call_transfer(&c, 0), MKT_OK);
-    assert_true(call_agrees(&c, 0));
+    assert_true(call_agrees(&c, 0)); /* RFC3830:4.2.3-4 */
     call_close(&c);
 }
 
@@ -156,7 +156,7 @@ a_responder_does_not_open_what_the_kms_must_resolve(void **state)
         assert_int_equal(call_offer(&c), MKT_OK);
         assert_int_equal(call_offered(&c, 0), MKT_OK);
         assert_int_equal(call_opened(&c, 0, mode == 1 ? &c.tpk.base : &c.tpk_alice.base),
-                         MKT_E_TP_PARAM);
+                         MKT_E_TP_PARAM); /* RFC6043:6.10-3 */
         assert_null(c.at_bob[0]);
         call_close(&c);
     }

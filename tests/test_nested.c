@@ -144,8 +144,7 @@ the_mac_covers_what_the_vectors_say(void **state)
         assert_int_equal(n, (transfer ? 2 : 1) + n_tail);
         size_t len = hex_octets(wire_coverage[i].mac_input, want, sizeof want);
         assert_int_equal(join(got, part, n), len);
-        /* RFC6043:5.5-1 RFC6043:5.5-2 RFC6043:5.5-4 */
-        assert_memory_equal(got, want, len);
+        assert_memory_equal(got, want, len); /* RFC6043:5.5-1 RFC6043:5.5-2 RFC6043:5.5-4 */
     }
     assert_int_equal(WIRE_COVERAGE, 6);
 }
@@ -164,8 +163,7 @@ the_mac_of_transfer_init_leaves_out_initiator_data_of_any_length(void **state)
         len[i] = join(joined[i], part, mkt_cover(&changed, NULL, 0, part));
     }
     assert_int_equal(len[0], len[1]);
-    /* RFC6043:5.5-2 */
-    assert_memory_equal(joined[0], joined[1], len[0]);
+    assert_memory_equal(joined[0], joined[1], len[0]); /* RFC6043:5.5-2 */
 }
 
 static void
@@ -177,8 +175,7 @@ the_signature_covers_its_type_and_length_but_not_itself(void **state)
     const struct mkt_payload *sign = &msg.pl[msg.n - 1];
     assert_int_equal(mkt_cover(&msg, NULL, 0, part), 1);
     assert_ptr_equal(part[0].p, octets);
-    /* RFC3830:5.2-2 */
-    assert_int_equal(part[0].n, sign->at + 2);
+    assert_int_equal(part[0].n, sign->at + 2); /* RFC3830:5.2-2 */
 }
 
 int

@@ -43,8 +43,7 @@ reads_and_writes_kemac(void **state)
     (void)state;
     both(MKT_PL_KEMAC, "09 01 0003 aabbcc 00");
     assert_int_equal(pl.next, MKT_PL_V);
-    /* RFC3830:6.2-1 */
-    assert_int_equal(k->encr_alg, MKT_ENCR_AES_CM_128);
+    assert_int_equal(k->encr_alg, MKT_ENCR_AES_CM_128); /* RFC3830:6.2-1 */
     assert_octets(k->encr_data, "aabbcc");
     assert_int_equal(k->mac_alg, MKT_MAC_NULL);
     assert_int_equal(k->mac.n, 0);
@@ -66,8 +65,7 @@ reads_and_writes_pke_with_all_14_bits_of_its_length(void **state)
     memcpy(hex, "00ffff", 6);
     both(MKT_PL_PKE, hex);
     assert_int_equal(pl.u.pke.c, 3);
-    /* RFC3830:6.3-1 */
-    assert_int_equal(pl.u.pke.data.n, 0x3FFF);
+    assert_int_equal(pl.u.pke.data.n, 0x3FFF); /* RFC3830:6.3-1 */
 }
 
 static void
@@ -82,8 +80,7 @@ reads_and_writes_dh_groups_and_their_validity(void **state)
             n += (size_t)sprintf(hex + n, "a5");
         strcpy(hex + n, "f1 02 beef");
         both(MKT_PL_DH, hex);
-        /* RFC3830:6.4-1 */
-        assert_int_equal(pl.u.dh.value.n, len[group]);
+        assert_int_equal(pl.u.dh.value.n, len[group]); /* RFC3830:6.4-1 */
         assert_int_equal(pl.u.dh.reserv, 15);
         assert_octets(pl.u.dh.spi, "beef");
         strcpy(hex + n, "02 01 00 02 ffff");
@@ -100,8 +97,7 @@ reads_and_writes_sign_without_a_next_payload_octet(void **state)
 {
     (void)state;
     both(MKT_PL_SIGN, "1003 010203");
-    /* RFC3830:5.2-1 RFC3830:6.5-1 */
-    assert_int_equal(pl.next, MKT_PL_LAST);
+    assert_int_equal(pl.next, MKT_PL_LAST); /* RFC3830:5.2-1 RFC3830:6.5-1 */
     assert_int_equal(pl.u.sign.s_type, 1);
     assert_octets(pl.u.sign.signature, "010203");
 }
@@ -111,8 +107,7 @@ reads_and_writes_all_four_timestamp_types(void **state)
 {
     (void)state;
     both(MKT_PL_T, "0e 00 d120000110000001");
-    /* RFC3830:6.6-1 */
-    assert_octets(pl.u.t.value, "d120000110000001");
+    assert_octets(pl.u.t.value, "d120000110000001"); /* RFC3830:6.6-1 */
     both(MKT_PL_T, "0e 01 d120000110000001");
     both(MKT_PL_T, "0e 02 00000007");
     assert_int_equal(pl.u.t.ts_type, MKT_TS_COUNTER);
@@ -125,12 +120,10 @@ reads_and_writes_id_and_cert(void **state)
 {
     (void)state;
     both(MKT_PL_ID, "0a 00 0005 6140622e63");
-    /* RFC3830:6.7-1 */
-    assert_int_equal(pl.u.id.id_type, MKT_ID_NAI);
+    assert_int_equal(pl.u.id.id_type, MKT_ID_NAI); /* RFC3830:6.7-1 */
     assert_octets(pl.u.id.data, "6140622e63");
     both(MKT_PL_CERT, "00 03 0002 3000");
-    /* RFC3830:6.7-2 */
-    assert_int_equal(pl.u.cert.cert_type, 3);
+    assert_int_equal(pl.u.cert.cert_type, 3); /* RFC3830:6.7-2 */
     assert_octets(pl.u.cert.data, "3000");
 }
 
@@ -141,9 +134,8 @@ reads_and_writes_chash_and_v_by_their_algorithms(void **state)
     both(MKT_PL_CHASH, "02 00" X20);
     both(MKT_PL_CHASH, "02 01" X16);
     both(MKT_PL_CHASH, "02 02" X32);
-    /* RFC3830:6.8-1 RFC3830:6.9-1 */
-    assert_octets(pl.u.chash.hash, X32);
-    both(MKT_PL_V, "00 00"); /* a NULL MAC parses; no exchange accepts it */
+    assert_octets(pl.u.chash.hash, X32); /* RFC3830:6.8-1 RFC3830:6.9-1 */
+    both(MKT_PL_V, "00 00");             /* a NULL MAC parses; no exchange accepts it */
     assert_int_equal(pl.u.v.mac.n, 0);
     both(MKT_PL_V, "00 01" X20);
     both(MKT_PL_V, "00 02" X32);
@@ -163,8 +155,7 @@ reads_and_writes_sp_and_walks_its_parameters(void **state)
     assert_int_equal(p.type, 0);
     assert_octets(p.value, "01");
     assert_true(mkt_sp_next(&rest, &p));
-    /* RFC3830:6.10-2 */
-    assert_int_equal(p.type, 13);
+    assert_int_equal(p.type, 13); /* RFC3830:6.10-2 */
     assert_octets(p.value, "0100");
     assert_false(mkt_sp_next(&rest, &p));
     both(MKT_PL_SP, "00 00 00 0000");
@@ -178,12 +169,10 @@ reads_and_writes_rand_err_and_general_extension(void **state)
     assert_octets(pl.u.rand.rand, X16);
     both(MKT_PL_RAND, "0e 00");
     both(MKT_PL_ERR, "00 0f a55a");
-    /* RFC3830:6.12-1 */
-    assert_int_equal(pl.u.err.error_no, MKT_ERR_INVALID_TPPAR);
+    assert_int_equal(pl.u.err.error_no, MKT_ERR_INVALID_TPPAR); /* RFC3830:6.12-1 */
     assert_int_equal(pl.u.err.reserved, 0xa55a);
     both(MKT_PL_GENERAL_EXT, "09 01 0006 6d696b65793b");
-    /* RFC3830:6.15-1 */
-    assert_int_equal(pl.u.ext.ext_type, MKT_EXT_SDP_IDS);
+    assert_int_equal(pl.u.ext.ext_type, MKT_EXT_SDP_IDS); /* RFC3830:6.15-1 */
     assert_octets(pl.u.ext.data, "6d696b65793b");
 }
 
@@ -361,8 +350,7 @@ refuses_sp_parameters_that_overrun_their_payload(void **state)
         struct mkt_err err = { 0 };
         size_t used, n = hex_octets(bad[i].hex, octets, sizeof octets);
         enum mkt_rc rc = mkt_payload_decode(&pl, MKT_PL_SP, mkt_span(octets, n), &used, &err);
-        /* RFC3830:6.10-2 */
-        assert_int_equal(rc, MKT_E_TRUNCATED);
+        assert_int_equal(rc, MKT_E_TRUNCATED); /* RFC3830:6.10-2 */
         assert_refused(&err, TRUNCATED, bad[i].at, "SP Policy param", "RFC 3830 6.10");
     }
 }

@@ -132,9 +132,8 @@ a_null_mac_is_not_taken_for_authentication(void **state)
         struct message *m = message_of(i);
         size_t v = find(m, &parsed, MKT_PL_V)->at;
         m->b[v + 1] = MKT_MAC_NULL;
-        m->n = v + 2; /* no MAC octets follow */
-        /* RFC3830:4.2.4-3 */
-        assert_refused(i);
+        m->n = v + 2;      /* no MAC octets follow */
+        assert_refused(i); /* RFC3830:4.2.4-3 */
         call_close(&c);
     }
 }
@@ -258,8 +257,7 @@ a_payload_that_is_missing_is_refused_and_not_dereferenced(void **state)
         for (size_t k = 0; k < COUNT(steps[i].mandatory); k++) {
             send_up_to(i);
             assert_true(without(message_of(i), steps[i].mandatory[k], 0) > 0);
-            /* RFC6043:4.2.1.1-1 RFC6043:4.2.2.1-1 RFC6043:4.2.3.1-1 */
-            assert_refused(i);
+            assert_refused(i); /* RFC6043:4.2.1.1-1 RFC6043:4.2.2.1-1 RFC6043:4.2.3.1-1 */
             call_close(&c);
         }
 }
@@ -271,9 +269,8 @@ a_copy_of_an_offer_is_not_answered_twice(void **state)
     (void)state;
     send_up_to(5);
     assert_int_equal(call_answered(&c, 0), MKT_OK);
-    /* RFC3830:5.4-2 */
-    assert_int_equal(call_offered(&c, 0), MKT_E_REPLAY);
-    assert_int_equal(call_offered(&c, 1), MKT_OK); /* another device may take it */
+    assert_int_equal(call_offered(&c, 0), MKT_E_REPLAY); /* RFC3830:5.4-2 */
+    assert_int_equal(call_offered(&c, 1), MKT_OK);       /* another device may take it */
     call_close(&c);
 }
 

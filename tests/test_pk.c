@@ -62,6 +62,8 @@ calls_work_with_certificates_at_either_end_in_every_form(void **state)
                 assert_true(open_call(prf));
                 cred_alice.padding = cred_bob.padding = padding;
                 cred_alice.s_type = cred_bob.s_type = (uint8_t)(form % 2);
+                /* RFC6043:4.2.1.5-6 RFC6043:4.2.3.5-6 RFC3830:4.2.5-1 RFC3830:4.2.5-2
+                 * RFC3830:4.2.6-1 RFC3830:4.2.6-2 */
                 assert_call_works(form / 2 != 1, form / 2 != 2, 0);
             }
 }
@@ -71,6 +73,7 @@ an_identity_left_out_is_that_of_the_certificate(void **state)
 {
     struct mkt_err err = { 0 };
     (void)state;
+    /* RFC6043:4.2.3.3-1 */
     assert_call_works(true, true, MKT_OMIT_SELF | MKT_OMIT_KMS); /* RFC6043:4.2.1.3-1 */
     assert_int_equal(kms_verify(&call.request, &err), MKT_OK);
     assert_true(mkt_identity_equal(mkt_kms_ask(call.txn)->client, call.alice));
@@ -90,6 +93,7 @@ an_nai_is_an_rfc822_name(void **state)
         alice_signs(omit);
         assert_int_equal(call_request(&call), MKT_OK);
         assert_int_equal(kms_verify(&call.request, &err), MKT_OK);
+        /* RFC3830:6.7-1 */
         assert_true(mkt_identity_equal(mkt_kms_ask(call.txn)->client, call.alice));
     }
 }
@@ -128,7 +132,7 @@ chash_says_which_key_of_the_kms_is_used(void **state)
             cred_alice.kms = kms_keys[k].cert;
             alice_signs(0);
             assert_int_equal(call_request(&call), MKT_OK);
-            assert_int_equal(kms_answers(&call.request, &call.granted), MKT_OK);
+            assert_int_equal(kms_answers(&call.request, &call.granted), MKT_OK); /* RFC3830:6.8-2 */
             assert_int_equal(call_granted(&call), MKT_OK);
         }
 }
@@ -149,7 +153,7 @@ refuses_a_chash_of_no_key_or_of_an_unknown_hash(void **state)
     assert_int_equal(kms_verify(&call.request, &err2), MKT_E_CERT);
     how.n_keys = 1;
     cred_alice.chash_func = MKT_HASH_MD5;
-    assert_int_equal(call_request(&call), MKT_E_HASH);
+    assert_int_equal(call_request(&call), MKT_E_HASH); /* RFC3830:6.8-2 */
 }
 
 /* --- what clients refuse to send -------------------------------------------------------------- */

@@ -127,7 +127,7 @@ refuses_a_chain_out_of_order_or_cut(void **state)
     bob_signs(0);
     assert_int_equal(call_offered(&call, 0), MKT_OK);
     assert_int_equal(call_accept(&call, 0), MKT_OK);
-    assert_refused(&call.resolve[0], MKT_E_CERT, NULL);
+    assert_refused(&call.resolve[0], MKT_E_CERT, NULL); /* RFC6043:4.2.3.3-4 */
     cred_bob.n_chain = 0;
     const struct mkt_cert *reversed[] = { sub, bob };
     how.known = reversed;
@@ -137,6 +137,7 @@ refuses_a_chain_out_of_order_or_cut(void **state)
     assert_int_equal(call_accept(&call, 0), MKT_OK);
     assert_refused(&call.resolve[0], MKT_E_CERT, NULL); /* RFC6043:4.2.3.3-3 */
     how.known = bob_chain;
+    /* RFC6043:4.2.3.3-1 */
     assert_int_equal(kms_answers(&call.resolve[0], &call.resolved[0]), MKT_OK);
 }
 
@@ -312,7 +313,7 @@ takes_certificates_for_signing_and_no_other_types(void **state)
     with_cert(&call.request, MKT_CERT_SIGN, der);
     assert_int_equal(kms_verify(&call.request, &err), MKT_OK); /* RFC3830:6.7 */
     with_cert(&call.request, MKT_CERT_ENCR, der);
-    assert_refused(&call.request, MKT_E_CERT, "CERT: Cert Type");
+    assert_refused(&call.request, MKT_E_CERT, "CERT: Cert Type"); /* RFC3830:6.7-2 */
     with_cert(&call.request, MKT_CERT_URL, mkt_span("http://example.com/", 19));
     assert_refused(&call.request, MKT_E_CERT, "CERT: Cert Type");
     with_cert(&call.request, MKT_CERT_X509, mkt_span(pem, sizeof pem));
@@ -373,6 +374,7 @@ the_envelope_key_is_wiped_with_the_transaction(void **state)
     assert_int_equal(call.txn->env_key.key.n, 32);
     mkt_kms_end(call.txn);
     assert_int_equal(call.txn->env_key.key.n, 0);
+    /* RFC3830:6.3-2 RFC3830:6.3-3 */
     assert_memory_equal(call.txn->env_key.key.b, none, sizeof none);
 }
 

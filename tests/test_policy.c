@@ -118,8 +118,7 @@ k_is_set_exactly_when_something_changed(void **state)
 
     want.initiator = mkt_uri("sip:mallory@example.com");
     assert_int_equal(grant_with(&g, &want, &no_rules), MKT_OK);
-    /* RFC6043:4.2.1.4-2 */
-    assert_true(g.flags & MKT_TP_K);
+    assert_true(g.flags & MKT_TP_K); /* RFC6043:4.2.1.4-2 */
     assert_true(mkt_identity_equal(g.initiator, mkt_uri("sip:alice@example.com")));
 
     want = wish();
@@ -188,8 +187,7 @@ a_rekeying_interval_is_in_whole_seconds(void **state)
     (void)state;
     assert_int_equal(read_rekeying(&p, MKT_TS_NTP_UTC_32, 4), MKT_OK);
     assert_true(p.rekey.has && p.rekey.value == 60ULL << 32);
-    /* RFC6043:6.10-19 */
-    assert_int_equal(read_rekeying(&p, MKT_TS_NTP_UTC, 8), MKT_E_TP_PARAM);
+    assert_int_equal(read_rekeying(&p, MKT_TS_NTP_UTC, 8), MKT_E_TP_PARAM); /* RFC6043:6.10-19 */
     assert_int_equal(read_rekeying(&p, MKT_TS_NTP, 8), MKT_E_TP_PARAM);
     assert_int_equal(read_rekeying(&p, MKT_TS_COUNTER, 4), MKT_E_TP_PARAM);
 }
@@ -239,8 +237,7 @@ wanted_keys_must_fit_the_suite(void **state)
         want.has_kemac = true;
         want.n_wanted = 1;
         want.wanted[0] = bad[i];
-        /* RFC3830:6.13-2 */
-        assert_int_equal(grant_with(&g, &want, &no_rules), MKT_E_TP_PARAM);
+        assert_int_equal(grant_with(&g, &want, &no_rules), MKT_E_TP_PARAM); /* RFC3830:6.13-2 */
     }
     struct mkt_policy none = wish();
     none.has_kemac = true; /* an empty KEMAC: no session keys wanted (ambiguity 28) */

@@ -138,7 +138,7 @@ a_responder_does_not_reuse_what_may_not_be_reused(void **state)
     c.grant = stolen; /* a copy that does not know it was used */
     assert_int_equal(call_offer(&c), MKT_OK);
     assert_int_equal(call_offered(&c, 0), MKT_OK);
-    assert_int_equal(call_reused(&c, 0, res), MKT_E_TICKET); /* RFC6043:5.3-3 */
+    assert_int_equal(call_reused(&c, 0, res), MKT_E_TICKET); /* RFC6043:5.3-3 RFC6043:6.10-8 */
     mkt_grant_free(old);
     mkt_resolution_free(res);
     call_close(&c);
@@ -257,6 +257,7 @@ offers_to_a_group_give_all_members_the_same_keys(void **state)
         struct mkt_secret one, two;
         assert_int_equal(call_keys(&c, c.at_bob[0], &one), MKT_OK);
         assert_int_equal(call_keys(&c, c.at_bob[1], &two), MKT_OK);
+        /* RFC6043:9-2 RFC3830:6.11-1 */
         assert_true(mkt_ct_equal(mkt_secret_span(&one), mkt_secret_span(&two)));
         call_close(&c);
     }
@@ -340,8 +341,9 @@ a_ticket_that_does_not_fork_is_passed_on(void **state)
         c.offer.responder = c.bob[1];
         assert_int_equal(call_transfer(&c, 1), MKT_OK);
         assert_true(call_agrees(&c, 1));
-        assert_true(mkt_identity_equal(mkt_csb_peer(c.at_bob[1]), c.bob[0]));
+        assert_true(mkt_identity_equal(mkt_csb_peer(c.at_bob[1]), c.bob[0])); /* RFC6043:9-1 */
         assert_int_equal(call_keys(&c, c.at_bob[1], &at_desk), MKT_OK);
+        /* RFC6043:9-2 */
         assert_true(mkt_ct_equal(mkt_secret_span(&at_alice), mkt_secret_span(&at_desk)));
         c.grant = alices;
         c.initiator = alice;
@@ -364,7 +366,7 @@ a_forked_ticket_cannot_be_passed_on(void **state)
     open_with(&c, MKT_PRF_MIKEY_1, MKT_TP_J, 0);
     assert_int_equal(call_transfer(&c, 0), MKT_OK);
     struct mkt_resolution *res = mkt_responder_take_resolution(c.responder[0]);
-    assert_int_equal(mkt_resolution_grant(&passed, res, &err), MKT_E_TP_PARAM);
+    assert_int_equal(mkt_resolution_grant(&passed, res, &err), MKT_E_TP_PARAM); /* RFC6043:9.1-1 */
     assert_null(passed);
     assert_string_equal(err.ref, "RFC 6043 9.1");
     mkt_resolution_free(res);

@@ -124,7 +124,7 @@ seals_and_opens_as_libcrypto_does(void **state)
             uint8_t sealed[K], opened[K];
             assert_int_equal(mkt_pke_seal(&env, alice, padding, mkt_span(key, n), sealed), MKT_OK);
             assert_int_equal(libcrypto_opens(padding, sealed, opened), n);
-            assert_memory_equal(opened, key, n);
+            assert_memory_equal(opened, key, n); /* RFC3830:4.2.5-1 RFC3830:4.2.5-2 */
             libcrypto_seals(padding, mkt_span(key, n), sealed);
             memset(opened, 0xAA, sizeof opened);
             assert_true(mkt_pke_open(env.crypto, p.key[PKI_ALICE], ALL, mkt_span(sealed, K), n,
@@ -392,6 +392,7 @@ signs_what_libcrypto_verifies(void **state)
             assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING), 1);
             assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST), 1);
         }
+        /* RFC3830:4.2.6-1 RFC3830:4.2.6-2 */
         assert_int_equal(EVP_DigestVerify(md, signature, K, (const uint8_t *)"two parts", 9), 1);
         EVP_MD_CTX_free(md);
     }

@@ -349,8 +349,7 @@ puts_the_spi_into_each_packet_as_mki(void **state)
 
         assert_int_equal(srtp_protect_mki(from, p.b, &p.len, 1, 0), srtp_err_status_ok);
         assert_int_equal(p.len, RTP_LEN + (int)lengths[i] + 10);
-        /* RFC3830:6.14-2 */
-        assert_memory_equal(p.b + RTP_LEN, octets, lengths[i]);
+        assert_memory_equal(p.b + RTP_LEN, octets, lengths[i]); /* RFC3830:6.14-2 */
         assert_int_equal(srtp_unprotect_mki(to, p.b, &p.len, 1), srtp_err_status_ok);
         assert_same(&p, &plain);
         assert_int_equal(srtp_protect_rtcp_mki(from, c.b, &c.len, 1, 0), srtp_err_status_ok);
@@ -389,8 +388,7 @@ does_not_open_a_packet_of_another_ssrc(void **state)
     struct packet p = rtp_packet(1);
 
     (void)state;
-    /* RFC6043:6.1.1-8 */
-    assert_int_equal(srtp_protect(from, p.b, &p.len), srtp_err_status_ok);
+    assert_int_equal(srtp_protect(from, p.b, &p.len), srtp_err_status_ok); /* RFC6043:6.1.1-8 */
     assert_int_equal(srtp_unprotect(to, p.b, &p.len), srtp_err_status_no_ctx);
     srtp_dealloc(from);
     srtp_dealloc(to);

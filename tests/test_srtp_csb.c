@@ -296,8 +296,7 @@ the_roc_of_the_offer_reaches_the_srtp_session(void **state)
     (void)state;
     make_call(&c, MKT_PRF_MIKEY_1, mkt_span(NULL, 0), 0);
     assert_int_equal(mkt_srtp_policy(&s, c.at_bob[0], c.env.crypto, 0, &err), MKT_OK);
-    /* RFC3830:6.1.1-2 */
-    assert_int_equal(s.roc, 3);
+    assert_int_equal(s.roc, 3); /* RFC3830:6.1.1-2 */
     assert_int_equal(s.policy.ssrc.value, 0x11111111);
     mkt_srtp_wipe(&s);
     end_call(&c);

@@ -41,7 +41,6 @@ kemac_of(const struct message *m, struct mkt_msg *parsed)
     return mkt_msg_find(parsed, MKT_PL_KEMAC, 0);
 }
 
-/* RFC6043:6.10-10 RFC6043:6.10-11 */
 static void
 either_party_supplies_keys_of_every_kind(void **state)
 {
@@ -60,6 +59,8 @@ either_party_supplies_keys_of_every_kind(void **state)
             c.choice.keys = &keys;
         assert_int_equal(call_transfer(&c, 0), MKT_OK);
         assert_true(call_agrees(&c, 0));
+        /* RFC6043:4.2.2.1-6 RFC6043:4.2.2.3-15 RFC6043:4.2.2.3-16 RFC6043:6.10-10
+         * RFC6043:6.10-11 RFC6043:8-1 */
         assert_int_equal(kemac_of(&c.init, &m) != NULL, by_alice);
         assert_int_equal(kemac_of(&c.resp[0], &m) != NULL, !by_alice);
         struct mkt_session s;
@@ -155,10 +156,12 @@ keys_without_the_flag_are_not_sent(void **state)
         key_add(&keys, MKT_KEY_TGK, 16, 0, 0x61);
         if (by_alice != 0) {
             c.offer.keys = &keys;
+            /* RFC6043:4.2.2.1-7 RFC6043:6.10-10 */
             assert_int_equal(call_offer(&c), MKT_E_KEY_DATA);
             assert_int_equal(c.init.n, 0);
         } else {
             c.choice.keys = &keys;
+            /* RFC6043:4.2.2.3-17 RFC6043:6.10-11 */
             assert_int_equal(call_transfer(&c, 0), MKT_E_KEY_DATA);
             assert_int_equal(c.resp[0].n, 0);
             assert_null(c.at_bob[0]);
@@ -182,7 +185,7 @@ keys_without_the_flag_are_not_taken(void **state)
             c.grant->policy.flags |= MKT_TP_L; /* as she would have it */
             c.offer.keys = &keys;
             assert_int_equal(call_offer(&c), MKT_OK);
-            assert_int_equal(call_offered(&c, 0), MKT_E_KEY_DATA);
+            assert_int_equal(call_offered(&c, 0), MKT_E_KEY_DATA); /* RFC6043:4.2.2.1-7 */
         } else {
             mkt_grant_free(c.grant);
             c.grant = NULL;
@@ -194,8 +197,8 @@ keys_without_the_flag_are_not_taken(void **state)
             assert_int_equal(call_accept(&c, 0), MKT_OK);
             assert_int_equal(call_resolve(&c, 0), MKT_OK);
             assert_int_equal(call_resolved(&c, 0), MKT_OK);
-            c.grant->policy.flags &= (uint16_t)~MKT_TP_M; /* what Alice's ticket says */
-            assert_int_equal(call_answered(&c, 0), MKT_E_KEY_DATA);
+            c.grant->policy.flags &= (uint16_t)~MKT_TP_M;           /* what Alice's ticket says */
+            assert_int_equal(call_answered(&c, 0), MKT_E_KEY_DATA); /* RFC6043:4.2.2.3-17 */
             assert_null(c.at_alice[0]);
         }
         call_close(&c);

@@ -47,8 +47,7 @@ check_both_starters(uint8_t prf, uint16_t set, uint16_t clear)
             assert_int_equal(mkt_msg_parse(&m, mkt_span(u.init.b, u.init.n), &err), MKT_OK);
             assert_int_equal(m.hdr.v, answer);                         /* RFC6043:5.2-2 */
             assert_int_equal(m.hdr.csb_id, mkt_csb_id(c.at_alice[0])); /* RFC6043:5.2-1 */
-            /* RFC6043:5.2-3 RFC6043:5.2-4 */
-            assert_null(mkt_msg_find(&m, MKT_PL_RANDR, 0));
+            assert_null(mkt_msg_find(&m, MKT_PL_RANDR, 0)); /* RFC6043:5.2-3 RFC6043:5.2-4 */
             assert_null(mkt_msg_find(&m, MKT_PL_TICKET, 0));
         }
     }
@@ -146,7 +145,6 @@ both_sides_supply_keys_in_one_update(void **state)
     }
 }
 
-/* RFC6043:5.2-12 */
 static void
 a_new_tgk_is_not_forked(void **state)
 {
@@ -160,7 +158,7 @@ a_new_tgk_is_not_forked(void **state)
     for (unsigned alice = 0; alice < 2; alice++) {
         const struct mkt_csb *csb = end_of(&c, alice != 0);
         int k = mkt_keys_find(&csb->keys, mkt_span(u.keys.k[0].spi, 4));
-        assert_true(k >= 0);
+        assert_true(k >= 0); /* RFC6043:5.2-12 */
         assert_true(
             mkt_ct_equal(mkt_secret_span(&csb->keys.k[k].key), mkt_secret_span(&u.keys.k[0].key)));
     }
@@ -247,7 +245,7 @@ updates_go_on_across_the_end_of_the_ntp_era(void **state)
     c.env.now = 0x0000000100000000ULL; /* just after */
     change_init(&u, &c, 3, 0x12);
     assert_int_equal(change_whole(&c, &u, false), MKT_OK);
-    assert_true(time_of(&u.init) > before);
+    assert_true(time_of(&u.init) > before); /* RFC3830:4.2.8-1 */
     call_close(&c);
 }
 
@@ -301,7 +299,6 @@ an_answer_may_repeat_a_counter_unless_it_brings_keys(void **state)
 /* --- rekeying -----------------------------------------------------------------------------------
  */
 
-/* RFC6043:6.10-18 RFC6043:6.10-19 */
 static void
 rekeying_is_due_a_while_after_the_last_new_key(void **state)
 {
@@ -314,6 +311,7 @@ rekeying_is_due_a_while_after_the_last_new_key(void **state)
     c.want.rekey = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, every };
     assert_int_equal(call_until_grant(&c), MKT_OK);
     assert_int_equal(call_transfer(&c, 0), MKT_OK);
+    /* RFC6043:6.10-18 RFC6043:6.10-19 */
     assert_true(mkt_csb_rekey_by(c.at_alice[0]) == NOW + every);
     assert_true(mkt_csb_rekey_by(c.at_bob[0]) == NOW + every);
 

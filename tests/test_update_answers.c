@@ -65,7 +65,7 @@ an_answer_that_loses_a_session_is_refused(void **state)
     assert_int_equal(mkt_msg_parse(&m, mkt_span(valid.b, valid.n), &err), MKT_OK);
     size_t half = m.hdr.map.n / 2;
     forge(&t.c, t.c.at_bob[0], &t.u.resp, drop_a_session, &half, &t.u.init);
-    assert_int_equal(change_answered(&t.c, &t.u, true), MKT_E_FIELD);
+    assert_int_equal(change_answered(&t.c, &t.u, true), MKT_E_FIELD); /* RFC6043:5.2-9 */
     struct mkt_secret d = csb_digest(&t.c, t.c.at_alice[0]);
     assert_true(mkt_ct_equal(mkt_secret_span(&d), mkt_secret_span(&t.alice)));
     t.u.resp = valid;

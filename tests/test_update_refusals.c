@@ -168,7 +168,6 @@ with_payload(struct case_ *t, const struct mkt_payload *pl)
     return rc;
 }
 
-/* RFC6043:5.2-4 RFC6043:5.2-5 */
 static void
 new_rands_and_tickets_are_refused_and_the_old_ones_are_not(void **state)
 {
@@ -217,7 +216,7 @@ new_rands_and_tickets_are_refused_and_the_old_ones_are_not(void **state)
             assert_true(rc != MKT_OK);
             if (i != 5) /* a cut ticket does not even parse */
                 assert_int_equal(rc, cases[i].want);
-            assert_nothing_changed(&t);
+            assert_nothing_changed(&t); /* RFC6043:5.2-4 RFC6043:5.2-5 */
             assert_int_equal(change_offered(&t.c, &t.u, true), MKT_OK);
         }
         call_close(&t.c);
@@ -262,7 +261,7 @@ an_update_for_one_fork_is_refused_by_the_other(void **state)
     assert_int_equal(change_send(&t.c, &t.u, true), MKT_OK);
     struct mkt_io io = { .in = mkt_span(t.u.init.b, t.u.init.n) };
     assert_int_equal(mkt_csb_update_offered(t.c.at_bob[1], &t.c.env, SKEW_S, &io), MKT_NEXT_ABORT);
-    assert_int_equal(io.err.rc, MKT_E_AUTH);
+    assert_int_equal(io.err.rc, MKT_E_AUTH); /* RFC6043:5.2-6 */
     assert_false(io.authentic);
     call_close(&t.c);
 }
@@ -317,6 +316,7 @@ keys_without_l_or_m_are_not_sent(void **state)
     for (unsigned by_alice = 0; by_alice < 2; by_alice++) {
         struct case_ t;
         begin(&t, by_alice != 0 ? MKT_TP_M : MKT_TP_L, by_alice != 0 ? MKT_TP_L : MKT_TP_M, 0x11);
+        /* RFC6043:5.2-8 */
         assert_int_equal(change_send(&t.c, &t.u, by_alice != 0), MKT_E_KEY_DATA);
         assert_int_equal(t.u.init.n, 0);
         assert_nothing_changed(&t);
@@ -348,7 +348,7 @@ keys_without_l_or_m_are_not_taken(void **state)
         assert_int_equal(change_send(&t.c, &t.u, true), MKT_OK);
         taker->policy.flags &= (uint16_t)~LM; /* as the ticket in truth says */
         if (in_answer == 0) {
-            assert_int_equal(change_offered(&t.c, &t.u, true), MKT_E_KEY_DATA);
+            assert_int_equal(change_offered(&t.c, &t.u, true), MKT_E_KEY_DATA); /* RFC6043:5.2-8 */
             assert_true(t.c.io.authentic);
         } else {
             assert_int_equal(change_offered(&t.c, &t.u, true), MKT_OK);

@@ -207,8 +207,7 @@ users_come_and_go_without_a_restart(void **state)
 
     (void)state;
     rig_user_init(&carol, "sip:carol@example.com", "carol", MKT_PRF_HMAC_SHA_256);
-    /* RFC6043:4.2.1.4-1 */
-    assert_true(becomes(&carol, false));
+    assert_true(becomes(&carol, false)); /* RFC6043:4.2.1.4-1 */
     rig_add(&rig, &carol);
     assert_true(becomes(&carol, true));
     assert_int_equal(CTL("user", "remove", "sip:carol@example.com"), 0);

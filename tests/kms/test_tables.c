@@ -117,8 +117,7 @@ messages_from_before_the_start_are_refused(void **state)
     struct kms_replay *r = kms_replay_new(4096, WINDOW, START);
 
     (void)state;
-    /* RFC3830:5.4-3 */
-    assert_int_equal(enter(r, 1, START - 10, START), KMS_FORGOTTEN);
+    assert_int_equal(enter(r, 1, START - 10, START), KMS_FORGOTTEN); /* RFC3830:5.4-3 */
     assert_int_equal(enter(r, 2, START, START), KMS_FRESH);
     kms_replay_free(r);
 }
@@ -254,8 +253,7 @@ a_limit_allows_the_burst_then_the_rate(void **state)
     (void)state;
     for (int i = 0; i < 100; i++)
         n += kms_limit_allow(l, a, now);
-    /* RFC6043:12.3-1 */
-    assert_int_equal(n, 20);
+    assert_int_equal(n, 20);                 /* RFC6043:12.3-1 */
     assert_true(kms_limit_allow(l, b, now)); /* another source has its own bucket */
     n = 0;
     for (int i = 0; i < 100; i++)
