@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lane.h"
 #include "net.h"
 #include "program.h"
 #include "watch.h"
@@ -33,8 +34,8 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    struct kms_store *store;
-    uint64_t version; /* of the store, as first read */
+    struct kms_store *store, *counters; /* two connections: counters are written by the lane */
+    uint64_t version;                   /* of the store, as read */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -66,18 +67,27 @@ fail(struct daemon *d, enum kms_exit code, const char *event, const char *text)
     return code;
 }
 
+static enum kms_store_rc
+read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err)
+{
+    enum kms_store_rc rc = d->store->ops->version(d->store, &d->version, err);
+
+    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, err) : rc;
+}
+
 /* Opens the store, makes the first ticket protection key if there is none, reads everything. */
 static enum kms_store_rc
 open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err)
 {
+    struct kms_found_tpk tpk;
     int64_t generation;
     enum kms_store_rc rc = kms_store_open_sqlite(&d->store, d->config.store, 0, err);
 
     if (rc == KMS_STORE_OK)
-        rc = d->store->ops->version(d->store, &d->version, err);
+        rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
-        rc = kms_index_build(index, d->store, err);
-    if (rc != KMS_STORE_OK || kms_index_tpks(*index) > 0)
+        rc = read_store(d, index, err);
+    if (rc != KMS_STORE_OK || kms_index_tpk_of(*index, (struct mkt_identity){ 0 }, 32, &tpk))
         return rc;
     kms_index_free(*index);
     *index = NULL;
@@ -85,13 +95,13 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     if (rc != KMS_STORE_OK)
         return rc;
     KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));
-    return kms_index_build(index, d->store, err);
+    return read_store(d, index, err);
 }
 
 static size_t
 count_readers(const struct kms_config *c)
 {
-    size_t n = c->workers; /* one for each UDP thread, one for each HTTP thread and listener */
+    size_t n = 2 * c->workers; /* UDP threads and those of the lane; HTTP: for each listener */
 
     for (size_t i = 0; i < c->n_listen; i++)
         n += c->listen[i].transport == KMS_HTTP ? c->workers : 0;
@@ -104,6 +114,11 @@ start_serving(struct daemon *d, char *err)
     struct kms_config *c = &d->config;
     size_t slot = 0;
 
+    d->service.lane = kms_lane_start(&d->service, &slot);
+    if (d->service.lane == NULL) {
+        snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
+        return false;
+    }
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
         !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
         return false;
@@ -158,9 +173,16 @@ stop_serving(struct daemon *d)
 {
     uint64_t n[KMS_OUTCOME_COUNT] = { 0 };
 
+    struct kms_store_err err = { 0 };
+
     kms_watch_stop(d->watch);
+    kms_lane_stop(d->service.lane, n);
     kms_udp_stop(d->udp, n);
     kms_http_stop(d->http, n);
+    kms_lane_free(d->service.lane);
+    if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
+        KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
+                kms_text("effect", "clients with counters may be refused for a few values"));
     KMS_LOG(&d->log, KMS_INFO, "stopped", kms_number("answered", (int64_t)n[KMS_ANSWERED]),
             kms_number("repeated", (int64_t)n[KMS_REPEATED]),
             kms_number("refused", (int64_t)n[KMS_REFUSED]),
@@ -190,7 +212,7 @@ serve(struct daemon *d)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
     }
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
-                          &failed)) {
+                          d->counters, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
     } else if (!start_serving(d, err)) {
         code = fail(d, KMS_EXIT_LISTEN, "listen", err);
@@ -242,6 +264,8 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    if (d->counters != NULL)
+        d->counters->ops->close(d->counters);
     if (d->store != NULL)
         d->store->ops->close(d->store);
     free(d);

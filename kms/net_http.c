@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base64.h"
+#include "lane.h"
 #include "net.h"
-#include "pipeline.h"
 
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
@@ -27,8 +27,10 @@ struct exchange {
     struct exchange *next; /* in the list of spares */
     unsigned status;       /* already decided; 0: not yet */
     enum kms_want want;
-    size_t len, seen; /* octets kept and received */
-    uint8_t body[];   /* max_body octets */
+    bool raw;                  /* not base64 */
+    struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
+    size_t len, seen;          /* octets kept and received */
+    uint8_t body[];            /* max_body octets */
 };
 
 struct connection {
@@ -126,6 +128,7 @@ exchange_new(struct server *s)
 static void
 exchange_end(struct server *s, struct exchange *x)
 {
+    kms_parcel_free(x->parcel);
     if (s->n_spares == SPARE_MAX) {
         free(x);
         return;
@@ -174,15 +177,15 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
 }
 
 static enum MHD_Result
-answer_mikey(struct server *s, struct MHD_Connection *c, size_t len, bool raw)
+answer_mikey(struct server *s, struct MHD_Connection *c, uint8_t *out, size_t len, bool raw)
 {
     struct MHD_Response *r;
     enum MHD_Result rc;
 
     if (raw) {
-        r = MHD_create_response_from_buffer(len, s->out, MHD_RESPMEM_MUST_COPY);
+        r = MHD_create_response_from_buffer(len, out, MHD_RESPMEM_MUST_COPY);
     } else {
-        size_t n = kms_base64_encode(s->text, s->out, len);
+        size_t n = kms_base64_encode(s->text, out, len);
 
         r = MHD_create_response_from_buffer(n, s->text, MHD_RESPMEM_MUST_COPY);
     }
@@ -196,7 +199,8 @@ answer_mikey(struct server *s, struct MHD_Connection *c, size_t len, bool raw)
 }
 
 static enum MHD_Result
-answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
+answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply, uint8_t *out,
+             bool raw)
 {
     static const unsigned statuses[KMS_OUTCOME_COUNT] = {
         [KMS_MALFORMED] = MHD_HTTP_BAD_REQUEST,
@@ -206,21 +210,65 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
         [KMS_ANSWERED] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_REPEATED] = MHD_HTTP_SERVICE_UNAVAILABLE,
     };
+
+    if (reply.len > 0)
+        return answer_mikey(s, c, out, reply.len, raw);
+    return answer_plain(s, c, statuses[reply.outcome]);
+}
+
+/* A request that is being answered: for one that is handed over. */
+struct arrival {
+    struct server *server;
+    struct MHD_Connection *connection;
+    struct exchange *exchange;
+};
+
+/* In a thread of the lane: on_request is called once more. */
+static void
+resume(struct kms_parcel *p)
+{
+    MHD_resume_connection(p->owner);
+}
+
+static bool
+hand_over(void *ctx, const struct kms_request *req, uint64_t tag)
+{
+    const struct arrival *a = ctx;
+    struct kms_lane *lane = a->server->worker->service->lane;
+    struct kms_parcel *p = kms_lane_take(lane, req);
+
+    (void)tag;
+    if (p == NULL)
+        return false;
+    p->done = resume;
+    p->owner = a->connection;
+    a->exchange->parcel = p;
+    MHD_suspend_connection(a->connection);
+    kms_lane_put(lane, p);
+    return true;
+}
+
+static enum MHD_Result
+answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
+{
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    bool raw = x->len > 0 && x->body[0] == 0x01;
-    struct kms_request req = { .transport = KMS_HTTP, .want = x->want, .out = s->out };
+    struct arrival arrival = { s, c, x };
+    struct kms_request req = { .transport = KMS_HTTP,
+                               .want = x->want,
+                               .out = s->out,
+                               .defer = hand_over,
+                               .defer_ctx = &arrival };
     struct kms_reply reply;
 
-    if (!raw && !kms_base64_decode(x->body, x->len, &x->len))
+    x->raw = x->len > 0 && x->body[0] == 0x01;
+    if (!x->raw && !kms_base64_decode(x->body, x->len, &x->len))
         x->len = 0; /* the pipeline counts and logs it as malformed */
     req.in = mkt_span(x->body, x->len);
     req.from = info->client_addr;
     kms_worker_clock(s->worker);
     reply = kms_handle(s->worker, &req);
-    if (reply.len > 0)
-        return answer_mikey(s, c, reply.len, raw);
-    return answer_plain(s, c, statuses[reply.outcome]);
+    return reply.deferred ? MHD_YES : answer_reply(s, c, reply, s->out, x->raw);
 }
 
 static enum MHD_Result
@@ -265,6 +313,8 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *n = 0;
         return rc;
     }
+    if (x->parcel != NULL)
+        return answer_reply(s, c, x->parcel->reply, x->parcel->out, x->raw);
     return x->status != 0 ? answer_plain(s, c, x->status) : answer_body(s, c, x);
 }
 
@@ -378,11 +428,12 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     s->worker = kms_worker_new(sv, slot, KMS_HTTP);
     if (s->worker != NULL && plain_init(s))
         s->mhd = MHD_start_daemon(
-            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-            on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
-            config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-            MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                MHD_ALLOW_SUSPEND_RESUME,
+            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit,
+            MHD_OPTION_CONNECTION_TIMEOUT, config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED,
+            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (s->mhd == NULL) {
         close(fd);
         server_free(s);

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lane.h"
 #include "net.h"
-#include "pipeline.h"
 
 #define BATCH 32
 #define STRIDE 65600 /* of buffers: 65 535 octets and an odd number of cache lines */
@@ -33,6 +33,9 @@ struct udp_thread {
     struct kms_worker *worker;
     struct batch *batch;
     int fds[KMS_LISTENERS_MAX];
+    int wake; /* readable when the lane has answers */
+    pthread_mutex_t lock;
+    struct kms_parcel *answers; /* from the lane; under lock */
     pthread_t thread;
     bool running;
 };
@@ -105,18 +108,99 @@ source_of(const struct sockaddr_storage *from)
     return mkt_span(&in4->sin_port, 6);
 }
 
+/* Where a datagram came in: for a request that is handed over. */
+struct arrival {
+    struct udp_thread *thread;
+    const struct msghdr *in;
+    int fd;
+};
+
+/* In a thread of the lane. */
+static void
+take_answer(struct kms_parcel *p)
+{
+    struct udp_thread *t = p->owner;
+
+    pthread_mutex_lock(&t->lock);
+    p->next = t->answers;
+    t->answers = p;
+    pthread_mutex_unlock(&t->lock);
+    (void)eventfd_write(t->wake, 1);
+}
+
+static bool
+hand_over(void *ctx, const struct kms_request *req, uint64_t tag)
+{
+    const struct arrival *a = ctx;
+    struct kms_lane *lane = a->thread->udp->service->lane;
+    struct kms_parcel *p = kms_lane_take(lane, req);
+
+    if (p == NULL)
+        return false;
+    p->done = take_answer;
+    p->owner = a->thread;
+    p->tag = tag;
+    p->fd = a->fd;
+    p->control_len = a->in->msg_controllen < sizeof p->control ? a->in->msg_controllen : 0;
+    memcpy(p->control, a->in->msg_control, p->control_len);
+    kms_lane_put(lane, p);
+    return true;
+}
+
+static void
+send_parcel(struct udp_thread *t, struct kms_parcel *p)
+{
+    struct iovec iov = { p->out, p->reply.len };
+    struct msghdr h = { .msg_name = &p->from,
+                        .msg_namelen = p->from.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                     : sizeof(struct sockaddr_in),
+                        .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = p->control_len > 0 ? p->control : NULL,
+                        .msg_controllen = p->control_len };
+
+    any_interface(&h);
+    if (p->reply.keep)
+        kms_retransmit_keep(t->worker->again, p->tag, p->req.source, p->req.in,
+                            mkt_span(p->out, p->reply.len), t->worker->steady_ns / 1000000000);
+    (void)sendmsg(p->fd, &h, MSG_DONTWAIT); /* lost: the client repeats its question */
+}
+
+static void
+send_late_answers(struct udp_thread *t)
+{
+    struct kms_parcel *p, *next;
+    eventfd_t n;
+
+    (void)eventfd_read(t->wake, &n);
+    pthread_mutex_lock(&t->lock);
+    p = t->answers;
+    t->answers = NULL;
+    pthread_mutex_unlock(&t->lock);
+    kms_worker_clock(t->worker);
+    for (; p != NULL; p = next) {
+        next = p->next;
+        if (p->reply.len > 0)
+            send_parcel(t, p);
+        kms_parcel_free(p);
+    }
+}
+
 /* Answers message i of the batch; the answer becomes number n. Returns the new n. */
 static size_t
-answer(struct udp_thread *t, size_t i, size_t n)
+answer(struct udp_thread *t, int fd, size_t i, size_t n)
 {
     struct batch *b = t->batch;
     const struct msghdr *in = &b->in[i].msg_hdr;
+    struct arrival arrival = { t, in, fd };
     struct kms_request req = { .transport = KMS_UDP,
                                .want = KMS_WANT_ANY,
                                .in = mkt_span(b->in_iov[i].iov_base, b->in[i].msg_len),
                                .from = (const struct sockaddr *)&b->from[i],
                                .source = source_of(&b->from[i]),
-                               .out = b->buffers + (BATCH + n) * STRIDE };
+                               .out = b->buffers + (BATCH + n) * STRIDE,
+                               .defer = hand_over,
+                               .defer_ctx = &arrival };
     struct kms_reply reply = kms_handle(t->worker, &req);
 
     if (reply.len == 0)
@@ -157,7 +241,7 @@ serve(struct udp_thread *t, int fd)
         return got < 0 && errno == EINTR;
     kms_worker_clock(t->worker);
     for (int i = 0; i < got; i++)
-        n = answer(t, (size_t)i, n);
+        n = answer(t, fd, (size_t)i, n);
     send_answers(t->batch, fd, n);
     return true;
 }
@@ -167,16 +251,19 @@ run(void *arg)
 {
     struct udp_thread *t = arg;
     size_t n = t->udp->n_fds;
-    struct pollfd p[KMS_LISTENERS_MAX + 1];
+    struct pollfd p[KMS_LISTENERS_MAX + 2];
 
     for (size_t i = 0; i < n; i++)
         p[i] = (struct pollfd){ .fd = t->fds[i], .events = POLLIN };
     p[n] = (struct pollfd){ .fd = t->udp->stop, .events = POLLIN };
+    p[n + 1] = (struct pollfd){ .fd = t->wake, .events = POLLIN };
     for (;;) {
-        if (poll(p, n + 1, -1) < 0 && errno != EINTR)
+        if (poll(p, n + 2, -1) < 0 && errno != EINTR)
             return NULL;
         if (p[n].revents != 0)
             return NULL;
+        if (p[n + 1].revents != 0)
+            send_late_answers(t);
         for (size_t i = 0; i < n; i++)
             if (p[i].revents != 0)
                 (void)serve(t, t->fds[i]);
@@ -204,9 +291,11 @@ start_threads(struct kms_udp *u, size_t *slot, char *err)
         struct udp_thread *t = &u->threads[i];
 
         t->udp = u;
+        t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        pthread_mutex_init(&t->lock, NULL);
         t->batch = batch_new();
         t->worker = kms_worker_new(u->service, (*slot)++, KMS_UDP);
-        if (t->batch == NULL || t->worker == NULL ||
+        if (t->batch == NULL || t->worker == NULL || t->wake < 0 ||
             pthread_create(&t->thread, NULL, run, t) != 0) {
             snprintf(err, KMS_NET_ERR, "cannot start a UDP worker: no memory or no threads");
             return false;
@@ -247,6 +336,21 @@ kms_udp_start(struct kms_udp **udp, struct kms_service *sv, struct kms_listener 
     return ok && start_threads(u, slot, err);
 }
 
+/* The lane is stopped: nothing comes from it any more. */
+static void
+end_thread(struct udp_thread *t)
+{
+    struct kms_parcel *next;
+
+    for (struct kms_parcel *p = t->answers; p != NULL; p = next) {
+        next = p->next;
+        kms_parcel_free(p);
+    }
+    if (t->wake >= 0)
+        close(t->wake);
+    pthread_mutex_destroy(&t->lock);
+}
+
 void
 kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
 {
@@ -262,6 +366,8 @@ kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
             totals[k] += atomic_load(&t->worker->counts[k]);
         for (size_t k = 0; k < u->n_fds; k++)
             close(t->fds[k]);
+        if (t->udp != NULL)
+            end_thread(t);
         kms_worker_free(t->worker);
         batch_free(t->batch);
     }

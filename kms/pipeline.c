@@ -40,6 +40,7 @@ enum verdict {
     GO,     /* next stage */
     DONE,   /* out holds the answer */
     REFUSE, /* io.err says why: an Error message */
+    LATER,  /* handed over to the lane */
     SILENT  /* nothing is sent; outcome is set */
 };
 
@@ -64,6 +65,8 @@ limit(struct job *j)
 {
     struct kms_service *sv = j->w->service;
 
+    if (j->req->counted)
+        return GO; /* before it came to the lane */
     if (kms_limit_allow(sv->by_source, address_of(j->req->from), j->w->steady_ns))
         return GO;
     return silent(j, KMS_LIMITED);
@@ -178,6 +181,39 @@ authenticate(struct job *j)
     return GO;
 }
 
+/* Off this thread, unless it is one that may wait. */
+static enum verdict
+later(struct job *j)
+{
+    const struct kms_request *req = j->req;
+
+    if (req->defer(req->defer_ctx, req, j->tag))
+        return LATER;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the queue of slow requests is full", "RFC 6043 12.3");
+    return silent(j, KMS_BUSY);
+}
+
+static enum verdict
+remember_counter(struct job *j)
+{
+    struct kms_counters *c = j->w->service->counters;
+    uint32_t value = (uint32_t)j->ask->t.value;
+    enum kms_replay_rc rc = kms_counters_enter(c, j->client.serial, value);
+    struct kms_store_err err = { 0 };
+
+    j->w->counter = value;
+    if (rc == KMS_UNRESERVED && j->req->defer != NULL)
+        return later(j);
+    if (rc == KMS_UNRESERVED) {
+        if (kms_counters_reserve(c, j->client.serial, value, &err) != KMS_STORE_OK) {
+            mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep counters", "RFC 3830 5.4");
+            return silent(j, KMS_BUSY);
+        }
+        rc = kms_counters_enter(c, j->client.serial, value);
+    }
+    return rc == KMS_FRESH ? GO : replayed(j, rc);
+}
+
 /* Only authenticated messages enter: RFC 6043 12.4. */
 static enum verdict
 remember(struct job *j)
@@ -186,13 +222,9 @@ remember(struct job *j)
     const struct mkt_time *t = &j->ask->t;
     enum kms_replay_rc rc;
 
-    if (t->type == MKT_TS_COUNTER) {
-        rc = kms_counters_enter(sv->counters, j->client.psk_id, (uint32_t)t->value);
-        j->w->counter = t->value;
-    } else {
-        rc = kms_replay_enter(sv->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value),
-                              j->w->now_s);
-    }
+    if (t->type == MKT_TS_COUNTER)
+        return remember_counter(j);
+    rc = kms_replay_enter(sv->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value), j->w->now_s);
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
@@ -401,6 +433,7 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     struct job j;
     enum verdict v = GO;
     size_t i = 0;
+    bool keep;
 
     memset(&j, 0, offsetof(struct job, granted));
     j.w = w;
@@ -416,10 +449,15 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
         refuse(&j);
     else if (v == SILENT)
         j.io.out_len = 0;
-    if (w->again != NULL && j.authenticated && j.io.out_len > 0)
+    else if (v == LATER) { /* counted and logged there */
+        leave(&j);
+        return (struct kms_reply){ .deferred = true };
+    }
+    keep = j.authenticated && j.io.out_len > 0;
+    if (w->again != NULL && keep)
         kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
                             w->steady_ns / 1000000000);
     audit(&j, stages[i - 1].name);
     leave(&j);
-    return (struct kms_reply){ j.outcome, j.io.out_len };
+    return (struct kms_reply){ .outcome = j.outcome, .len = j.io.out_len, .keep = keep };
 }

@@ -14,11 +14,18 @@ struct kms_request {
     const struct sockaddr *from;
     struct mkt_span source; /* address and port: who a datagram is repeated by */
     uint8_t *out;           /* MKT_MSG_MAX octets */
+    /* Hands the request over to where it may wait (lane.h); false when there is no room. NULL: it
+     * may wait here. */
+    bool (*defer)(void *ctx, const struct kms_request *req, uint64_t tag);
+    void *defer_ctx;
+    bool counted; /* by the limit of its source, before it was handed over */
 };
 
 struct kms_reply {
     enum kms_outcome outcome;
-    size_t len; /* octets in out; 0: nothing is sent */
+    size_t len;    /* octets in out; 0: nothing is sent */
+    bool deferred; /* handed over: the answer comes later, from there */
+    bool keep;     /* the answer may be given again for the same datagram */
 };
 
 /* kms_handle answers one message: exactly one count and at most one log line on every path, and

@@ -5,8 +5,7 @@
  *
  * A message that would have been forgotten already is refused too: at start everything stamped
  * before the start (the memory is empty), and after a jump of the clock everything that expired
- * meanwhile. COUNTER timestamps have no time: the last value of each credential is kept for as
- * long as the process lives, and only a greater one is fresh. */
+ * meanwhile. For COUNTER timestamps see counters.h. */
 #ifndef KMS_REPLAY_H
 #define KMS_REPLAY_H
 
@@ -21,7 +20,8 @@ enum kms_replay_rc {
     KMS_FRESH,
     KMS_SEEN,      /* a replay */
     KMS_FORGOTTEN, /* too old for us to know */
-    KMS_FULL
+    KMS_FULL,
+    KMS_UNRESERVED /* a COUNTER that the store must know of first */
 };
 
 struct kms_replay; /* opaque, owned; any number of threads */
@@ -43,18 +43,5 @@ enum kms_replay_rc kms_replay_enter(struct kms_replay *r, struct mkt_span finger
 
 /* kms_replay_count returns the messages remembered. */
 uint64_t kms_replay_count(struct kms_replay *r);
-
-struct kms_counters; /* opaque, owned; any number of threads */
-
-/* kms_counters_new makes an empty table of COUNTER values for at most `capacity` credentials. */
-struct kms_counters *kms_counters_new(uint32_t capacity);
-void kms_counters_free(struct kms_counters *c);
-
-/* kms_counters_look and kms_counters_enter: FRESH when value is greater than the last one entered
- * for this psk-id (or none was), SEEN otherwise, FULL when there is no room for the credential. */
-enum kms_replay_rc kms_counters_look(struct kms_counters *c, struct mkt_span psk_id,
-                                     uint32_t value);
-enum kms_replay_rc kms_counters_enter(struct kms_counters *c, struct mkt_span psk_id,
-                                      uint32_t value);
 
 #endif

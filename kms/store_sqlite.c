@@ -158,21 +158,33 @@ migrate(struct sqlite_store *q, struct kms_store_err *err)
     return KMS_STORE_OK;
 }
 
+static enum kms_store_rc
+cannot_open(const char *path, struct kms_store_err *err)
+{
+    return kms_store_fail(err, KMS_STORE_FAILED, "%s: cannot be opened: %s", path, strerror(errno));
+}
+
 /* The file must exist with its mode before SQLite opens it: SQLite gives its side files the same.
- */
+ * One that exists is not opened here: closing it again would drop the locks of another connection
+ * of this process, and with them its WAL. */
 static enum kms_store_rc
 prepare_file(const char *path, struct kms_store_err *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     struct stat st;
-    bool open_to_others;
+    int fd;
 
-    if (fd < 0)
-        return kms_store_fail(err, KMS_STORE_FAILED, "%s: cannot be opened: %s", path,
-                              strerror(errno));
-    open_to_others = fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0;
-    close(fd);
-    if (open_to_others)
+    if (lstat(path, &st) != 0 && errno == ENOENT) {
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0)
+            close(fd);
+        else if (errno != EEXIST)
+            return cannot_open(path, err);
+    }
+    if (lstat(path, &st) != 0)
+        return cannot_open(path, err);
+    if (!S_ISREG(st.st_mode))
+        return kms_store_fail(err, KMS_STORE_FAILED, "%s: is not a file", path);
+    if ((st.st_mode & 077) != 0)
         return kms_store_fail(err, KMS_STORE_FAILED,
                               "%s: holds keys but can be read by others: chmod 600 it", path);
     return KMS_STORE_OK;

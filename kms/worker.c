@@ -8,8 +8,10 @@
 
 bool
 kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
-                 struct kms_index *index, size_t n_readers, const char **failed)
+                 struct kms_index *index, size_t n_readers, struct kms_store *counters,
+                 const char **failed)
 {
+    struct kms_store_err err = { 0 };
     struct timespec ts;
 
     memset(sv, 0, sizeof *sv);
@@ -25,8 +27,11 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     }
     *failed = "no memory for the replay cache: lower replay_capacity";
     sv->replay = kms_replay_new(config->replay_capacity, config->clock_window_s, ts.tv_sec);
-    sv->counters = kms_counters_new(config->replay_capacity);
+    sv->counters = kms_counters_new(config->replay_capacity, counters);
     if (sv->replay == NULL || sv->counters == NULL)
+        return false;
+    *failed = "the counters in the store cannot be read, or are more than replay_capacity";
+    if (kms_counters_load(sv->counters, &err) != KMS_STORE_OK)
         return false;
     *failed = "no memory for the limits";
     if (config->source_rate > 0) {

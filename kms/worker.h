@@ -10,6 +10,7 @@
 #include <mikeyticket/kms.h>
 
 #include "config.h"
+#include "counters.h"
 #include "index.h"
 #include "limit.h"
 #include "log.h"
@@ -33,12 +34,15 @@ enum kms_outcome {
         KMS_OUTCOME_COUNT
 };
 
+struct kms_lane;
+
 struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
     struct kms_current current;
     struct kms_replay *replay;
     struct kms_counters *counters;
+    struct kms_lane *lane;                     /* NULL: workers may wait */
     struct kms_limit *by_source, *by_identity; /* NULL: no limit */
     struct mkt_identity identity;              /* IDRkms; borrows from config */
     uint64_t start;                            /* NTP-UTC: nothing older is accepted */
@@ -61,9 +65,11 @@ struct kms_worker {
 };
 
 /* kms_service_init builds everything but the workers, for n readers of the index. `index` is taken
- * in every case. False: the text says what failed. */
+ * in every case; `counters` is the store for counters, borrowed. False: the text says what failed.
+ */
 bool kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
-                      struct kms_index *index, size_t n_readers, const char **failed);
+                      struct kms_index *index, size_t n_readers, struct kms_store *counters,
+                      const char **failed);
 void kms_service_free(struct kms_service *sv);
 
 /* kms_worker_new makes a worker with reader slot `slot`; NULL when memory or crypto fails. */

@@ -227,6 +227,16 @@ rig_stop(struct rig *r)
     return exit_code(pid);
 }
 
+void
+rig_kill(struct rig *r)
+{
+    pid_t pid = r->pid;
+
+    r->pid = 0;
+    kill(pid, SIGKILL);
+    (void)exit_code(pid);
+}
+
 bool
 rig_alive(const struct rig *r)
 {

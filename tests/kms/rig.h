@@ -26,6 +26,9 @@ void rig_user_init(struct rig_user *u, const char *identity, const char *psk_id,
 /* rig_env is the library's world for a client: the clock now, `ahead_s` seconds later. */
 struct mkt_env rig_env(int64_t ahead_s);
 
+/* The last COUNTER that a rig_user sent. */
+extern uint32_t rig_counter;
+
 /* One message of a client and who made it, so that the answer can be read. */
 struct rig_ask {
     struct mkt_initiator *initiator;
@@ -85,6 +88,8 @@ size_t rig_read(const struct rig *r, const char *name, char *buf, size_t cap);
  * exit code (-1: it was killed). */
 void rig_start(struct rig *r);
 int rig_stop(struct rig *r);
+/* rig_kill ends the daemon with SIGKILL. */
+void rig_kill(struct rig *r);
 bool rig_alive(const struct rig *r);
 
 /* rig_run runs a program in the folder: words[0] is "mikey-kmsd" or "mikey-kmsctl", the last NULL.

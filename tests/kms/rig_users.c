@@ -40,15 +40,16 @@ rig_user_init(struct rig_user *u, const char *identity, const char *psk_id, uint
     must(mkt_inkey_mem_init(&u->psk, mkt_span(key, mkt_suite_of(prf)->key_len)) == MKT_OK);
 }
 
+uint32_t rig_counter;
+
 static uint64_t
 next_stamp(void *ctx, uint8_t ts_type)
 {
-    static uint32_t counter;
     struct timespec ts;
 
     (void)ctx;
     clock_gettime(CLOCK_REALTIME, &ts);
-    return ts_type == MKT_TS_COUNTER ? ++counter
+    return ts_type == MKT_TS_COUNTER ? ++rig_counter
                                      : mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
 }
 

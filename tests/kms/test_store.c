@@ -351,6 +351,53 @@ a_full_disk_is_an_error_and_loses_nothing(void **state)
     s->ops->close(s);
 }
 
+static bool
+take_mark(void *ctx, const struct kms_mark *m)
+{
+    struct kms_mark *all = ctx;
+
+    all[0].mark++; /* counts */
+    all[all[0].mark] = *m;
+    return true;
+}
+
+static void
+marks_end_with_their_credential_and_are_no_change(void **state)
+{
+    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
+    struct kms_mark marks[2], found[4] = { 0 };
+    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
+    uint64_t before, after;
+    struct kms_index *x;
+    struct kms_found f;
+    unsigned removed;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(add(a, "sip:a@b", i == 0 ? "x" : "y"), KMS_STORE_OK);
+        assert_true(find(a, i == 0 ? "x" : "y", &f, &x));
+        marks[i] = (struct kms_mark){ f.serial, 5000000000 + i };
+        kms_index_free(x);
+    }
+    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
+    assert_int_equal(b->ops->marks(b, marks, 2, &err), KMS_STORE_OK);
+    marks[0].mark++;
+    assert_int_equal(b->ops->marks(b, marks, 1, &err), KMS_STORE_OK);
+    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
+    assert_int_equal(before, after);
+    assert_int_equal(a->ops->user_remove(a, "sip:a@b", "y", &removed, &err), KMS_STORE_OK);
+    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
+    assert_int_equal(found[0].mark, 1);
+    assert_int_equal(found[1].serial, marks[0].serial);
+    assert_int_equal(found[1].mark, 5000000001);
+    assert_int_equal(add(a, "sip:a@b", "y"), KMS_STORE_OK); /* the psk-id is free again */
+    assert_true(find(a, "y", &f, &x));
+    assert_int_not_equal(f.serial, marks[1].serial);
+    kms_index_free(x);
+    a->ops->close(a);
+    b->ops->close(b);
+}
+
 static void
 tells_that_another_connection_changed_it(void **state)
 {
@@ -460,6 +507,7 @@ main(void)
         cmocka_unit_test_teardown(refuses_a_store_from_a_newer_version_and_leaves_it_alone, clean),
         cmocka_unit_test_teardown(refuses_files_that_are_not_its_own, clean),
         cmocka_unit_test_teardown(a_full_disk_is_an_error_and_loses_nothing, clean),
+        cmocka_unit_test_teardown(marks_end_with_their_credential_and_are_no_change, clean),
         cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
         cmocka_unit_test_teardown(the_index_holds_a_user_in_few_octets, clean),

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the real daemon does off its workers: counters that are kept over a restart, and a crash.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "counters.h"
+#include "rig.h"
+
+#define WAIT_MS 5000 /* for an answer that must come */
+#define QUIET_MS 200 /* for one that must not */
+
+static struct rig rig;
+static struct rig_user alice;
+static struct rig_ask ask;
+static uint8_t out[2 * MKT_MSG_MAX];
+
+static int
+start(void **state)
+{
+    (void)state;
+    rig_counter = 0;
+    rig_open(&rig, "");
+    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    alice.ts_type = MKT_TS_COUNTER;
+    rig_add(&rig, &alice);
+    rig_start(&rig);
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    rig_ask_free(&ask);
+    rig_close(&rig);
+    return 0;
+}
+
+static void
+make(uint32_t counter)
+{
+    rig_ask_free(&ask);
+    rig_counter = counter - 1;
+    rig_request(&ask, &alice, "sip:bob@example.com", 0);
+}
+
+/* Sends what was made last; true when it gives a ticket. */
+static bool
+send_it(bool udp)
+{
+    int fd = udp ? rig_udp_socket(&rig) : rig_http_connect(&rig), status = 200;
+    struct mkt_span body = mkt_span(ask.octets, ask.len);
+    struct mkt_grant *g;
+    struct mkt_io io;
+    size_t n = 0;
+
+    if (udp)
+        n = rig_udp_ask(fd, body, out, WAIT_MS);
+    else
+        status = rig_http_post(fd, "ticketrequest", body, out, &n);
+    close(fd);
+    assert_int_equal(status, 200);
+    g = rig_granted(&ask, mkt_span(out, n), &io);
+    mkt_grant_free(g);
+    return g != NULL;
+}
+
+static int
+error_over_http(void)
+{
+    int fd = rig_http_connect(&rig);
+    bool authentic;
+    size_t n;
+
+    assert_int_equal(rig_http_post(fd, "ticketrequest", mkt_span(ask.octets, ask.len), out, &n),
+                     200);
+    close(fd);
+    return rig_error_no(mkt_span(out, n), &authentic);
+}
+
+static void
+counters_are_served_over_udp_and_http(void **state)
+{
+    (void)state;
+    for (uint32_t c = 1; c < 4 * KMS_COUNTER_AHEAD; c++) {
+        make(c);
+        assert_true(send_it(c % 2 == 0));
+        assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
+    }
+}
+
+static void
+a_repeated_datagram_gets_the_same_octets_from_the_lane(void **state)
+{
+    int fd = rig_udp_socket(&rig), other = rig_udp_socket(&rig);
+    static uint8_t first[MKT_MSG_MAX];
+    size_t n;
+
+    (void)state;
+    make(1);
+    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), first, WAIT_MS);
+    assert_true(n > 0);
+    assert_int_equal(rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS), n);
+    assert_memory_equal(out, first, n);
+    assert_int_equal(rig_udp_ask(other, mkt_span(ask.octets, ask.len), out, QUIET_MS), 0);
+    close(fd);
+    close(other);
+}
+
+static void
+a_restart_loses_no_counter_and_forgets_none(void **state)
+{
+    (void)state;
+    make(7);
+    assert_true(send_it(true));
+    assert_int_equal(rig_stop(&rig), 0);
+    rig_start(&rig);
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS); /* RFC3830:5.4 */
+    make(8);
+    assert_true(send_it(true));
+}
+
+static void
+after_a_crash_no_message_is_taken_twice(void **state)
+{
+    (void)state;
+    make(1);
+    assert_true(send_it(true));
+    make(7); /* this one was never on disk itself */
+    assert_true(send_it(true));
+    rig_kill(&rig);
+    rig_start(&rig);
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
+    make(1 + KMS_COUNTER_AHEAD); /* lost */
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
+    make(1 + KMS_COUNTER_AHEAD + 1);
+    assert_true(send_it(false));
+}
+
+static void
+a_new_credential_with_an_old_name_begins_anew(void **state)
+{
+    struct mkt_inkey_mem old = alice.psk;
+
+    (void)state;
+    make(1000);
+    assert_true(send_it(true));
+    assert_int_equal(
+        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "remove", alice.identity), 0);
+    rig_user_init(&alice, alice.identity, alice.psk_id, alice.prf);
+    alice.ts_type = MKT_TS_COUNTER;
+    assert_memory_not_equal(old.key.b, alice.psk.key.b, 32);
+    rig_add(&rig, &alice);
+    for (int i = 0; i < 500; i++) {
+        make(1);
+        if (send_it(true))
+            return;
+        poll(NULL, 0, 10);
+    }
+    fail();
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(counters_are_served_over_udp_and_http),
+        TEST(a_repeated_datagram_gets_the_same_octets_from_the_lane),
+        TEST(a_restart_loses_no_counter_and_forgets_none),
+        TEST(after_a_crash_no_message_is_taken_twice),
+        TEST(a_new_credential_with_an_old_name_begins_anew),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
