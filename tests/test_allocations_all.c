@@ -168,6 +168,42 @@ s_agree(struct run *r)
     return ok ? MKT_OK : MKT_E_STATE;
 }
 
+/* --- files ---------------------------------------------------------------------------------------
+ */
+
+/* What there is of the CSBs and the resolution goes through a file each; what cannot be read again
+ * stays. */
+static enum mkt_rc
+s_files(struct run *r)
+{
+    static uint8_t file[16384];
+    struct mkt_csb **ends[] = { &r->c.at_alice[0], &r->c.at_bob[0] };
+    struct mkt_err err = { 0 };
+    size_t n = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct mkt_csb *back = NULL;
+        if (*ends[i] == NULL)
+            continue;
+        if (mkt_csb_export(*ends[i], file, sizeof file, &n) != MKT_OK)
+            return MKT_E_STATE;
+        if (mkt_csb_import(&back, mkt_span(file, n), &err) != MKT_OK)
+            return err.rc;
+        mkt_csb_free(*ends[i]);
+        *ends[i] = back;
+    }
+    if (r->resolution == NULL)
+        return MKT_OK;
+    struct mkt_resolution *back = NULL;
+    if (mkt_resolution_export(r->resolution, file, sizeof file, &n) != MKT_OK)
+        return MKT_E_STATE;
+    if (mkt_resolution_import(&back, mkt_span(file, n), &err) != MKT_OK)
+        return err.rc;
+    mkt_resolution_free(r->resolution);
+    r->resolution = back;
+    return MKT_OK;
+}
+
 /* --- another KMS --------------------------------------------------------------------------------
  */
 
@@ -236,8 +272,8 @@ static const struct scenario {
       MKT_TP_J,
       0,
       0,
-      { s_grant, s_offer, s_offered, s_opened, s_answered, s_agree, s_next, s_offer, s_offered,
-        s_reused, s_answered, s_agree } },
+      { s_grant, s_offer, s_offered, s_opened, s_answered, s_agree, s_next, s_files, s_offer,
+        s_offered, s_reused, s_answered, s_agree } },
     { "mode 3, keys of the Initiator",
       3,
       0,
@@ -256,12 +292,12 @@ static const struct scenario {
       MKT_TP_I,
       0,
       { s_grant, s_offer, s_offered, s_accept, s_resolve, s_resolved, s_answered, s_passed } },
-    { "updates", 1, MKT_TP_L | MKT_TP_M, 0, 0, { s_grant,    s_offer,     s_offered,  s_accept,
-                                                 s_resolve,  s_resolved,  s_answered, s_keys,
-                                                 s_u_send,   s_u_offered, s_u_accept, s_u_answered,
-                                                 s_agree,    s_no_answer, s_b_send,   s_b_offered,
-                                                 s_agree,    s_refusable, s_u_send,   s_u_offered,
-                                                 s_u_refuse, s_agree } },
+    { "updates", 1, MKT_TP_L | MKT_TP_M, 0, 0, { s_grant,      s_offer,     s_offered,  s_accept,
+                                                 s_resolve,    s_resolved,  s_answered, s_keys,
+                                                 s_u_send,     s_u_offered, s_files,    s_u_accept,
+                                                 s_u_answered, s_files,     s_agree,    s_no_answer,
+                                                 s_b_send,     s_b_offered, s_agree,    s_refusable,
+                                                 s_u_send,     s_u_offered, s_u_refuse, s_agree } },
     { "another KMS",
       1,
       0,

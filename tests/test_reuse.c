@@ -126,13 +126,13 @@ a_responder_does_not_reuse_what_may_not_be_reused(void **state)
 {
     (void)state;
     struct call c;
-    open_with(&c, MKT_PRF_MIKEY_1, 0, MKT_TP_J);
-    assert_int_equal(call_transfer(&c, 0), MKT_OK);
-    struct mkt_resolution *res = mkt_responder_take_resolution(c.responder[0]);
     struct mkt_grant *stolen = NULL;
     uint8_t octets[4096];
     size_t n = 0;
+    open_with(&c, MKT_PRF_MIKEY_1, 0, MKT_TP_J);
     assert_int_equal(mkt_grant_export(c.grant, octets, sizeof octets, &n), MKT_OK);
+    assert_int_equal(call_transfer(&c, 0), MKT_OK);
+    struct mkt_resolution *res = mkt_responder_take_resolution(c.responder[0]);
     assert_int_equal(mkt_grant_import(&stolen, mkt_span(octets, n), &c.io.err), MKT_OK);
     struct mkt_grant *old = c.grant;
     c.grant = stolen; /* a copy that does not know it was used */

@@ -71,6 +71,16 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_derive_key(const struct mkt_csb *csb, s
                                                     size_t len, struct mkt_secret *key,
                                                     struct mkt_err *err);
 
+/* mkt_csb_export writes csb into out (docs/formats/csb-file.md), an update that is under way
+ * included: secret octets. *len gets the length. MKT_E_NO_SPACE when cap is too small. Of two
+ * copies only one may go on: timestamps would repeat, and with them keystreams (5.2). */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_export(const struct mkt_csb *csb, uint8_t *out, size_t cap,
+                                                size_t *len);
+
+/* mkt_csb_import reads what mkt_csb_export wrote. *csb is owned by the caller. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_csb_import(struct mkt_csb **csb, struct mkt_span octets,
+                                                struct mkt_err *err);
+
 /* --- CSB updating, RFC 6043 5.2
  * ------------------------------------------------------------------- */
 

@@ -102,6 +102,15 @@ MKT_API struct mkt_resolution *mkt_responder_take_resolution(struct mkt_responde
 /* mkt_resolution_free wipes and frees. NULL is allowed. */
 MKT_API void mkt_resolution_free(struct mkt_resolution *res);
 
+/* mkt_resolution_export writes res into out (docs/formats/resolution-file.md): secret octets. *len
+ * gets the length. MKT_E_NO_SPACE when cap is too small. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_resolution_export(const struct mkt_resolution *res,
+                                                       uint8_t *out, size_t cap, size_t *len);
+
+/* mkt_resolution_import reads what mkt_resolution_export wrote. *res is owned by the caller. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_resolution_import(struct mkt_resolution **res,
+                                                       struct mkt_span octets, struct mkt_err *err);
+
 /* mkt_resolution_policy returns the policy of its ticket; borrowed. */
 MKT_API const struct mkt_policy *mkt_resolution_policy(const struct mkt_resolution *res);
 

@@ -68,8 +68,8 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_create(struct mkt_grant **g, const st
                                                   const struct mkt_own_ticket *own,
                                                   struct mkt_err *err);
 
-/* mkt_grant_export writes g into out (docs/formats/ticket-file.md): secret octets. *len gets
- * the length. MKT_E_NO_SPACE when cap is too small. */
+/* mkt_grant_export writes g into out (docs/formats/ticket-file.md), with the mark of its use:
+ * secret octets. *len gets the length. MKT_E_NO_SPACE when cap is too small. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_grant_export(const struct mkt_grant *g, uint8_t *out,
                                                   size_t cap, size_t *len);
 

@@ -65,8 +65,8 @@ draft_free(struct draft *d)
     *d = (struct draft){ 0 };
 }
 
-static enum mkt_rc
-set_session(struct mkt_csb_session *e, const struct mkt_session *s, uint8_t key)
+enum mkt_rc
+mkt_csb_session_set(struct mkt_csb_session *e, const struct mkt_session *s, uint8_t key)
 {
     struct mkt_octets octets = { NULL, s->spi.n + s->params.n };
 
@@ -127,7 +127,8 @@ draft_open(struct draft *d, const struct mkt_csb *csb, const struct mkt_msg *fin
     if (d->sessions == NULL || d->sps == NULL)
         return MKT_E_MEMORY;
     for (size_t i = 0; i < csb->n; i++)
-        if (set_session(&d->sessions[d->n++], &csb->sessions[i].s, csb->sessions[i].key) != MKT_OK)
+        if (mkt_csb_session_set(&d->sessions[d->n++], &csb->sessions[i].s, csb->sessions[i].key) !=
+            MKT_OK)
             return MKT_E_MEMORY;
     for (size_t i = 0; i < csb->n_sp; i++)
         if (set_sp(d, csb->sps[i].policy_no, csb->sps[i].prot_type,
@@ -161,7 +162,8 @@ take_session(struct draft *d, const struct mkt_csb *csb, const struct mkt_cs *cs
         i++;
     if (i == d->n)
         d->n++;
-    return set_session(&d->sessions[i], &s, (uint8_t)key) == MKT_OK ? MKT_OK : no_memory(err);
+    return mkt_csb_session_set(&d->sessions[i], &s, (uint8_t)key) == MKT_OK ? MKT_OK
+                                                                            : no_memory(err);
 }
 
 static bool
@@ -295,12 +297,24 @@ copy_all(struct mkt_csb *csb, const struct mkt_csb_parts *p)
         rand_kms = mkt_ex_randr(p->resp, MKT_RANDR_KMS);
     }
     if (mkt_octets_set(&csb->init, p->init->octets) != MKT_OK ||
-        mkt_octets_set(&csb->rand_i, mkt_ex_randr(p->init, MKT_RANDR_I)) != MKT_OK ||
         mkt_octets_set(&csb->rand_r, rand_r) != MKT_OK ||
         mkt_octets_set(&csb->rand_kms, rand_kms) != MKT_OK ||
         set_identity(&csb->id_i, p->id_i) != MKT_OK || set_identity(&csb->id_r, p->id_r) != MKT_OK)
         return MKT_E_MEMORY;
     return MKT_OK;
+}
+
+enum mkt_rc
+mkt_csb_take_init(struct mkt_csb *csb, const struct mkt_msg *init, struct mkt_err *err)
+{
+    const struct mkt_payload *ticket = mkt_msg_find(init, MKT_PL_TICKET, 0);
+
+    csb->id = init->hdr.csb_id;
+    csb->prf = init->hdr.prf;
+    if (mkt_octets_set(&csb->rand_i, mkt_ex_randr(init, MKT_RANDR_I)) != MKT_OK)
+        return no_memory(err);
+    return mkt_policy_decode(&csb->policy, &ticket->u.ticket, true,
+                             (size_t)(ticket->u.ticket.tp_data.p - init->octets.p), err);
 }
 
 static enum mkt_rc
@@ -311,14 +325,9 @@ make_inside(struct mkt_csb *csb, const struct mkt_csb_parts *p, struct mkt_err *
 
     if (copy_all(csb, p) != MKT_OK)
         return no_memory(err);
-    if (mkt_msg_parse(&init, mkt_octets_span(&csb->init), err) != MKT_OK)
+    if (mkt_msg_parse(&init, mkt_octets_span(&csb->init), err) != MKT_OK ||
+        mkt_csb_take_init(csb, &init, err) != MKT_OK)
         return err->rc;
-    const struct mkt_payload *ticket = mkt_msg_find(&init, MKT_PL_TICKET, 0);
-    if (mkt_policy_decode(&csb->policy, &ticket->u.ticket, true,
-                          (size_t)(ticket->u.ticket.tp_data.p - init.octets.p), err) != MKT_OK)
-        return err->rc;
-    csb->id = init.hdr.csb_id;
-    csb->prf = init.hdr.prf;
     csb->initiator = p->initiator;
     csb->answered = p->resp != NULL;
     csb->ts_type = t.type;

@@ -74,6 +74,20 @@ make(struct mkt_resolution **out, struct mkt_span ticket, const struct mkt_keys 
     return MKT_OK;
 }
 
+/* Without forking the modifier has no use, but "MUST be sent" on when it came (4.2.2.3). */
+static enum mkt_rc
+check_modifier(uint16_t flags, const struct mkt_keys *keys, struct mkt_identity idr,
+               struct mkt_span rand_kms, struct mkt_err *err)
+{
+    if ((flags & MKT_TP_I) == 0)
+        return MKT_OK;
+    if (idr.data.p == NULL || rand_kms.p == NULL)
+        return mkt_fail(err, MKT_E_MISSING_PAYLOAD, 0, "IDRr or RANDRkms although I = 1", REF);
+    if (rand_kms.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
+        return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDRkms", "RFC 6043 12.1");
+    return MKT_OK;
+}
+
 enum mkt_rc
 mkt_resolution_make(struct mkt_resolution **res, const struct mkt_responder *r,
                     const struct mkt_keys *keys, struct mkt_identity idr, struct mkt_span rand_kms,
@@ -81,13 +95,8 @@ mkt_resolution_make(struct mkt_resolution **res, const struct mkt_responder *r,
 {
     const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
 
-    /* Without forking they have no use, but "MUST be sent" on when they came (4.2.2.3). */
-    bool forks = (r->policy.flags & MKT_TP_I) != 0;
-
-    if (forks && (idr.data.p == NULL || rand_kms.p == NULL))
-        return mkt_fail(err, MKT_E_MISSING_PAYLOAD, 0, "IDRr or RANDRkms although I = 1", REF);
-    if (forks && rand_kms.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
-        return mkt_fail(err, MKT_E_SHORT_RAND, 0, "RANDRkms", "RFC 6043 12.1");
+    if (check_modifier(r->policy.flags, keys, idr, rand_kms, err) != MKT_OK)
+        return err->rc;
     return make(res, lasting(ticket), keys, idr, rand_kms, err);
 }
 
@@ -117,4 +126,90 @@ mkt_resolution_grant(struct mkt_grant **g, const struct mkt_resolution *res, str
         return mkt_fail(err, MKT_E_TP_PARAM, 0, "a forked ticket is its owner's alone (I)",
                         "RFC 6043 9.1");
     return mkt_grant_make(g, mkt_octets_span(&res->ticket), &keys, err);
+}
+
+/* --- as octets for a file ----------------------------------------------------------------------
+ */
+
+#define FORMAT "docs/formats/resolution-file.md"
+
+static const uint8_t magic[8] = { 'm', 'k', 't', 'r', 'e', 's', '0', '1' };
+
+enum { HAS_IDR = 1, HAS_RAND_KMS = 2 };
+
+enum mkt_rc
+mkt_resolution_export(const struct mkt_resolution *res, uint8_t *out, size_t cap, size_t *len)
+{
+    struct mkt_writer w = mkt_w_open(out, cap);
+
+    mkt_w_octets(&w, mkt_span(magic, sizeof magic));
+    mkt_w_vec(&w, 3, mkt_octets_span(&res->ticket));
+    mkt_w_uint(&w, 1,
+               (res->idr.data.p != NULL ? HAS_IDR : 0U) |
+                   (res->rand_kms.p != NULL ? HAS_RAND_KMS : 0U));
+    mkt_w_uint(&w, 1, res->idr.type);
+    mkt_w_vec(&w, 2, mkt_octets_span(&res->idr.data));
+    mkt_w_vec(&w, 1, mkt_octets_span(&res->rand_kms));
+    mkt_keys_write(&w, &res->keys);
+    if (w.overflow) {
+        mkt_wipe(out, w.len);
+        return MKT_E_NO_SPACE;
+    }
+    *len = w.len;
+    return MKT_OK;
+}
+
+struct resolution_file {
+    struct mkt_payload ticket;
+    struct mkt_identity idr;
+    struct mkt_span rand_kms;
+};
+
+/* Everything but the keys, which are what is left of r. */
+static enum mkt_rc
+read_head(struct resolution_file *f, struct mkt_reader *r)
+{
+    struct mkt_span head = mkt_r_take(r, sizeof magic), ticket = mkt_r_vec(r, 3);
+    unsigned has = mkt_r_uint(r, 1);
+    size_t used = 0;
+
+    f->idr.type = (uint8_t)mkt_r_uint(r, 1);
+    f->idr.data = mkt_r_vec(r, 2);
+    f->rand_kms = mkt_r_vec(r, 1);
+    if (r->err->rc != MKT_OK)
+        return r->err->rc;
+    if (memcmp(head.p, magic, sizeof magic) != 0 || has > (HAS_IDR | HAS_RAND_KMS) ||
+        ((has & HAS_IDR) == 0 && f->idr.data.n != 0) ||
+        ((has & HAS_RAND_KMS) == 0 && f->rand_kms.n != 0))
+        return mkt_fail(r->err, MKT_E_FIELD, 0, "resolution file", FORMAT);
+    if ((has & HAS_IDR) == 0)
+        f->idr.data.p = NULL;
+    if ((has & HAS_RAND_KMS) == 0)
+        f->rand_kms.p = NULL;
+    if (mkt_payload_decode(&f->ticket, MKT_PL_TICKET, ticket, &used, r->err) != MKT_OK)
+        return r->err->rc;
+    if (used != ticket.n || f->ticket.u.ticket.initiator_data.n != 0 ||
+        mkt_suite_of(f->ticket.u.ticket.prf) == NULL)
+        return mkt_fail(r->err, MKT_E_FIELD, sizeof magic, "resolution file: TICKET", FORMAT);
+    return MKT_OK;
+}
+
+enum mkt_rc
+mkt_resolution_import(struct mkt_resolution **res, struct mkt_span octets, struct mkt_err *err)
+{
+    struct mkt_reader r = mkt_r_open(octets, 0, "resolution file", FORMAT, err);
+    struct resolution_file f;
+    MKT_SCOPED_KEYS keys;
+
+    keys.n = 0;
+    *res = NULL;
+    if (read_head(&f, &r) != MKT_OK)
+        return err->rc;
+    const struct mkt_pl_ticket *t = &f.ticket.u.ticket;
+    unsigned n_mpk = (t->flags & MKT_TP_I) != 0 ? 2 : 1;
+    if (mkt_keys_read(&keys, mkt_span(r.p, r.left), r.at, mkt_suite_of(t->prf), err) != MKT_OK ||
+        mkt_keys_arrange(&keys, n_mpk, r.at, err) != MKT_OK ||
+        check_modifier(t->flags, &keys, f.idr, f.rand_kms, err) != MKT_OK)
+        return err->rc;
+    return make(res, lasting(&f.ticket), &keys, f.idr, f.rand_kms, err);
 }

@@ -72,6 +72,13 @@ struct mkt_csb_parts {
 enum mkt_rc mkt_csb_make(struct mkt_csb **csb, const struct mkt_csb_parts *parts,
                          struct mkt_err *err);
 
+/* Takes from TRANSFER_INIT, whose octets csb->init holds: CSB ID, PRF, Ticket Policy and RANDRi. */
+enum mkt_rc mkt_csb_take_init(struct mkt_csb *csb, const struct mkt_msg *init, struct mkt_err *err);
+
+/* Fills e with a copy of s. */
+enum mkt_rc mkt_csb_session_set(struct mkt_csb_session *e, const struct mkt_session *s,
+                                uint8_t key);
+
 /* Takes over the crypto sessions and policies of an exchange: blocks replace or add sessions by CS
  * ID, others stay. Nothing changes on failure. resp NULL: the initial message is final. */
 enum mkt_rc mkt_csb_apply(struct mkt_csb *csb, const struct mkt_msg *init,

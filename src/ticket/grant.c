@@ -8,7 +8,9 @@
 
 #define FORMAT "docs/formats/ticket-file.md"
 
-static const uint8_t magic[8] = { 'm', 'k', 't', 't', 'k', 't', '0', '1' };
+static const uint8_t magic[8] = { 'm', 'k', 't', 't', 'k', 't', '0', '2' };
+
+enum { USED = 1 };
 
 void
 mkt_grant_free(struct mkt_grant *g)
@@ -70,6 +72,8 @@ mkt_grant_export(const struct mkt_grant *g, uint8_t *out, size_t cap, size_t *le
     struct mkt_writer w = mkt_w_open(out, cap);
 
     mkt_w_octets(&w, mkt_span(magic, sizeof magic));
+    mkt_w_uint(&w, 1, g->used ? USED : 0U);
+    mkt_w_uint(&w, 4, g->csb_id);
     mkt_w_vec(&w, 3, mkt_grant_ticket(g));
     mkt_keys_write(&w, &g->keys);
     if (w.overflow) {
@@ -85,6 +89,8 @@ mkt_grant_import(struct mkt_grant **g, struct mkt_span octets, struct mkt_err *e
 {
     struct mkt_reader r = mkt_r_open(octets, 0, "ticket file", FORMAT, err);
     struct mkt_span head = mkt_r_take(&r, sizeof magic);
+    unsigned marks = mkt_r_uint(&r, 1);
+    uint32_t csb_id = mkt_r_uint(&r, 4);
     struct mkt_span ticket = mkt_r_vec(&r, 3);
     struct mkt_keys *keys;
     struct mkt_payload pl;
@@ -95,6 +101,8 @@ mkt_grant_import(struct mkt_grant **g, struct mkt_span octets, struct mkt_err *e
         return err->rc;
     if (memcmp(head.p, magic, sizeof magic) != 0)
         return mkt_fail(err, MKT_E_FIELD, 0, "ticket file: not one of ours", FORMAT);
+    if (marks > USED)
+        return mkt_fail(err, MKT_E_FIELD, sizeof magic, "ticket file: marks", FORMAT);
     if (mkt_payload_decode(&pl, MKT_PL_TICKET, ticket, &used, err) != MKT_OK)
         return err->rc;
     if (used != ticket.n)
@@ -110,5 +118,9 @@ mkt_grant_import(struct mkt_grant **g, struct mkt_span octets, struct mkt_err *e
         mkt_keys_arrange(keys, n_mpk, r.at, err) == MKT_OK)
         (void)mkt_grant_make(g, ticket, keys, err);
     mkt_be_free(keys, sizeof *keys);
+    if (*g != NULL) {
+        (*g)->used = marks == USED;
+        (*g)->csb_id = csb_id;
+    }
     return err->rc;
 }
