@@ -7,6 +7,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 
 struct bare_hmac {
     EVP_MD *md;
@@ -18,6 +19,9 @@ struct bare {
     struct bare_hmac hmac[2];
     EVP_CIPHER *ctr128, *ctr256;
     EVP_CIPHER_CTX *aes128, *aes256;
+    EVP_PKEY *rsa; /* made when it is first used */
+    EVP_PKEY_CTX *verify, *decrypt;
+    uint8_t signature[256];
     uint8_t pad[64], in[8192], out[8192];
 };
 
@@ -64,6 +68,9 @@ bare_free(struct bare *b)
         EVP_MD_CTX_free(b->hmac[i].work);
         EVP_MD_free(b->hmac[i].md);
     }
+    EVP_PKEY_CTX_free(b->verify);
+    EVP_PKEY_CTX_free(b->decrypt);
+    EVP_PKEY_free(b->rsa);
     EVP_CIPHER_CTX_free(b->aes128);
     EVP_CIPHER_CTX_free(b->aes256);
     EVP_CIPHER_free(b->ctr128);
@@ -100,6 +107,39 @@ aes_ctr(struct bare *b, size_t key_len, size_t n)
 }
 
 static bool
+rsa_open(struct bare *b)
+{
+    EVP_PKEY_CTX *sign;
+    size_t n = sizeof b->signature;
+
+    b->rsa = EVP_RSA_gen(2048);
+    sign = EVP_PKEY_CTX_new(b->rsa, NULL);
+    b->verify = EVP_PKEY_CTX_new(b->rsa, NULL);
+    b->decrypt = EVP_PKEY_CTX_new(b->rsa, NULL);
+    bool ok = EVP_PKEY_sign_init(sign) == 1 &&
+              EVP_PKEY_CTX_set_signature_md(sign, EVP_sha256()) == 1 &&
+              EVP_PKEY_sign(sign, b->signature, &n, b->pad, 32) == 1 &&
+              EVP_PKEY_verify_init(b->verify) == 1 &&
+              EVP_PKEY_CTX_set_signature_md(b->verify, EVP_sha256()) == 1 &&
+              EVP_PKEY_decrypt_init(b->decrypt) == 1 &&
+              EVP_PKEY_CTX_set_rsa_padding(b->decrypt, RSA_NO_PADDING) == 1;
+    EVP_PKEY_CTX_free(sign);
+    return ok;
+}
+
+static bool
+rsa(struct bare *b, const struct bare_step *s)
+{
+    size_t n = sizeof b->out;
+
+    if (s->n != 2048 || (b->rsa == NULL && !rsa_open(b)))
+        return false;
+    if (s->kind == BARE_RSA_VERIFY)
+        return EVP_PKEY_verify(b->verify, b->signature, sizeof b->signature, b->pad, 32) == 1;
+    return EVP_PKEY_decrypt(b->decrypt, b->out, &n, b->signature, sizeof b->signature) == 1;
+}
+
+static bool
 step_run(struct bare *b, const struct bare_step *s)
 {
     if (s->n > sizeof b->in)
@@ -115,6 +155,11 @@ step_run(struct bare *b, const struct bare_step *s)
         return aes_ctr(b, s->key_len, s->n);
     case BARE_RANDOM:
         return RAND_priv_bytes(b->out, (int)s->n) == 1;
+    case BARE_RSA_VERIFY:
+    case BARE_RSA_DECRYPT:
+        return rsa(b, s);
+    case BARE_KINDS:
+        break;
     }
     return false;
 }

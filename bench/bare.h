@@ -17,11 +17,15 @@ enum bare_kind {
     BARE_SHA1,
     BARE_SHA256,
     BARE_AES_CTR,
-    BARE_RANDOM
+    BARE_RANDOM,
+    BARE_RSA_VERIFY,
+    BARE_RSA_DECRYPT,
+    BARE_KINDS
 };
 
 /* One operation: set an HMAC key, HMAC over n octets under it, AES-CTR over n octets with a new
- * key of key_len octets, or n random octets. */
+ * key of key_len octets, n random octets, or with an RSA key of n bits (2048): verify a PKCS#1 v1.5
+ * signature of a SHA-256 digest, or decrypt without looking at the result. */
 struct bare_step {
     enum bare_kind kind;
     size_t n;

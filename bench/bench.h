@@ -53,9 +53,16 @@ bool bench_met(const struct bench_row *row);
 void bench_table(const struct bench_report *r, FILE *out);
 bool bench_json(const struct bench_report *r, FILE *out);
 
+/* bench_recorded measures op, which works in env, against the cryptography it consists of: one run
+ * is recorded and done again, bare. */
+struct mkt_env;
+bool bench_recorded(struct bench_report *r, const char *name, double bar, bench_op *op, void *ctx,
+                    struct mkt_env *env);
+
 /* The parts; each adds its rows. False when something did not work. */
 bool bench_primitives(struct bench_report *r);
 bool bench_kms_ops(struct bench_report *r);
+bool bench_kms_pk(struct bench_report *r);
 bool bench_daemon(struct bench_report *r);
 
 #endif

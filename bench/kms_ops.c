@@ -6,6 +6,7 @@
 #include "bench.h"
 
 #include "backend/backend.h"
+#include "backend/pk.h"
 #include "bare.h"
 #include "world.h"
 
@@ -62,6 +63,46 @@ __wrap_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t i
     return __real_mkt_be_aes_ctr(c, key, iv, in, out);
 }
 
+bool __real_mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
+                              const uint8_t *digest, struct mkt_span signature);
+bool __wrap_mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
+                              const uint8_t *digest, struct mkt_span signature);
+bool __real_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out);
+bool __wrap_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out);
+enum mkt_rc __real_mkt_trust_verify(const struct mkt_trust *trust,
+                                    const struct mkt_cert *const *chain, size_t n,
+                                    enum mkt_purpose purpose, int64_t unix_time,
+                                    struct mkt_err *err);
+enum mkt_rc __wrap_mkt_trust_verify(const struct mkt_trust *trust,
+                                    const struct mkt_cert *const *chain, size_t n,
+                                    enum mkt_purpose purpose, int64_t unix_time,
+                                    struct mkt_err *err);
+
+bool
+__wrap_mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
+                         const uint8_t *digest, struct mkt_span signature)
+{
+    note(BARE_RSA_VERIFY, mkt_be_cert_bits(cert), 0);
+    return __real_mkt_be_rsa_verify(cert, s_type, hash, digest, signature);
+}
+
+bool
+__wrap_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out)
+{
+    note(BARE_RSA_DECRYPT, mkt_be_pkey_bits(key), 0);
+    return __real_mkt_be_rsa_private(key, in, out);
+}
+
+/* Each certificate of the chain has one signature. */
+enum mkt_rc
+__wrap_mkt_trust_verify(const struct mkt_trust *trust, const struct mkt_cert *const *chain,
+                        size_t n, enum mkt_purpose purpose, int64_t unix_time, struct mkt_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        note(BARE_RSA_VERIFY, mkt_be_cert_bits(chain[i]), 0);
+    return __real_mkt_trust_verify(trust, chain, n, purpose, unix_time, err);
+}
+
 static bool
 noted_random(void *ctx, uint8_t *out, size_t n)
 {
@@ -96,36 +137,50 @@ floor_op(void *ctx)
 static void
 describe(const struct bare_list *l, char *buf, size_t cap)
 {
-    unsigned count[BARE_RANDOM + 1] = { 0 };
-    size_t octets[BARE_RANDOM + 1] = { 0 };
+    unsigned count[BARE_KINDS] = { 0 };
+    size_t octets[BARE_KINDS] = { 0 };
     for (size_t i = 0; i < l->n; i++) {
         count[l->step[i].kind]++;
         octets[l->step[i].kind] += l->step[i].n;
     }
-    snprintf(buf, cap, "%u keys, %u HMACs over %zu octets, %u AES over %zu, %u draws of %zu in all",
+    unsigned rsa = count[BARE_RSA_VERIFY] + count[BARE_RSA_DECRYPT];
+    int n = rsa == 0 ? 0
+                     : snprintf(buf, cap, "%u RSA verifications, %u decryptions, ",
+                                count[BARE_RSA_VERIFY], count[BARE_RSA_DECRYPT]);
+    snprintf(buf + n, cap - (size_t)n,
+             rsa == 0 ? "%u keys, %u HMACs over %zu octets, %u AES over %zu, %u draws of %zu in all"
+                      : "%u keys, %u HMACs of %zu, %u AES of %zu, %u draws of %zu",
              count[BARE_KEY_SHA1] + count[BARE_KEY_SHA256], count[BARE_SHA1] + count[BARE_SHA256],
              octets[BARE_SHA1] + octets[BARE_SHA256], count[BARE_AES_CTR], octets[BARE_AES_CTR],
              count[BARE_RANDOM], octets[BARE_RANDOM]);
 }
 
-static bool
-measure(struct bench_report *r, const char *name, bench_op *op, struct world *w)
+bool
+bench_recorded(struct bench_report *r, const char *name, double bar, bench_op *op, void *ctx,
+               struct mkt_env *env)
 {
     struct floor f = { .bare = bare_new() };
     char what[112];
+    bool ok = op(ctx); /* what is made once is not recorded */
 
-    w->env.random = noted_random;
+    env->random = noted_random;
     tape = &f.list;
-    bool ok = op(w);
+    ok = ok && op(ctx);
     tape = NULL;
-    w->env.random = mkt_crypto_random;
+    env->random = mkt_crypto_random;
     describe(&f.list, what, sizeof what);
 
     struct bench_row *row = bench_add(r, name, what);
-    row->bar_ratio = 1.5;
-    ok = ok && bench_compare(row, op, w, floor_op, &f, "these, bare");
+    row->bar_ratio = bar;
+    ok = ok && floor_op(&f) && bench_compare(row, op, ctx, floor_op, &f, "these, bare");
     bare_free(f.bare);
     return ok;
+}
+
+static bool
+measure(struct bench_report *r, const char *name, bench_op *op, struct world *w)
+{
+    return bench_recorded(r, name, 1.5, op, w, &w->env);
 }
 
 bool

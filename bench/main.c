@@ -12,6 +12,7 @@ static const struct {
 } parts[] = {
     { "primitives", bench_primitives, "HMAC, PRF, AES-CM and random octets" },
     { "kms", bench_kms_ops, "one Ticket Request and one Ticket Resolve at the KMS" },
+    { "pk", bench_kms_pk, "one Ticket Request signed with RSA, at the KMS" },
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
 };
 

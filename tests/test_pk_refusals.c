@@ -154,6 +154,52 @@ refuses_a_user_or_ca_on_a_crl(void **state)
     assert_refused(&call.request, MKT_E_CERT, "certificate revoked");
 }
 
+/* The KMS keeps certificates it has parsed; what it thinks of them it finds out each time. */
+static void
+a_certificate_seen_before_is_judged_anew(void **state)
+{
+    struct mkt_err err = { 0 };
+    uint8_t der[4096];
+    (void)state;
+    alice_signs(0);
+    assert_int_equal(call_request(&call), MKT_OK);
+    assert_int_equal(kms_verify(&call.request, &err), MKT_OK);
+    const uint64_t now = call.env.now;
+    call.env.now += 400ULL * 86400 << 32;
+    assert_refused(&call.request, MKT_E_CERT, "certificate has expired");
+    call.env.now = now;
+    assert_int_equal(kms_verify(&call.request, &err), MKT_OK);
+    how.trust = NULL;
+    assert_refused(&call.request, MKT_E_CERT, NULL);
+    how.trust = trust;
+    size_t n = pki_crl(&keyring, PKI_CA, " CA", 100, 30, der);
+    assert_int_equal(mkt_trust_add_crl(trust, mkt_span(der, n), &err), MKT_OK);
+    assert_refused(&call.request, MKT_E_CERT, "certificate revoked");
+}
+
+/* One place is taken by one certificate after the other. */
+static void
+serves_more_users_than_it_keeps_certificates_of(void **state)
+{
+    struct pki_cert what = user_cert(PKI_ALICE, "URI:sip:alice@example.com");
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        for (what.serial = 1000; what.serial < 1000 + MKT_CERT_SLOTS + 50; what.serial++) {
+            uint8_t der[4096];
+            struct mkt_span text = mkt_span(der, pki_der(&keyring, &what, der));
+            struct mkt_err err = { 0 };
+            struct mkt_cert *cert;
+            assert_int_equal(mkt_cert_next(&cert, &text, &err), MKT_OK);
+            const struct mkt_cert *chain[] = { cert };
+            cred_alice.chain = chain;
+            cred_alice.padding = (uint8_t)(what.serial % 3);
+            alice_signs(0);
+            assert_int_equal(call_request(&call), MKT_OK);
+            assert_int_equal(kms_verify(&call.request, &err), MKT_OK);
+            mkt_cert_free(cert);
+        }
+}
+
 static void
 a_kms_that_trusts_nobody_serves_nobody(void **state)
 {
@@ -391,6 +437,8 @@ main(void)
         TEST(refuses_bad_certificates_before_it_looks_at_the_signature),
         TEST(refuses_a_chain_out_of_order_or_cut),
         TEST(refuses_a_user_or_ca_on_a_crl),
+        TEST(a_certificate_seen_before_is_judged_anew),
+        TEST(serves_more_users_than_it_keeps_certificates_of),
         TEST(a_kms_that_trusts_nobody_serves_nobody),
         TEST(sha1_is_refused_unless_it_is_allowed),
         TEST(sha1_in_the_256_bit_suite_is_refused_whatever_is_allowed),

@@ -9,7 +9,7 @@
 #include "backend/backend.h"
 
 #include "backend/kat.h"
-#include "backend/pk_objects.h"
+#include "backend/pk.h"
 #include <mikeyticket/secret.h>
 
 #include <limits.h>
@@ -192,12 +192,6 @@ mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, 
 }
 
 /* --- digests -------------------------------------------------------------------------------- */
-
-const EVP_MD *
-mkt_be_md(const struct mkt_crypto *c, uint8_t hash)
-{
-    return hash == MKT_HASH_SHA_1 ? c->sha1.md : hash == MKT_HASH_SHA_256 ? c->sha256.md : NULL;
-}
 
 /* Runs in the work context of the HMAC, which is left as good as new. */
 bool

@@ -27,7 +27,7 @@ bool mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t 
 const uint8_t *mkt_be_pkey_reject_secret(const struct mkt_pkey *key);
 
 /* Verifies a signature of a digest; PSS with any length of salt and MGF1 with the same hash. */
-bool mkt_be_rsa_verify(struct mkt_crypto *c, const struct mkt_cert *cert, uint8_t s_type,
-                       uint8_t hash, const uint8_t *digest, struct mkt_span signature);
+bool mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
+                       const uint8_t *digest, struct mkt_span signature);
 
 #endif

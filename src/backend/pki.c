@@ -19,30 +19,40 @@
 
 /* --- certificates ----------------------------------------------------------------------------- */
 
+/* Fills c for x509, which is its own already. */
+static enum mkt_rc
+cert_fill(struct mkt_cert *c, struct mkt_err *err)
+{
+    int n = i2d_X509(c->x509, &c->der);
+
+    if (n <= 0)
+        return mkt_be_fail(err, MKT_E_MEMORY, "certificate", REF);
+    c->der_len = (size_t)n;
+    c->evp = X509_get0_pubkey(c->x509);
+    /* Parses the extensions once; one that does not parse makes the certificate invalid. */
+    if (X509_check_purpose(c->x509, -1, 0) != 1 || !mkt_be_rsa_fits(c->evp))
+        return mkt_be_fail(err, MKT_E_CERT, "certificate without an RSA key of 2048 to 8192 bits",
+                           "RFC 3830 4.2.6");
+    c->verify = mkt_be_verifier(c->evp);
+    return c->verify != NULL ? MKT_OK : mkt_be_fail(err, MKT_E_MEMORY, "certificate", REF);
+}
+
 /* Takes x509. */
 static enum mkt_rc
 cert_make(struct mkt_cert **cert, X509 *x509, struct mkt_err *err)
 {
     struct mkt_cert *c = mkt_be_alloc(sizeof *c);
-    int n = c == NULL ? 0 : i2d_X509(x509, &c->der);
 
-    *cert = c;
-    if (n <= 0) {
+    if (c == NULL) {
         X509_free(x509);
-        mkt_cert_free(c);
-        *cert = NULL;
         return mkt_be_fail(err, MKT_E_MEMORY, "certificate", REF);
     }
     c->x509 = x509;
-    c->der_len = (size_t)n;
-    c->evp = X509_get0_pubkey(x509);
-    /* Parses the extensions once; one that does not parse makes the certificate invalid. */
-    if (X509_check_purpose(x509, -1, 0) == 1 && mkt_be_rsa_fits(c->evp))
-        return MKT_OK;
-    mkt_cert_free(c);
-    *cert = NULL;
-    return mkt_be_fail(err, MKT_E_CERT, "certificate without an RSA key of 2048 to 8192 bits",
-                       "RFC 3830 4.2.6");
+    if (cert_fill(c, err) == MKT_OK)
+        *cert = c;
+    else
+        mkt_cert_free(c);
+    return err->rc;
 }
 
 static X509 *
@@ -98,6 +108,7 @@ mkt_cert_free(struct mkt_cert *cert)
 {
     if (cert == NULL)
         return;
+    EVP_PKEY_CTX_free(cert->verify);
     X509_free(cert->x509);
     OPENSSL_free(cert->der);
     mkt_be_free(cert, sizeof *cert);

@@ -78,6 +78,14 @@ make_reject_secret(struct mkt_pkey *key)
     return ok;
 }
 
+static bool
+make_raw(struct mkt_pkey *key)
+{
+    key->raw = EVP_PKEY_CTX_new_from_pkey(NULL, key->evp, NULL);
+    return key->raw != NULL && EVP_PKEY_decrypt_init(key->raw) == 1 &&
+           EVP_PKEY_CTX_set_rsa_padding(key->raw, RSA_NO_PADDING) == 1;
+}
+
 enum mkt_rc
 mkt_pkey_new(struct mkt_pkey **key, struct mkt_span text, struct mkt_err *err)
 {
@@ -92,7 +100,8 @@ mkt_pkey_new(struct mkt_pkey **key, struct mkt_span text, struct mkt_err *err)
     bool rsa = k->evp != NULL && EVP_PKEY_is_a(k->evp, "RSA") == 1;
     if (rsa && !mkt_be_rsa_fits(k->evp))
         mkt_be_fail(err, MKT_E_WEAK_KEY, "RSA key not of 2048 to 8192 bits", ref);
-    else if (!rsa || !make_reject_secret(k)) /* a public key has no exponent to show, either */
+    else if (!rsa || !make_reject_secret(k) ||
+             !make_raw(k)) /* a public key has no exponent to show, either */
         mkt_be_fail(err, MKT_E_ARGUMENT, "not an RSA private key in DER or plain PEM", ref);
     else
         *key = k;
@@ -106,6 +115,7 @@ mkt_pkey_free(struct mkt_pkey *key)
 {
     if (key == NULL)
         return;
+    EVP_PKEY_CTX_free(key->raw);
     EVP_PKEY_free(key->evp);
     mkt_be_free(key, sizeof *key);
 }
@@ -148,36 +158,47 @@ bool
 mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out)
 {
     size_t n = (size_t)EVP_PKEY_get_size(key->evp), len = n;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->evp, NULL);
-    bool ok = ctx != NULL && in.n == n && EVP_PKEY_decrypt_init(ctx) == 1 &&
-              EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
-              EVP_PKEY_decrypt(ctx, out, &len, in.p, in.n) == 1 && len == n;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_dup(key->raw);
+    bool ok =
+        ctx != NULL && in.n == n && EVP_PKEY_decrypt(ctx, out, &len, in.p, in.n) == 1 && len == n;
     EVP_PKEY_CTX_free(ctx);
     if (!ok)
         ERR_clear_error();
     return ok;
 }
 
-static bool
-set_padding(EVP_PKEY_CTX *ctx, uint8_t s_type)
+EVP_PKEY_CTX *
+mkt_be_verifier(EVP_PKEY *evp)
 {
-    if (s_type == MKT_S_RSA_PKCS1)
-        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
-    return s_type == MKT_S_RSA_PSS &&
-           EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_AUTO) == 1;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+    if (ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1)
+        return ctx;
+    EVP_PKEY_CTX_free(ctx);
+    return NULL;
+}
+
+/* From what mkt_be_verifier made to what is wanted. */
+static bool
+adapt(EVP_PKEY_CTX *ctx, uint8_t s_type, uint8_t hash)
+{
+    if (hash == MKT_HASH_SHA_1 && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha1()) != 1)
+        return false;
+    if (s_type == MKT_S_RSA_PSS)
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_AUTO) == 1;
+    return s_type == MKT_S_RSA_PKCS1;
 }
 
 bool
-mkt_be_rsa_verify(struct mkt_crypto *c, const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
-                  const uint8_t *digest, struct mkt_span signature)
+mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash, const uint8_t *digest,
+                  struct mkt_span signature)
 {
-    const EVP_MD *md = mkt_be_md(c, hash);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, cert->evp, NULL);
-    bool ok =
-        ctx != NULL && md != NULL && EVP_PKEY_verify_init(ctx) == 1 && set_padding(ctx, s_type) &&
-        EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 &&
-        EVP_PKEY_verify(ctx, signature.p, signature.n, digest, (size_t)EVP_MD_get_size(md)) == 1;
+    int len = mkt_hash_len(hash);
+    EVP_PKEY_CTX *ctx = hash == MKT_HASH_MD5 || len < 0 ? NULL : EVP_PKEY_CTX_dup(cert->verify);
+    bool ok = ctx != NULL && adapt(ctx, s_type, hash) &&
+              EVP_PKEY_verify(ctx, signature.p, signature.n, digest, (size_t)len) == 1;
     EVP_PKEY_CTX_free(ctx);
     if (!ok)
         ERR_clear_error();

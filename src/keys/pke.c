@@ -101,16 +101,17 @@ struct opened {
     uint8_t key[MKT_SECRET_MAX];
 };
 
-/* P_0 || P_1 || ..., P_i = HMAC(kdk, i || label || bits), as the HMAC key is set. */
+/* P_0 || P_1 || ..., P_i = HMAC(kdk, i || label || bits), as the HMAC key is set; only from octet
+ * `from` on. */
 static bool
-reject_prf(struct mkt_crypto *c, const char *label, uint8_t *out, size_t n)
+reject_prf(struct mkt_crypto *c, const char *label, uint8_t *out, size_t from, size_t n)
 {
     uint8_t head[2], bits[2] = { (uint8_t)(n * 8 >> 8), (uint8_t)(n * 8) }, block[MKT_MAC_MAX];
     const struct mkt_span part[3] = { mkt_span(head, 2), mkt_span(label, strlen(label)),
                                       mkt_span(bits, 2) };
     bool ok = true;
 
-    for (size_t i = 0; ok && i * sizeof block < n; i++) {
+    for (size_t i = from / sizeof block; ok && i * sizeof block < n; i++) {
         size_t left = n - i * sizeof block;
         head[0] = (uint8_t)(i >> 8);
         head[1] = (uint8_t)i;
@@ -137,9 +138,9 @@ pick_length(const uint8_t *candidates, uint32_t longest)
 }
 
 /* The message that stands for this ciphertext if it is not padded well: k octets, of which the last
- * *length count. */
+ * *length count. Only the last `want` are made. */
 static bool
-make_substitute(struct mkt_crypto *c, const struct mkt_pkey *key, struct mkt_span data,
+make_substitute(struct mkt_crypto *c, const struct mkt_pkey *key, struct mkt_span data, size_t want,
                 uint8_t *message, uint32_t *length)
 {
     const struct mkt_span secret = mkt_span(mkt_be_pkey_reject_secret(key), 32);
@@ -147,8 +148,8 @@ make_substitute(struct mkt_crypto *c, const struct mkt_pkey *key, struct mkt_spa
     uint8_t kdk[MKT_MAC_MAX], candidates[2 * LENGTH_CANDIDATES];
     bool ok = mkt_be_hmac_key(c, alg, secret) && mkt_be_hmac(c, alg, &data, 1, kdk) &&
               mkt_be_hmac_key(c, alg, mkt_span(kdk, sizeof kdk)) &&
-              reject_prf(c, "length", candidates, sizeof candidates) &&
-              reject_prf(c, "message", message, data.n);
+              reject_prf(c, "length", candidates, 0, sizeof candidates) &&
+              reject_prf(c, "message", message, data.n - want, data.n);
 
     mkt_be_hmac_forget(c, alg);
     *length = ok ? pick_length(candidates, (uint32_t)(data.n - PKCS1_OVERHEAD)) : 0;
@@ -165,7 +166,7 @@ open_pkcs1(struct opened *o, struct mkt_crypto *c, const struct mkt_pkey *key, s
     uint32_t length = 0, found = 0, zero_at = 0;
     size_t k = data.n;
 
-    if (!make_substitute(c, key, data, substitute, &length))
+    if (!make_substitute(c, key, data, want, substitute, &length))
         return false;
     for (size_t i = 2; i < k; i++) {
         uint32_t here = mkt_mask_zero(em[i]) & ~found;

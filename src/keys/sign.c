@@ -82,5 +82,5 @@ mkt_rsa_verify(struct mkt_crypto *c, const struct mkt_cert *cert, uint8_t s_type
 {
     uint8_t digest[MKT_HASH_MAX];
     return mkt_be_hash(c, hash, part, n, digest) &&
-           mkt_be_rsa_verify(c, cert, s_type, hash, digest, signature);
+           mkt_be_rsa_verify(cert, s_type, hash, digest, signature);
 }

@@ -29,6 +29,7 @@ mkt_kms_txn_free(struct mkt_kms_txn *t)
     if (t == NULL)
         return;
     mkt_kms_end(t);
+    mkt_cert_cache_free(&t->certs);
     mkt_be_free(t, sizeof *t);
 }
 

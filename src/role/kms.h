@@ -4,6 +4,7 @@
 #ifndef MKT_ROLE_KMS_H
 #define MKT_ROLE_KMS_H
 
+#include "role/cert_cache.h"
 #include "role/role.h"
 
 enum mkt_kms_stage {
@@ -34,6 +35,7 @@ struct mkt_kms_txn {
     size_t kept_len;
     struct mkt_inkey_mem env_key;  /* of PKE */
     uint8_t client_id[MKT_ID_MAX]; /* ask.client when the message leaves it out */
+    struct mkt_cert_cache certs;   /* outlives the message */
 };
 
 /* Checks that what is verified is for this KMS and under keys of the right length. The message is

@@ -10,16 +10,28 @@
 
 /* The certificates of a message, or those known for a client that sends none. */
 struct chain {
-    size_t n, n_own;
+    size_t n;
     const struct mkt_cert *cert[MKT_CHAIN_MAX];
-    struct mkt_cert *own[MKT_CHAIN_MAX];
+    struct mkt_cert *own[MKT_CHAIN_MAX]; /* those parsed for this message; NULL: borrowed */
+    uint8_t digest[MKT_CHAIN_MAX][MKT_CERT_DIGEST];
 };
 
 static void
 chain_free(struct chain *c)
 {
-    for (size_t i = 0; i < c->n_own; i++)
+    for (size_t i = 0; i < MKT_CHAIN_MAX; i++)
         mkt_cert_free(c->own[i]);
+}
+
+/* What was parsed for an authenticated message may serve the next one. */
+static void
+chain_keep(struct chain *c, struct mkt_cert_cache *cache)
+{
+    for (size_t i = 0; i < MKT_CHAIN_MAX; i++) {
+        if (c->own[i] != NULL)
+            mkt_cert_cache_keep(cache, c->digest[i], c->own[i]);
+        c->own[i] = NULL;
+    }
 }
 
 /* --- which key of ours ------------------------------------------------------------------------ */
@@ -52,9 +64,11 @@ key_of(const struct mkt_kms_txn *t, struct mkt_crypto *c, const struct mkt_kms_p
 /* --- who signs -------------------------------------------------------------------------------- */
 
 static enum mkt_rc
-add_cert(struct chain *c, const struct mkt_payload *pl, struct mkt_err *err)
+add_cert(struct chain *c, const struct mkt_cert_cache *cache, struct mkt_crypto *crypto,
+         const struct mkt_payload *pl, struct mkt_err *err)
 {
     struct mkt_span der = pl->u.cert.data;
+    size_t i = c->n;
 
     if (c->n == MKT_CHAIN_MAX)
         return mkt_fail(err, MKT_E_TOO_MANY, pl->at, "CERT", "RFC 6043 4.2.1.3");
@@ -63,20 +77,28 @@ add_cert(struct chain *c, const struct mkt_payload *pl, struct mkt_err *err)
     /* DER only: 0x30 begins it, and everything else would be taken for PEM. */
     if (der.n == 0 || der.p[0] != 0x30)
         return mkt_fail(err, MKT_E_CERT, pl->at, "CERT: not DER", "RFC 3830 6.7");
-    if (mkt_cert_next(&c->own[c->n_own], &der, err) != MKT_OK) {
+    if (!mkt_be_hash(crypto, MKT_HASH_SHA_256, &der, 1, c->digest[i]))
+        return mkt_fail(err, MKT_E_CRYPTO, pl->at, "CERT", "RFC 3830 6.7");
+    c->cert[i] = mkt_cert_cache_find(cache, c->digest[i]);
+    if (c->cert[i] == NULL && mkt_cert_next(&c->own[i], &der, err) != MKT_OK) {
         err->offset = pl->at;
         return err->rc;
     }
-    c->cert[c->n++] = c->own[c->n_own++];
+    if (c->cert[i] == NULL)
+        c->cert[i] = c->own[i];
+    c->n++;
     return MKT_OK;
 }
 
 static enum mkt_rc
-read_chain(struct chain *c, const struct mkt_msg *m, const struct mkt_kms_pk *how,
-           struct mkt_err *err)
+read_chain(struct chain *c, const struct mkt_kms_txn *t, struct mkt_crypto *crypto,
+           const struct mkt_kms_pk *how, struct mkt_err *err)
 {
+    const struct mkt_msg *m = &t->msg;
+
     for (size_t i = 0; i < m->n; i++)
-        if (m->pl[i].type == MKT_PL_CERT && add_cert(c, &m->pl[i], err) != MKT_OK)
+        if (m->pl[i].type == MKT_PL_CERT &&
+            add_cert(c, &t->certs, crypto, &m->pl[i], err) != MKT_OK)
             return err->rc;
     if (c->n != 0)
         return MKT_OK;
@@ -147,9 +169,11 @@ mkt_kms_verify_pk(struct mkt_kms_txn *t, const struct mkt_env *env, const struct
     if (t->stage != MKT_KMS_BEGUN || !t->ask.pk)
         return mkt_fail(err, MKT_E_STATE, 0, "verify before begin, or not signed", "RFC 6043 4.2");
     const struct mkt_pkey *key = key_of(t, env->crypto, how, err);
-    if (key == NULL || read_chain(&chain, &t->msg, how, err) != MKT_OK ||
-        authenticate(&client, t, env, how, &chain, err) != MKT_OK ||
-        unwrap(t, env->crypto, key, how, err) != MKT_OK)
+    if (key == NULL || read_chain(&chain, t, env->crypto, how, err) != MKT_OK ||
+        authenticate(&client, t, env, how, &chain, err) != MKT_OK)
+        return err->rc;
+    chain_keep(&chain, &t->certs);
+    if (unwrap(t, env->crypto, key, how, err) != MKT_OK)
         return err->rc;
     t->ask.client = client;
     return mkt_kms_verified(t, &t->env_key.base, how->kms, err);
