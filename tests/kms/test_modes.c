@@ -164,6 +164,35 @@ e_is_repaired_when_there_is_more_than_one_responder(void **state)
 }
 
 static void
+a_compatibility_ticket_needs_the_key_of_its_responder(void **state)
+{
+    struct service *f = *state;
+    struct mkt_policy want;
+    struct mkt_grant *g;
+    struct kms_reply r;
+    struct mkt_io io;
+    bool authentic;
+
+    rig_user_init(&f->alice, ALICE, "alice-1", MKT_PRF_MIKEY_1);
+    service_add(f, &f->alice, "alice-1");
+    service_reload(f);
+    mkt_policy_init_compat(&want, MKT_COMPAT_IDS);
+    want.n_responders = 1;
+    want.responders[0] = mkt_uri(BOB);
+    rig_request_want(&f->ask, &f->alice, &want, 0);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
+    assert_int_equal(rig_error_no(service_out(f, r), &authentic), MKT_ERR_INVALID_TPPAR);
+    service_share(f, BOB, "bob", key_128);
+    service_reload(f);
+    rig_ask_free(&f->ask);
+    rig_request_want(&f->ask, &f->alice, &want, 0);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
+    g = rig_granted(&f->ask, service_out(f, r), &io);
+    assert_non_null(g); /* RFC6043:B.1 */
+    mkt_grant_free(g);
+}
+
+static void
 mode_1_stays_when_it_is_wanted(void **state)
 {
     struct service *f = *state;
@@ -439,6 +468,7 @@ main(void)
         TEST(a_ticket_of_mode_2_can_be_resolved_too),
         TEST(e_is_repaired_when_the_responder_shares_no_key),
         TEST(e_is_repaired_when_there_is_more_than_one_responder),
+        TEST(a_compatibility_ticket_needs_the_key_of_its_responder),
         TEST(mode_1_stays_when_it_is_wanted),
         TEST(mode_3_resolves_what_the_initiator_made),
         TEST(mode_3_works_in_the_128_bit_suite),
