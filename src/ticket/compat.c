@@ -201,6 +201,8 @@ open_message(struct compat_message *cm, const struct mkt_grant *g, const struct 
     struct mkt_payload ticket;
     size_t used = 0;
 
+    cm->m.hdr.n_cs = 0;
+    cm->rand = mkt_span(NULL, 0);
     if (type == NULL || type->kind != MKT_TICKET_COMPAT)
         return refuse(err, MKT_E_TICKET_TYPE, "not a compatibility ticket");
     if (mkt_compat_policy_check(&g->policy, err) != MKT_OK ||
