@@ -263,6 +263,43 @@ a_counter_at_its_end_is_not_begun_again(void **state)
     call_close(&c);
 }
 
+/* A message that was refused has spent its T all the same: one key stream serves both. */
+static void
+the_timestamp_of_a_refused_update_is_not_used_again(void **state)
+{
+    (void)state;
+    struct call c;
+    struct change theirs, mine;
+    open_call(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC, LM, 0);
+    change_init(&theirs, &c, 3, 0x11);
+    c.env.now += 20ULL << 32; /* Bob's clock is ahead */
+    assert_int_equal(change_send(&c, &theirs, false), MKT_OK);
+    c.env.now -= 20ULL << 32;
+    c.at_alice[0]->policy.flags &= (uint16_t)~MKT_TP_M;
+    assert_int_equal(change_offered(&c, &theirs, false), MKT_E_KEY_DATA);
+    c.at_alice[0]->policy.flags |= MKT_TP_M;
+    change_init(&mine, &c, 3, 0x12);
+    assert_int_equal(change_send(&c, &mine, true), MKT_OK);
+    assert_true(time_of(&mine.init) > time_of(&theirs.init));
+    call_close(&c);
+}
+
+/* Ambiguity 18: G alone decides whether RANDRr is used, not its presence. */
+static void
+a_randrr_that_was_not_asked_for_is_not_used(void **state)
+{
+    (void)state;
+    struct call c;
+    struct change u;
+    open_call(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC, LM, MKT_TP_G);
+    assert_int_equal(mkt_octets_set(&c.at_alice[0]->rand_r, mkt_span("sixteen octets..", 16)),
+                     MKT_OK); /* as if Bob had sent one */
+    change_init(&u, &c, 3, 0x11);
+    assert_int_equal(change_whole(&c, &u, true), MKT_OK);
+    assert_true(call_agrees(&c, 0));
+    call_close(&c);
+}
+
 static void
 set_counter(struct mkt_msg *m, const void *arg)
 {
@@ -435,6 +472,8 @@ main(void)
         cmocka_unit_test(no_timestamp_is_used_twice_though_the_clock_stands),
         cmocka_unit_test(updates_go_on_across_the_end_of_the_ntp_era),
         cmocka_unit_test(a_counter_at_its_end_is_not_begun_again),
+        cmocka_unit_test(the_timestamp_of_a_refused_update_is_not_used_again),
+        cmocka_unit_test(a_randrr_that_was_not_asked_for_is_not_used),
         cmocka_unit_test(an_answer_may_repeat_a_counter_unless_it_brings_keys),
         cmocka_unit_test(rekeying_is_due_a_while_after_the_last_new_key),
         cmocka_unit_test(a_policy_without_rekeying_time_never_asks_for_it),

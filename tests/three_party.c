@@ -168,6 +168,14 @@ outcome(struct call *c, enum mkt_next next, enum mkt_next want, struct message *
     return c->io.err.rc == MKT_OK ? MKT_E_STATE : c->io.err.rc;
 }
 
+/* A step that gives an object ends the one before. */
+static void
+forget(struct mkt_csb **csb)
+{
+    mkt_csb_free(*csb);
+    *csb = NULL;
+}
+
 enum mkt_rc
 call_request(struct call *c)
 {
@@ -248,6 +256,8 @@ call_issue(struct call *c)
 enum mkt_rc
 call_granted(struct call *c)
 {
+    mkt_grant_free(c->grant);
+    c->grant = NULL;
     enum mkt_next next =
         mkt_initiator_granted(c->initiator, &c->env, io_of(c, &c->granted, NULL), &c->grant);
     return outcome(c, next, MKT_NEXT_DONE, NULL);
@@ -300,6 +310,7 @@ call_resolve(struct call *c, size_t k)
 enum mkt_rc
 call_resolved(struct call *c, size_t k)
 {
+    forget(&c->at_bob[k]);
     bool answers = (c->want.flags & MKT_TP_F) != 0;
     enum mkt_next next = mkt_responder_resolved(
         c->responder[k], &c->env, io_of(c, &c->resolved[k], &c->resp[k]), &c->at_bob[k]);
@@ -309,6 +320,7 @@ call_resolved(struct call *c, size_t k)
 enum mkt_rc
 call_answered(struct call *c, size_t k)
 {
+    forget(&c->at_alice[k]);
     if ((c->want.flags & MKT_TP_F) == 0)
         return mkt_initiator_established(c->initiator, &c->env, &c->at_alice[k], &c->io.err);
     enum mkt_next next =
@@ -319,6 +331,8 @@ call_answered(struct call *c, size_t k)
 enum mkt_rc
 call_create(struct call *c)
 {
+    mkt_grant_free(c->grant);
+    c->grant = NULL;
     const bool three = c->mode == 3;
     const struct mkt_own_ticket own = {
         .policy = &c->want,
@@ -342,6 +356,7 @@ finished(struct call *c, enum mkt_next next, size_t k)
 enum mkt_rc
 call_opened(struct call *c, size_t k, const struct mkt_inkey *tpk)
 {
+    forget(&c->at_bob[k]);
     return finished(c,
                     mkt_responder_open(c->responder[k], &c->env, &c->choice, tpk,
                                        io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
@@ -351,6 +366,7 @@ call_opened(struct call *c, size_t k, const struct mkt_inkey *tpk)
 enum mkt_rc
 call_reused(struct call *c, size_t k, const struct mkt_resolution *cached)
 {
+    forget(&c->at_bob[k]);
     return finished(c,
                     mkt_responder_reuse(c->responder[k], &c->env, &c->choice, cached,
                                         io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
@@ -372,9 +388,8 @@ bobs_part(struct call *c, size_t k)
 enum mkt_rc
 call_transfer(struct call *c, size_t k)
 {
-    mkt_csb_free(c->at_alice[k]);
-    mkt_csb_free(c->at_bob[k]);
-    c->at_alice[k] = c->at_bob[k] = NULL;
+    forget(&c->at_alice[k]);
+    forget(&c->at_bob[k]);
     enum mkt_rc rc = call_offer(c);
     rc = rc != MKT_OK ? rc : call_offered(c, k);
     rc = rc != MKT_OK ? rc : bobs_part(c, k);

@@ -4,7 +4,11 @@
 
 #include "payload/codec.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 bool
 updatable_open(struct call *c, uint8_t prf, uint8_t ts_type, uint16_t set, uint16_t clear)
@@ -155,6 +159,24 @@ csb_digest(struct call *c, const struct mkt_csb *csb)
         mix(&d, salt.b, salt.n);
     }
     return d;
+}
+
+void
+update_case_begin(struct update_case *t, uint16_t set, uint16_t clear, uint8_t key)
+{
+    assert_true(updatable_open(&t->c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC, set, clear));
+    change_init(&t->u, &t->c, 3, key);
+    t->alice = csb_digest(&t->c, t->c.at_alice[0]);
+    t->bob = csb_digest(&t->c, t->c.at_bob[0]);
+}
+
+void
+assert_nothing_changed(struct update_case *t)
+{
+    struct mkt_secret alice = csb_digest(&t->c, t->c.at_alice[0]);
+    struct mkt_secret bob = csb_digest(&t->c, t->c.at_bob[0]);
+    assert_true(mkt_ct_equal(mkt_secret_span(&alice), mkt_secret_span(&t->alice)));
+    assert_true(mkt_ct_equal(mkt_secret_span(&bob), mkt_secret_span(&t->bob)));
 }
 
 /* --- forged messages ---------------------------------------------------------------------------

@@ -43,6 +43,19 @@ enum mkt_rc change_whole(struct call *c, struct change *u, bool by_alice);
  */
 struct mkt_secret csb_digest(struct call *c, const struct mkt_csb *csb);
 
+/* A call with an update and what its CSBs were before. */
+struct update_case {
+    struct call c;
+    struct change u;
+    struct mkt_secret alice, bob; /* digests */
+};
+
+/* Makes a call with flags set and cleared, and an update that is not sent yet (change_init).
+ * Asserts that it works. */
+void update_case_begin(struct update_case *t, uint16_t set, uint16_t clear, uint8_t key);
+
+void assert_nothing_changed(struct update_case *t);
+
 /* Writes message m anew, with its V made by one who has the keys of csb: `edit` may change header
  * and payloads before that. tail: the message it answers, or NULL for a TRANSFER_INIT. */
 void forge(struct call *c, const struct mkt_csb *csb, struct message *m,
