@@ -309,7 +309,8 @@ a_policy_of_the_responder_must_be_one_we_support(void **state)
                      MKT_E_SP_PARAM); /* RFC6043:4.2.2.4-1 */
     /* discarded; another offer says what is supported: RFC6043:4.2.2.4-2 */
     mkt_csb_free(c.at_alice[0]);
-    c.at_alice[0] = NULL;
+    mkt_csb_free(c.at_bob[0]);
+    c.at_alice[0] = c.at_bob[0] = NULL;
     mkt_grant_free(c.grant);
     c.grant = NULL;
     offer(&c.cs, 1, three, 2);
