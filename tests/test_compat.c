@@ -52,13 +52,13 @@ compare_session(struct call *c, const struct i_message *bob, uint8_t cs_id)
     assert_true(peer_derive(bob, 0x2AD01C64, cs_id, bobs_tek, sizeof bobs_tek));
     assert_true(peer_derive(bob, 0x39A2C14B, cs_id, bobs_salt, sizeof bobs_salt));
     assert_int_equal(tek.n, sizeof bobs_tek);
-    assert_memory_equal(tek.b, bobs_tek, tek.n); /* RFC3830:4.1.3 */
+    assert_memory_equal(tek.b, bobs_tek, tek.n); /* RFC3830:4.1.3-1 */
     if (bob->key_type == MKT_KEY_TGK) {
         assert_int_equal(salt.n, sizeof bobs_salt);
         assert_memory_equal(salt.b, bobs_salt, salt.n);
         return;
     }
-    assert_int_equal(salt.n, bob->salt.n); /* RFC3830:4.1.3, carried: not derived */
+    assert_int_equal(salt.n, bob->salt.n); /* RFC3830:4.1.3-4 carried: not derived */
     assert_memory_equal(salt.b, bob->salt.p, salt.n);
 }
 
@@ -74,10 +74,10 @@ run_combination(uint8_t subtype, bool with_salt, size_t psk_len)
         compat_want_key(&c, MKT_KEY_TGK_SALT, 16, 14);
     struct mkt_compat compat = until_message(&c);
     assert_null(peer_read(&bob, octets_of(compat.message)));
-    assert_null(peer_open(&bob, (struct octets){ compat_psk, psk_len }));
+    assert_null(peer_open(&bob, (struct octets){ compat_psk, psk_len })); /* RFC3830:4.1.4-1 */
     assert_int_equal(bob.key_type, with_salt ? MKT_KEY_TGK_SALT : MKT_KEY_TGK);
     assert_int_equal(bob.tgk.n, 16);
-    for (uint8_t cs = 1; cs <= compat.n_cs; cs++)
+    for (uint8_t cs = 1; cs <= compat.n_cs; cs++) /* RFC6043:6.10-12 */
         compare_session(&c, &bob, cs);
     assert_true(peer_derive(&bob, 0x2AD01C64, 1, tek[0], 16));
     assert_true(peer_derive(&bob, 0x2AD01C64, 2, tek[1], 16));
@@ -116,7 +116,6 @@ another_psk_opens_nothing(void **state)
     call_close(&c);
 }
 
-/* RFC3830:3.1 "covering the entire MIKEY message" */
 static void
 no_octet_of_the_message_can_be_altered(void **state)
 {
@@ -131,7 +130,7 @@ no_octet_of_the_message_can_be_altered(void **state)
         memcpy(altered, message.p, message.n);
         altered[i] ^= 1;
         assert_true(peer_read(&bob, (struct octets){ altered, message.n }) != NULL ||
-                    peer_open(&bob, whole_psk) != NULL);
+                    peer_open(&bob, whole_psk) != NULL); /* RFC3830:5.2-2 */
     }
     for (size_t n = 0; n < message.n; n++)
         assert_non_null(peer_read(&bob, (struct octets){ message.p, n }));
@@ -159,7 +158,7 @@ every_field_is_as_rfc_3830_wants_it(void **state)
     assert_null(peer_read(&m, octets_of(compat.message)));
     assert_false(m.v); /* no verification message: F = 0 */
     assert_int_equal(m.csb_id, compat.csb_id);
-    assert_int_equal(m.n_cs, 2);
+    assert_int_equal(m.n_cs, 2); /* RFC3830:6.1.1-1 */
     assert_int_equal(compat.n_cs, 2);
     for (size_t i = 0; i < m.n_cs; i++) {
         assert_int_equal(m.cs[i].policy_no, m.policy_no);
@@ -168,7 +167,7 @@ every_field_is_as_rfc_3830_wants_it(void **state)
     }
     assert_int_equal(m.ts_type, MKT_TS_NTP_UTC); /* the request has NTP-UTC-32: not RFC 3830's */
     assert_true(m.t - c.env.now <= 0xFFFF);
-    assert_int_equal(m.rand.n, 16); /* RFC3830:6.11 */
+    assert_int_equal(m.rand.n, 16); /* RFC3830:6.11-2 */
     assert_int_equal(m.n_ids, 2);
     expect_id(&m, 0, c.alice);
     expect_id(&m, 1, c.bob[0]);
