@@ -177,7 +177,6 @@ with_payload(struct update_case *t, const struct mkt_payload *pl)
     return rc;
 }
 
-/* RFC6043:5.2-4 RFC6043:5.2-5 */
 static void
 new_rands_and_tickets_are_refused_and_the_old_ones_are_not(void **state)
 {
@@ -226,7 +225,7 @@ new_rands_and_tickets_are_refused_and_the_old_ones_are_not(void **state)
             assert_true(rc != MKT_OK);
             if (i != 5) /* a cut ticket does not even parse */
                 assert_int_equal(rc, cases[i].want);
-            assert_nothing_changed(&t);
+            assert_nothing_changed(&t); /* RFC6043:5.2-4 RFC6043:5.2-5 */
             assert_int_equal(change_offered(&t.c, &t.u, true), MKT_OK);
         }
         call_close(&t.c);
@@ -256,7 +255,7 @@ an_update_of_another_csb_is_refused(void **state)
     call_close(&t.c);
 }
 
-/* RFC6043:5.2-6 each responder of a forked call has keys of its own. */
+/* Each responder of a forked call has keys of its own. */
 static void
 an_update_for_one_fork_is_refused_by_the_other(void **state)
 {
@@ -271,7 +270,7 @@ an_update_for_one_fork_is_refused_by_the_other(void **state)
     assert_int_equal(change_send(&t.c, &t.u, true), MKT_OK);
     struct mkt_io io = { .in = mkt_span(t.u.init.b, t.u.init.n) };
     assert_int_equal(mkt_csb_update_offered(t.c.at_bob[1], &t.c.env, SKEW_S, &io), MKT_NEXT_ABORT);
-    assert_int_equal(io.err.rc, MKT_E_AUTH);
+    assert_int_equal(io.err.rc, MKT_E_AUTH); /* RFC6043:5.2-6 */
     assert_false(io.authentic);
     call_close(&t.c);
 }
@@ -318,7 +317,7 @@ an_answer_to_another_update_is_refused(void **state)
     call_close(&t.c);
 }
 
-/* RFC6043:5.2-8 L is the Initiator's, M the Responder's, whoever starts. */
+/* L is the Initiator's, M the Responder's, whoever starts. */
 static void
 keys_without_l_or_m_are_not_sent(void **state)
 {
@@ -327,6 +326,7 @@ keys_without_l_or_m_are_not_sent(void **state)
         struct update_case t;
         update_case_begin(&t, by_alice != 0 ? MKT_TP_M : MKT_TP_L,
                           by_alice != 0 ? MKT_TP_L : MKT_TP_M, 0x11);
+        /* RFC6043:5.2-8 */
         assert_int_equal(change_send(&t.c, &t.u, by_alice != 0), MKT_E_KEY_DATA);
         assert_int_equal(t.u.init.n, 0);
         assert_nothing_changed(&t);
@@ -358,7 +358,7 @@ keys_without_l_or_m_are_not_taken(void **state)
         assert_int_equal(change_send(&t.c, &t.u, true), MKT_OK);
         taker->policy.flags &= (uint16_t)~LM; /* as the ticket in truth says */
         if (in_answer == 0) {
-            assert_int_equal(change_offered(&t.c, &t.u, true), MKT_E_KEY_DATA);
+            assert_int_equal(change_offered(&t.c, &t.u, true), MKT_E_KEY_DATA); /* RFC6043:5.2-8 */
             assert_true(t.c.io.authentic);
         } else {
             assert_int_equal(change_offered(&t.c, &t.u, true), MKT_OK);
@@ -461,7 +461,7 @@ drop_a_session(struct mkt_msg *m, const void *arg)
     m->hdr.map.n = (size_t)(*(const size_t *)arg);
 }
 
-/* RFC6043:5.2-9 and 4.2.2.3: an answer may add sessions but not lose one. */
+/* 4.2.2.3: an answer may add sessions but not lose one. */
 static void
 an_answer_that_loses_a_session_is_refused(void **state)
 {
@@ -477,7 +477,7 @@ an_answer_that_loses_a_session_is_refused(void **state)
     assert_int_equal(mkt_msg_parse(&m, mkt_span(valid.b, valid.n), &err), MKT_OK);
     size_t half = m.hdr.map.n / 2;
     forge(&t.c, t.c.at_bob[0], &t.u.resp, drop_a_session, &half, &t.u.init);
-    assert_int_equal(change_answered(&t.c, &t.u, true), MKT_E_FIELD);
+    assert_int_equal(change_answered(&t.c, &t.u, true), MKT_E_FIELD); /* RFC6043:5.2-9 */
     struct mkt_secret d = csb_digest(&t.c, t.c.at_alice[0]);
     assert_true(mkt_ct_equal(mkt_secret_span(&d), mkt_secret_span(&t.alice)));
     t.u.resp = valid;
