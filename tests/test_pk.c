@@ -134,6 +134,8 @@ chash_says_which_key_of_the_kms_is_used(void **state)
             assert_int_equal(call_request(&call), MKT_OK);
             assert_int_equal(kms_answers(&call.request, &call.granted), MKT_OK); /* RFC3830:6.8-2 */
             assert_int_equal(call_granted(&call), MKT_OK);
+            mkt_grant_free(call.grant);
+            call.grant = NULL;
         }
 }
 

@@ -217,7 +217,8 @@ mkt_cert_name(const struct mkt_cert *cert, enum mkt_san kind, uint8_t *out, size
 
 struct mkt_trust {
     X509_STORE *store;
-    bool has_crl, require_crl;
+    STACK_OF(X509_CRL) * crls; /* the same as in store */
+    bool require_crl;
 };
 
 struct mkt_trust *
@@ -228,7 +229,8 @@ mkt_trust_new(void)
     if (t == NULL)
         return NULL;
     t->store = X509_STORE_new();
-    if (t->store != NULL)
+    t->crls = sk_X509_CRL_new_null();
+    if (t->store != NULL && t->crls != NULL)
         return t;
     mkt_trust_free(t);
     return NULL;
@@ -239,6 +241,7 @@ mkt_trust_free(struct mkt_trust *trust)
 {
     if (trust == NULL)
         return;
+    sk_X509_CRL_pop_free(trust->crls, X509_CRL_free);
     X509_STORE_free(trust->store);
     mkt_be_free(trust, sizeof *trust);
 }
@@ -267,9 +270,9 @@ mkt_trust_add(struct mkt_trust *trust, struct mkt_span text, struct mkt_err *err
 static bool
 add_crl(struct mkt_trust *trust, X509_CRL *crl)
 {
-    bool ok = X509_STORE_add_crl(trust->store, crl) == 1;
-    X509_CRL_free(crl);
-    trust->has_crl = trust->has_crl || ok;
+    bool ok = X509_STORE_add_crl(trust->store, crl) == 1 && sk_X509_CRL_push(trust->crls, crl) > 0;
+    if (!ok)
+        X509_CRL_free(crl);
     return ok;
 }
 
@@ -319,27 +322,44 @@ mkt_trust_require_crl(struct mkt_trust *trust)
     trust->require_crl = true;
 }
 
-/* A CRL that is not here does not count against the certificate unless it must be here. */
+static bool
+has_crl_of(const struct mkt_trust *trust, const X509_NAME *issuer)
+{
+    for (int i = 0; i < sk_X509_CRL_num(trust->crls); i++)
+        if (X509_NAME_cmp(X509_CRL_get_issuer(sk_X509_CRL_value(trust->crls, i)), issuer) == 0)
+            return true;
+    return false;
+}
+
+/* A CRL that is not here does not count against the certificate unless it must be here. One that is
+ * here must have been found, whatever kept libcrypto from it. */
 static int
 lenient(int ok, X509_STORE_CTX *ctx)
 {
-    return ok == 1 || X509_STORE_CTX_get_error(ctx) == X509_V_ERR_UNABLE_TO_GET_CRL;
+    const X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
+
+    if (ok == 1 || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_UNABLE_TO_GET_CRL)
+        return ok;
+    return cert != NULL &&
+           !has_crl_of(X509_STORE_CTX_get_app_data(ctx), X509_get_issuer_name(cert));
 }
 
-static void
+static bool
 set_rules(X509_STORE_CTX *ctx, const struct mkt_trust *trust, int64_t unix_time)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;
 
-    if (trust->has_crl || trust->require_crl)
+    if (sk_X509_CRL_num(trust->crls) > 0 || trust->require_crl)
         flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
     X509_VERIFY_PARAM_set_flags(param, flags);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(param, MKT_CHAIN_MAX);
     X509_VERIFY_PARAM_set_time(param, (time_t)unix_time);
-    if (!trust->require_crl)
-        X509_STORE_CTX_set_verify_cb(ctx, lenient);
+    if (trust->require_crl)
+        return true;
+    X509_STORE_CTX_set_verify_cb(ctx, lenient);
+    return X509_STORE_CTX_set_app_data(ctx, (void *)(uintptr_t)trust) == 1;
 }
 
 /* RFC6043:4.2.1.3-4 "Each following certificate MUST directly certify the one preceding it": also
@@ -367,18 +387,16 @@ run(X509_STORE_CTX *ctx, const struct mkt_trust *trust, const struct mkt_cert *c
 
     for (size_t i = 1; ok && i < n; i++)
         ok = sk_X509_push(others, chain[i]->x509) > 0;
-    ok = ok && X509_STORE_CTX_init(ctx, trust->store, chain[0]->x509, others) == 1;
+    ok = ok && X509_STORE_CTX_init(ctx, trust->store, chain[0]->x509, others) == 1 &&
+         set_rules(ctx, trust, unix_time);
     if (!ok)
         mkt_be_fail(err, MKT_E_MEMORY, "certificate path", REF);
-    else {
-        set_rules(ctx, trust, unix_time);
-        if (X509_verify_cert(ctx) != 1)
-            mkt_be_fail(err, MKT_E_CERT,
-                        X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)), REF);
-        else if (!in_order(chain, n, X509_STORE_CTX_get0_chain(ctx)))
-            mkt_be_fail(err, MKT_E_CERT, "certificate does not certify the one before it",
-                        "RFC 6043 4.2.1.3");
-    }
+    else if (X509_verify_cert(ctx) != 1)
+        mkt_be_fail(err, MKT_E_CERT, X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)),
+                    REF);
+    else if (!in_order(chain, n, X509_STORE_CTX_get0_chain(ctx)))
+        mkt_be_fail(err, MKT_E_CERT, "certificate does not certify the one before it",
+                    "RFC 6043 4.2.1.3");
     sk_X509_free(others);
     return err->rc;
 }
