@@ -284,6 +284,34 @@ the_timestamp_of_a_refused_update_is_not_used_again(void **state)
     call_close(&c);
 }
 
+/* The clocks of the two differ: the newest T of the initial exchange may be the older message's. */
+static void
+no_timestamp_of_the_initial_exchange_is_used_again(void **state)
+{
+    (void)state;
+    const uint16_t off = MKT_TP_G | MKT_TP_I;
+    struct call c;
+    struct change u;
+    assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
+    c.want.flags = (uint16_t)((c.want.flags | LM) & ~off);
+    assert_int_equal(call_until_grant(&c), MKT_OK);
+    c.env.now += 20ULL << 32; /* Alice's clock is ahead */
+    assert_int_equal(call_offer(&c), MKT_OK);
+    c.env.now -= 20ULL << 32;
+    assert_int_equal(call_offered(&c, 0), MKT_OK);
+    assert_int_equal(call_accept(&c, 0), MKT_OK);
+    assert_int_equal(call_resolve(&c, 0), MKT_OK);
+    assert_int_equal(call_resolved(&c, 0), MKT_OK);
+    assert_int_equal(call_answered(&c, 0), MKT_OK);
+    assert_true(time_of(&c.init) > time_of(&c.resp[0]));
+    for (unsigned by_alice = 0; by_alice < 2; by_alice++) {
+        change_init(&u, &c, 3, (uint8_t)(0x11 + by_alice));
+        assert_int_equal(change_whole(&c, &u, by_alice != 0), MKT_OK);
+        assert_true(time_of(&u.init) > time_of(&c.init));
+    }
+    call_close(&c);
+}
+
 /* Ambiguity 18: G alone decides whether RANDRr is used, not its presence. */
 static void
 a_randrr_that_was_not_asked_for_is_not_used(void **state)
@@ -473,6 +501,7 @@ main(void)
         cmocka_unit_test(updates_go_on_across_the_end_of_the_ntp_era),
         cmocka_unit_test(a_counter_at_its_end_is_not_begun_again),
         cmocka_unit_test(the_timestamp_of_a_refused_update_is_not_used_again),
+        cmocka_unit_test(no_timestamp_of_the_initial_exchange_is_used_again),
         cmocka_unit_test(a_randrr_that_was_not_asked_for_is_not_used),
         cmocka_unit_test(an_answer_may_repeat_a_counter_unless_it_brings_keys),
         cmocka_unit_test(rekeying_is_due_a_while_after_the_last_new_key),

@@ -76,9 +76,6 @@ mkt_kms_forwarded(struct mkt_kms_forward *f, struct mkt_kms_txn *t, const struct
         return MKT_NEXT_ABORT;
     }
     struct mkt_span rand = mkt_ex_randr(&m, MKT_RANDR_KMS);
-    if (mkt_policy_mpks(&t->policy) == 2 && rand.n != 0 &&
-        rand.n < mkt_keys_longest(&t->keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
-        return mkt_ex_abort(io, MKT_E_SHORT_RAND, "RANDRkms", "RFC 6043 12.1");
     enum mkt_next next = mkt_kms_relay(t, env, mkt_ex_idr(&m, MKT_IDR_R), rand, io);
     if (next != MKT_NEXT_ABORT)
         mkt_kms_exchange_wipe(&f->resolve);
