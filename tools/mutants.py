@@ -7,7 +7,7 @@ Each tests/mutants/NN-name.patch is a unified diff. Its first line says what the
 optional second one names the tests that see it (`# killed by: policy, vectors`), to be run first.
 A hunk applies where its old lines occur, once, wherever that is in the file; one that does not is
 an error, as is a mutant that does not compile. Works in copies of the tree in build-mutants.
-Usage: mutants.py [--sample N] [--seed S] [--jobs N] [--list] [NAME...]
+Usage: mutants.py [--sample N] [--seed S] [--jobs N] [--named] [--list] [NAME...]
 """
 
 import argparse
@@ -169,10 +169,12 @@ class Tree:
         return None
 
 
-def order(tests, first):
+def order(tests, first, named=False):
     unknown = [name for name in first if name not in tests]
     if unknown:
         raise Broken(f'names a test that does not exist: {", ".join(unknown)}')
+    if named and first:
+        return first
     rest = sorted((n for n in tests if n not in first), key=lambda n: (n in LATE, LATE.index(n)
                                                                        if n in LATE else 0))
     return [*first, *rest]
@@ -180,10 +182,10 @@ def order(tests, first):
 
 # --- the run ------------------------------------------------------------------------------------
 
-def judge(tree, mutant):
+def judge(tree, mutant, named):
     """(verdict, text): killed, SURVIVED or BROKEN."""
     try:
-        tests = order(tree.tests, mutant.first)
+        tests = order(tree.tests, mutant.first, named)
         before = mutant.apply(tree.tree)
     except Broken as why:
         return 'BROKEN', str(why)
@@ -206,13 +208,13 @@ def sound(tree):
         sys.exit(f'mutants: without any mutant these tests fail: {", ".join(bad)}')
 
 
-def work(tree, queue, verdicts, lock):
+def work(tree, queue, verdicts, lock, named):
     while True:
         with lock:
             if not queue:
                 return
             mutant = queue.pop(0)
-        verdict, text = judge(tree, mutant)
+        verdict, text = judge(tree, mutant, named)
         with lock:
             verdicts.append(verdict)
             by = 'killed by ' if verdict == 'killed' else verdict + ': '
@@ -224,6 +226,7 @@ def main():
     parser.add_argument('--sample', type=int, metavar='N', help='only N of them, by chance')
     parser.add_argument('--seed', type=int, default=None, help='of the chance')
     parser.add_argument('--jobs', type=int, default=2, choices=(1, 2))
+    parser.add_argument('--named', action='store_true', help='run only the tests that each names')
     parser.add_argument('--list', action='store_true', help='print what each would mean')
     parser.add_argument('names', nargs='*')
     args = parser.parse_args()
@@ -249,9 +252,10 @@ def main():
     for tree in trees:
         tree.refresh()
         tree.configure()
-    sound(trees[0])
+    if not args.named:
+        sound(trees[0])
     queue, verdicts, lock = list(mutants), [], threading.Lock()
-    threads = [threading.Thread(target=work, args=(t, queue, verdicts, lock)) for t in trees]
+    threads = [threading.Thread(target=work, args=(t, queue, verdicts, lock, args.named)) for t in trees]
     for t in threads:
         t.start()
     for t in threads:
