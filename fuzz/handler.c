@@ -323,19 +323,17 @@ responder(struct scene *s, struct mkt_io *io, struct result *r)
     NEED(r->next == MKT_NEXT_ASK && io->out_len == 0);
     NEED(mkt_responder_offer_unverified(bob) != NULL);
     r->next = mkt_responder_accept(bob, &c->env, &choice, &to_kms);
-    if (r->next == MKT_NEXT_SEND_KMS) {
-        struct mkt_io at_kms = { .in = mkt_span(resolve.b, to_kms.out_len),
-                                 .out = resolved.b,
-                                 .cap = sizeof resolved.b };
-        r->next = kms_answers(s, &at_kms, c->bob[0], &c->psk_bob[0].base);
-        io->err = at_kms.err;
-        resolved.n = at_kms.out_len;
-        mkt_kms_end(c->txn);
-    } else {
-        io->err = to_kms.err;
-    }
+    io->err = to_kms.err;
+    if (r->next != MKT_NEXT_SEND_KMS)
+        return NULL;
+    struct mkt_io at_kms = { .in = mkt_span(resolve.b, to_kms.out_len),
+                             .out = resolved.b,
+                             .cap = sizeof resolved.b };
+    r->next = kms_answers(s, &at_kms, c->bob[0], &c->psk_bob[0].base);
+    io->err = at_kms.err;
+    mkt_kms_end(c->txn);
     if (r->next == MKT_NEXT_SEND_PEER) {
-        io->in = mkt_span(resolved.b, resolved.n);
+        io->in = mkt_span(resolved.b, at_kms.out_len);
         r->next = mkt_responder_resolved(bob, &c->env, io, &r->csb);
         r->success = r->next != MKT_NEXT_ABORT;
     }
