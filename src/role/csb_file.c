@@ -136,12 +136,11 @@ read_update(struct mkt_csb *csb, struct mkt_reader *r)
     read_octets(&csb->update, r, 3);
     if (r->err->rc != MKT_OK)
         return;
-    bool under_way = csb->update_state != MKT_UPDATE_NONE;
-    if ((unsigned)csb->update_state > MKT_UPDATE_REJECTED || (under_way && csb->update.n == 0))
-        mkt_r_fail(r, MKT_E_FIELD, 0);
-    else if (csb->update.n != 0 &&
-             (mkt_msg_parse(&m, mkt_octets_span(&csb->update), &inner) != MKT_OK ||
-              m.hdr.data_type != MKT_DT_TRANSFER_INIT || m.hdr.csb_id != csb->id))
+    if ((unsigned)csb->update_state > MKT_UPDATE_REJECTED ||
+        (csb->update_state != MKT_UPDATE_NONE && csb->update.n == 0) ||
+        (csb->update.n != 0 &&
+         (mkt_msg_parse(&m, mkt_octets_span(&csb->update), &inner) != MKT_OK ||
+          m.hdr.data_type != MKT_DT_TRANSFER_INIT || m.hdr.csb_id != csb->id)))
         mkt_r_fail(r, MKT_E_FIELD, 0);
 }
 

@@ -198,7 +198,7 @@ enum mkt_rc
 mkt_resolution_import(struct mkt_resolution **res, struct mkt_span octets, struct mkt_err *err)
 {
     struct mkt_reader r = mkt_r_open(octets, 0, "resolution file", FORMAT, err);
-    struct resolution_file f;
+    struct resolution_file f = { 0 };
     MKT_SCOPED_KEYS keys;
 
     keys.n = 0;
