@@ -264,6 +264,8 @@ open_kemac(uint8_t *clear, const struct message *m, const struct protection *p, 
     for (size_t i = 0; i < 4; i++)
         iv[2 + i] ^= m->b[4 + i];
     size_t pad = t->u.t.ts_type == MKT_TS_COUNTER ? 4 : 0; /* zeros in front; behind otherwise */
+    if (t->u.t.value.n > 8 - pad)
+        return 0;
     for (size_t i = 0; i < t->u.t.value.n; i++)
         iv[6 + pad + i] ^= t->u.t.value.p[i];
     struct mkt_span in = kemac->u.kemac.encr_data;
