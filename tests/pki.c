@@ -153,9 +153,10 @@ pki_trust(struct pki *p)
 {
     struct mkt_trust *trust = mkt_trust_new();
     const struct pki_cert root = { .key = PKI_CA, .name = " CA", .issuer_key = PKI_CA, .ca = true };
-    const struct mkt_cert *ca = pki_make(p, &root);
+    uint8_t der[4096];
     struct mkt_err err = { 0 };
-    if (trust == NULL || mkt_trust_add(trust, mkt_cert_der(ca), &err) != MKT_OK)
+    if (trust == NULL ||
+        mkt_trust_add(trust, mkt_span(der, pki_der(p, &root, der)), &err) != MKT_OK)
         abort();
     return trust;
 }

@@ -200,13 +200,16 @@ mkt_be_hash(struct mkt_crypto *c, uint8_t hash, const struct mkt_span *part, siz
     struct hmac *h = hash == MKT_HASH_SHA_1     ? &c->sha1
                      : hash == MKT_HASH_SHA_256 ? &c->sha256
                                                 : NULL;
-    if (h == NULL || !make_blank(h, h->work))
+    bool ok = h != NULL && make_blank(h, h->work);
+    if (h == NULL)
         return false;
-    bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
         ok = part[i].n == 0 || EVP_DigestUpdate(h->work, part[i].p, part[i].n) == 1;
     ok = ok && EVP_DigestFinal_ex(h->work, out, NULL) == 1;
-    return make_blank(h, h->work) && ok;
+    if (make_blank(h, h->work))
+        return ok;
+    h->fresh = false; /* the HMAC counts on it otherwise */
+    return false;
 }
 
 /* --- AES ------------------------------------------------------------------------------------ */
