@@ -208,9 +208,15 @@ kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *p
     struct mkt_tpk tpk = { 0 };
     struct mkt_err *err = &c->io.err;
     const struct mkt_kms_ask *ask = mkt_kms_ask(c->txn);
-    if (mkt_kms_begin(c->txn, c->io.in, err) != MKT_OK ||
-        mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, err) != MKT_OK)
+    if (mkt_kms_begin(c->txn, c->io.in, err) != MKT_OK)
         return err->rc;
+    if (ask->pk && c->pk != NULL) {
+        if (mkt_kms_verify_pk(c->txn, &c->env, c->pk, err) != MKT_OK)
+            return err->rc;
+        client = ask->client; /* as the certificate has it */
+    } else if (mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, err) != MKT_OK) {
+        return err->rc;
+    }
     if (ask->resolve) {
         if (!tpk_named(c, ask->tpk_id.data, &tpk))
             return MKT_E_TICKET;

@@ -42,6 +42,7 @@ struct call {
     struct mkt_initiator *initiator;
     struct mkt_responder *responder[RESPONDERS];
     struct mkt_kms_txn *txn;
+    const struct mkt_kms_pk *pk; /* how the KMS verifies signed messages; NULL: it does not */
     struct mkt_grant *grant;
     struct mkt_csb *at_alice[RESPONDERS], *at_bob[RESPONDERS];
     struct message request, granted, init, resolve[RESPONDERS], resolved[RESPONDERS],
