@@ -136,11 +136,14 @@ names_the_place_of_a_wrong_value(void **state)
     refused(HEAD LISTEN STORE "log_level: loud\n",
             "4:12: log_level: \"loud\" is not one of debug, info, warn, error");
     refused(HEAD LISTEN STORE "suites: [128, 192]\n", "4:15: suites: a suite is 128 or 256");
-    refused(HEAD LISTEN STORE "modes: [1, 4]\n", "4:12: modes: a mode is 1, 2 or 3");
+    refused(HEAD LISTEN STORE "modes: [1, 4]\n",
+            "4:12: modes: a mode is 1, 2 or 3 (mode 4 does without a KMS)");
     refused(HEAD LISTEN STORE "modes: []\n", "4:8: \"modes\" is an empty list");
-    refused(HEAD LISTEN STORE "certificate: a\n", "1:1: each \"certificate\" needs its");
-    refused(HEAD LISTEN STORE "certificate: a\nprivate_key: b\n", "1:1: \"trust\" is missing");
-    refused(HEAD LISTEN STORE "sha1: maybe\n", "4:7: sha1: \"maybe\" is not one of");
+    refused(HEAD LISTEN STORE "certificate: a\n",
+            "1:1: each \"certificate\" needs its \"private_key\"");
+    refused(HEAD LISTEN STORE "certificate: a\nprivate_key: b\n",
+            "1:1: \"trust\" is missing: without it nobody's signature is accepted");
+    refused(HEAD LISTEN STORE "sha1: maybe\n", "4:7: sha1: \"maybe\" is not one of false, true");
     refused("identity: kms\n" LISTEN STORE,
             "1:11: identity: not an identity: write a URI (sip:kms@example.com) or a NAI "
             "(kms@example.com)");
