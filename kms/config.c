@@ -109,7 +109,8 @@ set_scalar(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
-    bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES || o->type == KMS_OPT_MODES;
+    bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
+                o->type == KMS_OPT_MODES || o->type == KMS_OPT_FILES;
     yaml_node_item_t *item;
 
     if (!list || node->type == YAML_SCALAR_NODE)
@@ -188,6 +189,11 @@ finish(struct load *l, const yaml_node_t *root)
             if (strcmp(kms_options[i].name, required[r]) == 0 && !l->seen[i])
                 return fail_at(l, &root->start_mark, "\"%s\" is missing: %s", required[r],
                                kms_options[i].help);
+    if (c->certificate.n != c->private_key.n)
+        return fail_at(l, &root->start_mark, "each \"certificate\" needs its \"private_key\"");
+    if (c->certificate.n > 0 && c->trust.n == 0)
+        return fail_at(l, &root->start_mark,
+                       "\"trust\" is missing: without it nobody's signature is accepted");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)

@@ -26,6 +26,14 @@ struct kms_listener {
     char url[256];    /* as written, for messages */
 };
 
+#define KMS_FILES_MAX 8
+
+/* Files or folders. */
+struct kms_files {
+    size_t n;
+    char at[KMS_FILES_MAX][KMS_PATH_MAX];
+};
+
 struct kms_config {
     char path[KMS_PATH_MAX]; /* the file itself */
     char identity[MKT_ID_MAX + 1];
@@ -46,6 +54,11 @@ struct kms_config {
     uint32_t http_connections;
     uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */
     uint32_t identity_rate, identity_burst;
+    /* Requests with signatures; served when there is a key pair. */
+    struct kms_files certificate, private_key, trust, crl;
+    uint32_t require_crl; /* 1: each issuer must have a CRL */
+    uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
+    uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

@@ -7,6 +7,8 @@
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
+static const char *const no_yes[] = { "false", "true", NULL };
+static const char *const pk_users[] = { "known", "any", NULL };
 
 #define AT(field) offsetof(struct kms_config, field)
 
@@ -47,6 +49,19 @@ const struct kms_option kms_options[] = {
       "authenticated requests a second of one identity; 0: no limit" },
     { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_burst), 0, 0, 10000000, NULL,
       "authenticated requests at once of one identity; 0: twice the rate" },
+    { "certificate", KMS_OPT_FILES, AT(certificate), 0, 0, 0, NULL,
+      "file of the KMS's certificate, or a list; with it requests with signatures are served" },
+    { "private_key", KMS_OPT_FILES, AT(private_key), 0, 0, 0, NULL,
+      "file of the RSA key of the certificate (mode 0600), or a list in the same order" },
+    { "trust", KMS_OPT_FILES, AT(trust), 0, 0, 0, NULL,
+      "certificates whose holders may certify users: files or folders" },
+    { "crl", KMS_OPT_FILES, AT(crl), 0, 0, 0, NULL, "revocation lists: files or folders" },
+    { "require_crl", KMS_OPT_WORD, AT(require_crl), 0, 0, 1, no_yes,
+      "whether every issuer must have a revocation list" },
+    { "sha1", KMS_OPT_WORD, AT(sha1), 0, 0, 1, no_yes,
+      "whether signatures with SHA-1 are accepted, in the 128-bit suite only" },
+    { "pk_users", KMS_OPT_WORD, AT(pk_users), 0, 0, 1, pk_users,
+      "whose signed requests are served: users of the store, or anyone with a certificate" },
 };
 const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
 
@@ -103,19 +118,40 @@ set_identity(struct kms_config *c, const char *text)
     return NULL;
 }
 
+/* A relative path is next to the configuration. */
+static bool
+resolve_path(const struct kms_config *c, const char *path, char out[KMS_PATH_MAX])
+{
+    const char *slash = strrchr(c->path, '/');
+    int dir = path[0] != '/' && slash != NULL ? (int)(slash - c->path) + 1 : 0;
+    char whole[KMS_PATH_MAX]; /* out may lie in c */
+    int n = snprintf(whole, sizeof whole, "%.*s%s", dir, c->path, path);
+
+    if (n < 0 || n >= KMS_PATH_MAX)
+        return false;
+    memcpy(out, whole, (size_t)n + 1);
+    return true;
+}
+
 static const char *
 set_store(struct kms_config *c, const char *text)
 {
-    const char *slash = strrchr(c->path, '/');
-    int dir = 0, n;
-
     if (strncmp(text, "sqlite:", 7) != 0 || text[7] == '\0')
         return "a store is written sqlite:FILE";
-    text += 7;
-    if (text[0] != '/' && slash != NULL)
-        dir = (int)(slash - c->path) + 1;
-    n = snprintf(c->store, sizeof c->store, "%.*s%s", dir, c->path, text);
-    return n < (int)sizeof c->store ? NULL : "the path is too long";
+    return resolve_path(c, text + 7, c->store) ? NULL : "the path is too long";
+}
+
+static const char *
+add_file(struct kms_files *files, const struct kms_config *c, const char *text)
+{
+    if (files->n == KMS_FILES_MAX)
+        return "too many files (8 at most)";
+    if (text[0] == '\0')
+        return "a path is empty";
+    if (!resolve_path(c, text, files->at[files->n]))
+        return "the path is too long";
+    files->n++;
+    return NULL;
 }
 
 static const char *
@@ -184,6 +220,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_suite(c, text);
     case KMS_OPT_MODES:
         return add_mode(c, text);
+    case KMS_OPT_FILES:
+        return add_file((struct kms_files *)(void *)out, c, text);
     }
     return "unknown type";
 }

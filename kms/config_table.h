@@ -15,13 +15,14 @@ enum kms_option_type {
     KMS_OPT_SIZE, /* octets, or with K, M, G */
     KMS_OPT_WORD, /* one of the words, its position is the value */
     KMS_OPT_SUITES,
-    KMS_OPT_MODES
+    KMS_OPT_MODES,
+    KMS_OPT_FILES /* one path or a list */
 };
 
 struct kms_option {
     const char *name; /* a dot separates an option from the group it stands in */
     enum kms_option_type type;
-    size_t offset; /* of the uint32_t in struct kms_config (NUMBER, TIME, SIZE, WORD) */
+    size_t offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), of FILES */
     uint32_t standard, min, max;
     const char *const *words;
     const char *help;

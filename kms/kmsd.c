@@ -36,6 +36,7 @@ struct daemon {
     struct kms_service service;
     struct kms_store *store, *counters; /* two connections: counters are written by the lane */
     uint64_t version;                   /* of the store, as read */
+    struct kms_pki *pki;                /* NULL: no key pair is configured */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -114,6 +115,7 @@ start_serving(struct daemon *d, char *err)
     struct kms_config *c = &d->config;
     size_t slot = 0;
 
+    d->service.pki = d->pki;
     d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
@@ -197,7 +199,7 @@ serve(struct daemon *d)
 {
     struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "";
+    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "";
     const char *failed;
     enum kms_exit code = KMS_EXIT_OK;
     sigset_t signals;
@@ -211,6 +213,10 @@ serve(struct daemon *d)
         kms_index_free(index);
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
     }
+    if (!kms_pki_open(&d->pki, &d->config, pki_err)) {
+        kms_index_free(index);
+        return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
+    }
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
                           d->counters, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
@@ -223,6 +229,7 @@ serve(struct daemon *d)
         stop_serving(d);
     }
     kms_service_free(&d->service);
+    kms_pki_close(d->pki);
     return code;
 }
 
@@ -235,6 +242,19 @@ raise_file_limit(void)
         r.rlim_cur = r.rlim_max;
         setrlimit(RLIMIT_NOFILE, &r);
     }
+}
+
+static enum kms_exit
+check_certificates(struct daemon *d)
+{
+    char err[KMS_PKI_ERR];
+
+    if (!kms_pki_open(&d->pki, &d->config, err)) {
+        fprintf(stderr, "%s\n", err);
+        return KMS_EXIT_CONFIG;
+    }
+    kms_pki_close(d->pki);
+    return KMS_EXIT_OK;
 }
 
 static int
@@ -254,8 +274,9 @@ run(const char *path, bool check)
         return KMS_EXIT_CONFIG;
     }
     if (check) {
+        code = check_certificates(d);
         free(d);
-        return KMS_EXIT_OK;
+        return (int)code;
     }
     kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,
                  d->config.log_format == 1);

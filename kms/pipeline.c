@@ -99,8 +99,8 @@ decode(struct job *j)
         return REFUSE; /* an Error if it is one of our messages, silence if it is anything else */
     }
     j->ask = mkt_kms_ask(j->w->txn);
-    if (j->ask->pk) { /* users have pre-shared keys here, not certificates */
-        mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 1, "HDR: Data Type", "RFC 6043 6.1");
+    if (j->ask->pk && j->w->service->pki == NULL) {
+        mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 1, "HDR: no key pair is configured", "RFC 6043 6.1");
         return REFUSE;
     }
     if (j->req->want != KMS_WANT_ANY && j->ask->resolve != (j->req->want == KMS_WANT_RESOLVE)) {
@@ -144,13 +144,29 @@ fresh(struct job *j)
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
+/* Off this thread, unless it is one that may wait. */
+static enum verdict
+later(struct job *j)
+{
+    const struct kms_request *req = j->req;
+
+    if (req->defer(req->defer_ctx, req, j->tag))
+        return LATER;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the queue of slow requests is full", "RFC 6043 12.3");
+    return silent(j, KMS_BUSY);
+}
+
 static enum verdict
 gather(struct job *j)
 {
     struct mkt_span id = j->ask->psk_id.data;
     int len = j->ask->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
 
+    if (j->ask->pk && j->req->defer != NULL)
+        return later(j); /* RSA takes longer than everything else together */
     j->index = kms_current_get(&j->w->service->current, j->w->slot);
+    if (j->ask->pk)
+        return GO; /* its certificate tells who it is */
     if (id.p != NULL)
         j->known = kms_index_by_psk_id(j->index, id, &j->client);
     else if (j->ask->client.data.p != NULL)
@@ -167,9 +183,32 @@ gather(struct job *j)
     return GO;
 }
 
+/* A signature proves who it is; whether that is a user of ours is another question. */
+static enum verdict
+authenticate_pk(struct job *j)
+{
+    static const struct kms_hash_key key; /* the same after every start */
+    struct kms_service *sv = j->w->service;
+    enum mkt_rc rc = mkt_kms_verify_pk(j->w->txn, &j->env, kms_pki_hold(sv->pki), &j->io.err);
+
+    kms_pki_release(sv->pki);
+    if (rc != MKT_OK)
+        return REFUSE;
+    j->client.identity = j->ask->client;
+    j->client.serial = kms_hash(&key, j->ask->client.data.p, j->ask->client.data.n);
+    j->authenticated = true;
+    if (sv->config->pk_users == 0 && !kms_index_is_user(j->index, j->client.identity)) {
+        mkt_fail(&j->io.err, MKT_E_NOT_AUTHORISED, 0, "no user of ours", "RFC 6043 4.2.1.4");
+        return REFUSE;
+    }
+    return GO;
+}
+
 static enum verdict
 authenticate(struct job *j)
 {
+    if (j->ask->pk)
+        return authenticate_pk(j);
     enum mkt_rc rc = mkt_kms_verify(j->w->txn, &j->env, &j->psk.base, j->client.identity,
                                     j->w->service->identity, &j->io.err);
 
@@ -179,18 +218,6 @@ authenticate(struct job *j)
         return REFUSE;
     j->authenticated = true;
     return GO;
-}
-
-/* Off this thread, unless it is one that may wait. */
-static enum verdict
-later(struct job *j)
-{
-    const struct kms_request *req = j->req;
-
-    if (req->defer(req->defer_ctx, req, j->tag))
-        return LATER;
-    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the queue of slow requests is full", "RFC 6043 12.3");
-    return silent(j, KMS_BUSY);
 }
 
 static enum verdict
@@ -370,6 +397,14 @@ format_address(const struct sockaddr *sa, char buf[64])
     }
 }
 
+static const char *
+message_name(const struct mkt_kms_ask *ask)
+{
+    if (ask->pk)
+        return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PK : MKT_DT_REQUEST_INIT_PK);
+    return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PSK : MKT_DT_REQUEST_INIT_PSK);
+}
+
 static void
 write_line(struct job *j, const char *stage, enum kms_level level)
 {
@@ -384,7 +419,7 @@ write_line(struct job *j, const char *stage, enum kms_level level)
     f[n++] = kms_text("transport", j->req->transport == KMS_UDP ? "udp" : "http");
     f[n++] = kms_text("source", from);
     if (j->ask != NULL)
-        f[n++] = kms_text("message", j->ask->resolve ? "RESOLVE_INIT_PSK" : "REQUEST_INIT_PSK");
+        f[n++] = kms_text("message", message_name(j->ask));
     if (j->authenticated)
         f[n++] = kms_octets("identity", j->client.identity.data);
     else if (j->ask != NULL)

@@ -77,10 +77,13 @@ run(void *arg)
 {
     struct kms_watch *w = arg;
     struct pollfd p = { .fd = w->stop, .events = POLLIN };
+    unsigned ticks = 0;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
         look(w);
         kms_http_sweep(w->http);
+        if (++ticks % (1000 / PERIOD_MS) == 0)
+            kms_pki_refresh(w->service->pki, w->service->log);
     }
     return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that notices changes of the store and puts a new index in place, and that closes slow
- * HTTP connections. */
+ * HTTP connections and looks for new certificates. */
 #ifndef KMS_WATCH_H
 #define KMS_WATCH_H
 

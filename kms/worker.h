@@ -14,6 +14,7 @@
 #include "index.h"
 #include "limit.h"
 #include "log.h"
+#include "pki.h"
 #include "random.h"
 #include "replay.h"
 #include "retransmit.h"
@@ -43,6 +44,7 @@ struct kms_service {
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_lane *lane;                     /* NULL: workers may wait */
+    struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
     struct kms_limit *by_source, *by_identity; /* NULL: no limit */
     struct mkt_identity identity;              /* IDRkms; borrows from config */
     uint64_t start;                            /* NTP-UTC: nothing older is accepted */

@@ -63,7 +63,7 @@ def compare_options(name, program, page):
 def compare_configuration(_, program, page):
     known = {row.split()[0] for row in rows(CONFIGURATION, help_of(program))}
     body = page.partition('\n# OPTIONS\n')[2].partition('\n# EXAMPLE\n')[0]
-    told = set(re.findall(r'\*([a-z_.]+)\*', '\n'.join(re.findall(r'^\*.*$', body, re.M))))
+    told = set(re.findall(r'\*([a-z0-9_.]+)\*', '\n'.join(re.findall(r'^\*.*$', body, re.M))))
     wrong = [] if known else ['the program lists no configuration']
     wrong += [f'the page does not name {o}' for o in sorted(known - told)]
     return wrong + [f'the program does not know {o}' for o in sorted(told - known)]

@@ -55,6 +55,17 @@ path_in(const struct rig *r, const char *name, char path[256])
 }
 
 void
+rig_write_octets(const struct rig *r, const char *name, struct mkt_span octets)
+{
+    char path[256];
+    int fd;
+
+    path_in(r, name, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    must(fd >= 0 && write(fd, octets.p, octets.n) == (ssize_t)octets.n && close(fd) == 0, path);
+}
+
+void
 rig_write(const struct rig *r, const char *name, const char *text)
 {
     char path[256];

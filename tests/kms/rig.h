@@ -18,6 +18,7 @@ struct rig_user {
     uint8_t prf, ts_type;
     unsigned omit; /* enum mkt_omit */
     struct mkt_inkey_mem psk;
+    const struct mkt_pk_credential *pk; /* NULL: psk */
 };
 
 /* rig_user_init gives u a random key of the suite. */
@@ -80,7 +81,9 @@ void rig_open(struct rig *r, const char *more);
 /* rig_close stops the daemon if it runs and removes the folder. */
 void rig_close(struct rig *r);
 
-/* rig_write makes a file in the folder. rig_read reads one into buf (cap octets, terminated). */
+/* rig_write_octets makes a file of mode 0600 in the folder; rig_write one of text. rig_read reads
+ * one into buf (cap octets, terminated). */
+void rig_write_octets(const struct rig *r, const char *name, struct mkt_span octets);
 void rig_write(const struct rig *r, const char *name, const char *text);
 size_t rig_read(const struct rig *r, const char *name, char *buf, size_t cap);
 

@@ -73,6 +73,7 @@ credential_of(const struct rig_user *u)
                                 .ts_type = u->ts_type,
                                 .omit = u->omit };
 
+    c.pk = u->pk;
     if (u->psk_id != NULL)
         c.psk_id = mkt_span(u->psk_id, strlen(u->psk_id));
     return c;

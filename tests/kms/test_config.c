@@ -57,6 +57,10 @@ reads_the_three_options_and_fills_in_the_rest(void **state)
     assert_int_equal(config.max_validity_s, 86400);
     assert_int_equal(config.max_body, 65536);
     assert_int_equal(config.suites, 3);
+    assert_int_equal(config.modes, 1 << 1 | 1 << 2 | 1 << 3);
+    assert_int_equal(config.certificate.n, 0);
+    assert_int_equal(config.sha1, 0);
+    assert_int_equal(config.pk_users, 0);
     assert_true(config.workers >= 1);
     assert_int_equal(config.source_rate, 0);
 }
@@ -70,7 +74,20 @@ reads_every_other_option(void **state)
                           "replay_capacity: 5000\nretransmit_memory: 1M\nlog_level: debug\n"
                           "log_format: json\nsuites: [256]\nmax_body: 32K\nhttp_timeout: 5s\n"
                           "http_connections: 7\nlimits:\n  source_rate: 100\n"
-                          "  identity_rate: 5\n  identity_burst: 50\n"));
+                          "  identity_rate: 5\n  identity_burst: 50\n"
+                          "modes: [1, 3]\ncertificate: [a.pem, /b.pem]\n"
+                          "private_key: [a.key, b.key]\ntrust: cas\ncrl: [x.crl]\n"
+                          "require_crl: true\nsha1: true\npk_users: any\n"));
+    assert_int_equal(config.modes, 1 << 1 | 1 << 3);
+    assert_int_equal(config.certificate.n, 2);
+    assert_memory_equal(config.certificate.at[0], dir, strlen(dir)); /* next to the configuration */
+    assert_string_equal(config.certificate.at[1], "/b.pem");
+    assert_int_equal(config.private_key.n, 2);
+    assert_int_equal(config.trust.n, 1);
+    assert_int_equal(config.crl.n, 1);
+    assert_int_equal(config.require_crl, 1);
+    assert_int_equal(config.sha1, 1);
+    assert_int_equal(config.pk_users, 1);
     assert_string_equal(config.listen[0].prefix, "/ims");
     assert_int_equal(config.listen[0].addr.ss_family, AF_INET6);
     assert_string_equal(config.store, "/var/lib/kms.db");
@@ -119,6 +136,14 @@ names_the_place_of_a_wrong_value(void **state)
     refused(HEAD LISTEN STORE "log_level: loud\n",
             "4:12: log_level: \"loud\" is not one of debug, info, warn, error");
     refused(HEAD LISTEN STORE "suites: [128, 192]\n", "4:15: suites: a suite is 128 or 256");
+    refused(HEAD LISTEN STORE "modes: [1, 4]\n",
+            "4:12: modes: a mode is 1, 2 or 3 (mode 4 does without a KMS)");
+    refused(HEAD LISTEN STORE "modes: []\n", "4:8: \"modes\" is an empty list");
+    refused(HEAD LISTEN STORE "certificate: a\n",
+            "1:1: each \"certificate\" needs its \"private_key\"");
+    refused(HEAD LISTEN STORE "certificate: a\nprivate_key: b\n",
+            "1:1: \"trust\" is missing: without it nobody's signature is accepted");
+    refused(HEAD LISTEN STORE "sha1: maybe\n", "4:7: sha1: \"maybe\" is not one of false, true");
     refused("identity: kms\n" LISTEN STORE,
             "1:11: identity: not an identity: write a URI (sip:kms@example.com) or a NAI "
             "(kms@example.com)");
