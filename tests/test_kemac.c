@@ -474,14 +474,17 @@ a_ticket_file_is_read_whole_or_not_at_all(void **state)
     memcpy(altered, file, len);
     altered[0] ^= 1;
     assert_int_equal(import(altered, len), MKT_E_FIELD);
-    /* three octets of length: the ticket one octet longer than what it holds */
-    memcpy(altered, file, 11 + m.n);
-    altered[10]++;
-    altered[11 + m.n] = 0;
-    memcpy(altered + 12 + m.n, file + 11 + m.n, len - 11 - m.n);
+    /* the last octet of the ticket's length stands before it: one more than what it holds */
+    const uint8_t *ticket = memmem(file, len, m.octets, m.n);
+    assert_non_null(ticket);
+    const size_t at = (size_t)(ticket - file), end = at + m.n;
+    memcpy(altered, file, end);
+    altered[at - 1]++;
+    altered[end] = 0;
+    memcpy(altered + end + 1, file + end, len - end);
     assert_int_equal(import(altered, len + 1), MKT_E_TRAILING);
     memcpy(altered, file, len);
-    altered[11 + 5] |= 0x80; /* PRF Func */
+    altered[at + 5] |= 0x80; /* PRF Func */
     assert_int_equal(import(altered, len), MKT_E_PRF);
 }
 
