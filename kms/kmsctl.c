@@ -214,17 +214,17 @@ main(int argc, char **argv)
             return KMS_EXIT_OK;
         }
         if (o == '?')
-            return misused("that option is not known", "");
+            return (int)misused("that option is not known", "");
         if (o == 'c') {
             path = optarg;
             continue;
         }
         if (strchr(given, o) != NULL && o != 't' && o != 'k')
-            return misused("an option is given twice", "");
+            return (int)misused("an option is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return misused("too many", o == 't' ? "--to" : "--key");
+            return (int)misused("too many", o == 't' ? "--to" : "--key");
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)
