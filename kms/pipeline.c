@@ -28,6 +28,7 @@ struct job {
     const struct kms_index *index; /* held from gather on */
     struct kms_found client;
     bool known;         /* client is a credential of ours */
+    bool allowed;       /* by the limit of the identity */
     bool authenticated; /* and the message is the client's */
     struct mkt_inkey_mem psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
@@ -220,6 +221,17 @@ authenticate(struct job *j)
     return GO;
 }
 
+/* The limit of an identity counts only what is really its own: a stranger cannot use it up. One
+ * request takes one token, before it costs a write to the disk. */
+static bool
+allowed(struct job *j)
+{
+    if (!j->allowed)
+        j->allowed =
+            kms_limit_allow(j->w->service->by_identity, j->client.identity.data, j->w->steady_ns);
+    return j->allowed;
+}
+
 static enum verdict
 remember_counter(struct job *j)
 {
@@ -231,6 +243,8 @@ remember_counter(struct job *j)
     j->w->counter = value;
     if (rc == KMS_UNRESERVED && j->req->defer != NULL)
         return later(j);
+    if (rc == KMS_UNRESERVED && !allowed(j))
+        return silent(j, KMS_LIMITED);
     if (rc == KMS_UNRESERVED) {
         if (kms_counters_reserve(c, j->client.serial, value, &err) != KMS_STORE_OK) {
             mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep counters", "RFC 3830 5.4");
@@ -262,7 +276,6 @@ circumstances(const struct job *j)
                                        j->w->service->identity, j->w->now };
 }
 
-/* The limit of an identity counts only what is really its own: a stranger cannot use it up. */
 static enum verdict
 authorise(struct job *j)
 {
@@ -271,7 +284,7 @@ authorise(struct job *j)
     struct mkt_identity kms = j->ask->kms;
     enum mkt_rc rc;
 
-    if (!kms_limit_allow(sv->by_identity, j->client.identity.data, j->w->steady_ns))
+    if (!allowed(j))
         return silent(j, KMS_LIMITED);
     if (kms.data.p != NULL && !mkt_identity_equal(kms, sv->identity)) {
         mkt_fail(&j->io.err, MKT_E_IDENTITY, 0, "IDRkms", "RFC 6043 4.2.1.4");

@@ -348,6 +348,45 @@ an_identity_has_a_limit_that_strangers_cannot_use_up(void **state)
     assert_in_range(limited, 5, 7); /* RFC6043:12.3 */
 }
 
+static unsigned written;
+
+static enum kms_store_rc
+count_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
+{
+    (void)s, (void)marks, (void)n, (void)err;
+    written++;
+    return KMS_STORE_OK;
+}
+
+/* Who jumps with each counter makes the KMS write each time. */
+static void
+an_identity_over_its_limit_costs_no_write(void **state)
+{
+    struct service *f = *state;
+    const struct kms_store_ops *real = f->store->ops;
+    struct kms_store_ops counting = *real;
+    unsigned limited = 0, answered = 0;
+
+    counting.marks = count_marks;
+    f->store->ops = &counting;
+    written = 0;
+    f->alice.ts_type = MKT_TS_COUNTER;
+    for (int i = 0; i < 10; i++) {
+        enum kms_outcome outcome;
+
+        rig_counter += 1000;
+        rig_request(&f->ask, &f->alice, BOB, 0);
+        outcome = service_handle(f, KMS_UDP, &f->ask, 1).outcome;
+        limited += outcome == KMS_LIMITED;
+        answered += outcome == KMS_ANSWERED;
+        rig_ask_free(&f->ask);
+    }
+    f->store->ops = real;
+    assert_int_equal(limited + answered, 10);
+    assert_in_range(answered, 3, 5); /* RFC6043:12.3 */
+    assert_int_equal(written, answered);
+}
+
 static void
 octets_that_are_no_message_are_dropped(void **state)
 {
@@ -445,6 +484,8 @@ main(void)
                                         service_close),
         cmocka_unit_test_setup_teardown(an_identity_has_a_limit_that_strangers_cannot_use_up,
                                         open_limited, service_close),
+        cmocka_unit_test_setup_teardown(an_identity_over_its_limit_costs_no_write, open_limited,
+                                        service_close),
         TEST(octets_that_are_no_message_are_dropped),
         TEST(the_announced_kind_must_be_that_of_the_message),
         TEST(the_log_names_who_and_why_and_never_a_key),
