@@ -296,6 +296,10 @@ kms(struct scene *s, struct mkt_io *io, struct result *r, bool resolve)
     r->next = kms_answers(s, io, resolve ? c->bob[0] : c->alice,
                           resolve ? &c->psk_bob[0].base : &c->psk_alice.base);
     r->success = r->next == MKT_NEXT_SEND_PEER;
+    if (r->success && resolve) {
+        struct mkt_err err = { 0 };
+        NEED(mkt_policy_check(mkt_kms_ask(c->txn)->policy->flags, false, &err) == MKT_OK);
+    }
     if (r->next == MKT_NEXT_ABORT) {
         struct mkt_io error = { .out = io->out, .cap = io->cap };
         broken = error_sane(&error, mkt_kms_refuse(c->txn, &c->env, io->err.rc, &error));

@@ -387,6 +387,56 @@ an_identity_over_its_limit_costs_no_write(void **state)
     assert_int_equal(written, answered);
 }
 
+/* One message after the other without the clock moving. */
+static unsigned
+answers_at_once(struct service *f, const struct sockaddr *source, unsigned n)
+{
+    unsigned answered = 0;
+
+    kms_worker_clock(f->udp);
+    for (unsigned i = 0; i < n; i++) {
+        const struct kms_request req = { .transport = KMS_UDP,
+                                         .in = mkt_span(f->ask.octets, f->ask.len),
+                                         .from = source,
+                                         .source = mkt_span(&i, sizeof i),
+                                         .out = f->out };
+        answered += kms_handle(f->udp, &req).len != 0;
+    }
+    return answered;
+}
+
+static void
+errors_that_anyone_can_provoke_are_limited(void **state)
+{
+    struct service *f = *state;
+    struct rig_user stranger;
+
+    rig_user_init(&stranger, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
+    rig_request(&f->ask, &stranger, BOB, 0);
+    assert_int_equal(answers_at_once(f, (const struct sockaddr *)&service_from, 1500), 1000);
+}
+
+static void
+all_addresses_of_one_ipv6_site_share_a_limit(void **state)
+{
+    struct service *f = *state;
+    struct sockaddr_in6 from = { .sin6_family = AF_INET6 };
+
+    f->service.by_source = kms_limit_new(1, 5);
+    assert_non_null(f->service.by_source);
+    f->ask.len = 0; /* limits come before everything else */
+    for (uint8_t i = 0; i < 50; i++) {
+        from.sin6_addr.s6_addr[15] = i;
+        (void)answers_at_once(f, (const struct sockaddr *)&from, 1);
+    }
+    /* RFC6043:12.3-1; a token may have come back meanwhile */
+    unsigned limited = (unsigned)atomic_load(&f->udp->counts[KMS_LIMITED]);
+    assert_in_range(limited, 40, 45);
+    from.sin6_addr.s6_addr[7] = 1; /* another site */
+    (void)answers_at_once(f, (const struct sockaddr *)&from, 1);
+    assert_int_equal(atomic_load(&f->udp->counts[KMS_LIMITED]), limited);
+}
+
 static void
 octets_that_are_no_message_are_dropped(void **state)
 {
@@ -486,6 +536,8 @@ main(void)
                                         open_limited, service_close),
         cmocka_unit_test_setup_teardown(an_identity_over_its_limit_costs_no_write, open_limited,
                                         service_close),
+        TEST(errors_that_anyone_can_provoke_are_limited),
+        TEST(all_addresses_of_one_ipv6_site_share_a_limit),
         TEST(octets_that_are_no_message_are_dropped),
         TEST(the_announced_kind_must_be_that_of_the_message),
         TEST(the_log_names_who_and_why_and_never_a_key),
