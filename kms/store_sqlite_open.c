@@ -39,6 +39,9 @@ static const char *const migrations[] = {
     " BEGIN DELETE FROM counter WHERE serial = OLD.serial; END;"
     "CREATE TABLE change(number INTEGER NOT NULL);"
     "INSERT INTO change VALUES(0);" COUNTED(credential) COUNTED(tpk) COUNTED(shared_tpk),
+
+    "CREATE TABLE unkeyed_user(identity TEXT PRIMARY KEY NOT NULL, added INTEGER NOT NULL)"
+    " WITHOUT ROWID;" COUNTED(unkeyed_user),
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 

@@ -341,7 +341,7 @@ the_initiator_must_still_be_a_user(void **state)
 {
     struct service *f = *state;
     struct kms_store_err err;
-    unsigned removed;
+    struct kms_removed removed;
     struct own o;
 
     service_share(f, ALICE, "alice-tpk", key_256);
