@@ -125,5 +125,10 @@ kms_ctl_user_remove(const struct kms_ctl *ctl)
                removed.credentials == 1 ? "" : "s", ctl->identity);
     if (removed.unkeyed)
         printf("removed %s, a user without PSK\n", ctl->identity);
+    if (removed.tpks > 0)
+        printf("removed %u ticket protection key%s shared with %s: the KMS resolves no ticket made "
+               "with %s any more\n",
+               removed.tpks, removed.tpks == 1 ? "" : "s", ctl->identity,
+               removed.tpks == 1 ? "it" : "them");
     return KMS_EXIT_OK;
 }

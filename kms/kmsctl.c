@@ -34,7 +34,7 @@ static const char usage[] =
     "  user list [--json]\n"
     "      Lists credentials, without keys, and users without.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
-    "      Removes one credential, or the user.\n"
+    "      Removes one credential, or the user with the ticket protection keys shared with it.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"

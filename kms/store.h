@@ -40,7 +40,8 @@ struct kms_user {
 /* What user_remove took away. */
 struct kms_removed {
     unsigned credentials;
-    bool unkeyed; /* the row of a user without PSK */
+    unsigned tpks; /* that the user shared */
+    bool unkeyed;  /* the row of a user without PSK */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -77,7 +78,8 @@ struct kms_store_ops {
      * a user without PSK already. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or the whole user when psk_id is NULL. NOT_FOUND. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
+     * that the user shared too. NOT_FOUND, nothing removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
                                      struct kms_removed *removed, struct kms_store_err *err);
     /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets

@@ -86,6 +86,16 @@ memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
     return KMS_STORE_OK;
 }
 
+static void
+drop_tpk(struct memory_store *m, size_t i)
+{
+    struct tpk_row *t = &m->tpks[i];
+
+    free(t->owner);
+    memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
+    mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+}
+
 static enum kms_store_rc
 memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
                    struct kms_removed *removed, struct kms_store_err *err)
@@ -109,6 +119,16 @@ memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id
     m->n_users = kept;
     if (removed->credentials == 0 && !removed->unkeyed)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
+    for (size_t i = 0; psk_id == NULL && i < m->n_tpks;) {
+        const char *owner = m->tpks[i].owner;
+
+        if (owner == NULL || strcmp(owner, identity) != 0) {
+            i++;
+            continue;
+        }
+        drop_tpk(m, i);
+        removed->tpks++;
+    }
     m->version++;
     return KMS_STORE_OK;
 }
@@ -175,9 +195,7 @@ memory_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err
             continue;
         if (t->owner == NULL && t->generation == m->generation)
             return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
-        free(t->owner);
-        memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
-        mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+        drop_tpk(m, i);
         m->version++;
         return KMS_STORE_OK;
     }

@@ -82,13 +82,16 @@ sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id
     *removed = (struct kms_removed){ .credentials = 0 };
     if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
         return kms_sqlite_fail(q, err, "cannot begin");
-    if (!run_with(q, "DELETE FROM credential WHERE identity = ?1 AND (?2 IS NULL OR psk_id = ?2)",
-                  identity, psk_id, &removed->credentials) ||
-        (psk_id == NULL &&
-         !run_with(q, "DELETE FROM unkeyed_user WHERE identity = ?1", identity, NULL, &unkeyed)) ||
-        !kms_sqlite_run(q, "COMMIT"))
-        return kms_sqlite_rollback(q, err, "cannot remove");
+    bool ok =
+        run_with(q, "DELETE FROM credential WHERE identity = ?1 AND (?2 IS NULL OR psk_id = ?2)",
+                 identity, psk_id, &removed->credentials) &&
+        (psk_id != NULL ||
+         run_with(q, "DELETE FROM unkeyed_user WHERE identity = ?1", identity, NULL, &unkeyed));
     removed->unkeyed = unkeyed != 0;
+    if (ok && psk_id == NULL && (removed->credentials > 0 || removed->unkeyed))
+        ok = run_with(q, "DELETE FROM shared_tpk WHERE owner = ?1", identity, NULL, &removed->tpks);
+    if (!ok || !kms_sqlite_run(q, "COMMIT"))
+        return kms_sqlite_rollback(q, err, "cannot remove");
     if (removed->credentials == 0 && !removed->unkeyed)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
     kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */

@@ -291,6 +291,23 @@ a_shared_ticket_key_is_handed_out_once(void **state)
 }
 
 static void
+shared_ticket_keys_go_with_the_user(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--psk-id", "bob"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bob-1"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bob-2"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:eve@example.com", "--tpk-id", "eve-1"), 0);
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
+    assert_non_null(strstr(stdout_text(), "removed 1 credential of sip:bob@example.com\n"));
+    assert_non_null(
+        strstr(out, "removed 2 ticket protection keys shared with sip:bob@example.com"));
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_null(strstr(stdout_text(), "bob"));
+    assert_non_null(strstr(out, "eve-1"));
+}
+
+static void
 the_current_ticket_key_cannot_be_removed(void **state)
 {
     (void)state;
@@ -488,6 +505,7 @@ main(void)
         TEST(a_user_without_psk_is_added_listed_and_removed),
         TEST(ticket_keys_are_listed_without_keys),
         TEST(a_shared_ticket_key_is_handed_out_once),
+        TEST(shared_ticket_keys_go_with_the_user),
         TEST(the_current_ticket_key_cannot_be_removed),
         TEST(a_ticket_can_be_made_in_advance),
         TEST(a_ticket_made_in_advance_follows_the_policy),

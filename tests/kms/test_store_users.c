@@ -143,12 +143,68 @@ a_user_without_psk_is_a_user_and_no_key_finds_one(void **state)
         unkeyed_user(stores[i]);
 }
 
+static void
+share(struct kms_store *s, const char *owner, const char *id)
+{
+    static const uint8_t key[32] = { 2 };
+    const struct kms_tpk t = { .id = id, .owner = owner, .key = mkt_span(key, sizeof key) };
+
+    assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
+}
+
+static size_t
+shared_with(struct kms_store *s, const char *owner)
+{
+    struct kms_index *x = index_of(s);
+    struct kms_found_tpk t;
+    size_t all = kms_index_tpks(x);
+    bool any = kms_index_tpk_of(x, mkt_uri(owner), 32, &t);
+
+    kms_index_free(x);
+    return any ? all : 0;
+}
+
+static void
+shared_keys_go(struct kms_store *s, const char *psk_id)
+{
+    struct kms_removed removed;
+
+    share(s, DORA, "dora-1");
+    share(s, "sip:eve@example.com", "eve-1");
+    share(s, DORA, "dora-2");
+    /* who is no user keeps the keys: a TPK alone makes none */
+    assert_int_equal(s->ops->user_remove(s, DORA, NULL, &removed, &err), KMS_STORE_NOT_FOUND);
+    assert_int_equal(removed.tpks, 0);
+    assert_int_equal(shared_with(s, DORA), 3);
+    assert_int_equal(add(s, DORA, psk_id), KMS_STORE_OK);
+    if (psk_id != NULL) { /* a lost device takes nothing else along */
+        assert_int_equal(s->ops->user_remove(s, DORA, psk_id, &removed, &err), KMS_STORE_OK);
+        assert_int_equal(removed.tpks, 0);
+        assert_int_equal(shared_with(s, DORA), 3);
+        assert_int_equal(add(s, DORA, psk_id), KMS_STORE_OK);
+    }
+    assert_int_equal(s->ops->user_remove(s, DORA, NULL, &removed, &err), KMS_STORE_OK);
+    assert_int_equal(removed.tpks, 2);
+    assert_int_equal(shared_with(s, DORA), 0);
+    assert_int_equal(shared_with(s, "sip:eve@example.com"), 1);
+    assert_int_equal(s->ops->tpk_remove(s, "eve-1", &err), KMS_STORE_OK);
+}
+
+static void
+shared_keys_go_with_the_user(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        shared_keys_go(stores[i / 2], i % 2 == 0 ? "dora" : NULL);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_stores, close_stores)
     const struct CMUnitTest tests[] = {
         TEST(a_user_without_psk_is_a_user_and_no_key_finds_one),
+        TEST(shared_keys_go_with_the_user),
     };
     int failed;
 
