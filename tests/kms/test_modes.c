@@ -173,6 +173,7 @@ a_compatibility_ticket_needs_the_key_of_its_responder(void **state)
     struct mkt_io io;
     bool authentic;
 
+    f->config.ticket_types |= KMS_MAKES_COMPAT;
     rig_user_init(&f->alice, ALICE, "alice-1", MKT_PRF_MIKEY_1);
     service_add(f, &f->alice, "alice-1");
     service_reload(f);
