@@ -298,6 +298,23 @@ a_ticket_of_an_unknown_type_is_left_to_the_kms_which_refuses_it(void **state)
     assert_int_equal(call_resolve(&c, 0), MKT_E_TICKET_TYPE);
     assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
     assert_int_equal(c.io.peer_error, MKT_ERR_INVALID_TICKET);
+    assert_true(c.io.peer_error_authentic); /* RFC6043:5.4-3 */
+}
+
+/* Who has no key learns nothing about the ticket. */
+static void
+a_stranger_is_not_told_that_the_type_is_unknown(void **state)
+{
+    (void)state;
+    assert_int_equal(call_until_offer(&c), MKT_OK);
+    *octet(&c.init, MKT_PL_TICKET, 0, 1) = 0xF0;
+    assert_int_equal(call_offered(&c, 0), MKT_OK);
+    assert_int_equal(call_accept(&c, 0), MKT_OK);
+    c.resolve[0].b[c.resolve[0].n - 1] ^= 1;
+    assert_int_equal(call_resolve(&c, 0), MKT_E_AUTH);
+    assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
+    assert_int_equal(c.io.peer_error, MKT_ERR_AUTH_FAILURE);
+    assert_false(c.io.peer_error_authentic); /* RFC6043:5.4-2 */
 }
 
 static void
@@ -525,6 +542,7 @@ main(void)
         TEST(octets_that_are_no_message_are_not_answered_for_an_earlier_offer),
         TEST(a_responder_refuses_early_what_cannot_work),
         TEST(a_ticket_of_an_unknown_type_is_left_to_the_kms_which_refuses_it),
+        TEST(a_stranger_is_not_told_that_the_type_is_unknown),
         TEST(a_responder_refuses_a_ticket_that_is_over),
         TEST(a_kms_refuses_a_ticket_that_ended_on_the_way),
         TEST(a_security_policy_that_nobody_supports_is_refused_by_name),
