@@ -97,6 +97,31 @@ acceptable(const struct completing *c, const char *path, struct cli_error *err)
                     path);
 }
 
+/* RFC 4567 4.1.4, the other way: an answer that names the protocols names those of our offer. One
+ * that names none may be of a party that knows no better. */
+static bool
+check_sdp_ids(const struct completing *c, struct mkt_span octets, const char *path,
+              struct cli_error *err)
+{
+    static struct mkt_msg offer, answer;
+    struct mkt_err ignored = { 0 };
+
+    if (mkt_msg_parse(&offer, cli_blob_span(&c->state.offer), &ignored) != MKT_OK ||
+        mkt_msg_parse(&answer, octets, &ignored) != MKT_OK)
+        return true; /* the library says what is wrong */
+    const struct mkt_payload *sent = mkt_msg_find(&offer, MKT_PL_GENERAL_EXT, 0);
+    const struct mkt_payload *got = mkt_msg_find(&answer, MKT_PL_GENERAL_EXT, 0);
+    if (got == NULL || got->u.ext.ext_type != MKT_EXT_SDP_IDS)
+        return true;
+    struct mkt_span ours = sent != NULL ? sent->u.ext.data : mkt_span(NULL, 0);
+    return (ours.n == got->u.ext.data.n && ours.n != 0 &&
+            memcmp(ours.p, got->u.ext.data.p, ours.n) == 0) ||
+           cli_fail(err, CLI_EXIT_PEER,
+                    "the answer %s is refused: its SDP IDs differ from those of the offer. The "
+                    "offer stays open",
+                    path);
+}
+
 static bool
 take_answer(struct completing *c, const char *path, struct cli_error *err)
 {
@@ -107,7 +132,7 @@ take_answer(struct completing *c, const char *path, struct cli_error *err)
         return false;
     if (mkt_initiator_answered(c->initiator, &env, &io, &c->csb) != MKT_NEXT_DONE)
         return refused(&io, path, err);
-    return acceptable(c, path, err);
+    return check_sdp_ids(c, io.in, path, err) && acceptable(c, path, err);
 }
 
 static bool
@@ -127,11 +152,11 @@ save(const struct completing *c, const struct cli_args *args, struct cli_error *
     const char *session = cli_args_get(args, CLI_OPT_SESSION);
     struct cli_report r;
 
-    if (!cli_session_save(session, c->csb, c->client->crypto, true, err))
+    if (!cli_session_save(session, c->csb, c->client->crypto, err))
         return false;
     cli_report_begin(&r, stdout, cli_args_has(args, CLI_OPT_JSON));
     cli_report_text(&r, "session", session);
-    cli_session_report_csb(&r, c->csb, true);
+    cli_session_report_csb(&r, c->csb);
     cli_report_end(&r);
     return true;
 }

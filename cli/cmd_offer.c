@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-ticket offer: TRANSFER_INIT (RFC 6043 4.2.2). Odd crypto sessions are the directions we
  * send in and have our SSRCs; those of the even ones are left to the other party. */
+#include "cache.h"
 #include "carrier.h"
-#include "client.h"
-#include "report.h"
+#include "files.h"
+#include "session_key.h"
 #include "srtp_suite.h"
 #include "state.h"
 
@@ -16,6 +17,8 @@ struct offering {
     struct cli_client *client;
     struct mkt_initiator *initiator;
     struct mkt_grant *grant;
+    bool kept;             /* the ticket is of the cache */
+    struct mkt_keys *keys; /* supplied */
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
     struct mkt_offer_cs cs[SESSIONS_MAX];
     struct mkt_offer offer;
@@ -42,11 +45,14 @@ has_answer(const struct offering *o)
     return (mkt_grant_policy(o->grant)->flags & MKT_TP_F) != 0;
 }
 
-/* The SPI of the session key that is used: with an answer it is the other party's to say. */
+/* The SPI of the key of a session: one we supply, else with an answer it is the other party's to
+ * say. */
 static struct mkt_span
-choose_spi(const struct offering *o)
+choose_spi(const struct offering *o, size_t session)
 {
     const struct mkt_keys *keys = mkt_grant_keys(o->grant);
+    if (o->keys->n != 0)
+        return cli_supply_spi(o->keys, session);
     for (size_t i = 0; !has_answer(o) && i < keys->n; i++)
         if (keys->k[i].type != MKT_KEY_MPK)
             return mkt_span(keys->k[i].spi, keys->k[i].spi_len);
@@ -68,7 +74,7 @@ choose_sessions(struct offering *o, const struct cli_args *args, struct cli_erro
         cs->n_policies = (uint8_t)o->offer.n_sp;
         for (size_t p = 0; p < o->offer.n_sp; p++)
             cs->policies[p] = o->sp[p].policy_no;
-        cs->spi = choose_spi(o);
+        cs->spi = choose_spi(o, i);
         cs->has_ssrc = i % every == 0;
         if (cs->has_ssrc && !choose_ssrc(args, ours++, &cs->ssrc, err))
             return false;
@@ -93,21 +99,58 @@ warn_of_stranger(const struct offering *o)
 }
 
 static bool
+has_session_key(const struct mkt_keys *keys)
+{
+    for (size_t i = 0; i < keys->n; i++)
+        if (keys->k[i].type != MKT_KEY_MPK)
+            return true;
+    return false;
+}
+
+/* The keys of --supply, and whether there is any key at all. */
+static bool
+supply(struct offering *o, const struct cli_args *args, struct cli_error *err)
+{
+    const struct mkt_policy *p = mkt_grant_policy(o->grant);
+
+    if (!cli_supply_read(o->keys, args, p->prf, err))
+        return false;
+    if (o->keys->n != 0 && (p->flags & MKT_TP_L) == 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--supply: the policy of the ticket forbids the initiator to supply keys "
+                        "(no L flag); ask for a ticket with L in --flags");
+    if (o->keys->n == 0 && !has_session_key(mkt_grant_keys(o->grant)) && (p->flags & MKT_TP_M) == 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "the ticket holds no session key, and the responder may not supply one: "
+                        "give one with --supply");
+    o->offer.keys = o->keys->n != 0 ? o->keys : NULL;
+    return true;
+}
+
+static bool
+choose_suites(struct offering *o, const struct cli_args *args, struct cli_error *err)
+{
+    if (!has_answer(o) && args->n[CLI_OPT_SRTP] > 1)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--srtp: the ticket wants no answer, so nobody could choose among suites");
+    if (!cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP],
+                           mkt_grant_policy(o->grant)->prf, false, o->sp, &o->offer.n_sp, err))
+        return false;
+    for (size_t i = 0; i < o->offer.n_sp; i++)
+        if (!cli_supply_fits(o->keys, o->sp[i].params, err))
+            return false;
+    return true;
+}
+
+static bool
 prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
-    if (!cli_identity_read(&o->offer.responder, "to", cli_args_get(args, CLI_OPT_TO), err))
-        return false;
     warn_of_stranger(o);
     o->offer.ts_type = o->client->cred.ts_type;
     o->offer.sp = o->sp;
     if (cli_args_has(args, CLI_OPT_SDP))
         o->offer.sdp_ids = mkt_span("mikey", 5); /* RFC 4567 4.1.4 */
-    if (!has_answer(o) && args->n[CLI_OPT_SRTP] > 1)
-        return cli_fail(err, CLI_EXIT_USAGE,
-                        "--srtp: the ticket wants no answer, so nobody could choose among suites");
-    return cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP],
-                             mkt_grant_policy(o->grant)->prf, false, o->sp, &o->offer.n_sp, err) &&
-           choose_sessions(o, args, err);
+    return supply(o, args, err) && choose_suites(o, args, err) && choose_sessions(o, args, err);
 }
 
 static void
@@ -118,6 +161,8 @@ report(const struct offering *o, const struct cli_args *args, size_t octets)
     cli_report_text(&r, "offer", cli_args_get(args, CLI_OPT_OUT));
     cli_report_text(&r, "state", cli_args_get(args, CLI_OPT_STATE));
     cli_report_identity(&r, "to", o->offer.responder);
+    if (cli_args_has(args, CLI_OPT_CACHE))
+        cli_report_bool(&r, "from-cache", o->kept);
     cli_report_uint(&r, "octets", octets);
     cli_report_bool(&r, "answer-expected", has_answer(o));
     cli_report_list(&r, "suites");
@@ -137,16 +182,35 @@ report(const struct offering *o, const struct cli_args *args, size_t octets)
     cli_report_end(&r);
 }
 
-/* The state first: an offer whose state is lost cannot be completed. */
+/* The mark of its use in the ticket first (5.3), then the state: an offer whose state is lost
+ * cannot be completed. A ticket of the cache may be used again and needs no mark. */
 static bool
 save(const struct offering *o, const struct cli_args *args, const struct mkt_io *io,
      struct cli_error *err)
 {
     struct mkt_span message = mkt_span(io->out, io->out_len);
+    if (!o->kept && !cli_grant_save(cli_args_get(args, CLI_OPT_TICKET), o->grant, err))
+        return false;
     return cli_state_save(cli_args_get(args, CLI_OPT_STATE), cli_args_get(args, CLI_OPT_TO),
                           o->grant, message, err) &&
            cli_carrier_save(cli_args_get(args, CLI_OPT_OUT), message,
                             cli_args_has(args, CLI_OPT_SDP), err);
+}
+
+static bool
+refused(const struct mkt_err *why, struct cli_error *err)
+{
+    if (why->rc == MKT_E_TICKET)
+        return cli_fail(
+            err, CLI_EXIT_FAILURE,
+            "the ticket has been offered already, and is for one offer (no J flag, RFC "
+            "6043 5.3). Get a new one with mikey-ticket request, and with --reuse if it "
+            "shall serve several offers");
+    return cli_fail_mkt(err, CLI_EXIT_FAILURE,
+                        why->rc == MKT_E_TICKET_EXPIRED
+                            ? "cannot make the offer; get a new ticket with mikey-ticket request"
+                            : "cannot make the offer",
+                        why);
 }
 
 static bool
@@ -161,25 +225,51 @@ make(struct offering *o, const struct cli_args *args, struct cli_error *err)
     struct mkt_io io = { .out = out.p, .cap = out.cap };
     struct mkt_env env = cli_client_env(o->client);
     if (mkt_initiator_offer(o->initiator, &env, o->grant, &o->offer, &io) != MKT_NEXT_SEND_PEER)
-        return cli_fail_mkt(
-            err, CLI_EXIT_FAILURE,
-            io.err.rc == MKT_E_TICKET_EXPIRED
-                ? "cannot make the offer; get a new ticket with mikey-ticket request"
-                : "cannot make the offer",
-            &io.err);
+        return refused(&io.err, err);
     if (err->code != CLI_EXIT_OK || !save(o, args, &io, err))
         return false;
     report(o, args, io.out_len);
     return true;
 }
 
+static bool
+take_kept(struct offering *o, const struct cli_args *args, struct cli_error *err)
+{
+    CLI_SCOPED_CACHE cache = { .lock = -1 };
+
+    if (!cli_cache_open(&cache, args, o->client, err) ||
+        !cli_cache_ticket_to(&o->grant, &cache, o->offer.responder, err))
+        return false;
+    o->kept = o->grant != NULL;
+    return o->kept || cli_fail(err, CLI_EXIT_FAILURE,
+                               "%s holds no ticket for %s that may be used again; get one with "
+                               "mikey-ticket request --reuse --cache",
+                               cache.path, cli_args_get(args, CLI_OPT_TO));
+}
+
+/* The ticket file stays locked until it has its mark: two offers at once are two uses. */
+static bool
+take_ticket(struct offering *o, int *lock, const struct cli_args *args, struct cli_error *err)
+{
+    const char *path = cli_args_get(args, CLI_OPT_TICKET);
+
+    if (!cli_identity_read(&o->offer.responder, "to", cli_args_get(args, CLI_OPT_TO), err))
+        return false;
+    if ((path != NULL) == cli_args_has(args, CLI_OPT_CACHE))
+        return cli_fail(err, CLI_EXIT_USAGE, "either --ticket or --cache is needed");
+    if (path == NULL)
+        return take_kept(o, args, err);
+    return cli_file_lock(lock, path, err) && cli_grant_load(&o->grant, path, err);
+}
+
 bool
 cli_cmd_offer(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CLIENT client;
-    struct offering o = { .client = &client };
-    bool done = cli_client_open(&client, args, err) &&
-                cli_grant_load(&o.grant, cli_args_get(args, CLI_OPT_TICKET), err) &&
+    CLI_SCOPED_KEYS keys = { .n = 0 };
+    CLI_SCOPED_LOCK lock = -1;
+    struct offering o = { .client = &client, .keys = &keys };
+    bool done = cli_client_open(&client, args, err) && take_ticket(&o, &lock, args, err) &&
                 make(&o, args, err);
     mkt_initiator_free(o.initiator);
     mkt_grant_free(o.grant);

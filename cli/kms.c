@@ -165,6 +165,8 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     size_t cap = io->cap;
     uint64_t seconds = DEFAULT_TIMEOUT_S;
 
+    if (!cli_client_check_kms(client, err))
+        return false;
     if (transport == NULL)
         return cli_fail(err, CLI_EXIT_USAGE,
                         "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
