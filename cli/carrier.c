@@ -244,9 +244,9 @@ cli_carrier_operand(struct cli_carrier *c, const char *operand, struct cli_error
     return cli_carrier_open(c, mkt_span(operand, strlen(operand)), name, err);
 }
 
-bool
-cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *octets,
-                     struct cli_error *err)
+static bool
+load_checked(struct cli_carrier *c, const char *path, bool update, struct mkt_span *octets,
+             struct cli_error *err)
 {
     static struct mkt_msg m; /* some kilobytes; only its verdict is used */
     struct mkt_err why = { 0 };
@@ -255,9 +255,26 @@ cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *o
     if (c->n > 1)
         cli_say("%s holds %zu messages; the first is taken", path, c->n);
     *octets = cli_carrier_message(c, 0);
-    if (mkt_msg_parse(&m, *octets, &why) == MKT_OK && mkt_msg_check(&m, &why) == MKT_OK)
+    if (mkt_msg_parse(&m, *octets, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);
+    update = update && m.hdr.data_type != MKT_DT_ERROR;
+    if ((update ? mkt_msg_check_update(&m, &why) : mkt_msg_check(&m, &why)) == MKT_OK)
         return true;
     return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);
+}
+
+bool
+cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *octets,
+                     struct cli_error *err)
+{
+    return load_checked(c, path, false, octets, err);
+}
+
+bool
+cli_carrier_load_update(struct cli_carrier *c, const char *path, struct mkt_span *octets,
+                        struct cli_error *err)
+{
+    return load_checked(c, path, true, octets, err);
 }
 
 struct mkt_span

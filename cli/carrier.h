@@ -50,6 +50,11 @@ MKT_MUST_USE bool cli_carrier_operand(struct cli_carrier *c, const char *operand
 MKT_MUST_USE bool cli_carrier_load_one(struct cli_carrier *c, const char *path,
                                        struct mkt_span *octets, struct cli_error *err);
 
+/* cli_carrier_load_update is the same for a message of a CSB update (RFC 6043 5.2), or an Error
+ * message about one. */
+MKT_MUST_USE bool cli_carrier_load_update(struct cli_carrier *c, const char *path,
+                                          struct mkt_span *octets, struct cli_error *err);
+
 /* cli_carrier_message borrows message `index`, from 0. */
 struct mkt_span cli_carrier_message(const struct cli_carrier *c, size_t index);
 

@@ -181,7 +181,7 @@ take_update(struct answering *a, struct cli_error *err)
     struct mkt_env env = cli_session_env(a->crypto);
     struct mkt_err why = { 0 };
 
-    if (!cli_carrier_load_one(&a->carrier, path, &a->io.in, err))
+    if (!cli_carrier_load_update(&a->carrier, path, &a->io.in, err))
         return false;
     if (mkt_msg_parse(&a->msg, a->io.in, &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);

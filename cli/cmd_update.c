@@ -274,7 +274,7 @@ take_answer(struct completing *c, const struct cli_args *args, struct cli_error 
     const char *session = cli_args_get(args, CLI_OPT_SESSION);
     struct mkt_env env = cli_session_env(c->crypto);
 
-    if (!cli_carrier_load_one(&c->carrier, path, &c->io.in, err) ||
+    if (!cli_carrier_load_update(&c->carrier, path, &c->io.in, err) ||
         !cli_session_check_policies(c->csb, c->io.in, path, err))
         return false;
     if (mkt_csb_updated(c->csb, &env, &c->io) == MKT_NEXT_DONE)
