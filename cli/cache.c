@@ -23,7 +23,7 @@
 
 #define FORMAT "mikey-ticket-cache-1"
 #define OCTETS_MAX 131072 /* octets of an exported ticket or resolution */
-#define WISH_MAX 32768    /* octets of a wish in words */
+#define WISH_MAX 65536    /* octets of a wish in words */
 #define ENTRY_MAX (2 * OCTETS_MAX + WISH_MAX + 4096)
 #define MARGIN_S 30 /* a ticket that expires within is not worth an offer */
 
@@ -295,19 +295,45 @@ look_for_resolution(void *ctx, struct entry *e)
     return true;
 }
 
-/* A wish in one line; the validity is no part of it, as what is left of one is good enough. */
+static bool
+write_wanted_key(struct cli_blob *b, const struct mkt_want_key *k, bool first)
+{
+    char spi[2 * UINT8_MAX + 1] = "";
+    if (k->kv == MKT_KV_SPI)
+        cli_hex_encode(k->spi, spi);
+    return cli_blob_print(b, "%s%s:%u:%u@%s", first ? "" : ",", mkt_key_type_name(k->type),
+                          k->key_len, k->salt_len, spi);
+}
+
+static bool
+write_keys_and_times(struct cli_blob *b, const struct mkt_policy *want)
+{
+    bool done = cli_blob_print(
+        b, "type=%u prf=%u flags=%03x rekey=%" PRIu64 " from=%" PRIu64 " keys=%s",
+        want->ticket_type, want->prf, want->flags, want->rekey.has ? want->rekey.value >> 32 : 0,
+        want->start.has ? want->start.value >> 32 : 0, want->has_kemac ? "" : "default");
+    for (size_t i = 0; done && i < want->n_wanted; i++)
+        done = write_wanted_key(b, &want->wanted[i], i == 0);
+    return done;
+}
+
+/* An application may have any name, so it is in hex. */
+static bool
+write_app(struct cli_blob *b, struct mkt_identity app)
+{
+    char hex[2 * MKT_ID_MAX + 1];
+    cli_hex_encode(app.data, hex);
+    return cli_blob_print(b, " app=%u:%s", app.type, hex);
+}
+
+/* A wish in one line; how long it is valid is no part of it, as what is left of one is good enough.
+ */
 static bool
 write_wish(struct cli_blob *b, const struct mkt_policy *want, struct cli_error *err)
 {
-    bool done =
-        cli_blob_alloc(b, WISH_MAX, err) &&
-        cli_blob_print(b, "type=%u prf=%u flags=%03x rekey=%" PRIu64 " keys=%s", want->ticket_type,
-                       want->prf, want->flags, want->rekey.has ? want->rekey.value >> 32 : 0,
-                       want->has_kemac ? "" : "default");
-    for (size_t i = 0; done && i < want->n_wanted; i++)
-        done = cli_blob_print(b, "%s%s:%u:%u", i == 0 ? "" : ",",
-                              mkt_key_type_name(want->wanted[i].type), want->wanted[i].key_len,
-                              want->wanted[i].salt_len);
+    bool done = cli_blob_alloc(b, WISH_MAX, err) && write_keys_and_times(b, want);
+    for (size_t i = 0; done && i < want->n_apps; i++)
+        done = write_app(b, want->apps[i]);
     for (size_t i = 0; done && i < want->n_responders; i++)
         done = cli_blob_print(b, " to=%.*s", (int)want->responders[i].data.n,
                               (const char *)want->responders[i].data.p);

@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <mikeyticket/message.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +280,26 @@ struct mkt_span
 cli_carrier_message(const struct cli_carrier *c, size_t index)
 {
     return mkt_span(c->octets.p + c->msg[index].at, c->msg[index].len);
+}
+
+struct mkt_span
+cli_sdp_ids(const struct mkt_msg *m, size_t *at)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mkt_payload *p = &m->pl[i];
+        if (p->type != MKT_PL_GENERAL_EXT || p->u.ext.ext_type != MKT_EXT_SDP_IDS)
+            continue;
+        if (at != NULL)
+            *at = p->at;
+        return p->u.ext.data;
+    }
+    return mkt_span(NULL, 0);
+}
+
+bool
+cli_sdp_ids_equal(struct mkt_span a, struct mkt_span b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
 }
 
 void

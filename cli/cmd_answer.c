@@ -5,6 +5,7 @@
  * first: an answer that was sent without them would be a call with silence. */
 #include "cache.h"
 #include "carrier.h"
+#include "csb_ids.h"
 #include "kms.h"
 #include "session.h"
 #include "session_key.h"
@@ -26,7 +27,8 @@ struct answering {
     struct mkt_choose_cs cs[UINT8_MAX];
     struct mkt_choice choice;
     struct mkt_keys *keys; /* supplied */
-    struct cli_tpk *tpk;   /* path NULL: no --tpk */
+    struct cli_spis spis;
+    struct cli_tpk *tpk; /* path NULL: no --tpk */
     struct cli_cache *cache;
     struct mkt_resolution *kept; /* of this ticket, from the cache */
     struct mkt_csb *csb;
@@ -79,15 +81,24 @@ write_refusal(struct answering *a, enum mkt_rc rc, struct mkt_io *io)
         cli_say("no Error message could be written for the other party");
 }
 
+/* What the other party may not know of us: --srtp takes more than the level of the ticket. */
+static const char *
+hint_of(enum mkt_rc rc)
+{
+    if (rc == MKT_E_STALE)
+        return ". Ask for a new offer, or set the clocks of both machines";
+    if (rc == MKT_E_SP_PARAM)
+        return ". decode shows what it offers; --srtp names the suites to take";
+    return "";
+}
+
 static bool
 refuse(struct answering *a, struct mkt_io *io, const struct mkt_err *why, struct cli_error *err)
 {
     char text[256];
     mkt_err_format(why, text, sizeof text);
     write_refusal(a, why->rc, io);
-    return cli_fail(
-        err, CLI_EXIT_PEER, "the offer is refused: %s%s", text,
-        why->rc == MKT_E_STALE ? ". Ask for a new offer, or set the clocks of both machines" : "");
+    return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: %s%s", text, hint_of(why->rc));
 }
 
 /* RFC 4567 4.1.4: a list of protocols that was cut down on its way shows here. */
@@ -96,17 +107,16 @@ check_protocols(const struct answering *a, const struct mkt_msg *offer, struct m
 {
     static const char ref[] = "RFC 4567 4.1.4";
     const char *listed = a->carrier.protocols;
-    const struct mkt_payload *ids = mkt_msg_find(offer, MKT_PL_GENERAL_EXT, 0);
-    bool named = ids != NULL && ids->u.ext.ext_type == MKT_EXT_SDP_IDS;
+    size_t at = 0;
+    struct mkt_span ids = cli_sdp_ids(offer, &at);
 
     if (a->carrier.kind != CLI_CARRIER_SDP)
         return true; /* no list to compare with */
-    if (!named && strchr(listed, ';') != NULL)
+    if (ids.p == NULL && strchr(listed, ';') != NULL)
         return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,
                         "SDP IDs, although the SDP offers several protocols", ref) == MKT_OK;
-    if (named && (ids->u.ext.data.n != strlen(listed) ||
-                  strncasecmp((const char *)ids->u.ext.data.p, listed, strlen(listed)) != 0))
-        return mkt_fail(why, MKT_E_FIELD, ids->at,
+    if (ids.p != NULL && !cli_sdp_ids_equal(ids, mkt_span(listed, strlen(listed))))
+        return mkt_fail(why, MKT_E_FIELD, at,
                         "SDP IDs differ from the protocols that the SDP offers", ref) == MKT_OK;
     return true;
 }
@@ -206,13 +216,13 @@ supply(struct answering *a, const struct mkt_msg *offer, struct cli_error *err)
     return true;
 }
 
-/* "SDP IDs" go both ways, so that the other side sees that its list arrived whole. */
+/* The key of --spi, whoever brings it; whether there is one with that SPI is not known before the
+ * ticket is open. */
 static void
-return_sdp_ids(struct answering *a, const struct mkt_msg *offer)
+choose_keys(struct answering *a)
 {
-    const struct mkt_payload *ids = mkt_msg_find(offer, MKT_PL_GENERAL_EXT, 0);
-    if (ids != NULL && ids->u.ext.ext_type == MKT_EXT_SDP_IDS)
-        a->choice.sdp_ids = ids->u.ext.data;
+    for (size_t i = 0; a->spis.n > 0 && i < a->choice.n_cs; i++)
+        a->cs[i].spi = cli_spis_of(&a->spis, i);
 }
 
 static bool
@@ -231,8 +241,12 @@ choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
         return refuse(a, io, &why, err);
     a->choice.cs = a->cs;
     send_policies(a, offer);
-    return_sdp_ids(a, offer);
-    return supply(a, offer, err) && choose_ssrcs(a, err);
+    /* They go both ways, so that the other side sees that its list arrived whole. */
+    a->choice.sdp_ids = cli_sdp_ids(offer, NULL);
+    if (!supply(a, offer, err) || !cli_spis_read(&a->spis, a->args, err))
+        return false;
+    choose_keys(a);
+    return choose_ssrcs(a, err);
 }
 
 static bool
@@ -303,6 +317,15 @@ open_ticket(struct answering *a, struct mkt_io *io, struct cli_error *err)
 static bool
 ask_kms(struct answering *a, struct mkt_io *io, struct cli_error *err)
 {
+    uint8_t prf = mkt_responder_offer_unverified(a->responder)->hdr.prf;
+    size_t psk = a->client->file.psk.n;
+    struct mkt_err why = { 0 };
+
+    if (psk != 0 && psk < mkt_suite_of(prf)->key_len) {
+        (void)mkt_fail(&why, MKT_E_PRF, 0, "of suite 256, the psk of the credential of suite 128",
+                       "RFC 6043 12.1");
+        return refuse(a, io, &why, err);
+    }
     a->opened_by = "kms";
     return resolve(a, io, err);
 }
@@ -349,7 +372,7 @@ keep(const struct answering *a, struct cli_error *err)
     struct mkt_resolution *res = mkt_responder_take_resolution(a->responder);
     bool done = a->kept != NULL || cli_cache_keep_resolution(a->cache, res, err);
     mkt_resolution_free(res);
-    return done;
+    return done && cli_csb_ids_add(a->cache, mkt_csb_id(a->csb), err);
 }
 
 static bool

@@ -109,16 +109,11 @@ check_sdp_ids(const struct completing *c, struct mkt_span octets, const char *pa
     if (mkt_msg_parse(&offer, cli_blob_span(&c->state.offer), &ignored) != MKT_OK ||
         mkt_msg_parse(&answer, octets, &ignored) != MKT_OK)
         return true; /* the library says what is wrong */
-    const struct mkt_payload *sent = mkt_msg_find(&offer, MKT_PL_GENERAL_EXT, 0);
-    const struct mkt_payload *got = mkt_msg_find(&answer, MKT_PL_GENERAL_EXT, 0);
-    if (got == NULL || got->u.ext.ext_type != MKT_EXT_SDP_IDS)
-        return true;
-    struct mkt_span ours = sent != NULL ? sent->u.ext.data : mkt_span(NULL, 0);
-    return (ours.n == got->u.ext.data.n && ours.n != 0 &&
-            memcmp(ours.p, got->u.ext.data.p, ours.n) == 0) ||
+    struct mkt_span sent = cli_sdp_ids(&offer, NULL), got = cli_sdp_ids(&answer, NULL);
+    return got.p == NULL || (sent.p != NULL && cli_sdp_ids_equal(sent, got)) ||
            cli_fail(err, CLI_EXIT_PEER,
-                    "the answer %s is refused: its SDP IDs differ from those of the offer. The "
-                    "offer stays open",
+                    "the answer %s is refused: its SDP IDs differ from those of the offer "
+                    "(RFC 4567 4.1.4). The offer stays open",
                     path);
 }
 

@@ -3,6 +3,7 @@
  * send in and have our SSRCs; those of the even ones are left to the other party. */
 #include "cache.h"
 #include "carrier.h"
+#include "csb_ids.h"
 #include "files.h"
 #include "session_key.h"
 #include "srtp_suite.h"
@@ -13,12 +14,20 @@
 
 #define SESSIONS_MAX 64
 
+/* Of a protocol in SDP: a token (RFC 4566 9). */
+#define PROTOCOL_CHARS                                               \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
+    "!#$%&'*+-.^_`{|}~"
+
 struct offering {
     struct cli_client *client;
     struct mkt_initiator *initiator;
     struct mkt_grant *grant;
-    bool kept;             /* the ticket is of the cache */
+    struct cli_cache cache; /* locked until the offer is made */
+    bool kept;              /* the ticket is of the cache */
+    uint32_t csb_ids[CLI_CSB_IDS_MAX];
     struct mkt_keys *keys; /* supplied */
+    struct cli_spis spis;
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
     struct mkt_offer_cs cs[SESSIONS_MAX];
     struct mkt_offer offer;
@@ -45,12 +54,14 @@ has_answer(const struct offering *o)
     return (mkt_grant_policy(o->grant)->flags & MKT_TP_F) != 0;
 }
 
-/* The SPI of the key of a session: one we supply, else with an answer it is the other party's to
- * say. */
+/* The SPI of the key of a session: the one of --spi, one we supply, else with an answer it is the
+ * other party's to say. */
 static struct mkt_span
 choose_spi(const struct offering *o, size_t session)
 {
     const struct mkt_keys *keys = mkt_grant_keys(o->grant);
+    if (o->spis.n != 0)
+        return cli_spis_of(&o->spis, session);
     if (o->keys->n != 0)
         return cli_supply_spi(o->keys, session);
     for (size_t i = 0; !has_answer(o) && i < keys->n; i++)
@@ -124,7 +135,8 @@ supply(struct offering *o, const struct cli_args *args, struct cli_error *err)
                         "the ticket holds no session key, and the responder may not supply one: "
                         "give one with --supply");
     o->offer.keys = o->keys->n != 0 ? o->keys : NULL;
-    return true;
+    return cli_spis_read(&o->spis, args, err) &&
+           cli_spis_known(&o->spis, mkt_grant_keys(o->grant), o->keys, err);
 }
 
 static bool
@@ -142,15 +154,42 @@ choose_suites(struct offering *o, const struct cli_args *args, struct cli_error 
     return true;
 }
 
+/* All protocols of the SDP that the offer goes into; without --sdp-ids it is the only one. */
+static bool
+name_protocols(struct offering *o, const struct cli_args *args, struct cli_error *err)
+{
+    const char *list = cli_args_get(args, CLI_OPT_SDP_IDS);
+    bool named = false;
+
+    if (list == NULL) {
+        if (cli_args_has(args, CLI_OPT_SDP))
+            o->offer.sdp_ids = mkt_span("mikey", 5); /* RFC 4567 4.1.4 */
+        return true;
+    }
+    for (const char *id = list; id != NULL; id = *id == ';' ? id + 1 : NULL) {
+        size_t n = strspn(id, PROTOCOL_CHARS);
+        named = named || (n == 5 && strncasecmp(id, "mikey", n) == 0);
+        id += n;
+        if (n == 0 || (*id != ';' && *id != '\0'))
+            return cli_fail(err, CLI_EXIT_USAGE,
+                            "--sdp-ids %.80s: expected the protocols of the SDP in their order, "
+                            "such as mikey;other (RFC 4567 4.1.4)",
+                            list);
+    }
+    o->offer.sdp_ids = mkt_span(list, strlen(list));
+    return named || cli_fail(err, CLI_EXIT_USAGE, "--sdp-ids %.80s: mikey is not among them", list);
+}
+
 static bool
 prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
     warn_of_stranger(o);
     o->offer.ts_type = o->client->cred.ts_type;
     o->offer.sp = o->sp;
-    if (cli_args_has(args, CLI_OPT_SDP))
-        o->offer.sdp_ids = mkt_span("mikey", 5); /* RFC 4567 4.1.4 */
-    return supply(o, args, err) && choose_suites(o, args, err) && choose_sessions(o, args, err);
+    o->offer.csb_ids = o->csb_ids;
+    return name_protocols(o, args, err) &&
+           cli_csb_ids_load(o->csb_ids, &o->offer.n_csb_ids, &o->cache, err) &&
+           supply(o, args, err) && choose_suites(o, args, err) && choose_sessions(o, args, err);
 }
 
 static void
@@ -182,6 +221,12 @@ report(const struct offering *o, const struct cli_args *args, size_t octets)
     cli_report_end(&r);
 }
 
+static uint32_t
+csb_id_of(struct mkt_span m)
+{
+    return (uint32_t)m.p[4] << 24 | (uint32_t)m.p[5] << 16 | (uint32_t)m.p[6] << 8 | m.p[7];
+}
+
 /* The mark of its use in the ticket first (5.3), then the state: an offer whose state is lost
  * cannot be completed. A ticket of the cache may be used again and needs no mark. */
 static bool
@@ -191,7 +236,8 @@ save(const struct offering *o, const struct cli_args *args, const struct mkt_io 
     struct mkt_span message = mkt_span(io->out, io->out_len);
     if (!o->kept && !cli_grant_save(cli_args_get(args, CLI_OPT_TICKET), o->grant, err))
         return false;
-    return cli_state_save(cli_args_get(args, CLI_OPT_STATE), cli_args_get(args, CLI_OPT_TO),
+    return cli_csb_ids_add(&o->cache, csb_id_of(message), err) &&
+           cli_state_save(cli_args_get(args, CLI_OPT_STATE), cli_args_get(args, CLI_OPT_TO),
                           o->grant, message, err) &&
            cli_carrier_save(cli_args_get(args, CLI_OPT_OUT), message,
                             cli_args_has(args, CLI_OPT_SDP), err);
@@ -235,16 +281,14 @@ make(struct offering *o, const struct cli_args *args, struct cli_error *err)
 static bool
 take_kept(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
-    CLI_SCOPED_CACHE cache = { .lock = -1 };
-
-    if (!cli_cache_open(&cache, args, o->client, err) ||
-        !cli_cache_ticket_to(&o->grant, &cache, o->offer.responder, err))
+    if (!cli_cache_open(&o->cache, args, o->client, err) ||
+        !cli_cache_ticket_to(&o->grant, &o->cache, o->offer.responder, err))
         return false;
     o->kept = o->grant != NULL;
     return o->kept || cli_fail(err, CLI_EXIT_FAILURE,
                                "%s holds no ticket for %s that may be used again; get one with "
                                "mikey-ticket request --reuse --cache",
-                               cache.path, cli_args_get(args, CLI_OPT_TO));
+                               o->cache.path, cli_args_get(args, CLI_OPT_TO));
 }
 
 /* The ticket file stays locked until it has its mark: two offers at once are two uses. */
@@ -268,10 +312,13 @@ cli_cmd_offer(const struct cli_args *args, struct cli_error *err)
     CLI_SCOPED_CLIENT client;
     CLI_SCOPED_KEYS keys = { .n = 0 };
     CLI_SCOPED_LOCK lock = -1;
-    struct offering o = { .client = &client, .keys = &keys };
+    static struct offering o; /* some kilobytes */
+
+    o = (struct offering){ .client = &client, .cache = { .lock = -1 }, .keys = &keys };
     bool done = cli_client_open(&client, args, err) && take_ticket(&o, &lock, args, err) &&
                 make(&o, args, err);
     mkt_initiator_free(o.initiator);
     mkt_grant_free(o.grant);
+    cli_cache_close(&o.cache);
     return done;
 }

@@ -7,7 +7,8 @@
 #define KMS_OPTIONS (BIT(TIMEOUT) | BIT(CACERT) | BIT(TIMESTAMP))
 #define WISH_OPTIONS                                                                            \
     (BIT(FLAGS) | BIT(NO_FORKING) | BIT(NO_RESOLVE) | BIT(REUSE) | BIT(VALIDITY) | BIT(REKEY) | \
-     BIT(SUITE) | BIT(KEY) | BIT(NO_KEYS))
+     BIT(SUITE) | BIT(KEY) | BIT(NO_KEYS) | BIT(APP) | BIT(VALID_FROM))
+#define WISH_REPEATED (BIT(TO) | BIT(KEY) | BIT(APP))
 #define SUPPLY_OPTIONS (BIT(SUPPLY) | BIT(SUPPLY_FILE))
 #define CACHE_OPTIONS (BIT(CACHE) | BIT(REUSE_GROUP))
 #define SRTP_OPTIONS (BIT(SRTP) | BIT(SSRC))
@@ -42,14 +43,15 @@ const struct cli_command cli_commands[] = {
       .summary = "ask the KMS for a ticket",
       .required = BIT(CREDENTIALS) | BIT(KMS) | BIT(TO) | BIT(OUT),
       .optional = WISH_OPTIONS | CACHE_OPTIONS | KMS_OPTIONS | ALWAYS,
-      .repeated = BIT(TO) | BIT(KEY),
+      .repeated = WISH_REPEATED,
       .details =
           "Writes the ticket with its keys to --out (mode 0600) and prints what was granted. The\n"
           "KMS may change the policy; each change is said in words.\n"
           "With --no-resolve the other party, who shares a key with the KMS, opens the ticket\n"
           "itself (mode 2 of RFC 6043). With --cache a ticket that was kept for the same wish is\n"
-          "taken, or the new one kept. LEN and SALT of --key are octets; default: the key length\n"
-          "of the suite, salt 14. The counter of --timestamp is kept in CREDENTIALS.counter.\n",
+          "taken, or the new one kept. The TYPE of a key is TGK, TEK or GTGK, each maybe with\n"
+          "+SALT; LEN and SALT are octets, by default the key length of the suite and 14; SPI is\n"
+          "hex. The counter of --timestamp is kept in CREDENTIALS.counter.\n",
       .examples =
           "  mikey-ticket request --credentials alice.cred --kms http://kms.example.com \\\n"
           "      --to sip:bob@example.com --out ticket.mkt\n"
@@ -61,7 +63,7 @@ const struct cli_command cli_commands[] = {
       .summary = "make a ticket yourself, with a ticket protection key that you share",
       .required = BIT(CREDENTIALS) | BIT(TPK) | BIT(TO) | BIT(OUT),
       .optional = WISH_OPTIONS | ALWAYS,
-      .repeated = BIT(TO) | BIT(KEY),
+      .repeated = WISH_REPEATED,
       .details =
           "No KMS is asked. With a key that you share with the KMS it opens the ticket for whom\n"
           "you name (mode 3 of RFC 6043); with one that you share with the other party and\n"
@@ -75,14 +77,15 @@ const struct cli_command cli_commands[] = {
       .summary = "make an offer (TRANSFER_INIT) with a ticket",
       .required = BIT(CREDENTIALS) | BIT(TO) | BIT(OUT) | BIT(STATE),
       .optional = BIT(TICKET) | CACHE_OPTIONS | SUPPLY_OPTIONS | SRTP_OPTIONS | BIT(SESSIONS) |
-                  BIT(SDP) | BIT(TIMESTAMP) | ALWAYS,
-      .repeated = BIT(SRTP) | BIT(SSRC) | SUPPLY_OPTIONS,
+                  BIT(SPI) | BIT(SDP) | BIT(SDP_IDS) | BIT(TIMESTAMP) | ALWAYS,
+      .repeated = BIT(SRTP) | BIT(SSRC) | BIT(SPI) | SUPPLY_OPTIONS,
       .details =
           "Writes the offer to --out, for the other party, and what you need to complete it to\n"
           "--state (mode 0600). Crypto sessions 1, 3, ... are the directions you send in, 2, 4,\n"
           "... those of the other party, who chooses their SSRCs. Either --ticket or --cache is\n"
           "needed. A ticket without the J flag is for one offer: it is marked. If its policy has\n"
-          "the L flag, --supply draws a key and sends it, --supply-file sends one that you have.\n",
+          "the L flag, --supply draws a key and sends it, --supply-file sends one that you have.\n"
+          "Its SPEC is TYPE[:LEN[:SALT]][@SPI], as with --key of request.\n",
       .examples = "  mikey-ticket offer --credentials alice.cred --ticket ticket.mkt \\\n"
                   "      --to sip:bob@example.com --out offer.mikey --state offer.state\n"
                   "  mikey-ticket offer ... --sdp --srtp AEAD_AES_256_GCM "
@@ -91,9 +94,9 @@ const struct cli_command cli_commands[] = {
     { .name = "answer",
       .summary = "open the ticket of an offer, or have the KMS open it, and answer",
       .required = BIT(CREDENTIALS) | BIT(OFFER) | BIT(OUT) | BIT(SESSION),
-      .optional = BIT(KMS) | BIT(TPK) | CACHE_OPTIONS | SUPPLY_OPTIONS | SRTP_OPTIONS | BIT(SDP) |
-                  KMS_OPTIONS | ALWAYS,
-      .repeated = BIT(SRTP) | BIT(SSRC) | SUPPLY_OPTIONS,
+      .optional = BIT(KMS) | BIT(TPK) | CACHE_OPTIONS | SUPPLY_OPTIONS | SRTP_OPTIONS | BIT(SPI) |
+                  BIT(SDP) | KMS_OPTIONS | ALWAYS,
+      .repeated = BIT(SRTP) | BIT(SSRC) | BIT(SPI) | SUPPLY_OPTIONS,
       .details =
           "An offer that cannot be accepted is refused before the KMS is asked (exit 5), and\n"
           "--out then holds an Error message for the other party. Otherwise --out holds the\n"

@@ -36,9 +36,20 @@ find_type(const char *name, size_t n)
     return NULL;
 }
 
-bool
-cli_key_read(struct mkt_want_key *key, const char *option, const char *text, uint8_t key_len,
-             struct cli_error *err)
+static bool
+read_spi(struct cli_spi *spi, const char *option, const char *text, const char *hex,
+         struct cli_error *err)
+{
+    return (cli_hex_decode(hex, strlen(hex), spi->octets, sizeof spi->octets, &spi->n) &&
+            spi->n > 0) ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--%s %.80s: the SPI is expected as 1 to 255 octets in hex", option, text);
+}
+
+/* TYPE[:OCTETS[:SALT OCTETS]] */
+static bool
+read_kind(struct mkt_want_key *key, const char *option, const char *text, uint8_t key_len,
+          struct cli_error *err)
 {
     size_t n = strcspn(text, ":");
     const struct key_type *t = find_type(text, n);
@@ -56,6 +67,29 @@ cli_key_read(struct mkt_want_key *key, const char *option, const char *text, uin
     *key = (struct mkt_want_key){
         .type = t->type, .kv = MKT_KV_NULL, .key_len = (uint16_t)len, .salt_len = (uint16_t)salt
     };
+    return true;
+}
+
+bool
+cli_key_read(struct mkt_want_key *key, struct cli_spi *spi, const char *option, const char *text,
+             uint8_t key_len, struct cli_error *err)
+{
+    char kind[64];
+    const char *at = strchr(text, '@');
+    size_t n = at != NULL ? (size_t)(at - text) : strlen(text);
+
+    if (n >= sizeof kind)
+        return cli_fail(err, CLI_EXIT_USAGE, "--%s %.60s...: too long", option, text);
+    memcpy(kind, text, n);
+    kind[n] = '\0';
+    if (!read_kind(key, option, kind, key_len, err))
+        return false;
+    if (at == NULL)
+        return true;
+    if (!read_spi(spi, option, text, at + 1, err))
+        return false;
+    key->kv = MKT_KV_SPI;
+    key->spi = mkt_span(spi->octets, spi->n);
     return true;
 }
 
@@ -79,32 +113,22 @@ cli_key_draw(struct mkt_key *key, const struct mkt_want_key *want, struct cli_er
     key->type = want->type;
     key->key.n = want->key_len;
     key->salt.n = want->salt_len;
-    return draw_octets(key->key.b, key->key.n, err) && draw_octets(key->salt.b, key->salt.n, err) &&
-           draw_spi(key, err);
+    if (!draw_octets(key->key.b, key->key.n, err) || !draw_octets(key->salt.b, key->salt.n, err))
+        return false;
+    if (want->kv != MKT_KV_SPI)
+        return draw_spi(key, err);
+    key->kv = MKT_KV_SPI;
+    key->spi_len = (uint8_t)want->spi.n;
+    memcpy(key->spi, want->spi.p, want->spi.n);
+    return true;
 }
 
-/* TYPE[:OCTETS[:SALT OCTETS]][@SPI] */
 static bool
 supply_drawn(struct mkt_key *key, const char *text, uint8_t key_len, struct cli_error *err)
 {
     struct mkt_want_key want;
-    char kind[64];
-    const char *spi = strchr(text, '@');
-    size_t n = spi != NULL ? (size_t)(spi - text) : strlen(text), len = 0;
-
-    if (n >= sizeof kind)
-        return cli_fail(err, CLI_EXIT_USAGE, "--supply %.60s...: too long", text);
-    memcpy(kind, text, n);
-    kind[n] = '\0';
-    if (!cli_key_read(&want, "supply", kind, key_len, err) || !cli_key_draw(key, &want, err))
-        return false;
-    if (spi == NULL)
-        return true;
-    if (!cli_hex_decode(spi + 1, strlen(spi + 1), key->spi, sizeof key->spi, &len) || len == 0)
-        return cli_fail(err, CLI_EXIT_USAGE,
-                        "--supply %s: after @ the SPI is expected, 1 to 255 octets in hex", text);
-    key->spi_len = (uint8_t)len;
-    return true;
+    struct cli_spi spi;
+    return cli_key_read(&want, &spi, "supply", text, key_len, err) && cli_key_draw(key, &want, err);
 }
 
 static const struct cli_yaml_key keys_of_file[] = {
@@ -220,4 +244,51 @@ cli_supply_spi(const struct mkt_keys *keys, size_t n)
         return mkt_span(NULL, 0);
     const struct mkt_key *k = &keys->k[n < keys->n ? n : keys->n - 1U];
     return mkt_span(k->spi, k->spi_len);
+}
+
+bool
+cli_spis_read(struct cli_spis *s, const struct cli_args *args, struct cli_error *err)
+{
+    s->n = 0;
+    for (size_t i = 0; i < args->n[CLI_OPT_SPI]; i++, s->n++) {
+        const char *text = args->value[CLI_OPT_SPI][i];
+        if (!read_spi(&s->spi[i], "spi", text, text, err))
+            return false;
+    }
+    return true;
+}
+
+struct mkt_span
+cli_spis_of(const struct cli_spis *s, size_t n)
+{
+    if (s->n == 0)
+        return mkt_span(NULL, 0);
+    const struct cli_spi *spi = &s->spi[n < s->n ? n : s->n - 1];
+    return mkt_span(spi->octets, spi->n);
+}
+
+static bool
+is_known(const struct cli_spi *spi, const struct mkt_keys *keys)
+{
+    for (size_t i = 0; i < keys->n; i++)
+        if (keys->k[i].type != MKT_KEY_MPK && keys->k[i].spi_len == spi->n &&
+            memcmp(keys->k[i].spi, spi->octets, spi->n) == 0)
+            return true;
+    return false;
+}
+
+bool
+cli_spis_known(const struct cli_spis *s, const struct mkt_keys *ticket,
+               const struct mkt_keys *supplied, struct cli_error *err)
+{
+    char hex[2 * UINT8_MAX + 1];
+    for (size_t i = 0; i < s->n; i++) {
+        if (is_known(&s->spi[i], ticket) || is_known(&s->spi[i], supplied))
+            continue;
+        cli_hex_encode(mkt_span(s->spi[i].octets, s->spi[i].n), hex);
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--spi %.80s: no session key of the ticket or of --supply has that SPI",
+                        hex);
+    }
+    return true;
 }

@@ -79,6 +79,45 @@ take_responders(struct mkt_policy *want, const struct cli_args *args, struct cli
 }
 
 static bool
+take_apps(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    size_t n = args->n[CLI_OPT_APP];
+    if (n > MKT_APPS_MAX)
+        return cli_fail(err, CLI_EXIT_USAGE, "--app is given more than %d times", MKT_APPS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = args->value[CLI_OPT_APP][i];
+        want->apps[i] = cli_identity(name);
+        if (want->apps[i].type != MKT_ID_URI)
+            want->apps[i].type = MKT_ID_BYTES; /* "implementation specific" (6.10) */
+        if (*name == '\0' || strlen(name) > MKT_ID_MAX)
+            return cli_fail(err, CLI_EXIT_USAGE, "--app %.60s: expected 1 to %d octets", name,
+                            MKT_ID_MAX);
+    }
+    want->n_apps = (uint8_t)n;
+    return true;
+}
+
+static bool
+take_start(struct mkt_policy *want, const struct cli_args *args, uint64_t now,
+           struct cli_error *err)
+{
+    const char *text = cli_args_get(args, CLI_OPT_VALID_FROM);
+    uint32_t seconds;
+    if (text == NULL)
+        return true;
+    if (cli_clock_duration(text, &seconds))
+        seconds += (uint32_t)(now >> 32); /* wraps into the next era, RFC 4330 3 */
+    else if (!cli_clock_parse(text, &seconds))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--valid-from %.60s: expected how long from now (90s, 15m, 1h or 7d), or a "
+                        "time such as 2030-01-31T08:00:00Z",
+                        text);
+    want->start = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, (uint64_t)seconds << 32 };
+    return true;
+}
+
+/* From the time it is valid, or from now. */
+static bool
 take_validity(struct mkt_policy *want, const struct cli_args *args, uint64_t now,
               struct cli_error *err)
 {
@@ -86,7 +125,8 @@ take_validity(struct mkt_policy *want, const struct cli_args *args, uint64_t now
     uint32_t seconds = DEFAULT_VALIDITY_S;
     if (text != NULL && !cli_clock_duration(text, &seconds))
         return cli_fail(err, CLI_EXIT_USAGE, "--validity %s: expected 90s, 15m, 1h or 7d", text);
-    uint32_t end = (uint32_t)(now >> 32) + seconds; /* wraps into the next era, RFC 4330 3 */
+    uint64_t from = want->start.has ? want->start.value : now;
+    uint32_t end = (uint32_t)(from >> 32) + seconds; /* wraps likewise */
     want->end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, (uint64_t)end << 32 };
     return true;
 }
@@ -120,6 +160,7 @@ take_no_keys(struct mkt_policy *want, size_t n, struct cli_error *err)
 static bool
 take_keys(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
 {
+    static struct cli_spi spis[CLI_REPEAT_MAX]; /* the wish borrows from them */
     size_t n = args->n[CLI_OPT_KEY];
     if (cli_args_has(args, CLI_OPT_NO_KEYS))
         return take_no_keys(want, n, err);
@@ -128,10 +169,18 @@ take_keys(struct mkt_policy *want, const struct cli_args *args, struct cli_error
     want->has_kemac = true;
     want->n_wanted = (uint8_t)n;
     for (size_t i = 0; i < n; i++)
-        if (!cli_key_read(&want->wanted[i], "key", args->value[CLI_OPT_KEY][i],
+        if (!cli_key_read(&want->wanted[i], &spis[i], "key", args->value[CLI_OPT_KEY][i],
                           mkt_suite_of(want->prf)->key_len, err))
             return false;
     return true;
+}
+
+static bool
+take_rest(struct mkt_policy *want, const struct cli_args *args, uint64_t now, struct cli_error *err)
+{
+    return take_responders(want, args, err) && take_apps(want, args, err) &&
+           take_start(want, args, now, err) && take_validity(want, args, now, err) &&
+           take_rekeying(want, args, err) && take_keys(want, args, err);
 }
 
 bool
@@ -139,9 +188,7 @@ cli_wish_read(struct mkt_policy *want, const struct cli_args *args, uint8_t prf,
               struct cli_error *err)
 {
     mkt_policy_init(want, prf);
-    return take_flags(want, args, err) && take_responders(want, args, err) &&
-           take_validity(want, args, now, err) && take_rekeying(want, args, err) &&
-           take_keys(want, args, err);
+    return take_flags(want, args, err) && take_rest(want, args, now, err);
 }
 
 bool
@@ -156,8 +203,7 @@ cli_wish_read_own(struct mkt_policy *want, const struct cli_args *args, uint8_t 
         return cli_fail(err, CLI_EXIT_USAGE,
                         "--flags: D says that the KMS made the ticket; leave it out, or ask the "
                         "KMS with mikey-ticket request");
-    return take_responders(want, args, err) && take_validity(want, args, now, err) &&
-           take_rekeying(want, args, err) && take_keys(want, args, err);
+    return take_rest(want, args, now, err);
 }
 
 /* --- what was granted ------------------------------------------------------------------------ */
@@ -235,6 +281,17 @@ report_responder_changes(struct cli_report *r, const struct mkt_policy *want,
     }
 }
 
+static void
+report_apps(struct cli_report *r, const struct mkt_policy *p)
+{
+    if (p->n_apps == 0)
+        return; /* any */
+    cli_report_list(r, "applications");
+    for (size_t i = 0; i < p->n_apps; i++)
+        cli_report_identity(r, NULL, p->apps[i]);
+    cli_report_close(r);
+}
+
 static bool
 is_mpk(const struct mkt_key *k)
 {
@@ -286,6 +343,7 @@ cli_wish_report(struct cli_report *r, const struct mkt_policy *want, const struc
     for (size_t i = 0; i < got->n_responders; i++)
         cli_report_identity(r, NULL, got->responders[i]);
     cli_report_close(r);
+    report_apps(r, got);
     report_keys(r, mkt_grant_keys(grant));
     if ((got->flags & MKT_TP_D) == 0) /* nobody was asked */
         return;

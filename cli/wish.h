@@ -9,8 +9,10 @@
 
 #include <mikeyticket/ticket.h>
 
-/* cli_wish_read makes the policy of --to, of --flags or the words for single flags, --validity,
- * --rekey, --key and --no-keys; now is 32.32 NTP-UTC. Identities borrow from args. */
+/* cli_wish_read makes the policy of --to, --app, --flags or the words for single flags,
+ * --valid-from,
+ * --validity, --rekey, --key and --no-keys; now is 32.32 NTP-UTC. Identities borrow from args, SPIs
+ * from memory that the next wish uses again. */
 MKT_MUST_USE bool cli_wish_read(struct mkt_policy *want, const struct cli_args *args, uint8_t prf,
                                 uint64_t now, struct cli_error *err);
 

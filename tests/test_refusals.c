@@ -129,6 +129,23 @@ an_initiator_refuses_a_policy_it_cannot_accept(void **state)
     assert_int_equal(call_granted(&c), MKT_OK);
 }
 
+static void
+a_ticket_for_later_is_accepted_if_it_was_asked_for(void **state)
+{
+    (void)state;
+    c.want.start.value = NOW + (5ULL << 32);
+    assert_int_equal(call_request(&c), MKT_OK);
+    c.twist = begin_it_later; /* later still */
+    assert_int_equal(call_issue(&c), MKT_OK);
+    assert_int_equal(call_granted(&c), MKT_E_TICKET_EXPIRED);
+    c.twist = NULL;
+    assert_int_equal(call_issue(&c), MKT_OK);
+    assert_int_equal(call_granted(&c), MKT_OK);
+    assert_int_equal(call_offer(&c), MKT_E_TICKET_EXPIRED);
+    c.env.now = NOW + (5ULL << 32);
+    assert_int_equal(call_offer(&c), MKT_OK);
+}
+
 /* Every octet of an answer, altered: refused, and the true answer works after all of them. */
 static void
 refuse_each_altered_octet(struct message *m, enum mkt_rc (*step)(struct call *, size_t), size_t k)
@@ -534,6 +551,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_a_call, close_the_call)
     const struct CMUnitTest tests[] = {
         TEST(an_initiator_refuses_a_policy_it_cannot_accept),
+        TEST(a_ticket_for_later_is_accepted_if_it_was_asked_for),
         TEST(forged_answers_change_nothing),
         TEST(an_answer_for_another_device_gives_no_csb),
         TEST(an_error_without_a_mac_is_only_a_hint),

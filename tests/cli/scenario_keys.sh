@@ -137,6 +137,24 @@ run decode s.answer
 check 'the answer returns them' prints 'General Ext' # RFC 4567 4.1.4
 complete s
 check 'and the call is complete' same_keys s.alice s.bob
+ticket_with DEFGHINO u.mkt
+offer u --sdp --sdp-ids 'mikey;other'
+run decode u.mikey
+check 'an offer names all protocols of its SDP' prints '6d696b65793b6f74686572\|mikey;other'
+{ printf 'v=0\r\n'; cat u.mikey; printf 'a=key-mgmt:other abc\r\nm=audio 9 RTP/SAVP 0\r\n'; } > whole.sdp
+{ printf 'v=0\r\n'; cat u.mikey; printf 'm=audio 9 RTP/SAVP 0\r\n'; } > cut.sdp
+run answer --credentials bob.cred --kms "$http" --offer cut.sdp --out error.mikey --session never
+check 'a list that was cut down on its way is refused' exits_saying 5 'SDP IDs differ.*(RFC 4567 4.1.4)' # RFC 4567 4.1.4
+check 'without a session' absent never
+run answer --credentials bob.cred --kms "$http" --offer whole.sdp --out u.answer --session u.bob
+check 'a whole one is taken' exits 0
+complete u
+check 'and both ends have the same keys' same_keys u.alice u.bob
+ticket_with DEFGHINO x.mkt
+offer x --sdp-ids 'other;third'
+check 'mikey is one of the protocols' exits_saying 2 'mikey is not among them'
+offer x --sdp-ids 'mikey;'
+check 'a list has names' exits_saying 2 'expected the protocols'
 ticket_with DEFGHINO t.mkt
 offer t
 answer t

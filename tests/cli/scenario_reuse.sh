@@ -26,8 +26,10 @@ answer() { # NAME KMS OPTIONS...
     run answer --credentials bob.cred --kms "$kms" --offer "$name.mikey" --out "$name.answer" --session "$name.bob" "$@"
 }
 complete() { run complete --credentials alice.cred --state "$1.state" --answer "$1.answer" --session "$1.alice"; }
-entries() { find "$1" -type f | wc -l; }
+entries() { find "$1" -type f \( -name 'ticket-*' -o -name 'resolution-*' \) | wc -l; }
 has_entries() { [ "$(entries "$1")" = "$2" ]; }
+csb_id() { printf %08x "$("$ticket" decode "$1" | sed -n 's/^  CSB ID: //p' | head -n 1)"; }
+remembers() { sed -n 's/^ids: "\(.*\)"$/\1/p' "$1/csb-ids" | fold -w 8 | grep -qx "$(csb_id "$2")"; }
 rand_kms() { "$ticket" decode "$1" | awk '/RANDRkms/ { on = 1 } on && $1 == "RAND:" { print $2; exit }'; }
 same_modifier() { [ -n "$(rand_kms "$1")" ] && [ "$(rand_kms "$1")" = "$(rand_kms "$2")" ]; }
 
@@ -89,6 +91,9 @@ offer k1 --cache alice.cache
 check 'an offer is made of the cache' prints '^from-cache: yes$'
 offer k2 --cache alice.cache
 check 'and another one' exits 0
+check 'the CSB ID of the first is remembered, so that none takes it again' remembers alice.cache k1.mikey # RFC3830:6.1
+check 'and that of the second' remembers alice.cache k2.mikey
+check 'in a file for its owner only' mode_is 600 alice.cache/csb-ids
 run offer --credentials alice.cred --to sip:carol@example.com --cache alice.cache --out never --state never
 check 'but not to one it is not for' exits_saying 1 'holds no ticket for sip:carol@example.com'
 offer never
@@ -101,6 +106,7 @@ check 'there is one entry' has_entries alice.cache 1
 
 answer k1 "$http" --cache bob.cache
 check 'what a ticket was resolved to is kept' prints '^opened-by: kms$'
+check 'the CSB ID is one that bob does not take either' remembers bob.cache k1.mikey
 answer k2 "$closed" --cache bob.cache
 check 'the same ticket is answered without the KMS' prints '^opened-by: cache$' # RFC6043:5.3
 complete k1
@@ -164,6 +170,10 @@ chmod 600 alice.cache/ticket-ffffffffffffffff
 offer k5 --cache alice.cache
 check 'a damaged entry is passed over' grep -q 'passed over: alice.cache/ticket-ffffffffffffffff' "$dir/stderr"
 check 'and keeps nobody from calling' exits 0
+echo rubbish > alice.cache/csb-ids
+offer k6 --cache alice.cache
+check 'nor does a damaged list of CSB IDs' grep -q 'passed over: alice.cache/csb-ids' "$dir/stderr"
+check 'which is begun anew' remembers alice.cache k6.mikey
 chmod 755 alice.cache
 offer never --cache alice.cache
 check 'a cache that others can reach is refused' exits_saying 1 'chmod 700 alice.cache'
