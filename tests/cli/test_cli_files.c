@@ -3,6 +3,7 @@
  * nothing, and that a counter never goes back. */
 #include "counter.h"
 #include "credential.h"
+#include "csb_ids.h"
 #include "files.h"
 #include "flat_yaml.h"
 
@@ -463,6 +464,45 @@ wiping_follows_no_link(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+/* --- CSB IDs of a cache ----------------------------------------------------------------------- */
+
+static void
+remembers_the_newest_csb_ids(void **state)
+{
+    (void)state;
+    static uint32_t ids[CLI_CSB_IDS_MAX];
+    const struct cli_cache none = { .lock = -1 }, c = { .path = in_dir("cache"), .lock = -1 };
+    struct cli_error err = { 0 };
+    size_t n = 7;
+    assert_int_equal(mkdir(c.path, 0700), 0);
+    assert_true(cli_csb_ids_add(&none, 1, &err)); /* no cache holds nothing */
+    assert_true(cli_csb_ids_load(ids, &n, &none, &err));
+    assert_int_equal(n, 0);
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err)); /* nor does a new one */
+    assert_int_equal(n, 0);
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_add(&c, 1, &err));
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err));
+    assert_int_equal(n, 2);
+    assert_int_equal(ids[0], 0xFEDCBA98);
+    assert_int_equal(ids[1], 1);
+    const char *full = in_dir("cache/csb-ids");
+    FILE *f = fopen(full, "w");
+    assert_non_null(f);
+    fputs("format: mikey-ticket-csb-ids-1\nids: ", f);
+    for (unsigned id = 1; id <= CLI_CSB_IDS_MAX; id++)
+        fprintf(f, "%08x", id);
+    fclose(f);
+    assert_int_equal(chmod(full, 0600), 0);
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err));
+    assert_int_equal(n, CLI_CSB_IDS_MAX);
+    assert_int_equal(ids[0], 2); /* the oldest is gone */
+    assert_int_equal(ids[n - 1], 0xFEDCBA98);
+    assert_int_equal(unlink(full), 0);
+}
+
 int
 main(void)
 {
@@ -487,6 +527,7 @@ main(void)
         cmocka_unit_test(a_lock_needs_a_file),
         cmocka_unit_test(what_is_wiped_leaves_zeros),
         cmocka_unit_test(wiping_follows_no_link),
+        cmocka_unit_test(remembers_the_newest_csb_ids),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -317,6 +317,44 @@ sessions_take_keys_in_order_and_then_the_last(void **state)
     assert_int_equal(cli_supply_spi(&keys, 0).n, 0);
 }
 
+static bool
+spis(struct cli_spis *s, const char *first, const char *second, struct cli_error *err)
+{
+    struct cli_args args = { .value[CLI_OPT_SPI] = { first, second }, .n[CLI_OPT_SPI] = 2 };
+    memset(err, 0, sizeof *err);
+    return cli_spis_read(s, &args, err);
+}
+
+static void
+sessions_take_keys_by_spi(void **state)
+{
+    (void)state;
+    CLI_SCOPED_KEYS ticket = { .n = 2 }, own = { .n = 1 };
+    struct cli_error err;
+    struct cli_spis s;
+    ticket.k[0].type = MKT_KEY_MPK;
+    ticket.k[1].type = MKT_KEY_TGK;
+    ticket.k[0].spi_len = ticket.k[1].spi_len = own.k[0].spi_len = 1;
+    ticket.k[0].spi[0] = 0xAA;
+    ticket.k[1].spi[0] = 0xBB;
+    own.k[0].spi[0] = 0xCC;
+    assert_true(spis(&s, "cc", "BB", &err));
+    assert_int_equal(cli_spis_of(&s, 0).p[0], 0xCC);
+    assert_int_equal(cli_spis_of(&s, 1).p[0], 0xBB);
+    assert_int_equal(cli_spis_of(&s, 9).p[0], 0xBB);
+    assert_true(cli_spis_known(&s, &ticket, &own, &err));
+    assert_true(spis(&s, "bb", "dd", &err));
+    assert_false(cli_spis_known(&s, &ticket, &own, &err));
+    starts_with(&err, CLI_EXIT_USAGE, "--spi dd");
+    assert_true(spis(&s, "aa", "aa", &err)); /* an MPK is no session key */
+    assert_false(cli_spis_known(&s, &ticket, &own, &err));
+    assert_false(spis(&s, "bb", "", &err));
+    starts_with(&err, CLI_EXIT_USAGE, "the SPI is expected");
+    struct cli_args none = { .n = { 0 } };
+    assert_true(cli_spis_read(&s, &none, &err));
+    assert_int_equal(cli_spis_of(&s, 0).n, 0);
+}
+
 int
 main(void)
 {
@@ -330,6 +368,7 @@ main(void)
         cmocka_unit_test(refuses_keys_with_a_reason),
         cmocka_unit_test(a_tek_is_as_long_as_its_suite_takes_it),
         cmocka_unit_test(sessions_take_keys_in_order_and_then_the_last),
+        cmocka_unit_test(sessions_take_keys_by_spi),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, make_file, remove_file);

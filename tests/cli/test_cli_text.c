@@ -364,6 +364,21 @@ wishes_what_the_command_line_says(void **state)
     assert_true(wish(&p, &err, CLI_OPT_REKEY, "15m")); /* RFC6043:6.10 TRr is a number of seconds */
     assert_true(p.rekey.has && p.rekey.type == MKT_TS_NTP_UTC_32);
     assert_true(p.rekey.value == (uint64_t)900 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_VALID_FROM, "10m")); /* and the validity counts from then */
+    assert_true(p.start.has && p.start.value == (uint64_t)1600 << 32);
+    assert_true(p.end.value == (uint64_t)5200 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_VALID_FROM, "1970-01-01T00:00:01Z"));
+    assert_true(p.start.value == (uint64_t)2208988801 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_APP, "voice"));
+    assert_int_equal(p.n_apps, 1);
+    assert_int_equal(p.apps[0].type, MKT_ID_BYTES);
+    assert_true(wish(&p, &err, CLI_OPT_APP, "urn:example:voice"));
+    assert_int_equal(p.apps[0].type, MKT_ID_URI);
+    assert_true(wish(&p, &err, CLI_OPT_KEY, "TGK:16@0aFF")); /* RFC6043:6.2.1 */
+    assert_int_equal(p.wanted[0].kv, MKT_KV_SPI);
+    assert_int_equal(p.wanted[0].key_len, 16);
+    assert_int_equal(p.wanted[0].spi.n, 2);
+    assert_memory_equal(p.wanted[0].spi.p, "\x0a\xff", 2);
 }
 
 static void
@@ -409,6 +424,11 @@ refuses_wishes_that_cannot_be(void **state)
                 { CLI_OPT_KEY, "TGK+SALT:16:0" },
                 { CLI_OPT_KEY, "TGK:" },
                 { CLI_OPT_KEY, "TGK:1000" },
+                { CLI_OPT_KEY, "TGK@" },
+                { CLI_OPT_KEY, "TGK@abc" },
+                { CLI_OPT_VALID_FROM, "tomorrow" },
+                { CLI_OPT_VALID_FROM, "2030-01-31T08:00:00Zulu" },
+                { CLI_OPT_APP, "" },
                 { CLI_OPT_REKEY, "often" },
                 { CLI_OPT_NO_KEYS, "" } }; /* without L or M nobody could supply one */
     for (size_t i = 0; i < CLI_COUNT(bad); i++) {
