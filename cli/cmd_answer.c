@@ -181,7 +181,8 @@ static struct mkt_span
 chosen_params(const struct answering *a, const struct mkt_msg *offer, uint8_t policy_no)
 {
     for (size_t i = 0; i < offer->n; i++)
-        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
+        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no &&
+            offer->pl[i].u.sp.prot_type == MKT_PROT_SRTP)
             return offer->pl[i].u.sp.params;
     for (size_t i = 0; i < a->n_sp; i++)
         if (a->sp[i].policy_no == policy_no)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SKEW_S 300 /* how far the clock of the update may be off */
+#define OWN_POLICIES_MAX 64
 
 struct answering {
     const struct cli_args *args;
@@ -20,7 +21,7 @@ struct answering {
     struct mkt_keys *keys;
     struct cli_carrier carrier;
     struct mkt_msg msg;
-    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
+    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX], own_sp[OWN_POLICIES_MAX]; /* taken, sent along */
     size_t n_sp;
     struct mkt_choose_cs cs[UINT8_MAX];
     struct mkt_choice choice;
@@ -67,10 +68,11 @@ refuse(struct answering *a, const struct mkt_err *why, struct cli_error *err)
  */
 
 static const struct mkt_pl_sp *
-offered_sp(const struct mkt_msg *m, uint8_t policy_no)
+offered_sp(const struct mkt_msg *m, uint8_t policy_no, uint8_t prot_type)
 {
     for (size_t i = 0; i < m->n; i++)
-        if (m->pl[i].type == MKT_PL_SP && m->pl[i].u.sp.policy_no == policy_no)
+        if (m->pl[i].type == MKT_PL_SP && m->pl[i].u.sp.policy_no == policy_no &&
+            m->pl[i].u.sp.prot_type == prot_type)
             return &m->pl[i].u.sp;
     return NULL;
 }
@@ -84,13 +86,68 @@ same_suite(struct mkt_span a, struct mkt_span b)
 /* A policy that the message defines must be one of our suites; one of an earlier exchange was
  * accepted then. */
 static bool
-takes(const struct answering *a, uint8_t policy_no)
+takes(const struct answering *a, uint8_t policy_no, uint8_t prot_type)
 {
-    const struct mkt_pl_sp *sp = offered_sp(&a->msg, policy_no);
+    const struct mkt_pl_sp *sp = offered_sp(&a->msg, policy_no, prot_type);
     for (size_t i = 0; sp != NULL && i < a->n_sp; i++)
         if (same_suite(a->sp[i].params, sp->params))
             return true;
     return sp == NULL;
+}
+
+/* The policy that a session has; for a new one the first of ours. */
+static bool
+own_params(const struct answering *a, const struct mkt_cs *cs, struct mkt_span *params)
+{
+    struct mkt_session s;
+    for (size_t i = 0; mkt_csb_session(a->csb, i, &s) == MKT_OK; i++)
+        if (s.cs_id == cs->cs_id && s.prot_type == cs->prot_type) {
+            *params = s.params;
+            return true;
+        }
+    if (cs->prot_type == MKT_PROT_SRTP)
+        *params = a->sp[0].params;
+    return cs->prot_type == MKT_PROT_SRTP;
+}
+
+/* A session that names no policy leaves it to us (RFC 6043 6.1.1): the answer defines it, under a
+ * number that the message does not use. */
+static bool
+choose_own(struct answering *a, const struct mkt_cs *cs, uint8_t *policy_no)
+{
+    struct mkt_span params;
+    unsigned no = UINT8_MAX;
+
+    if (!own_params(a, cs, &params))
+        return false;
+    for (size_t i = 0; i < a->choice.n_sp; i++) {
+        const struct mkt_pl_sp *sp = &a->own_sp[i];
+        no = sp->policy_no - 1U; /* counted down */
+        if (sp->prot_type != cs->prot_type || sp->params.n != params.n ||
+            (params.n != 0 && memcmp(sp->params.p, params.p, params.n) != 0))
+            continue;
+        *policy_no = sp->policy_no;
+        return true;
+    }
+    while (no > 0 && offered_sp(&a->msg, (uint8_t)no, cs->prot_type) != NULL)
+        no--;
+    if (no == 0 || a->choice.n_sp == OWN_POLICIES_MAX)
+        return false;
+    *policy_no = (uint8_t)no;
+    a->own_sp[a->choice.n_sp++] =
+        (struct mkt_pl_sp){ .policy_no = *policy_no, .prot_type = cs->prot_type, .params = params };
+    return true;
+}
+
+static bool
+choose_policy(struct answering *a, const struct mkt_cs *cs, uint8_t *policy_no)
+{
+    for (size_t i = 0; i < cs->policies.n; i++)
+        if (takes(a, cs->policies.p[i], cs->prot_type)) {
+            *policy_no = cs->policies.p[i];
+            return true;
+        }
+    return cs->policies.n == 0 && choose_own(a, cs, policy_no);
 }
 
 static bool
@@ -99,17 +156,14 @@ choose_policies(struct answering *a, struct mkt_err *why)
     struct mkt_map_iter it;
     struct mkt_cs cs;
 
+    a->choice.sp = a->own_sp;
     mkt_map_begin(&it, &a->msg.hdr);
     while (mkt_map_next(&it, &cs)) {
-        size_t i = 0;
-        while (i < cs.policies.n && !takes(a, cs.policies.p[i]))
-            i++;
-        if (i == cs.policies.n)
+        struct mkt_choose_cs *ch = &a->cs[a->choice.n_cs++];
+        *ch = (struct mkt_choose_cs){ .cs_id = cs.cs_id, .prot_type = cs.prot_type };
+        if (!choose_policy(a, &cs, &ch->policy_no))
             return mkt_fail(why, MKT_E_SP_PARAM, 0, "no acceptable security policy",
                             "RFC 6043 5.2") == MKT_OK;
-        a->cs[a->choice.n_cs++] = (struct mkt_choose_cs){ .cs_id = cs.cs_id,
-                                                          .prot_type = cs.prot_type,
-                                                          .policy_no = cs.policies.p[i] };
     }
     a->choice.cs = a->cs;
     return true;
@@ -130,7 +184,7 @@ supply(struct answering *a, struct cli_error *err)
     mkt_map_begin(&it, &a->msg.hdr);
     for (size_t i = 0; i < a->choice.n_cs && mkt_map_next(&it, &cs); i++) {
         bool ours = (cs.cs_id % 2 != 0) == initiator;
-        const struct mkt_pl_sp *sp = offered_sp(&a->msg, a->cs[i].policy_no);
+        const struct mkt_pl_sp *sp = offered_sp(&a->msg, a->cs[i].policy_no, cs.prot_type);
         if (!ours && cs.spi.n != 0)
             continue;
         a->cs[i].spi = cli_supply_spi(a->keys, next);
