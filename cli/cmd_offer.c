@@ -28,6 +28,7 @@ struct offering {
     uint32_t csb_ids[CLI_CSB_IDS_MAX];
     struct mkt_keys *keys; /* supplied */
     struct cli_spis spis;
+    struct cli_carrier group; /* of --group-of */
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
     struct mkt_offer_cs cs[SESSIONS_MAX];
     struct mkt_offer offer;
@@ -180,6 +181,33 @@ name_protocols(struct offering *o, const struct cli_args *args, struct cli_error
     return named || cli_fail(err, CLI_EXIT_USAGE, "--sdp-ids %.80s: mikey is not among them", list);
 }
 
+/* All members of a group derive the same keys from one offer (RFC 6043 9). */
+static bool
+join_group(struct offering *o, const struct cli_args *args, struct cli_error *err)
+{
+    const char *path = cli_args_get(args, CLI_OPT_GROUP_OF);
+    static struct mkt_msg m; /* some kilobytes */
+    struct mkt_err why = { 0 };
+
+    if (path == NULL)
+        return true;
+    if (!cli_carrier_load_one(&o->group, path, &o->offer.group_of, err))
+        return false;
+    if (mkt_msg_parse(&m, o->offer.group_of, &why) != MKT_OK ||
+        m.hdr.data_type != MKT_DT_TRANSFER_INIT)
+        return cli_fail(err, CLI_EXIT_USAGE, "--group-of %s: expected an offer", path);
+    if ((mkt_grant_policy(o->grant)->flags & MKT_TP_G) != 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--group-of: each member would add random octets of its own (G flag), and "
+                        "so have keys of its own (RFC 6043 9); ask for a ticket without, such as "
+                        "--flags DEFHNO --key GTGK");
+    if ((mkt_grant_policy(o->grant)->flags & MKT_TP_I) != 0)
+        cli_say(
+            "keys of this ticket fork: what comes from a TGK in it differs from member to member "
+            "(RFC 6043 9.1)");
+    return true;
+}
+
 static bool
 prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
 {
@@ -187,7 +215,7 @@ prepare(struct offering *o, const struct cli_args *args, struct cli_error *err)
     o->offer.ts_type = o->client->cred.ts_type;
     o->offer.sp = o->sp;
     o->offer.csb_ids = o->csb_ids;
-    return name_protocols(o, args, err) &&
+    return name_protocols(o, args, err) && join_group(o, args, err) &&
            cli_csb_ids_load(o->csb_ids, &o->offer.n_csb_ids, &o->cache, err) &&
            supply(o, args, err) && choose_suites(o, args, err) && choose_sessions(o, args, err);
 }
@@ -320,5 +348,6 @@ cli_cmd_offer(const struct cli_args *args, struct cli_error *err)
     mkt_initiator_free(o.initiator);
     mkt_grant_free(o.grant);
     cli_cache_close(&o.cache);
+    cli_carrier_free(&o.group);
     return done;
 }

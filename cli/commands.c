@@ -77,7 +77,7 @@ const struct cli_command cli_commands[] = {
       .summary = "make an offer (TRANSFER_INIT) with a ticket",
       .required = BIT(CREDENTIALS) | BIT(TO) | BIT(OUT) | BIT(STATE),
       .optional = BIT(TICKET) | CACHE_OPTIONS | SUPPLY_OPTIONS | SRTP_OPTIONS | BIT(SESSIONS) |
-                  BIT(SPI) | BIT(SDP) | BIT(SDP_IDS) | BIT(TIMESTAMP) | ALWAYS,
+                  BIT(GROUP_OF) | BIT(SPI) | BIT(SDP) | BIT(SDP_IDS) | BIT(TIMESTAMP) | ALWAYS,
       .repeated = BIT(SRTP) | BIT(SSRC) | BIT(SPI) | SUPPLY_OPTIONS,
       .details =
           "Writes the offer to --out, for the other party, and what you need to complete it to\n"

@@ -26,6 +26,7 @@
     X(TICKET, "ticket", "FILE", "the ticket, as written by request")                             \
     X(CACHE, "cache", "DIR", "tickets kept for reuse (mode 0700): secret")                       \
     X(REUSE_GROUP, "reuse-group", NULL, "reuse tickets that several may open, too")              \
+    X(GROUP_OF, "group-of", "FILE", "an offer to another member: the same keys for all")         \
     X(SUPPLY, "supply", "SPEC", "a new session key of your own, likewise, drawn at random")      \
     X(SUPPLY_FILE, "supply-file", "FILE", "a session key of your own: secret")                   \
     X(SPI, "spi", "SPI", "the key of the next crypto session, and of all after it")              \

@@ -142,6 +142,28 @@ check 'and there is no session' absent odd.bob
 request never --to sip:bob@example.com --key TGK@aa --key TEK@aa
 check 'one SPI is of one key' exits_saying 3 'It does not serve such a Ticket Policy'
 
+# --- a group ------------------------------------------------------------------------------------------
+
+request team.mkt --to sip:bob@example.com --to sip:carol@example.com --flags DEFHNO --key GTGK
+cp team.mkt other.mkt # the ticket before its use
+offer team bob --ssrc 1
+run offer --credentials alice.cred --ticket team.mkt --to sip:carol@example.com --group-of team.mikey --out team2.mikey \
+    --state team2.state --ssrc 1
+check 'the ticket of a group is offered to the second member, too' exits 0
+answer team bob --ssrc 2
+answer team2 carol --ssrc 2
+check 'both members have the same keys' same_keys team.bob team2.carol # RFC6043:9-2
+complete team2
+check 'and the caller' same_keys team2.alice team.bob
+run offer --credentials alice.cred --ticket other.mkt --to sip:carol@example.com --out other.mikey --state other.state
+answer other carol
+check 'without --group-of the keys are others' other_keys other.carol team.bob
+request g.mkt --to sip:bob@example.com --to sip:carol@example.com --no-forking --key GTGK
+offer g carol --group-of team.mikey
+check 'members who add to the keys cannot have the same' exits_saying 2 'of its own (G flag)'
+run offer --credentials alice.cred --ticket team.mkt --to sip:carol@example.com --group-of team.answer --out never --state never
+check 'an answer is no offer' exits_saying 2 'group-of team.answer: expected an offer'
+
 # --- modes that are not served ------------------------------------------------------------------------
 
 request never --to sip:bob@example.com --no-resolve
