@@ -92,8 +92,8 @@ acceptable(const struct completing *c, const char *path, struct cli_error *err)
     if (mkt_csb_check_policies(c->csb, sp, n, &why) == MKT_OK)
         return true;
     return cli_fail(err, CLI_EXIT_PEER,
-                    "the answer %s is refused: its security policy is not supported. The offer "
-                    "stays open",
+                    "the answer %s is refused: its security policy is not supported (RFC 6043 "
+                    "4.2.2.4). The offer stays open",
                     path);
 }
 

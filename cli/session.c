@@ -217,8 +217,9 @@ cli_session_check_policies(const struct mkt_csb *csb, struct mkt_span octets, co
             continue;
         const struct cli_srtp_suite *suite = cli_srtp_find(cli_srtp_name(sp->params));
         if (sp->prot_type != MKT_PROT_SRTP || suite == NULL || suite->long_key == weak)
-            return cli_fail(err, CLI_EXIT_PEER,
-                            "%s is refused: a security policy in it is not supported", path);
+            return cli_fail(
+                err, CLI_EXIT_PEER,
+                "%s is refused: a security policy in it is not supported (RFC 6043 4.2.2.4)", path);
     }
     return true;
 }

@@ -26,9 +26,13 @@
 #define ALICE "sip:alice@example.com"
 #define BOB "sip:bob@example.com"
 
+static const uint8_t key_octets[] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+                                      0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+
 /* --- the caller ---------------------------------------------------------------------------------
  */
 
+/* Alice; where the client calls, what Bob has. */
 static struct peer {
     struct mkt_crypto *crypto;
     struct mkt_env env;
@@ -54,12 +58,10 @@ make_ticket(void)
     struct mkt_inkey_mem tpk;
     struct mkt_policy policy;
     struct mkt_err err = { 0 };
-    uint8_t octets[16] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
-                           0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
     const struct mkt_own_ticket own = {
         .policy = &policy, .tpk = &tpk.base, .keys = &keys, .ts_type = MKT_TS_NTP_UTC
     };
-    assert_int_equal(mkt_inkey_mem_init(&tpk, mkt_span(octets, sizeof octets)), MKT_OK);
+    assert_int_equal(mkt_inkey_mem_init(&tpk, mkt_span(key_octets, sizeof key_octets)), MKT_OK);
     keys.k[0] = (struct mkt_key){ .type = MKT_KEY_TGK, .kv = MKT_KV_SPI, .spi_len = 1 };
     keys.k[0].key.n = 16;
     mkt_policy_init(&policy, MKT_PRF_MIKEY_1);
@@ -74,8 +76,9 @@ make_ticket(void)
  * ------------------------------------------------------------------------ */
 
 static char dir[] = "/tmp/mikey-ticket-peer-XXXXXX";
-static const char *const names[] = { "cred", "pair",    "offer",  "answer",
-                                     "bob",  "bob.csb", "update", "updated" };
+static const char *const names[] = { "cred",    "pair",   "offer",   "answer",     "bob",
+                                     "bob.csb", "update", "updated", "alice.cred", "alice.pair",
+                                     "ticket",  "state",  "alice",   "alice.csb" };
 static char paths[CLI_COUNT(names)][64];
 
 static const char *
@@ -106,6 +109,9 @@ begin(void **state)
         snprintf(paths[i], sizeof paths[i], "%s/%s", dir, names[i]);
     write_secret("cred", "identity: " BOB "\nsuite: 128\n");
     write_secret("pair", "identity: " BOB "\npeer: " ALICE "\ntpk: \"" KEY "\"\nsuite: 128\n");
+    write_secret("alice.cred", "identity: " ALICE "\nsuite: 128\n");
+    write_secret("alice.pair",
+                 "identity: " ALICE "\npeer: " BOB "\ntpk: \"" KEY "\"\nsuite: 128\n");
     cli_quiet = true;
     memset(&alice, 0, sizeof alice);
     alice.crypto = mkt_crypto_new();
@@ -221,15 +227,15 @@ take(const char *name, bool update)
         fail_msg("%s", mkt_strerror(alice.io.err.rc));
 }
 
-/* What Alice has, and what the client wrote: the same sessions with the same keys. */
+/* What the library has, and what the client wrote: the same sessions with the same keys. */
 static void
-assert_same_sessions(size_t n)
+assert_same_sessions_as(const char *name, size_t n)
 {
     struct cli_error err = { 0 };
     struct mkt_err why = { 0 };
     struct mkt_csb *bob = NULL;
     int lock = -1;
-    assert_true(cli_session_open(&bob, &lock, file("bob"), &err));
+    assert_true(cli_session_open(&bob, &lock, file(name), &err));
     assert_int_equal(mkt_csb_count(alice.csb), n);
     assert_int_equal(mkt_csb_count(bob), n);
     for (size_t i = 0; i < n; i++) {
@@ -255,11 +261,17 @@ assert_same_sessions(size_t n)
 }
 
 static void
+assert_same_sessions(size_t n)
+{
+    assert_same_sessions_as("bob", n);
+}
+
+static void
 update(const struct mkt_offer_cs *cs, size_t n_cs, const struct mkt_pl_sp *sp, size_t n_sp,
-       const struct mkt_keys *keys)
+       const struct mkt_keys *keys, bool answer)
 {
     const struct mkt_update u = {
-        .cs = cs, .n_cs = n_cs, .sp = sp, .n_sp = n_sp, .keys = keys, .answer = true
+        .cs = cs, .n_cs = n_cs, .sp = sp, .n_sp = n_sp, .keys = keys, .answer = answer
     };
     alice.env.now = cli_clock_ntp();
     alice.io = (struct mkt_io){ .out = alice.out, .cap = sizeof alice.out };
@@ -366,7 +378,7 @@ answers_an_update_that_leaves_policies_open(void **state)
     keys.k[0].key.n = 16;
     for (size_t i = 0; i < 3; i++)
         cs[i].spi = mkt_span("\x09", 1);
-    update(cs, 3, NULL, 0, &keys);
+    update(cs, 3, NULL, 0, &keys, true);
     if (!bob_answers_update(&err)) /* RFC6043:5.2 */
         fail_msg("%s", err.text);
     take("updated", true);
@@ -389,12 +401,140 @@ takes_an_update_with_a_policy_of_another_protocol_beside(void **state)
     };
     struct cli_error err;
     call();
-    update(&cs, 1, sp, 2, NULL);
+    update(&cs, 1, sp, 2, NULL, true);
     if (!bob_answers_update(&err))
         fail_msg("%s", err.text);
     take("updated", true);
     assert_same_sessions(3);
     assert_true(names_suite(2, "AEAD_AES_128_GCM"));
+}
+
+static void
+refuses_a_policy_it_does_not_know_before_it_takes_effect(void **state)
+{
+    (void)state;
+    static const uint8_t f8[] = { 0, 1, 2 };
+    const struct mkt_pl_sp sp = { .policy_no = 1, .params = { f8, sizeof f8 } };
+    const struct mkt_offer_cs cs = { .cs_id = 3,
+                                     .n_policies = 1,
+                                     .policies = { 1 },
+                                     .has_ssrc = true,
+                                     .ssrc = 4713,
+                                     .spi = mkt_span("", 1) };
+    struct cli_error err;
+    struct stat before, after;
+    call();
+    assert_int_equal(stat(file("bob.csb"), &before), 0);
+    update(&cs, 1, &sp, 1, NULL, false); /* V = 0: in effect at once */
+    assert_false(bob_answers_update(&err));
+    assert_int_equal(err.code, CLI_EXIT_PEER);
+    assert_non_null(strstr(err.text, "(RFC 6043 4.2.2.4)"));
+    assert_int_equal(stat(file("bob.csb"), &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino); /* not written anew */
+}
+
+/* --- the other way: the client calls, the library answers
+ * ------------------------------------------ */
+
+static void
+alice_offers(void)
+{
+    static struct cli_args args;
+    struct cli_error err;
+    memset(&args, 0, sizeof args);
+    give(&args, CLI_OPT_CREDENTIALS, file("alice.cred"));
+    give(&args, CLI_OPT_TPK, file("alice.pair"));
+    give(&args, CLI_OPT_TO, BOB);
+    give(&args, CLI_OPT_NO_RESOLVE, "");
+    give(&args, CLI_OPT_OUT, file("ticket"));
+    assert_true(run(cli_cmd_ticket, &args, &err));
+    memset(&args, 0, sizeof args);
+    give(&args, CLI_OPT_CREDENTIALS, file("alice.cred"));
+    give(&args, CLI_OPT_TICKET, file("ticket"));
+    give(&args, CLI_OPT_TO, BOB);
+    give(&args, CLI_OPT_OUT, file("offer"));
+    give(&args, CLI_OPT_STATE, file("state"));
+    assert_true(run(cli_cmd_offer, &args, &err));
+}
+
+static void
+library_answers(const struct mkt_choice *choice)
+{
+    const struct mkt_credential cred = { .self = mkt_uri(BOB), .ts_type = MKT_TS_NTP_UTC };
+    struct mkt_responder *r = mkt_responder_new(&cred);
+    CLI_SCOPED_CARRIER c = { 0 };
+    struct cli_error err = { 0 };
+    struct mkt_inkey_mem tpk;
+    assert_non_null(r);
+    assert_int_equal(mkt_inkey_mem_init(&tpk, mkt_span(key_octets, sizeof key_octets)), MKT_OK);
+    alice.io = (struct mkt_io){ .out = alice.out, .cap = sizeof alice.out };
+    alice.env.now = cli_clock_ntp();
+    assert_true(cli_carrier_load_one(&c, file("offer"), &alice.io.in, &err));
+    assert_int_equal(mkt_responder_offered(r, &alice.env, 300, &alice.io), MKT_NEXT_ASK);
+    mkt_csb_free(alice.csb);
+    alice.csb = NULL;
+    enum mkt_next next =
+        mkt_responder_open(r, &alice.env, choice, &tpk.base, &alice.io, &alice.csb);
+    if (next != MKT_NEXT_SEND_PEER)
+        fail_msg("%s %s", mkt_strerror(alice.io.err.rc), alice.io.err.what);
+    send_to_bob("answer");
+    mkt_inkey_mem_wipe(&tpk);
+    mkt_responder_free(r);
+}
+
+static bool
+alice_completes(struct cli_error *err)
+{
+    static struct cli_args args;
+    memset(&args, 0, sizeof args);
+    give(&args, CLI_OPT_CREDENTIALS, file("alice.cred"));
+    give(&args, CLI_OPT_STATE, file("state"));
+    give(&args, CLI_OPT_ANSWER, file("answer"));
+    give(&args, CLI_OPT_SESSION, file("alice"));
+    return run(cli_cmd_complete, &args, err);
+}
+
+static void
+takes_an_answer_with_another_policy_and_more_sessions(void **state)
+{
+    (void)state;
+    static const uint8_t gcm[] = { 0, 1, 6, 1, 1, 16, 4, 1, 12, 20, 1, 16 };
+    const struct mkt_pl_sp sp = { .policy_no = 99, .params = { gcm, sizeof gcm } };
+    const struct mkt_choose_cs cs[] = {
+        { .cs_id = 2, .policy_no = 99, .has_ssrc = true, .ssrc = 5 },
+        { .cs_id = 1 }, /* in another order, with the policy offered */
+        { .cs_id = 77, .policy_no = 99, .has_ssrc = true, .ssrc = 6 },
+    };
+    const struct mkt_choice choice = { .cs = cs, .n_cs = 3, .sp = &sp, .n_sp = 1 };
+    struct cli_error err;
+    alice_offers();
+    library_answers(&choice);
+    if (!alice_completes(&err)) /* RFC6043:4.2.2.3 */
+        fail_msg("%s", err.text);
+    assert_same_sessions_as("alice", 3);
+    assert_true(names_suite(0, "AEAD_AES_128_GCM"));
+    assert_true(names_suite(1, "AES_CM_128_HMAC_SHA1_80"));
+}
+
+static void
+refuses_an_answer_with_a_policy_it_does_not_know_and_stays_open(void **state)
+{
+    (void)state;
+    static const uint8_t f8[] = { 0, 1, 2 };
+    const struct mkt_pl_sp sp = { .policy_no = 99, .params = { f8, sizeof f8 } };
+    const struct mkt_choose_cs cs[] = { { .cs_id = 1 }, { .cs_id = 2, .policy_no = 99 } };
+    const struct mkt_choice odd = { .cs = cs, .n_cs = 2, .sp = &sp, .n_sp = 1 }, plain = { 0 };
+    struct cli_error err;
+    alice_offers();
+    library_answers(&odd);
+    assert_false(alice_completes(&err));
+    assert_int_equal(err.code, CLI_EXIT_PEER);
+    assert_non_null(strstr(err.text, "(RFC 6043 4.2.2.4)"));
+    assert_int_not_equal(access(file("alice"), F_OK), 0);
+    library_answers(&plain);
+    if (!alice_completes(&err))
+        fail_msg("%s", err.text);
+    assert_same_sessions_as("alice", 2);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -408,6 +548,9 @@ main(void)
         TEST(refuses_a_session_of_a_protocol_it_does_not_know),
         TEST(answers_an_update_that_leaves_policies_open),
         TEST(takes_an_update_with_a_policy_of_another_protocol_beside),
+        TEST(refuses_a_policy_it_does_not_know_before_it_takes_effect),
+        TEST(takes_an_answer_with_another_policy_and_more_sessions),
+        TEST(refuses_an_answer_with_a_policy_it_does_not_know_and_stays_open),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
