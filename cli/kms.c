@@ -48,12 +48,12 @@ hint(uint8_t error_no)
     static const char *const hints[] = {
         [MKT_ERR_AUTH_FAILURE] = ". Check identity, psk-id and psk in the credential file",
         [MKT_ERR_INVALID_TS] = ". Set the clocks of both machines, and check the counter",
-        [MKT_ERR_INVALID_ID] = ". It does not know one of the identities, or may not let it have "
-                               "this ticket",
+        [MKT_ERR_INVALID_ID] =
+            ". It does not know who is named, or refuses the ticket to one of them",
         [MKT_ERR_INVALID_CERT] = ". It does not trust the certificate of the credential file",
         [MKT_ERR_INVALID_TICKET] = ". It does not serve this type of ticket, or cannot open it",
-        [MKT_ERR_INVALID_TPPAR] = ". It does not serve such a Ticket Policy: mode, flags, keys or "
-                                  "validity (RFC 6043 6.10)",
+        [MKT_ERR_INVALID_TPPAR] =
+            ". It does not serve such a Ticket Policy: mode, flags, keys, validity (RFC 6043 6.10)",
     };
     return error_no < CLI_COUNT(hints) && hints[error_no] != NULL ? hints[error_no] : "";
 }

@@ -126,7 +126,7 @@ cli_key_draw(struct mkt_key *key, const struct mkt_want_key *want, struct cli_er
 static bool
 supply_drawn(struct mkt_key *key, const char *text, uint8_t key_len, struct cli_error *err)
 {
-    struct mkt_want_key want;
+    struct mkt_want_key want = { 0 };
     struct cli_spi spi;
     return cli_key_read(&want, &spi, "supply", text, key_len, err) && cli_key_draw(key, &want, err);
 }
