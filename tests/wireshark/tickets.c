@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages with tickets of the types that no vector has, as JSON in the form of the vectors: whole
  * ones, and each with one octet of its Ticket Data altered. Two decoders are compared over them. */
-#include "compat_call.h"
+#include "../compat_call.h"
 
 #include <stdio.h>
 
