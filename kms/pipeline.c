@@ -302,6 +302,10 @@ authorise(struct job *j)
         mkt_fail(&j->io.err, MKT_E_IDENTITY, 0, "IDRkms", "RFC 6043 4.2.1.4");
         return REFUSE;
     }
+    if (j->ask->ticket_err->rc != MKT_OK) {
+        j->io.err = *j->ask->ticket_err;
+        return REFUSE;
+    }
     if (j->ask->resolve)
         return GO; /* the ticket must be opened before its policy means anything */
     rc = kms_tpk_grant(&j->granted, &j->found_tpk, j->ask->policy, &q, j->index, &j->io.err);
@@ -334,10 +338,6 @@ resolve(struct job *j)
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
-    if (j->ask->ticket_err->rc != MKT_OK) {
-        j->io.err = *j->ask->ticket_err;
-        return REFUSE;
-    }
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
