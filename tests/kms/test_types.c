@@ -270,7 +270,7 @@ a_reference_ticket_has_its_keys_in_the_store_alone(void **state)
     want_reference(&want, f);
     other = ask(f, &want, &error_no);
     assert_non_null(other);
-    assert_int_equal(resolve(f, g, &authentic), -1);
+    assert_int_equal(resolve(f, g, &authentic), -1); /* RFC6043:11-4 RFC6043:11-5 */
     assert_int_equal(resolve(f, g, &authentic), -1);
     assert_int_equal(f->store->ops->revoke(f->store, first.reference, &err), KMS_STORE_OK);
     (void)service_logged(f);
