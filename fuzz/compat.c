@@ -22,7 +22,7 @@ static bool opened[4], believed;
 static struct call *
 call_of(uint8_t mode)
 {
-    size_t i = (mode & (MKT_COMPAT_SECOND | MKT_COMPAT_SALTED)) / 2;
+    size_t i = (mode & (unsigned)(MKT_COMPAT_SECOND | MKT_COMPAT_SALTED)) / 2;
     struct call *c = &calls[i];
 
     if (opened[i])
