@@ -34,7 +34,8 @@ static const char usage[] =
     "  user list [--json]\n"
     "      Lists credentials, without keys, and users without.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
-    "      Removes one credential, or the user with the ticket protection keys shared with it.\n"
+    "      Removes one credential, or the user with the ticket protection keys shared with it\n"
+    "      and the reference tickets issued to it.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -46,9 +47,13 @@ static const char usage[] =
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
-    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
+    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
+    "  ticket list [--json]\n"
+    "      Lists reference tickets, whose keys are in the store, without keys.\n"
+    "  ticket revoke REFERENCE\n"
+    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -71,7 +76,9 @@ static const struct command commands[] = {
     { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
-    { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
+    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list },
+    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke },
 };
 
 static enum kms_exit
@@ -181,6 +188,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'k':
         ctl->keys[ctl->n_keys++] = value;
         break;
+    case 'T':
+        ctl->type = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
@@ -208,6 +218,7 @@ main(int argc, char **argv)
         { "out", required_argument, NULL, 'F' },
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
+        { "ticket-type", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
