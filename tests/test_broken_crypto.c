@@ -261,6 +261,7 @@ a_signed_request_is_granted_or_nothing_comes_of_it(void **state)
         for (long n = 0;; n++) {
             assert_true(open_call(form == 0 ? MKT_PRF_HMAC_SHA_256 : MKT_PRF_MIKEY_1));
             cred_alice.s_type = form == 0 ? MKT_S_RSA_PSS : MKT_S_RSA_PKCS1;
+            cred_alice.sha1 = how.sha1 = form == 1;
             cred_alice.padding = form == 0 ? MKT_PAD_OAEP_SHA_256 : MKT_PAD_PKCS1;
             alice_signs(0);
             crypto_left = n;
