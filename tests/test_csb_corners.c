@@ -359,6 +359,57 @@ a_transfer_error_is_looked_at_with_a_working_libcrypto_or_not_at_all(void **stat
     assert_true(failed > 5);
 }
 
+static void
+a_csb_without_an_answer_goes_through_a_file_too(void **state)
+{
+    (void)state;
+    c.want.flags &= (uint16_t) ~(MKT_TP_F | MKT_TP_G | MKT_TP_I);
+    whole_call();
+    assert_int_equal(through_a_file(c.at_alice[0]), MKT_OK);
+    assert_int_equal(through_a_file(c.at_bob[0]), MKT_OK);
+}
+
+/* --- updates ------------------------------------------------------------------------------------
+ */
+
+static void
+an_update_that_could_not_be_refused_is_still_to_be_refused(void **state)
+{
+    static struct change u;
+    const size_t cap = c.cap;
+    (void)state;
+    whole_call();
+    change_init(&u, &c, 3, 0);
+    assert_int_equal(change_send(&c, &u, true), MKT_OK);
+    assert_int_equal(change_offered(&c, &u, true), MKT_OK);
+    c.cap = 40;
+    assert_int_equal(change_refuse(&c, &u, true, MKT_E_SP), MKT_E_NO_SPACE);
+    c.cap = cap;
+    assert_int_equal(change_refuse(&c, &u, true, MKT_E_SP), MKT_OK);
+    assert_int_equal(change_answered(&c, &u, true), MKT_E_PEER_ERROR);
+    assert_int_equal(change_refuse(&c, &u, true, MKT_E_SP), MKT_E_STATE);
+}
+
+static void
+an_error_message_about_an_update_needs_its_payloads(void **state)
+{
+    static struct change u;
+    struct message honest;
+    (void)state;
+    whole_call();
+    change_init(&u, &c, 3, 0);
+    assert_int_equal(change_send(&c, &u, true), MKT_OK);
+    assert_int_equal(change_offered(&c, &u, true), MKT_OK);
+    assert_int_equal(change_refuse(&c, &u, true, MKT_E_SP), MKT_OK);
+    honest = u.resp;
+    assert_int_equal(without(&u.resp, MKT_PL_ERR, 0), 1);
+    assert_int_equal(change_answered(&c, &u, true), MKT_E_MISSING_PAYLOAD);
+    assert_false(c.io.peer_error_authentic);
+    u.resp = honest;
+    assert_int_equal(change_answered(&c, &u, true), MKT_E_PEER_ERROR);
+    assert_true(c.io.peer_error_authentic);
+}
+
 int
 main(void)
 {
@@ -376,6 +427,9 @@ main(void)
         TEST(a_null_mac_makes_no_error_message_authentic),
         TEST(an_error_of_the_kms_is_not_made_with_half_a_mac),
         TEST(a_transfer_error_is_looked_at_with_a_working_libcrypto_or_not_at_all),
+        TEST(a_csb_without_an_answer_goes_through_a_file_too),
+        TEST(an_update_that_could_not_be_refused_is_still_to_be_refused),
+        TEST(an_error_message_about_an_update_needs_its_payloads),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -325,6 +325,48 @@ a_timestamp_of_an_unknown_type_is_not_given(void **state)
     assert_false(mkt_ts_stamp(&call.env, 4, &t));
 }
 
+static void
+a_signed_message_is_not_verified_with_a_psk(void **state)
+{
+    (void)state;
+    alice_signs(0);
+    assert_int_equal(call_request(&call), MKT_OK);
+    err = (struct mkt_err){ 0 };
+    assert_int_equal(mkt_kms_begin(call.txn, mkt_span(call.request.b, call.request.n), &err),
+                     MKT_OK);
+    assert_int_equal(
+        mkt_kms_verify(call.txn, &call.env, &call.psk_alice.base, call.alice, call.kms, &err),
+        MKT_E_STATE);
+    err = (struct mkt_err){ 0 };
+    assert_int_equal(mkt_kms_verify_pk(call.txn, &call.env, &how, &err), MKT_OK);
+}
+
+static void
+a_certificate_without_names_is_nobodys(void **state)
+{
+    uint8_t name[MKT_ID_MAX];
+    (void)state;
+    assert_int_equal(mkt_ex_cert_identity(alice, name).data.n, 21);
+    assert_null(mkt_ex_cert_identity(sub, name).data.p);
+}
+
+/* Where CRLs are required, none at all is no better than a missing one. */
+static void
+a_required_crl_is_missed_when_there_is_none_at_all(void **state)
+{
+    uint8_t crl[4096];
+    (void)state;
+    err = (struct mkt_err){ 0 };
+    assert_int_equal(mkt_trust_verify(trust, &alice, 1, MKT_FOR_SIGNING, keyring.at, &err), MKT_OK);
+    mkt_trust_require_crl(trust);
+    assert_int_equal(mkt_trust_verify(trust, &alice, 1, MKT_FOR_SIGNING, keyring.at, &err),
+                     MKT_E_CERT);
+    err = (struct mkt_err){ 0 };
+    size_t n = pki_crl(&keyring, PKI_CA, " CA", 0, 30, crl);
+    assert_int_equal(mkt_trust_add_crl(trust, mkt_span(crl, n), &err), MKT_OK);
+    assert_int_equal(mkt_trust_verify(trust, &alice, 1, MKT_FOR_SIGNING, keyring.at, &err), MKT_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_a_call, close_the_call)
 
 int
@@ -345,6 +387,9 @@ main(void)
         TEST(only_hashes_that_we_use_are_used),
         TEST(nothing_has_a_digest_and_a_mac_of_its_own),
         TEST(a_timestamp_of_an_unknown_type_is_not_given),
+        TEST(a_signed_message_is_not_verified_with_a_psk),
+        TEST(a_certificate_without_names_is_nobodys),
+        TEST(a_required_crl_is_missed_when_there_is_none_at_all),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, open_pki, close_pki);

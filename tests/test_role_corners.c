@@ -412,6 +412,135 @@ a_clock_that_nobody_trusts_is_not_compared(void **state)
     assert_int_equal(mkt_responder_offered(c.responder[0], &c.env, 0, &io), MKT_NEXT_ASK);
 }
 
+/* --- what is left out, and what is not the same -------------------------------------------------
+ */
+
+static void
+a_responder_need_not_say_who_it_is(void **state)
+{
+    const struct mkt_credential cred = {
+        .self = c.bob[0], .kms = c.kms, .psk = &c.psk_bob[0].base, .omit = MKT_OMIT_SELF
+    };
+    (void)state;
+    mkt_responder_free(c.responder[0]);
+    c.responder[0] = mkt_responder_new(&cred);
+    assert_non_null(c.responder[0]);
+    c.want.flags &= (uint16_t)~MKT_TP_I; /* with key forking it must: the KMS says it for him */
+    whole_call();
+    assert_null(mkt_msg_find(parsed(&c.resp[0]), MKT_PL_IDR, MKT_IDR_R));
+    assert_true(mkt_identity_equal(mkt_csb_peer(c.at_alice[0]), c.bob[0]));
+    c.want.flags |= MKT_TP_I;
+    whole_call();
+    assert_non_null(mkt_msg_find(parsed(&c.resp[0]), MKT_PL_IDR, MKT_IDR_R));
+}
+
+static void
+nobody_answers(struct mkt_policy *granted)
+{
+    granted->n_responders = 0;
+}
+
+static void
+a_granted_policy_without_a_responder_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(call_request(&c), MKT_OK);
+    c.twist = nobody_answers;
+    assert_int_equal(call_issue(&c), MKT_OK);
+    assert_int_equal(call_granted(&c), MKT_E_TP_PARAM);
+    assert_string_equal(c.io.err.what, "TP Data: no IDRr");
+    assert_null(c.grant);
+}
+
+/* Two tickets of one KMS for the same people are as long as each other. */
+static void
+what_was_resolved_is_of_one_ticket_and_no_other(void **state)
+{
+    struct mkt_resolution *res;
+    struct mkt_payload ticket;
+    size_t used;
+    (void)state;
+    c.want.flags |= MKT_TP_J;
+    whole_call();
+    res = mkt_responder_take_resolution(c.responder[0]);
+    assert_non_null(res);
+    for (int other = 0; other < 2; other++) {
+        assert_int_equal(
+            mkt_payload_decode(&ticket, MKT_PL_TICKET, mkt_grant_ticket(c.grant), &used, &err),
+            MKT_OK);
+        assert_int_equal(mkt_resolution_is_of(res, &ticket), !other);
+        assert_int_equal(call_offer(&c), MKT_OK);
+        assert_int_equal(call_offered(&c, 0), MKT_OK);
+        assert_int_equal(call_reused(&c, 0, res), other ? MKT_E_TICKET : MKT_OK);
+        assert_int_equal(call_until_grant(&c), MKT_OK);
+    }
+    mkt_resolution_free(res);
+}
+
+/* docs/formats: a magic of 8 octets, the length of TICKET in 3, TICKET. */
+static void
+a_resolution_file_holds_one_whole_ticket_without_initiator_data(void **state)
+{
+    static uint8_t file[8192], bad[8192];
+    struct mkt_resolution *res, *back = NULL;
+    size_t n;
+    (void)state;
+    whole_call();
+    res = mkt_responder_take_resolution(c.responder[0]);
+    assert_non_null(res);
+    assert_int_equal(mkt_resolution_export(res, file, sizeof file, &n), MKT_OK);
+    mkt_resolution_free(res);
+    const size_t len = (size_t)file[9] << 8 | file[10], end = 11 + len;
+    for (int how = 0; how < 3; how++) {
+        memcpy(bad, file, end);
+        bad[end] = 0; /* an octet more */
+        memcpy(bad + end + 1, file + end, n - end);
+        bad[9] = (uint8_t)((len + 1) >> 8);
+        bad[10] = (uint8_t)(len + 1);
+        if (how == 1)
+            bad[end - 1] = 1; /* which is Initiator Data */
+        if (how == 2) {
+            memcpy(bad, file, n);
+            bad[11 + 5] |= 0xFE; /* PRF Func */
+        }
+        err = (struct mkt_err){ 0 };
+        assert_int_equal(mkt_resolution_import(&back, mkt_span(bad, n + (how != 2)), &err),
+                         MKT_E_FIELD);
+        assert_null(back);
+    }
+    err = (struct mkt_err){ 0 };
+    assert_int_equal(mkt_resolution_import(&back, mkt_span(file, n), &err), MKT_OK);
+    mkt_resolution_free(back);
+}
+
+static void
+a_ticket_that_says_a_thing_twice_is_not_opened(void **state)
+{
+    struct mkt_payload pl[16];
+    uint8_t data[1024];
+    size_t n;
+    (void)state;
+    call_mode(&c, 2);
+    assert_int_equal(call_until_offer(&c), MKT_OK);
+    struct mkt_msg *m = parsed(&c.init);
+    struct mkt_payload *ticket = payload(m, MKT_PL_TICKET, 0);
+    assert_int_equal(mkt_chain_decode(pl, 16, &n, MKT_PL_THDR, ticket->u.ticket.ticket_data, &err),
+                     MKT_OK);
+    struct mkt_writer w = mkt_w_open(data, sizeof data);
+    for (size_t i = 0; i < n; i++) {
+        mkt_pl_write(&w, &pl[i]);
+        if (pl[i].type == MKT_PL_T)
+            mkt_pl_write(&w, &pl[i]);
+    }
+    assert_false(w.overflow);
+    ticket->u.ticket.ticket_data = mkt_span(data, w.len);
+    rewrite(&c.init, m);
+    assert_int_equal(call_offered(&c, 0), MKT_OK);
+    assert_int_equal(call_opened(&c, 0, &c.tpk_bob.base), MKT_E_TICKET);
+    assert_string_equal(c.io.err.what, "Ticket Data: a payload twice");
+    assert_null(c.at_bob[0]);
+}
+
 int
 main(void)
 {
@@ -433,6 +562,11 @@ main(void)
         TEST(vi_of_another_algorithm_than_v_is_refused_at_once),
         TEST(a_responder_opens_base_tickets_only),
         TEST(a_clock_that_nobody_trusts_is_not_compared),
+        TEST(a_responder_need_not_say_who_it_is),
+        TEST(a_granted_policy_without_a_responder_is_refused),
+        TEST(what_was_resolved_is_of_one_ticket_and_no_other),
+        TEST(a_resolution_file_holds_one_whole_ticket_without_initiator_data),
+        TEST(a_ticket_that_says_a_thing_twice_is_not_opened),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,6 +395,25 @@ both_macs_of_initiator_data_are_of_the_suite(void **state)
     assert_string_equal(err.what, "Initiator Data: Vr");
 }
 
+/* In a buffer that is larger than any message: Ticket Data has a length of 16 bits. */
+static void
+ticket_data_longer_than_its_length_field_is_not_written(void **state)
+{
+    static uint8_t octets[1 << 17];
+    static const uint8_t thdr[UINT16_MAX], rand[16];
+    const struct mkt_keys keys = { .n = 1, .k = { key(MKT_KEY_MPK, 16, 1) } };
+    struct mkt_base_ticket t = {
+        .ts_type = MKT_TS_NTP_UTC, .t64 = T64, .rand = mkt_span(rand, 16), .keys = &keys
+    };
+    (void)state;
+    for (size_t n = UINT16_MAX - 200; n <= UINT16_MAX; n += 200) {
+        struct mkt_writer w = mkt_w_open(octets, sizeof octets);
+        t.thdr = mkt_span(thdr, n);
+        assert_true(mkt_base_ticket_write(&w, crypto, &tpk.base, &policy, &t));
+        assert_int_equal(w.overflow, n == UINT16_MAX);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_all, close_all)
 
 int
@@ -413,6 +432,7 @@ main(void)
         TEST(a_ticket_file_whose_policy_cannot_be_read_is_refused),
         TEST(initiator_data_ends_with_the_second_and_last_v),
         TEST(both_macs_of_initiator_data_are_of_the_suite),
+        TEST(ticket_data_longer_than_its_length_field_is_not_written),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,13 +191,22 @@ seal_offer(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_grant *g
     return true;
 }
 
+/* When memory fails, the offer before stays open. */
 static enum mkt_rc
 remember_offer(struct mkt_initiator *i, struct mkt_grant *grant, struct mkt_span message,
                struct mkt_identity responder)
 {
-    if (mkt_octets_set(&i->offer, message) != MKT_OK ||
-        mkt_octets_set(&i->responder, responder.data) != MKT_OK)
+    struct mkt_octets offer = { NULL, 0 }, who = { NULL, 0 };
+
+    if (mkt_octets_set(&offer, message) != MKT_OK ||
+        mkt_octets_set(&who, responder.data) != MKT_OK) {
+        mkt_octets_free(&offer);
         return MKT_E_MEMORY;
+    }
+    mkt_octets_free(&i->offer);
+    mkt_octets_free(&i->responder);
+    i->offer = offer;
+    i->responder = who;
     i->responder_type = responder.type;
     i->grant = grant;
     return MKT_OK;
