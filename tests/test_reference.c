@@ -308,6 +308,62 @@ without_random_octets_there_is_no_ticket(void **state)
     assert_int_equal(n, 6); /* TGK, its SPI, MPK, its SPI, RAND, reference */
 }
 
+/* Also of a ticket that was issued before in the same transaction. */
+static void
+an_answer_that_does_not_fit_keeps_nothing(void **state)
+{
+    const struct mkt_tpk tpk = { mkt_span("tpk", 3), &c.tpk.base, { 0, { NULL, 0 } } };
+    struct mkt_span reference;
+    struct mkt_policy granted;
+    (void)state;
+    assert_int_equal(issue(), MKT_OK);
+    assert_int_not_equal(mkt_kms_kept(c.txn, &reference).n, 0);
+    granted = *mkt_kms_ask(c.txn)->policy;
+    for (int base = 0; base < 2; base++) {
+        c.io = (struct mkt_io){ .out = c.granted.b, .cap = base ? c.cap : 100 };
+        granted.ticket_type = base ? MKT_TICKET_TYPE_BASE : MKT_TICKET_TYPE_REFERENCE;
+        assert_int_equal(mkt_kms_issue(c.txn, &c.env, &granted, &tpk, mkt_span(NULL, 0), &c.io),
+                         base ? MKT_NEXT_SEND_PEER : MKT_NEXT_ABORT);
+        assert_int_equal(mkt_kms_kept(c.txn, &reference).n, 0);
+    }
+}
+
+/* Keys with SPIs of 255 octets: more than a KMS keeps for one ticket. */
+static void
+keys_that_are_too_many_octets_are_not_kept_in_part(void **state)
+{
+    static uint8_t spi[MKT_KEYS_MAX][255], in[1 << 14], out[1 << 14];
+    const struct mkt_tpk tpk = { mkt_span("tpk", 3), &c.tpk.base, { 0, { NULL, 0 } } };
+    struct mkt_io io = { .out = in, .cap = sizeof in };
+    struct mkt_policy granted;
+    struct mkt_span reference;
+    (void)state;
+    c.want.has_kemac = true;
+    for (; c.want.n_wanted < MKT_KEYS_MAX - 2; c.want.n_wanted++) {
+        spi[c.want.n_wanted][0] = c.want.n_wanted;
+        c.want.wanted[c.want.n_wanted] =
+            (struct mkt_want_key){ .type = MKT_KEY_TGK_SALT,
+                                   .kv = MKT_KV_SPI,
+                                   .key_len = 16,
+                                   .salt_len = 32,
+                                   .spi = mkt_span(spi[c.want.n_wanted], 255) };
+    }
+    assert_int_equal(mkt_initiator_request(c.initiator, &c.env, &c.want, &io), MKT_NEXT_SEND_KMS);
+    assert_int_equal(mkt_kms_begin(c.txn, mkt_span(in, io.out_len), &c.io.err), MKT_OK);
+    assert_int_equal(mkt_kms_verify(c.txn, &c.env, &c.psk_alice.base, c.alice, c.kms, &c.io.err),
+                     MKT_OK);
+    assert_int_equal(mkt_policy_grant(&granted, mkt_kms_ask(c.txn)->policy, &c.rules, c.alice,
+                                      c.kms, c.env.now, &c.io.err),
+                     MKT_OK);
+    io = (struct mkt_io){ .out = out, .cap = sizeof out };
+    assert_int_equal(mkt_kms_issue(c.txn, &c.env, &granted, &tpk, mkt_span(NULL, 0), &io),
+                     MKT_NEXT_ABORT);
+    assert_int_equal(io.err.rc, MKT_E_NO_SPACE);
+    assert_int_equal(io.out_len, 0);
+    assert_int_equal(mkt_kms_kept(c.txn, &reference).n, 0);
+    assert_int_equal(reference.n, 0);
+}
+
 /* Replaces the Ticket Data of the RESOLVE_INIT, which has no MAC of this test's making: begin reads
  * the ticket before any key is touched. */
 static enum mkt_rc
@@ -387,6 +443,8 @@ main(void)
         CALL_TEST(a_kms_without_a_store_makes_no_reference_ticket),
         CALL_TEST(only_the_kms_opens_a_reference_ticket),
         CALL_TEST(without_random_octets_there_is_no_ticket),
+        CALL_TEST(an_answer_that_does_not_fit_keeps_nothing),
+        CALL_TEST(keys_that_are_too_many_octets_are_not_kept_in_part),
         CALL_TEST(a_reference_has_sixteen_octets_and_no_keys_beside_it),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

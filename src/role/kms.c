@@ -12,12 +12,18 @@ mkt_kms_txn_new(void)
     return mkt_be_alloc(sizeof(struct mkt_kms_txn));
 }
 
+static void
+forget_kept(struct mkt_kms_txn *t)
+{
+    mkt_wipe(t->kept, t->kept_len);
+    t->kept_len = 0;
+}
+
 void
 mkt_kms_end(struct mkt_kms_txn *t)
 {
     mkt_keys_wipe(&t->keys);
-    mkt_wipe(t->kept, t->kept_len);
-    t->kept_len = 0;
+    forget_kept(t);
     mkt_inkey_mem_wipe(&t->env_key);
     t->psk = NULL;
     t->stage = MKT_KMS_IDLE;
@@ -369,10 +375,14 @@ keep_keys(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env)
     if (!mkt_ex_random(env, t->reference, sizeof t->reference))
         return MKT_E_RANDOM;
     mkt_keys_write(&w, &t->keys);
+    if (w.overflow) {
+        mkt_wipe(t->kept, w.len);
+        return MKT_E_NO_SPACE;
+    }
     t->kept_len = w.len;
     d->ticket.thdr = mkt_span(t->reference, sizeof t->reference);
     d->ticket.keys = NULL;
-    return w.overflow ? MKT_E_NO_SPACE : MKT_OK;
+    return MKT_OK;
 }
 
 struct mkt_span
@@ -405,14 +415,18 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
     if (d.type == NULL)
         return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "granted policy", ref);
+    forget_kept(t); /* of a ticket before this one */
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
     if (rc == MKT_OK)
         rc = keep_keys(&d, t, env);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
-    if (!write_request_resp(&w, t, env, granted, tpk->key, &d))
-        return mkt_ex_abort(io, MKT_E_CRYPTO, "REQUEST_RESP", ref);
-    return mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER);
+    enum mkt_next next = write_request_resp(&w, t, env, granted, tpk->key, &d)
+                             ? mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER)
+                             : mkt_ex_abort(io, MKT_E_CRYPTO, "REQUEST_RESP", ref);
+    if (next == MKT_NEXT_ABORT)
+        forget_kept(t);
+    return next;
 }
 
 /* Who holds the TPK decides the mode (4.1.1, ambiguity 50). */
