@@ -54,7 +54,7 @@ void bench_table(const struct bench_report *r, FILE *out);
 bool bench_json(const struct bench_report *r, FILE *out);
 
 /* bench_recorded measures op, which works in env, against the cryptography it consists of: one run
- * is recorded and done again, bare. */
+ * is recorded and done again, bare. Where there is RSA, the floor is that alone. */
 struct mkt_env;
 bool bench_recorded(struct bench_report *r, const char *name, double bar, bench_op *op, void *ctx,
                     struct mkt_env *env);

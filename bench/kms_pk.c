@@ -3,6 +3,7 @@
  * certificate and the message, and decrypting the envelope key. */
 #include "bench.h"
 
+#include "../kms/random.h"
 #include "../tests/pki.h"
 #include "world.h"
 
@@ -12,6 +13,7 @@
 
 struct pk_world {
     struct mkt_env env;
+    struct kms_random random; /* draws ahead, as the daemon does */
     struct pki pki;
     struct mkt_trust *trust;
     struct mkt_kms_key key;
@@ -78,7 +80,8 @@ open_all(struct pk_world *w)
     clock_gettime(CLOCK_REALTIME, &now);
     w->env = (struct mkt_env){ .crypto = mkt_crypto_new(),
                                .now = mkt_ntp_from_unix(now.tv_sec, (uint32_t)now.tv_nsec),
-                               .random = mkt_crypto_random };
+                               .random = kms_random_take,
+                               .ctx = &w->random };
     w->txn = mkt_kms_txn_new();
     w->alice = mkt_uri("sip:alice@example.com");
     w->kms = mkt_uri("sip:kms@example.com");
@@ -97,6 +100,7 @@ close_all(struct pk_world *w)
     mkt_trust_free(w->trust);
     pki_close(&w->pki);
     mkt_inkey_mem_wipe(&w->tpk_key);
+    mkt_wipe(&w->random, sizeof w->random);
     mkt_kms_txn_free(w->txn);
     mkt_crypto_free(w->env.crypto);
 }

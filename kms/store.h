@@ -26,7 +26,8 @@ struct kms_store_err {
     char text[512];
 };
 
-/* One credential of one user: a user with several devices has several. */
+/* One credential of one user: a user with several devices has several. Or, with psk_id NULL, that
+ * the identity is a user all the same: one who has no PSK and signs. */
 struct kms_user {
     const char *identity;
     const char *psk_id;
@@ -34,6 +35,13 @@ struct kms_user {
     int psk_len;         /* octets */
     int64_t added;       /* seconds since 1970 */
     uint64_t serial;     /* made by the store, never used again: psk-ids may be */
+};
+
+/* What user_remove took away. */
+struct kms_removed {
+    unsigned credentials;
+    unsigned tpks; /* that the user shared */
+    bool unkeyed;  /* the row of a user without PSK */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -66,12 +74,14 @@ struct kms_store; /* begins with a pointer to its operations */
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it. */
+    /* user_add: EXISTS when the psk_id is taken, whoever has it; without one, when the identity is
+     * a user without PSK already. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or all of the identity when psk_id is NULL. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
+     * that the user shared too. NOT_FOUND, nothing removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
-                                     unsigned *removed, struct kms_store_err *err);
+                                     struct kms_removed *removed, struct kms_store_err *err);
     /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets
      * its number. */
     enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,

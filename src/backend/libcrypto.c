@@ -26,7 +26,7 @@ struct hmac {
     EVP_MD_CTX *blank; /* initialised, never fed: what a forgotten key leaves */
     EVP_MD_CTX *inner, *outer, *work;
     size_t len; /* octets of a digest */
-    bool fresh; /* inner and outer are as blank */
+    bool fresh; /* inner, outer and work are as blank */
     bool keyed; /* inner and outer hold a key */
 };
 
@@ -200,9 +200,9 @@ mkt_be_hash(struct mkt_crypto *c, uint8_t hash, const struct mkt_span *part, siz
     struct hmac *h = hash == MKT_HASH_SHA_1     ? &c->sha1
                      : hash == MKT_HASH_SHA_256 ? &c->sha256
                                                 : NULL;
-    bool ok = h != NULL && make_blank(h, h->work);
     if (h == NULL)
         return false;
+    bool ok = h->fresh || make_blank(h, h->work);
     for (size_t i = 0; ok && i < n; i++)
         ok = part[i].n == 0 || EVP_DigestUpdate(h->work, part[i].p, part[i].n) == 1;
     ok = ok && EVP_DigestFinal_ex(h->work, out, NULL) == 1;

@@ -99,6 +99,7 @@ fill_ask(struct mkt_kms_txn *t)
         .csb_id = m->hdr.csb_id,
         .prf = m->hdr.prf,
         .policy = &t->policy,
+        .ticket_err = &t->ticket_err,
     };
     if (m->pl[m->n - 1].type == MKT_PL_SIGN)
         fill_ask_pk(&t->ask, m);
@@ -129,8 +130,9 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
     if (mkt_policy_decode(&t->policy, &t->ticket->u.ticket, t->resolve,
                           (size_t)(t->ticket->u.ticket.tp_data.p - in.p), err) != MKT_OK)
         return err->rc;
-    if (t->resolve && begin_ticket(t, err) != MKT_OK)
-        return err->rc;
+    t->ticket_err = (struct mkt_err){ .rc = MKT_OK };
+    if (t->resolve) /* an Error about the ticket may have V, once somebody is authenticated (5.4) */
+        (void)begin_ticket(t, &t->ticket_err);
     t->stage = MKT_KMS_BEGUN;
     return MKT_OK;
 }
@@ -421,12 +423,11 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
         rc = keep_keys(&d, t, env);
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
-    enum mkt_next next = write_request_resp(&w, t, env, granted, tpk->key, &d)
-                             ? mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER)
-                             : mkt_ex_abort(io, MKT_E_CRYPTO, "REQUEST_RESP", ref);
-    if (next == MKT_NEXT_ABORT)
+    rc = write_request_resp(&w, t, env, granted, tpk->key, &d) ? MKT_OK : MKT_E_CRYPTO;
+    if (rc != MKT_OK || w.overflow)
         forget_kept(t);
-    return next;
+    return rc == MKT_OK ? mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER)
+                        : mkt_ex_abort(io, rc, "REQUEST_RESP", ref);
 }
 
 /* Who holds the TPK decides the mode (4.1.1, ambiguity 50). */
@@ -464,6 +465,10 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
 
     if (t->stage != MKT_KMS_VERIFIED || !t->resolve)
         return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
+    if (t->ticket_err.rc != MKT_OK) {
+        *err = t->ticket_err;
+        return err->rc;
+    }
     if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk->key, err) !=
         MKT_OK)
         return err->rc;
