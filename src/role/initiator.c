@@ -101,11 +101,12 @@ check_grant(struct mkt_policy *got, const struct mkt_initiator *i, const struct 
     struct mkt_msg request;
     struct mkt_policy want;
 
+    /* GCOV_EXCL_BR_START: the request is our own message */
     if (mkt_policy_decode(got, &ticket->u.ticket, true,
                           (size_t)(ticket->u.ticket.tp_data.p - m->octets.p), err) != MKT_OK ||
-        /* GCOV_EXCL_BR_LINE: our own message */
         mkt_msg_parse(&request, mkt_octets_span(&i->request.init), err) != MKT_OK)
         return err->rc;
+    /* GCOV_EXCL_BR_STOP */
     const struct mkt_payload *tp = mkt_msg_find(&request, MKT_PL_TP, 0);
     /* GCOV_EXCL_BR_LINE: our own policy */
     if (mkt_policy_decode(&want, &tp->u.ticket, false, 0, err) != MKT_OK ||
