@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <mikeyticket/env.h>
 
@@ -301,6 +300,12 @@ kms_index_free(struct kms_index *x)
     free(x);
 }
 
+void
+kms_index_release(void *index)
+{
+    kms_index_free(index);
+}
+
 static const struct record *
 find_id(const struct kms_index *x, const struct key_set *ks, struct mkt_span id)
 {
@@ -452,35 +457,4 @@ kms_index_octets(const struct kms_index *x)
 {
     return sizeof *x + octets_of(&x->users) + octets_of(&x->unkeyed) + octets_of(&x->shared) +
            x->n_own * sizeof *x->own;
-}
-
-bool
-kms_current_init(struct kms_current *c, struct kms_index *index, size_t n_readers)
-{
-    c->slots = aligned_alloc(64, n_readers * sizeof *c->slots);
-    if (c->slots == NULL)
-        return false;
-    memset(c->slots, 0, n_readers * sizeof *c->slots);
-    c->n_slots = n_readers;
-    atomic_init(&c->index, index);
-    return true;
-}
-
-void
-kms_current_free(struct kms_current *c)
-{
-    kms_index_free((struct kms_index *)(uintptr_t)atomic_load(&c->index));
-    free(c->slots);
-}
-
-void
-kms_current_swap(struct kms_current *c, struct kms_index *index)
-{
-    const struct timespec nap = { 0, 100000 };
-    const struct kms_index *old = atomic_exchange(&c->index, index);
-
-    for (size_t i = 0; i < c->n_slots; i++)
-        while (atomic_load(&c->slots[i].in_use) == old)
-            nanosleep(&nap, NULL);
-    kms_index_free((struct kms_index *)(uintptr_t)old);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What requests read instead of the store: an immutable picture of all credentials and Ticket
  * Protection Keys in one locked block of memory, about 100 octets a user. When the store changes,
- * a new picture is built and swapped in; the old one is wiped when no worker looks at it. */
+ * a new picture is built and swapped in (current.h); the old one is wiped when no worker looks at
+ * it. */
 #ifndef KMS_INDEX_H
 #define KMS_INDEX_H
-
-#include <stdatomic.h>
 
 #include <mikeyticket/policy.h>
 
@@ -31,8 +30,9 @@ struct kms_found_tpk {
 enum kms_store_rc kms_index_build(struct kms_index **index, struct kms_store *s,
                                   struct kms_store_err *err);
 
-/* kms_index_free wipes and frees. NULL is allowed. */
+/* kms_index_free wipes and frees. NULL is allowed. kms_index_release is the same, for kms_current. */
 void kms_index_free(struct kms_index *index);
+void kms_index_release(void *index);
 
 /* kms_index_by_psk_id finds the credential with that psk-id. */
 bool kms_index_by_psk_id(const struct kms_index *index, struct mkt_span psk_id,
@@ -63,47 +63,5 @@ size_t kms_index_octets(const struct kms_index *index);
 
 /* kms_index_locked tells whether its keys are kept out of swap; RLIMIT_MEMLOCK may forbid it. */
 bool kms_index_locked(const struct kms_index *index);
-
-/* The picture now, and who looks at one. Readers never wait: a reader publishes the pointer it is
- * about to use in a slot of its own; the writer frees an old picture once no slot holds it. */
-
-struct kms_reader_slot {
-    _Alignas(64) _Atomic(const struct kms_index *) in_use;
-};
-
-struct kms_current {
-    _Atomic(const struct kms_index *) index;
-    struct kms_reader_slot *slots;
-    size_t n_slots;
-};
-
-/* kms_current_init starts with index, which current then owns, for n readers. */
-bool kms_current_init(struct kms_current *c, struct kms_index *index, size_t n_readers);
-void kms_current_free(struct kms_current *c);
-
-/* kms_current_swap puts a new picture in place, waits until nobody reads the old one and frees it.
- * One writer at a time. */
-void kms_current_swap(struct kms_current *c, struct kms_index *index);
-
-/* kms_current_get begins reading in slot; kms_current_put ends it. */
-static inline const struct kms_index *
-kms_current_get(struct kms_current *c, size_t slot)
-{
-    const struct kms_index *seen = atomic_load(&c->index), *again;
-
-    for (;;) {
-        atomic_store(&c->slots[slot].in_use, seen);
-        again = atomic_load(&c->index);
-        if (again == seen)
-            return seen;
-        seen = again;
-    }
-}
-
-static inline void
-kms_current_put(struct kms_current *c, size_t slot)
-{
-    atomic_store_explicit(&c->slots[slot].in_use, NULL, memory_order_release);
-}
 
 #endif

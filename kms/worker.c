@@ -21,7 +21,7 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     clock_gettime(CLOCK_REALTIME, &ts);
     sv->start = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
     *failed = "no memory for the index";
-    if (!kms_current_init(&sv->current, index, n_readers)) {
+    if (!kms_current_init(&sv->current, index, n_readers, kms_index_release)) {
         kms_index_free(index);
         return false;
     }

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "counters.h"
+#include "current.h"
 #include "index.h"
 #include "limit.h"
 #include "log.h"
@@ -41,7 +42,7 @@ struct kms_lane;
 struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
-    struct kms_current current;
+    struct kms_current current; /* struct kms_index */
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_lane *lane;                     /* NULL: workers may wait */
