@@ -60,9 +60,10 @@ struct kms_config {
     uint32_t identity_rate, identity_burst;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;
-    uint32_t require_crl; /* 1: each issuer must have a CRL */
-    uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
-    uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    uint32_t require_crl;      /* 1: each issuer must have a CRL */
+    uint32_t sha1;             /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
+    uint32_t pk_users;         /* 1: anyone with a certificate; 0: users of the store */
+    char policy[KMS_PATH_MAX]; /* path of the policy file; "": the built-in policy */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

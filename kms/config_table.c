@@ -52,6 +52,8 @@ const struct kms_option kms_options[] = {
       "authenticated requests a second of one identity; 0: no limit" },
     { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_burst), 0, 0, 10000000, NULL,
       "authenticated requests at once of one identity; 0: twice the rate" },
+    { "policy", KMS_OPT_FILE, AT(policy), 0, 0, 0, NULL,
+      "file of rules: who may have which tickets; without it every user may" },
     { "certificate", KMS_OPT_FILES, AT(certificate), 0, 0, 0, NULL,
       "file of the KMS's certificate, or a list; with it requests with signatures are served" },
     { "private_key", KMS_OPT_FILES, AT(private_key), 0, 0, 0, NULL,
@@ -145,16 +147,23 @@ set_store(struct kms_config *c, const char *text)
 }
 
 static const char *
-add_file(struct kms_files *files, const struct kms_config *c, const char *text)
+set_file(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
 {
-    if (files->n == KMS_FILES_MAX)
-        return "too many files (8 at most)";
     if (text[0] == '\0')
         return "a path is empty";
-    if (!resolve_path(c, text, files->at[files->n]))
-        return "the path is too long";
-    files->n++;
-    return NULL;
+    return resolve_path(c, text, out) ? NULL : "the path is too long";
+}
+
+static const char *
+add_file(struct kms_files *files, const struct kms_config *c, const char *text)
+{
+    const char *wrong;
+
+    if (files->n == KMS_FILES_MAX)
+        return "too many files (8 at most)";
+    wrong = set_file(files->at[files->n], c, text);
+    files->n += wrong == NULL ? 1 : 0;
+    return wrong;
 }
 
 static const char *
@@ -238,6 +247,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_mode(c, text);
     case KMS_OPT_TYPES:
         return add_type(c, text);
+    case KMS_OPT_FILE:
+        return set_file((char *)c + o->offset, c, text);
     case KMS_OPT_FILES:
         return add_file((struct kms_files *)(void *)out, c, text);
     }

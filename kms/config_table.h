@@ -17,13 +17,15 @@ enum kms_option_type {
     KMS_OPT_SUITES,
     KMS_OPT_MODES,
     KMS_OPT_TYPES,
-    KMS_OPT_FILES /* one path or a list */
+    KMS_OPT_FILES, /* one path or a list */
+    KMS_OPT_FILE
 };
 
 struct kms_option {
     const char *name; /* a dot separates an option from the group it stands in */
     enum kms_option_type type;
-    size_t offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), of FILES */
+    size_t
+        offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), of FILES, FILE */
     uint32_t standard, min, max;
     const char *const *words;
     const char *help;

@@ -11,6 +11,7 @@
 #include <mikeyticket/initiator.h>
 #include <mikeyticket/kms.h>
 
+#include "document.h"
 #include "kmsctl.h"
 #include "tickets.h"
 #include "tpk.h"
@@ -20,6 +21,7 @@
 struct issue {
     const struct kms_ctl *ctl;
     struct kms_index *index;
+    struct kms_rules *rules;
     struct mkt_env env;
     struct mkt_policy want, granted;
     struct mkt_identity client, kms;
@@ -74,7 +76,9 @@ ask(struct issue *x, struct mkt_io *io)
 static enum mkt_next
 reply(struct issue *x, struct mkt_io *io)
 {
-    const struct kms_circumstances q = { x->ctl->config, x->client, x->kms, x->env.now };
+    const struct kms_circumstances q = {
+        .rules = x->rules, .client = x->client, .kms = x->kms, .now = x->env.now
+    };
     struct mkt_span question = mkt_span(x->question, io->out_len);
 
     *io = (struct mkt_io){ .out = x->answer, .cap = sizeof x->answer };
@@ -149,7 +153,13 @@ static enum kms_exit
 issue(struct issue *x)
 {
     struct kms_store_err err = { 0 };
+    char wrong[KMS_DOCUMENT_ERR];
 
+    x->rules = kms_rules_load(x->ctl->config, wrong);
+    if (x->rules == NULL) {
+        fprintf(stderr, "%s\n", wrong);
+        return KMS_EXIT_CONFIG;
+    }
     if (kms_index_build(&x->index, x->ctl->store, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (!kms_index_is_user(x->index, x->client)) {
@@ -174,6 +184,7 @@ forget(struct issue *x)
     mkt_kms_txn_free(x->txn);
     mkt_crypto_free(x->env.crypto);
     kms_index_free(x->index);
+    kms_rules_free(x->rules);
     mkt_wipe(x, sizeof *x);
     free(x);
 }

@@ -30,7 +30,8 @@ struct kms_found_tpk {
 enum kms_store_rc kms_index_build(struct kms_index **index, struct kms_store *s,
                                   struct kms_store_err *err);
 
-/* kms_index_free wipes and frees. NULL is allowed. kms_index_release is the same, for kms_current. */
+/* kms_index_free wipes and frees. NULL is allowed. kms_index_release is the same, for kms_current.
+ */
 void kms_index_free(struct kms_index *index);
 void kms_index_release(void *index);
 

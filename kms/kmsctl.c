@@ -54,6 +54,17 @@ static const char usage[] =
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke REFERENCE\n"
     "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "  policy test --as IDENTITY --to IDENTITY [--mode 1|2|3] [--flags LETTERS] [--type TYPE]\n"
+    "              [--suite 128|256] [--key TYPE[:LEN[:SALT]]] [--validity TIME] [--app ID]\n"
+    "              [--resolve] [--by IDENTITY] [--json]\n"
+    "      Says what the policy would decide, rule by rule, without making a ticket: of a request\n"
+    "      by --as, or with --resolve (and in mode 3) of the use of such a ticket by --by, who is\n"
+    "      the first --to if it is not given. TYPE is base, reference or compat. Exit code 6:\n"
+    "      it would be refused.\n"
+    "  policy check FILE\n"
+    "      Says whether the daemon would take this policy.\n"
+    "  policy show\n"
+    "      Prints the policy that the configuration names, profiles expanded.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -66,19 +77,23 @@ struct command {
     const char *accepted; /* letters of the options that make sense */
     const char *wanted;   /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
+    bool no_store; /* not needed, and not made */
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add },
-    { "user", "list", 0, "j", "", kms_ctl_user_list },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
-    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
-    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list },
-    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke },
+    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add, false },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, false },
+    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, false },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, false },
+    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate, false },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
+    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
+    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list, false },
+    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
+    { "policy", "test", 0, "atfvksjmTAbr", "", kms_ctl_policy_test, false },
+    { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, true },
+    { "policy", "show", 0, "", "", kms_ctl_policy_show, true },
 };
 
 static enum kms_exit
@@ -132,6 +147,9 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
+    } else if (command->no_store) {
+        ctl->config = config;
+        code = command->run(ctl);
     } else if (kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
@@ -145,11 +163,15 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     return code;
 }
 
+/* Options that may be repeated. */
+static const char repeated[] = "tkA";
+
 /* Takes one option into ctl; false when there are too many of it. */
 static bool
 take_option(struct kms_ctl *ctl, int o, char *value)
 {
-    if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) || (o == 'k' && ctl->n_keys == MKT_KEYS_MAX))
+    if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) ||
+        (o == 'k' && ctl->n_keys == MKT_KEYS_MAX) || (o == 'A' && ctl->n_apps == MKT_APPS_MAX))
         return false;
     switch (o) {
     case 'i':
@@ -194,6 +216,18 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'F':
         ctl->out = value;
         break;
+    case 'm':
+        ctl->mode = value;
+        break;
+    case 'A':
+        ctl->apps[ctl->n_apps++] = value;
+        break;
+    case 'b':
+        ctl->by = value;
+        break;
+    case 'r':
+        ctl->resolve = true;
+        break;
     }
     return true;
 }
@@ -219,6 +253,11 @@ main(int argc, char **argv)
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
+        { "type", required_argument, NULL, 'T' },
+        { "mode", required_argument, NULL, 'm' },
+        { "app", required_argument, NULL, 'A' },
+        { "by", required_argument, NULL, 'b' },
+        { "resolve", no_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -233,7 +272,7 @@ main(int argc, char **argv)
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h') {
             fputs(usage, stdout);
-            puts(KMS_EXIT_HELP ".");
+            puts(KMS_EXIT_HELP ", 6 the policy would refuse.");
             return KMS_EXIT_OK;
         }
         if (o == 'V') {
@@ -246,12 +285,12 @@ main(int argc, char **argv)
             path = optarg;
             continue;
         }
-        if (strchr(given, o) != NULL && o != 't' && o != 'k')
+        if (strchr(given, o) != NULL && strchr(repeated, o) == NULL)
             return (int)misused("an option is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : "--key");
+            return (int)misused("too many", o == 't' ? "--to" : o == 'k' ? "--key" : "--app");
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)

@@ -15,7 +15,7 @@ struct kms_ctl {
     struct kms_store *store;
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user, or the id of a TPK, or a reference */
+    const char *identity; /* of the user, the id of a TPK, a reference, or a file */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
     bool json, no_psk;
@@ -23,6 +23,10 @@ struct kms_ctl {
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
+    /* policy test */
+    const char *mode, *by, *apps[MKT_APPS_MAX];
+    size_t n_apps;
+    bool resolve;
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -35,6 +39,9 @@ enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_test(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_check(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_show(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "document.h"
 #include "lane.h"
 #include "net.h"
 #include "program.h"
@@ -18,10 +19,12 @@
 static const char usage[] =
     "Usage: mikey-kmsd --config FILE\n"
     "The Key Management Service of MIKEY-TICKET (RFC 6043). Runs in the foreground;\n"
-    "SIGTERM or SIGINT stops it. Users and keys: see mikey-kmsctl --help.\n"
+    "SIGTERM or SIGINT stops it, SIGHUP makes it read its policy and certificates again. Users and "
+    "keys: see mikey-kmsctl --help.\n"
     "\n"
     "  -c, --config FILE  configuration (YAML)\n"
-    "      --check        read the configuration, say what is wrong with it, and stop\n"
+    "      --check        read the configuration and the files that it names, say what is wrong\n"
+    "                     with them, and stop\n"
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
     "\n"
@@ -36,8 +39,9 @@ struct daemon {
     struct kms_service service;
     /* Three connections: counters and tickets are written by the lane, each under its own lock. */
     struct kms_store *store, *counters, *tickets;
-    uint64_t version;    /* of the store, as read */
-    struct kms_pki *pki; /* NULL: no key pair is configured */
+    uint64_t version;            /* of the store, as read */
+    struct kms_rules_live rules; /* the policy */
+    struct kms_pki *pki;         /* NULL: no key pair is configured */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -119,6 +123,7 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     d->service.pki = d->pki;
+    d->service.rules = &d->rules;
     d->service.tickets = kms_tickets_new(d->tickets);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
@@ -153,6 +158,7 @@ announce(struct daemon *d, const struct kms_index *index)
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
+            kms_text("policy", c->policy[0] == '\0' ? "built-in" : c->policy),
             kms_number("workers", c->workers),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
@@ -172,9 +178,7 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
             KMS_LOG(&d->log, KMS_INFO, "stopping", kms_text("signal", strsignal(sig)));
             return;
         }
-        KMS_LOG(&d->log, KMS_WARN, "hangup-ignored",
-                kms_text("hint", "changes of users and keys arrive by themselves; "
-                                 "restart for a new configuration"));
+        kms_watch_reload(d->watch);
     }
 }
 
@@ -202,14 +206,29 @@ stop_serving(struct daemon *d)
             kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
 }
 
+/* What is read before anything is served. */
+static enum kms_exit
+open_files(struct daemon *d, struct kms_index **index)
+{
+    struct kms_store_err store_err = { 0 };
+    char rules_err[KMS_DOCUMENT_ERR], pki_err[KMS_PKI_ERR] = "";
+
+    if (!kms_rules_live_open(&d->rules, &d->config, count_readers(&d->config), rules_err))
+        return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
+    if (open_store(d, index, &store_err) != KMS_STORE_OK)
+        return fail(d, KMS_EXIT_STORE, "store", store_err.text);
+    if (!kms_pki_open(&d->pki, &d->config, pki_err))
+        return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
+    return KMS_EXIT_OK;
+}
+
 static enum kms_exit
 serve(struct daemon *d)
 {
-    struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "";
+    char err[KMS_NET_ERR] = "";
     const char *failed;
-    enum kms_exit code = KMS_EXIT_OK;
+    enum kms_exit code;
     sigset_t signals;
 
     sigemptyset(&signals);
@@ -217,13 +236,11 @@ serve(struct daemon *d)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (open_store(d, &index, &store_err) != KMS_STORE_OK) {
+    code = open_files(d, &index);
+    if (code != KMS_EXIT_OK) {
         kms_index_free(index);
-        return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    }
-    if (!kms_pki_open(&d->pki, &d->config, pki_err)) {
-        kms_index_free(index);
-        return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
+        kms_rules_live_close(&d->rules);
+        return code;
     }
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
                           d->counters, &failed)) {
@@ -237,6 +254,7 @@ serve(struct daemon *d)
         stop_serving(d);
     }
     kms_service_free(&d->service);
+    kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
     return code;
 }
@@ -253,16 +271,17 @@ raise_file_limit(void)
 }
 
 static enum kms_exit
-check_certificates(struct daemon *d)
+check_files(struct daemon *d)
 {
-    char err[KMS_PKI_ERR];
+    char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
+    struct kms_rules *rules = kms_rules_load(&d->config, err);
+    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err);
 
-    if (!kms_pki_open(&d->pki, &d->config, err)) {
+    if (!ok)
         fprintf(stderr, "%s\n", err);
-        return KMS_EXIT_CONFIG;
-    }
+    kms_rules_free(rules);
     kms_pki_close(d->pki);
-    return KMS_EXIT_OK;
+    return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 
 static int
@@ -282,7 +301,7 @@ run(const char *path, bool check)
         return KMS_EXIT_CONFIG;
     }
     if (check) {
-        code = check_certificates(d);
+        code = check_files(d);
         free(d);
         return (int)code;
     }

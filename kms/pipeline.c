@@ -25,7 +25,9 @@ struct job {
     struct mkt_env env;
     struct mkt_io io;
     const struct mkt_kms_ask *ask; /* NULL until decoded */
-    const struct kms_index *index; /* held from gather on */
+    const struct kms_index *index; /* held from gather on, as the rules are */
+    const struct kms_rules *rules;
+    struct kms_decision decision;
     struct kms_found client;
     bool known;         /* client is a credential of ours */
     bool allowed;       /* by the limit of the identity */
@@ -166,6 +168,7 @@ gather(struct job *j)
     if (j->ask->pk && j->req->defer != NULL)
         return later(j); /* RSA takes longer than everything else together */
     j->index = kms_current_get(&j->w->service->current, j->w->slot);
+    j->rules = kms_current_get(&j->w->service->rules->current, j->w->slot);
     if (j->ask->pk)
         return GO; /* its certificate tells who it is */
     if (id.p != NULL)
@@ -282,10 +285,13 @@ remember(struct job *j)
 }
 
 static struct kms_circumstances
-circumstances(const struct job *j)
+circumstances(struct job *j)
 {
-    return (struct kms_circumstances){ j->w->service->config, j->client.identity,
-                                       j->w->service->identity, j->w->now };
+    return (struct kms_circumstances){ .rules = j->rules,
+                                       .client = j->client.identity,
+                                       .kms = j->w->service->identity,
+                                       .now = j->w->now,
+                                       .decision = &j->decision };
 }
 
 static enum verdict
@@ -465,7 +471,7 @@ static void
 write_line(struct job *j, const char *stage, enum kms_level level)
 {
     const struct mkt_err *e = &j->io.err;
-    struct kms_field f[12];
+    struct kms_field f[13];
     char from[64];
     size_t n = 0;
 
@@ -480,6 +486,8 @@ write_line(struct job *j, const char *stage, enum kms_level level)
         f[n++] = kms_octets("identity", j->client.identity.data);
     else if (j->ask != NULL)
         f[n++] = kms_octets("claimed", j->ask->client.data);
+    if (j->decision.rule != NULL)
+        f[n++] = kms_text("rule", j->decision.rule);
     if (e->rc != MKT_OK) {
         f[n++] = kms_text("reason", mkt_rc_name(e->rc));
         f[n++] = kms_text("field", e->what);
@@ -514,8 +522,10 @@ leave(struct job *j)
     mkt_inkey_mem_wipe(&j->psk);
     mkt_inkey_mem_wipe(&j->tpk);
     mkt_kms_end(j->w->txn);
-    if (j->index != NULL)
-        kms_current_put(&j->w->service->current, j->w->slot);
+    if (j->index == NULL)
+        return;
+    kms_current_put(&j->w->service->current, j->w->slot);
+    kms_current_put(&j->w->service->rules->current, j->w->slot);
 }
 
 struct kms_reply

@@ -21,6 +21,7 @@ struct kms_watch {
     uint64_t version;
     int64_t not_before_ms;
     bool failing;
+    _Atomic bool reload; /* asked for */
     int stop;
     pthread_t thread;
 };
@@ -77,13 +78,18 @@ run(void *arg)
 {
     struct kms_watch *w = arg;
     struct pollfd p = { .fd = w->stop, .events = POLLIN };
+    struct kms_service *sv = w->service;
     unsigned ticks = 0;
+    bool asked;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
         look(w);
         kms_http_sweep(w->http);
-        if (++ticks % (1000 / PERIOD_MS) == 0)
-            kms_pki_refresh(w->service->pki, w->service->log);
+        asked = atomic_exchange(&w->reload, false);
+        if (++ticks % (1000 / PERIOD_MS) != 0 && !asked)
+            continue;
+        kms_pki_refresh(sv->pki, sv->log);
+        kms_rules_live_refresh(sv->rules, sv->log, asked);
     }
     return NULL;
 }
@@ -108,6 +114,12 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
         return NULL;
     }
     return w;
+}
+
+void
+kms_watch_reload(struct kms_watch *w)
+{
+    atomic_store(&w->reload, true);
 }
 
 void

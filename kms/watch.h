@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that notices changes of the store and puts a new index in place, and that closes slow
- * HTTP connections and looks for new certificates. */
+ * HTTP connections and looks for new certificates and a new policy. */
 #ifndef KMS_WATCH_H
 #define KMS_WATCH_H
 
@@ -12,6 +12,9 @@ struct kms_watch; /* opaque, owned */
  * outlive the thread; the store is used by it alone. NULL when there is no memory or no thread. */
 struct kms_watch *kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t version,
                                   struct kms_http *http);
+
+/* kms_watch_reload makes the thread read the policy and changed certificates now. */
+void kms_watch_reload(struct kms_watch *w);
 
 /* kms_watch_stop ends the thread. NULL is allowed. */
 void kms_watch_stop(struct kms_watch *w);

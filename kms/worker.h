@@ -19,6 +19,7 @@
 #include "random.h"
 #include "replay.h"
 #include "retransmit.h"
+#include "rules_live.h"
 #include "tickets.h"
 
 /* X(NAME, word in the log) */
@@ -46,6 +47,7 @@ struct kms_service {
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_lane *lane;                     /* NULL: workers may wait */
+    struct kms_rules_live *rules;              /* the policy */
     struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
     struct kms_tickets *tickets;               /* NULL: no reference tickets */
     struct kms_limit *by_source, *by_identity; /* NULL: no limit */

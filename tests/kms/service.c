@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "document.h"
 #include "service.h"
 
 const struct sockaddr_in service_from = { .sin_family = AF_INET, .sin_port = 1 };
@@ -48,11 +49,24 @@ service_reload(struct service *f)
     kms_current_swap(&f->service.current, build(f));
 }
 
+void
+service_policy(struct service *f, const char *yaml)
+{
+    char err[KMS_DOCUMENT_ERR];
+    struct kms_rules *rules = yaml == NULL ? kms_rules_load(&f->config, err)
+                                           : kms_rules_parse(&f->config, "policy", yaml, err);
+
+    if (rules == NULL)
+        fail_msg("%s", err);
+    kms_current_swap(&f->rules.current, rules);
+}
+
 int
 service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity)
 {
     struct service *f = calloc(1, sizeof *f);
     struct kms_store_err err;
+    char rules_err[KMS_DOCUMENT_ERR];
     const char *failed;
     int64_t generation;
 
@@ -76,6 +90,8 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     service_add(f, &f->bob, "bob");
     assert_int_equal(kms_tpk_rotate(f->store, &generation, &err), KMS_STORE_OK);
     assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, f->store, &failed));
+    assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
+    f->service.rules = &f->rules;
     f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
     kms_replay_free(f->service.replay);
     f->service.replay = kms_replay_new(replay_capacity, 300, time(NULL) - 3600);
@@ -102,6 +118,7 @@ service_close(void **state)
     kms_worker_free(f->udp);
     kms_worker_free(f->http);
     kms_service_free(&f->service);
+    kms_rules_live_close(&f->rules);
     f->store->ops->close(f->store);
     close(f->log_pipe[0]);
     close(f->log_pipe[1]);
