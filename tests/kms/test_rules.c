@@ -142,6 +142,7 @@ static void
 decides_as_the_table_says(void **state)
 {
     (void)state;
+    /* RFC6043:12-1 RFC6043:12.1-1 */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         check(&rows[i], NULL);
 }
