@@ -16,7 +16,7 @@
 #define KMS_PATH_MAX 4096
 #define KMS_CONFIG_ERR 1024 /* octets for an error text */
 
-enum kms_transport { KMS_UDP, KMS_HTTP };
+enum kms_transport { KMS_UDP, KMS_HTTP, KMS_TRANSPORT_COUNT };
 
 struct kms_listener {
     enum kms_transport transport;
@@ -42,8 +42,9 @@ struct kms_config {
     char identity[MKT_ID_MAX + 1];
     struct kms_listener listen[KMS_LISTENERS_MAX];
     size_t n_listen;
-    char store[KMS_PATH_MAX]; /* path of the SQLite file */
-    uint32_t workers;         /* threads for each transport */
+    struct kms_listener admin; /* metrics and health; url empty: none */
+    char store[KMS_PATH_MAX];  /* path of the SQLite file */
+    uint32_t workers;          /* threads for each transport */
     uint32_t clock_window_s;
     uint32_t max_validity_s;
     uint32_t replay_capacity;   /* messages */

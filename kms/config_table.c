@@ -17,6 +17,8 @@ const struct kms_option kms_options[] = {
       "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
     { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
       "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
+    { "admin", KMS_OPT_ADMIN, 0, 0, 0, 0, NULL,
+      "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
     { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
@@ -175,6 +177,18 @@ add_listener(struct kms_config *c, const char *text)
 }
 
 static const char *
+set_admin(struct kms_config *c, const char *text)
+{
+    const char *wrong = kms_url_parse(&c->admin, text);
+
+    if (wrong == NULL && c->admin.transport != KMS_HTTP)
+        return "the address for the operator begins with http://";
+    if (wrong == NULL && c->admin.prefix[0] != '\0')
+        return "the address for the operator has no path";
+    return wrong;
+}
+
+static const char *
 add_suite(struct kms_config *c, const char *text)
 {
     uint32_t bit = strcmp(text, "128") == 0   ? 1u << MKT_PRF_MIKEY_1
@@ -222,6 +236,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_identity(c, text);
     case KMS_OPT_LISTEN:
         return add_listener(c, text);
+    case KMS_OPT_ADMIN:
+        return set_admin(c, text);
     case KMS_OPT_STORE:
         return set_store(c, text);
     case KMS_OPT_NUMBER:

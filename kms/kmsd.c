@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "lane.h"
 #include "net.h"
 #include "program.h"
@@ -25,8 +26,8 @@ static const char usage[] =
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
     "\n"
-    "On standard output, when it serves: one line \"listening URL\" for each address, then\n"
-    "\"ready\". On standard error: the log.\n"
+    "On standard output, when it serves: one line \"listening URL\" for each address, \"admin\n"
+    "URL\" if there is one, then \"ready\". On standard error: the log.\n"
     "\n"
     "Options of the configuration:\n";
 
@@ -41,6 +42,7 @@ struct daemon {
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
+    struct kms_admin *admin;
 };
 
 static int
@@ -133,9 +135,12 @@ start_serving(struct daemon *d, char *err)
         !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
         return false;
     d->watch = kms_watch_start(&d->service, d->store, d->version, d->http);
-    if (d->watch == NULL)
+    if (d->watch == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
-    return d->watch != NULL;
+        return false;
+    }
+    atomic_store(&d->service.state.ready, true);
+    return kms_admin_start(&d->admin, &d->service, &c->admin, err);
 }
 
 static void
@@ -145,6 +150,8 @@ announce(struct daemon *d, const struct kms_index *index)
 
     for (size_t i = 0; i < c->n_listen; i++)
         printf("listening %s\n", c->listen[i].url);
+    if (d->admin != NULL)
+        printf("admin %s\n", c->admin.url);
     puts("ready");
     fflush(stdout); /* a reader that is gone is no reason to stop */
     if (!kms_index_locked(index))
@@ -181,25 +188,24 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 static void
 stop_serving(struct daemon *d)
 {
-    uint64_t n[KMS_OUTCOME_COUNT] = { 0 };
-
+    const struct kms_tally *n = &d->service.ended;
     struct kms_store_err err = { 0 };
 
+    atomic_store(&d->service.state.ready, false);
+    kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
-    kms_lane_stop(d->service.lane, n);
-    kms_udp_stop(d->udp, n);
-    kms_http_stop(d->http, n);
+    kms_lane_stop(d->service.lane);
+    kms_udp_stop(d->udp);
+    kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values"));
-    KMS_LOG(&d->log, KMS_INFO, "stopped", kms_number("answered", (int64_t)n[KMS_ANSWERED]),
-            kms_number("repeated", (int64_t)n[KMS_REPEATED]),
-            kms_number("refused", (int64_t)n[KMS_REFUSED]),
-            kms_number("malformed", (int64_t)n[KMS_MALFORMED]),
-            kms_number("limited", (int64_t)n[KMS_LIMITED]),
-            kms_number("busy", (int64_t)n[KMS_BUSY]),
-            kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
+    struct kms_field f[KMS_OUTCOME_COUNT + 1];
+    for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
+        f[o] = kms_number(kms_outcome_word(o), (int64_t)kms_tally_outcome(n, o));
+    f[KMS_OUTCOME_COUNT] = kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost));
+    kms_log_line(&d->log, KMS_INFO, "stopped", f, KMS_OUTCOME_COUNT + 1);
 }
 
 static enum kms_exit

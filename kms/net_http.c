@@ -490,7 +490,7 @@ kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listen
 }
 
 void
-kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_http_stop(struct kms_http *http)
 {
     struct server *next;
 
@@ -500,8 +500,6 @@ kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
         next = s->next;
         MHD_stop_daemon(s->mhd);
         s->mhd = NULL;
-        for (size_t k = 0; k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&s->worker->counts[k]);
         server_free(s);
     }
     free(http);

@@ -352,7 +352,7 @@ end_thread(struct udp_thread *t)
 }
 
 void
-kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_udp_stop(struct kms_udp *u)
 {
     if (u == NULL)
         return;
@@ -362,8 +362,6 @@ kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
 
         if (t->running)
             pthread_join(t->thread, NULL);
-        for (size_t k = 0; t->worker != NULL && k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&t->worker->counts[k]);
         for (size_t k = 0; k < u->n_fds; k++)
             close(t->fds[k]);
         if (t->udp != NULL)

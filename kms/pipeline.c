@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
 #include "tpk.h"
 
@@ -400,6 +401,13 @@ static const struct {
     { "issue", issue },               /* keys, ticket, answer */
 };
 
+const char *
+kms_stage_name(size_t i)
+{
+    _Static_assert(sizeof stages / sizeof stages[0] <= KMS_STAGES_MAX, "room in the tally");
+    return i < sizeof stages / sizeof stages[0] ? stages[i].name : NULL;
+}
+
 /* Our own failures are no business of the other party. */
 static bool
 ours(enum mkt_rc rc)
@@ -423,18 +431,6 @@ refuse(struct job *j)
     if (mkt_kms_refuse(j->w->txn, &j->env, why.rc, &j->io) != MKT_NEXT_SEND_PEER)
         j->io.out_len = 0;
     j->io.err = why;
-}
-
-static const char *
-outcome_word(enum kms_outcome outcome)
-{
-    static const char *const words[] = {
-#define KMS_OUTCOME_WORD(name, word) word,
-        KMS_OUTCOMES(KMS_OUTCOME_WORD)
-#undef KMS_OUTCOME_WORD
-    };
-
-    return words[outcome];
 }
 
 static void
@@ -470,9 +466,9 @@ write_line(struct job *j, const char *stage, enum kms_level level)
     size_t n = 0;
 
     format_address(j->req->from, from);
-    f[n++] = kms_text("outcome", outcome_word(j->outcome));
+    f[n++] = kms_text("outcome", kms_outcome_word(j->outcome));
     f[n++] = kms_text("stage", stage);
-    f[n++] = kms_text("transport", j->req->transport == KMS_UDP ? "udp" : "http");
+    f[n++] = kms_text("transport", kms_transport_word(j->req->transport));
     f[n++] = kms_text("source", from);
     if (j->ask != NULL)
         f[n++] = kms_text("message", message_name(j->ask));
@@ -492,6 +488,28 @@ write_line(struct job *j, const char *stage, enum kms_level level)
     kms_log_line(j->w->service->log, level, "request", f, n);
 }
 
+static int64_t
+steady_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void
+count(struct job *j, size_t stage, int64_t began_ns)
+{
+    struct kms_tally *t = &j->w->tally;
+
+    kms_count(&t->outcomes[j->req->transport][j->outcome], 1);
+    if (j->outcome != KMS_ANSWERED && j->outcome != KMS_REPEATED) {
+        kms_count(&t->ended_at[stage], 1);
+        kms_count(&t->reasons[j->io.err.rc], 1);
+    }
+    kms_tally_took(t, steady_ns() - began_ns);
+}
+
 static void
 audit(struct job *j, const char *stage)
 {
@@ -499,7 +517,6 @@ audit(struct job *j, const char *stage)
     bool fine = j->outcome == KMS_ANSWERED || j->outcome == KMS_REPEATED;
     enum kms_level level = fine ? KMS_DEBUG : j->outcome == KMS_BUSY ? KMS_ERROR : KMS_INFO;
 
-    atomic_fetch_add_explicit(&w->counts[j->outcome], 1, memory_order_relaxed);
     if (level < w->service->log->level)
         return;
     if (fine || kms_bucket_take(&w->lines, LINES_PER_S, 5 * LINES_PER_S, w->steady_ns))
@@ -522,6 +539,7 @@ struct kms_reply
 kms_handle(struct kms_worker *w, const struct kms_request *req)
 {
     struct job j;
+    int64_t began_ns = steady_ns();
     enum verdict v = GO;
     size_t i = 0;
     bool keep;
@@ -548,6 +566,7 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     if (w->again != NULL && keep)
         kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
                             w->steady_ns / 1000000000);
+    count(&j, i - 1, began_ns);
     audit(&j, stages[i - 1].name);
     leave(&j);
     return (struct kms_reply){ .outcome = j.outcome, .len = j.io.out_len, .keep = keep };

@@ -32,4 +32,7 @@ struct kms_reply {
  * nothing secret left behind. kms_worker_clock was called before. */
 struct kms_reply kms_handle(struct kms_worker *w, const struct kms_request *req);
 
+/* kms_stage_name returns the name of stage i, NULL behind the last. */
+const char *kms_stage_name(size_t i);
+
 #endif

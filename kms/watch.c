@@ -37,10 +37,19 @@ steady_ms(void)
 static void
 complain(struct kms_watch *w, const struct kms_store_err *err)
 {
+    atomic_store(&w->service->state.store_readable, false);
     if (!w->failing)
         KMS_LOG(w->service->log, KMS_ERROR, "store-unreadable", kms_text("error", err->text),
                 kms_text("effect", "users and keys stay as they were read last"));
     w->failing = true;
+}
+
+static void
+tell(struct kms_service *sv, const struct kms_index *index)
+{
+    atomic_store(&sv->state.store_readable, true);
+    atomic_store(&sv->state.credentials, kms_index_users(index));
+    atomic_store(&sv->state.ticket_keys, kms_index_tpks(index));
 }
 
 static void
@@ -65,6 +74,8 @@ look(struct kms_watch *w)
     }
     w->failing = false;
     w->version = version;
+    kms_count(&w->service->state.store_reloads, 1);
+    tell(w->service, index);
     KMS_LOG(w->service->log, KMS_INFO, "reloaded",
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
@@ -80,6 +91,7 @@ run(void *arg)
     unsigned ticks = 0;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
+        atomic_store(&w->service->state.beat_s, steady_ms() / 1000);
         look(w);
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
@@ -100,6 +112,8 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->store = store;
     w->version = version;
     w->http = http;
+    tell(sv, atomic_load(&sv->current.index));
+    atomic_store(&sv->state.beat_s, steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {
         if (w->stop >= 0)
