@@ -194,6 +194,15 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->certificate.n > 0 && c->trust.n == 0)
         return fail_at(l, &root->start_mark,
                        "\"trust\" is missing: without it nobody's signature is accepted");
+    if (c->tls_certificate.n != c->tls_private_key.n)
+        return fail_at(l, &root->start_mark,
+                       "each \"tls.certificate\" needs its \"tls.private_key\"");
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (c->listen[i].tls && c->tls_certificate.n == 0)
+            return fail_at(l, &root->start_mark, "\"tls.certificate\" is missing: %.200s needs it",
+                           c->listen[i].url);
+    if (c->tls_client_ca.n > 0 && c->tls_certificate.n == 0)
+        return fail_at(l, &root->start_mark, "\"tls.client_ca\" needs \"tls.certificate\"");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)

@@ -22,6 +22,7 @@ struct kms_listener {
     enum kms_transport transport;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    bool tls;         /* https */
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
 };
@@ -59,6 +60,7 @@ struct kms_config {
     uint32_t http_connections;
     uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */
     uint32_t identity_rate, identity_burst;
+    struct kms_files tls_certificate, tls_private_key, tls_client_ca;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;
     uint32_t require_crl; /* 1: each issuer must have a CRL */
@@ -77,8 +79,8 @@ void kms_config_help(FILE *out);
  * borrows text. Absent (data.p NULL) when it can be neither. */
 struct mkt_identity kms_identity_of(const char *text);
 
-/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong.
- */
+/* kms_url_parse reads udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX] or https://...; NULL, or
+ * what is wrong. */
 const char *kms_url_parse(struct kms_listener *l, const char *text);
 
 #endif

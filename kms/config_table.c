@@ -16,7 +16,8 @@ const struct kms_option kms_options[] = {
     { "identity", KMS_OPT_IDENTITY, 0, 0, 0, 0, NULL,
       "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
     { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
-      "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
+      "addresses: udp://ADDRESS:PORT, http(s)://ADDRESS:PORT[/PREFIX]; port 0: any free; "
+      "required" },
     { "admin", KMS_OPT_ADMIN, 0, 0, 0, 0, NULL,
       "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
     { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
@@ -46,6 +47,12 @@ const struct kms_option kms_options[] = {
       "time for an HTTP client to complete its next request; later the connection is closed" },
     { "http_connections", KMS_OPT_NUMBER, AT(http_connections), 1000, 1, 100000, NULL,
       "open connections on each http address" },
+    { "tls.certificate", KMS_OPT_FILES, AT(tls_certificate), 0, 0, 0, NULL,
+      "files of the certificates for https addresses, each with its chain (PEM)" },
+    { "tls.private_key", KMS_OPT_FILES, AT(tls_private_key), 0, 0, 0, NULL,
+      "files of their keys, in the same order, mode 0600 (PEM)" },
+    { "tls.client_ca", KMS_OPT_FILES, AT(tls_client_ca), 0, 0, 0, NULL,
+      "files or folders: only clients with a certificate of these authorities may connect" },
     { "limits.source_rate", KMS_OPT_NUMBER, AT(source_rate), 0, 0, 10000000, NULL,
       "requests a second from one address (IPv6: one /64), before any cryptography; 0: no limit" },
     { "limits.source_burst", KMS_OPT_NUMBER, AT(source_burst), 0, 0, 10000000, NULL,
@@ -181,7 +188,7 @@ set_admin(struct kms_config *c, const char *text)
 {
     const char *wrong = kms_url_parse(&c->admin, text);
 
-    if (wrong == NULL && c->admin.transport != KMS_HTTP)
+    if (wrong == NULL && (c->admin.transport != KMS_HTTP || c->admin.tls))
         return "the address for the operator begins with http://";
     if (wrong == NULL && c->admin.prefix[0] != '\0')
         return "the address for the operator has no path";

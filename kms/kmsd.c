@@ -39,6 +39,7 @@ struct daemon {
     struct kms_store *store, *counters, *tickets;
     uint64_t version;    /* of the store, as read */
     struct kms_pki *pki; /* NULL: no key pair is configured */
+    struct kms_tls *tls; /* NULL: no certificate for https is */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -121,6 +122,7 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     d->service.pki = d->pki;
+    d->service.tls = d->tls;
     d->service.tickets = kms_tickets_new(d->tickets);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
@@ -227,8 +229,10 @@ serve(struct daemon *d)
         kms_index_free(index);
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
     }
-    if (!kms_pki_open(&d->pki, &d->config, pki_err)) {
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) ||
+        !kms_tls_open(&d->tls, &d->config, pki_err)) {
         kms_index_free(index);
+        kms_pki_close(d->pki);
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     }
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
@@ -244,6 +248,7 @@ serve(struct daemon *d)
     }
     kms_service_free(&d->service);
     kms_pki_close(d->pki);
+    kms_tls_close(d->tls);
     return code;
 }
 
@@ -263,12 +268,13 @@ check_certificates(struct daemon *d)
 {
     char err[KMS_PKI_ERR];
 
-    if (!kms_pki_open(&d->pki, &d->config, err)) {
+    bool ok = kms_pki_open(&d->pki, &d->config, err) && kms_tls_open(&d->tls, &d->config, err);
+
+    if (!ok)
         fprintf(stderr, "%s\n", err);
-        return KMS_EXIT_CONFIG;
-    }
     kms_pki_close(d->pki);
-    return KMS_EXIT_OK;
+    kms_tls_close(d->tls);
+    return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 
 static int

@@ -65,8 +65,11 @@ rename_url(struct kms_listener *l)
     inet_ntop(l->addr.ss_family, ip, text, sizeof text);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(l->url, sizeof l->url, form, l->transport == KMS_UDP ? "udp" : "http", text,
-             ntohs(*port_of(l)), l->prefix);
+    snprintf(l->url, sizeof l->url, form,
+             l->transport == KMS_UDP ? "udp"
+             : l->tls                ? "https"
+                                     : "http",
+             text, ntohs(*port_of(l)), l->prefix);
 #pragma GCC diagnostic pop
 }
 

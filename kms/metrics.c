@@ -128,6 +128,12 @@ put_waiting(const struct scrape *s)
 }
 
 static void
+put_not_after(const struct scrape *s)
+{
+    put(s, "", (uint64_t)kms_tls_not_after(s->sv->tls));
+}
+
+static void
 put_lost(const struct scrape *s)
 {
     put(s, "", atomic_load(&s->sv->log->lost));
@@ -187,6 +193,9 @@ static const struct {
     { "mikey_kms_store_readable", "gauge", "0 when the store could not be read at the last look.",
       put_readable },
     { "mikey_kms_store_reloads_total", "counter", "Changes of the store taken over.", put_reloads },
+    { "mikey_kms_tls_not_after_seconds", "gauge",
+      "When the first certificate for https runs out, seconds since 1970; 0 without https.",
+      put_not_after },
     { "mikey_kms_log_lines_lost_total", "counter", "Log lines that could not be written.",
       put_lost },
     { "process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.",

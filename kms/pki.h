@@ -7,9 +7,10 @@
 #include <mikeyticket/kms.h>
 
 #include "config.h"
+#include "files.h"
 #include "log.h"
 
-#define KMS_PKI_ERR 4500 /* octets for an error text */
+#define KMS_PKI_ERR KMS_FILES_ERR /* octets for an error text */
 
 struct kms_pki; /* opaque, owned; any number of readers, one that refreshes */
 

@@ -88,9 +88,10 @@ kms_url_parse(struct kms_listener *l, const char *text)
     else if (strncmp(text, "http://", 7) == 0)
         l->transport = KMS_HTTP;
     else if (strncmp(text, "https://", 8) == 0)
-        return "https is not supported here: put a TLS proxy in front of http://";
+        l->transport = KMS_HTTP;
     else
-        return "an address begins with udp:// or http://";
+        return "an address begins with udp://, http:// or https://";
+    l->tls = text[4] == 's';
     rest = strchr(text, '/') + 2;
     memcpy(buf, rest, strlen(rest) + 1);
     slash = strchr(buf, '/');

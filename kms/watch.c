@@ -83,6 +83,13 @@ look(struct kms_watch *w)
     w->not_before_ms = steady_ms() + PAUSE * (steady_ms() - began);
 }
 
+static void
+refresh(struct kms_service *sv)
+{
+    kms_pki_refresh(sv->pki, sv->log);
+    kms_tls_refresh(sv->tls, sv->log);
+}
+
 static void *
 run(void *arg)
 {
@@ -95,7 +102,7 @@ run(void *arg)
         look(w);
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
-            kms_pki_refresh(w->service->pki, w->service->log);
+            refresh(w->service);
     }
     return NULL;
 }

@@ -20,6 +20,7 @@
 #include "retransmit.h"
 #include "tally.h"
 #include "tickets.h"
+#include "tls.h"
 
 struct kms_lane;
 
@@ -43,6 +44,7 @@ struct kms_service {
     struct kms_lane *lane;                     /* NULL: workers may wait */
     struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
     struct kms_tickets *tickets;               /* NULL: no reference tickets */
+    struct kms_tls *tls;                       /* NULL: there is no https address */
     struct kms_limit *by_source, *by_identity; /* NULL: no limit */
     struct mkt_identity identity;              /* IDRkms; borrows from config */
     uint64_t start;                            /* NTP-UTC: nothing older is accepted */

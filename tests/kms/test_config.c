@@ -161,9 +161,8 @@ names_the_place_of_a_wrong_address(void **state)
     static const struct {
         const char *url, *error;
     } cases[] = {
-        { "tcp://127.0.0.1:1", "an address begins with udp:// or http://" },
-        { "https://127.0.0.1:1",
-          "https is not supported here: put a TLS proxy in front of http://" },
+        { "tcp://127.0.0.1:1", "an address begins with udp://, http:// or https://" },
+        { "https://127.0.0.1", "the port is missing: write ADDRESS:PORT (0 for any free port)" },
         { "udp://127.0.0.1", "the port is missing: write ADDRESS:PORT (0 for any free port)" },
         { "udp://127.0.0.1:65536", "the port must be a number from 0 to 65535" },
         { "udp://127.0.0.1:", "the port must be a number from 0 to 65535" },
