@@ -13,14 +13,16 @@ static const char *const pk_users[] = { "known", "any", NULL };
 #define AT(field) offsetof(struct kms_config, field)
 
 const struct kms_option kms_options[] = {
-    { "identity", KMS_OPT_IDENTITY, 0, 0, 0, 0, NULL,
+    { "identity", KMS_OPT_IDENTITY, AT(identity), 0, 0, 0, NULL,
       "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
-    { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
+    { "listen", KMS_OPT_LISTEN, AT(listen), 0, 0, 0, NULL,
       "addresses: udp://ADDRESS:PORT, http(s)://ADDRESS:PORT[/PREFIX]; port 0: any free; "
       "required" },
-    { "admin", KMS_OPT_ADMIN, 0, 0, 0, 0, NULL,
+    { "admin", KMS_OPT_ADMIN, AT(admin), 0, 0, 0, NULL,
       "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
-    { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
+    { "control", KMS_OPT_PATH, AT(control), 0, 0, 0, NULL,
+      "socket where mikey-kmsctl tells the running daemon to reload, and asks how it is" },
+    { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
       "threads for each transport; 0: one for each processor" },
@@ -35,10 +37,10 @@ const struct kms_option kms_options[] = {
     { "log_level", KMS_OPT_WORD, AT(log_level), 1, 0, 3, levels,
       "debug also logs every request that was answered" },
     { "log_format", KMS_OPT_WORD, AT(log_format), 0, 0, 1, formats, "form of a log line" },
-    { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
-    { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
+    { "suites", KMS_OPT_SUITES, AT(suites), 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
+    { "modes", KMS_OPT_MODES, AT(modes), 0, 0, 0, NULL,
       "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
-    { "ticket_types", KMS_OPT_TYPES, 0, 0, 0, 0, NULL,
+    { "ticket_types", KMS_OPT_TYPES, AT(ticket_types), 0, 0, 0, NULL,
       "Ticket Types that are made: [base]; reference: revocable at once, the keys stay in the "
       "store; compat: for responders that know RFC 3830 only" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
@@ -154,6 +156,14 @@ set_store(struct kms_config *c, const char *text)
 }
 
 static const char *
+set_path(struct kms_config *c, char out[KMS_PATH_MAX], const char *text)
+{
+    if (text[0] == '\0')
+        return "a path is empty";
+    return resolve_path(c, text, out) ? NULL : "the path is too long";
+}
+
+static const char *
 add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 {
     if (files->n == KMS_FILES_MAX)
@@ -247,6 +257,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_admin(c, text);
     case KMS_OPT_STORE:
         return set_store(c, text);
+    case KMS_OPT_PATH:
+        return set_path(c, (char *)out, text);
     case KMS_OPT_NUMBER:
         return set_number(out, o, text, "", NULL, err, cap);
     case KMS_OPT_TIME:
@@ -265,6 +277,35 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_file((struct kms_files *)(void *)out, c, text);
     }
     return "unknown type";
+}
+
+size_t
+kms_option_octets(const struct kms_option *o)
+{
+    static const struct kms_config *const c;
+
+    switch (o->type) {
+    case KMS_OPT_IDENTITY:
+        return sizeof c->identity;
+    case KMS_OPT_LISTEN:
+        return sizeof c->listen;
+    case KMS_OPT_ADMIN:
+        return sizeof c->admin;
+    case KMS_OPT_STORE:
+    case KMS_OPT_PATH:
+        return KMS_PATH_MAX;
+    case KMS_OPT_FILES:
+        return sizeof(struct kms_files);
+    case KMS_OPT_NUMBER:
+    case KMS_OPT_TIME:
+    case KMS_OPT_SIZE:
+    case KMS_OPT_WORD:
+    case KMS_OPT_SUITES:
+    case KMS_OPT_MODES:
+    case KMS_OPT_TYPES:
+        return sizeof(uint32_t);
+    }
+    return 0;
 }
 
 void

@@ -54,6 +54,11 @@ static const char usage[] =
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke REFERENCE\n"
     "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "  reload [--json]\n"
+    "      Makes the running daemon read its configuration again. Tells what has changed, and\n"
+    "      what needs a restart. A file with a mistake changes nothing.\n"
+    "  status [--json]\n"
+    "      Tells how the running daemon is.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -61,24 +66,27 @@ static const char usage[] =
     "\n";
 
 struct command {
-    const char *noun, *verb;
-    int args;             /* after the verb */
-    const char *accepted; /* letters of the options that make sense */
-    const char *wanted;   /* the argument, for messages */
+    const char *noun, *verb; /* verb "": the noun says it all */
+    int args;                /* after the verb */
+    const char *accepted;    /* letters of the options that make sense */
+    const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
+    bool to_daemon; /* the store is not opened */
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add },
-    { "user", "list", 0, "j", "", kms_ctl_user_list },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
-    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
-    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list },
-    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke },
+    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add, false },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, false },
+    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, false },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, false },
+    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate, false },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
+    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
+    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list, false },
+    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
+    { "reload", "", 0, "j", "", kms_ctl_reload, true },
+    { "status", "", 0, "j", "", kms_ctl_status, true },
 };
 
 static enum kms_exit
@@ -89,27 +97,39 @@ misused(const char *what, const char *which)
     return KMS_EXIT_USAGE;
 }
 
+/* How many words name the command: 2, 1, or 0 when these are not its words. */
+static int
+words_of(const struct command *c, int argc, char **argv)
+{
+    if (argc < 1 || strcmp(argv[0], c->noun) != 0)
+        return 0;
+    if (c->verb[0] == '\0')
+        return 1;
+    return argc > 1 && strcmp(argv[1], c->verb) == 0 ? 2 : 0;
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
     *code = KMS_EXIT_USAGE;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const struct command *c = &commands[i];
+        int words = words_of(c, argc, argv);
+
+        if (words == 0)
+            continue;
+        if (argc - words == c->args)
+            return c;
+        if (argc - words > c->args)
+            misused("too many words after", argv[words - 1]);
+        else
+            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                    c->wanted, argv[words - 1]);
+        return NULL;
+    }
     if (argc < 2) {
         misused(argc == 0 ? "a command is needed" : "what is to be done with",
                 argc == 0 ? "" : argv[0]);
-        return NULL;
-    }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        const struct command *c = &commands[i];
-
-        if (strcmp(argv[0], c->noun) != 0 || strcmp(argv[1], c->verb) != 0)
-            continue;
-        if (argc - 2 == c->args)
-            return c;
-        if (argc - 2 > c->args)
-            misused("too many words after", c->verb);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, c->verb);
         return NULL;
     }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
@@ -132,14 +152,16 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
+    } else if (!command->to_daemon &&
+               kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
         code = command->run(ctl);
-        ctl->store->ops->close(ctl->store);
+        if (ctl->store != NULL)
+            ctl->store->ops->close(ctl->store);
     }
     free(config);
     return code;

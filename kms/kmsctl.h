@@ -12,7 +12,7 @@
 #include "store.h"
 
 struct kms_ctl {
-    struct kms_store *store;
+    struct kms_store *store; /* NULL for commands to the running daemon */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
     const char *identity; /* of the user, or the id of a TPK, or a reference */
@@ -35,6 +35,8 @@ enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_reload(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

@@ -11,15 +11,18 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "control.h"
 #include "lane.h"
 #include "net.h"
+#include "notify.h"
 #include "program.h"
 #include "watch.h"
 
 static const char usage[] =
     "Usage: mikey-kmsd --config FILE\n"
     "The Key Management Service of MIKEY-TICKET (RFC 6043). Runs in the foreground;\n"
-    "SIGTERM or SIGINT stops it. Users and keys: see mikey-kmsctl --help.\n"
+    "SIGTERM or SIGINT stops it, SIGHUP makes it read its configuration again. Users and\n"
+    "keys: see mikey-kmsctl --help.\n"
     "\n"
     "  -c, --config FILE  configuration (YAML)\n"
     "      --check        read the configuration, say what is wrong with it, and stop\n"
@@ -44,6 +47,8 @@ struct daemon {
     struct kms_http *http;
     struct kms_watch *watch;
     struct kms_admin *admin;
+    struct kms_reload *reload;
+    struct kms_control *control;
 };
 
 static int
@@ -128,7 +133,8 @@ start_serving(struct daemon *d, char *err)
         snprintf(err, KMS_NET_ERR, "out of memory");
         return false;
     }
-    d->service.lane = kms_lane_start(&d->service, &slot);
+    d->reload = kms_reload_new(&d->service, c); /* before addresses get their real ports */
+    d->service.lane = d->reload == NULL ? NULL : kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
         return false;
@@ -136,13 +142,14 @@ start_serving(struct daemon *d, char *err)
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
         !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
         return false;
-    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http);
+    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http, d->reload);
     if (d->watch == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
         return false;
     }
     atomic_store(&d->service.state.ready, true);
-    return kms_admin_start(&d->admin, &d->service, &c->admin, err);
+    return kms_admin_start(&d->admin, &d->service, &c->admin, err) &&
+           kms_control_start(&d->control, &d->service, d->reload, err);
 }
 
 static void
@@ -155,6 +162,7 @@ announce(struct daemon *d, const struct kms_index *index)
     if (d->admin != NULL)
         printf("admin %s\n", c->admin.url);
     puts("ready");
+    kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
     if (!kms_index_locked(index))
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
@@ -172,18 +180,18 @@ announce(struct daemon *d, const struct kms_index *index)
 static void
 wait_for_end(struct daemon *d, const sigset_t *signals)
 {
+    char err[KMS_RELOAD_ERR];
     int sig;
 
     for (;;) {
         if (sigwait(signals, &sig) != 0)
             return;
         if (sig != SIGHUP) {
+            kms_notify("STOPPING=1");
             KMS_LOG(&d->log, KMS_INFO, "stopping", kms_text("signal", strsignal(sig)));
             return;
         }
-        KMS_LOG(&d->log, KMS_WARN, "hangup-ignored",
-                kms_text("hint", "changes of users and keys arrive by themselves; "
-                                 "restart for a new configuration"));
+        (void)kms_reload_run(d->reload, NULL, NULL, err); /* the log has it all */
     }
 }
 
@@ -194,8 +202,10 @@ stop_serving(struct daemon *d)
     struct kms_store_err err = { 0 };
 
     atomic_store(&d->service.state.ready, false);
+    kms_control_stop(d->control);
     kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
+    kms_reload_free(d->reload);
     kms_lane_stop(d->service.lane);
     kms_udp_stop(d->udp);
     kms_http_stop(d->http);
@@ -215,7 +225,7 @@ serve(struct daemon *d)
 {
     struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "";
+    char err[KMS_CONTROL_ERR] = "", pki_err[KMS_PKI_ERR] = "";
     const char *failed;
     enum kms_exit code = KMS_EXIT_OK;
     sigset_t signals;

@@ -201,7 +201,7 @@ kms_pki_release(struct kms_pki *pki)
 }
 
 void
-kms_pki_refresh(struct kms_pki *pki, struct kms_log *log)
+kms_pki_refresh(struct kms_pki *pki, struct kms_log *log, bool anyway)
 {
     struct key_ring *fresh, *old;
     char err[KMS_PKI_ERR];
@@ -210,7 +210,7 @@ kms_pki_refresh(struct kms_pki *pki, struct kms_log *log)
     if (pki == NULL)
         return;
     stamp = stamp_of(pki->config);
-    if (stamp == pki->stamp)
+    if (stamp == pki->stamp && !anyway)
         return;
     pki->stamp = stamp; /* a broken file is complained of once, until it changes again */
     fresh = ring_new(pki->config, err);

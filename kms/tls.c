@@ -200,7 +200,7 @@ kms_tls_begin(struct kms_tls *tls, void *session)
 }
 
 void
-kms_tls_refresh(struct kms_tls *tls, struct kms_log *log)
+kms_tls_refresh(struct kms_tls *tls, struct kms_log *log, bool anyway)
 {
     struct kms_tls_set *fresh, *old;
     char err[KMS_TLS_ERR];
@@ -209,7 +209,7 @@ kms_tls_refresh(struct kms_tls *tls, struct kms_log *log)
     if (tls == NULL)
         return;
     stamp = stamp_of(tls->config);
-    if (stamp == tls->stamp)
+    if (stamp == tls->stamp && !anyway)
         return;
     tls->stamp = stamp; /* broken files are complained of once, until they change again */
     fresh = set_new(tls->config, err);

@@ -31,9 +31,9 @@ void kms_tls_close(struct kms_tls *tls);
 struct kms_tls_set *kms_tls_begin(struct kms_tls *tls, void *session);
 void kms_tls_end(struct kms_tls_set *set);
 
-/* kms_tls_refresh reads the files again if one has changed, and says so in the log. Files that
- * cannot be used leave those read before. NULL is allowed. */
-void kms_tls_refresh(struct kms_tls *tls, struct kms_log *log);
+/* kms_tls_refresh reads the files again if one has changed, or anyway, and says so in the log.
+ * Files that cannot be used leave those read before. NULL is allowed. */
+void kms_tls_refresh(struct kms_tls *tls, struct kms_log *log, bool anyway);
 
 /* kms_tls_not_after returns when the first of our certificates runs out, seconds since 1970; 0
  * without TLS. NULL is allowed. */

@@ -18,6 +18,7 @@ struct kms_watch {
     struct kms_service *service;
     struct kms_store *store;
     struct kms_http *http;
+    struct kms_reload *reload;
     uint64_t version;
     int64_t not_before_ms;
     bool failing;
@@ -83,13 +84,6 @@ look(struct kms_watch *w)
     w->not_before_ms = steady_ms() + PAUSE * (steady_ms() - began);
 }
 
-static void
-refresh(struct kms_service *sv)
-{
-    kms_pki_refresh(sv->pki, sv->log);
-    kms_tls_refresh(sv->tls, sv->log);
-}
-
 static void *
 run(void *arg)
 {
@@ -102,14 +96,14 @@ run(void *arg)
         look(w);
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
-            refresh(w->service);
+            kms_reload_files(w->reload);
     }
     return NULL;
 }
 
 struct kms_watch *
 kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t version,
-                struct kms_http *http)
+                struct kms_http *http, struct kms_reload *reload)
 {
     struct kms_watch *w = calloc(1, sizeof *w);
 
@@ -119,6 +113,7 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->store = store;
     w->version = version;
     w->http = http;
+    w->reload = reload;
     tell(sv, atomic_load(&sv->current.index));
     atomic_store(&sv->state.beat_s, steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

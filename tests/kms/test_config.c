@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "config_table.h"
 
 #define HEAD "identity: sip:kms@example.com\n"
 #define STORE "store: sqlite:kms.db\n"
@@ -284,6 +285,21 @@ remove_dir(void **state)
     return rmdir(dir);
 }
 
+/* A reload compares values where the table says that they are. */
+static void
+every_option_has_a_place_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < kms_n_options; i++) {
+        size_t from = kms_options[i].offset, to = from + kms_option_octets(&kms_options[i]);
+
+        assert_true(to > from && to <= sizeof config);
+        assert_true(from >= sizeof config.path); /* which comes first, and is no option */
+        for (size_t k = 0; k < i; k++)
+            assert_true(kms_options[k].offset != from);
+    }
+}
+
 int
 main(void)
 {
@@ -299,6 +315,7 @@ main(void)
         cmocka_unit_test(says_why_a_file_cannot_be_read),
         cmocka_unit_test(survives_every_truncation_and_many_changed_octets),
         cmocka_unit_test(tells_uris_from_nais),
+        cmocka_unit_test(every_option_has_a_place_of_its_own),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
