@@ -106,6 +106,70 @@ set_scalar(struct load *l, const struct kms_option *o, const yaml_node_t *node)
     return wrong == NULL || fail_at(l, &node->start_mark, "%s: %s", o->name, wrong);
 }
 
+/* The networks of `allow` or `deny`: one, or a list. */
+static bool
+add_nets(struct load *l, struct kms_net *nets, size_t *n, const yaml_node_t *node)
+{
+    bool list = node->type == YAML_SEQUENCE_NODE;
+    size_t given =
+        list ? (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) : 1;
+
+    for (size_t i = 0; i < given; i++) {
+        const yaml_node_t *one =
+            list ? yaml_document_get_node(&l->doc, node->data.sequence.items.start[i]) : node;
+        const char *wrong = *n == KMS_ACL_MAX ? "too many networks (32 at most)" : NULL;
+
+        if (one->type != YAML_SCALAR_NODE)
+            return fail_at(l, &one->start_mark, "a network is ADDRESS or ADDRESS/BITS");
+        if (wrong == NULL)
+            wrong = kms_net_parse(&nets[*n], (const char *)one->data.scalar.value);
+        if (wrong != NULL)
+            return fail_at(l, &one->start_mark, "%s", wrong);
+        ++*n;
+    }
+    return given > 0 || fail_at(l, &node->start_mark, "an empty list of networks");
+}
+
+/* An address with its rules: {url: ..., allow: [...], deny: [...]}. */
+static bool
+set_listener(struct load *l, const struct kms_option *o, const yaml_node_t *map)
+{
+    struct kms_acl acl = { 0 };
+    size_t before = l->c->n_listen;
+    yaml_node_pair_t *p;
+
+    for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = yaml_document_get_node(&l->doc, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&l->doc, p->value);
+        const char *name =
+            key->type == YAML_SCALAR_NODE ? (const char *)key->data.scalar.value : "";
+        bool ok;
+
+        if (strcmp(name, "url") == 0 && l->c->n_listen == before)
+            ok = set_scalar(l, o, value);
+        else if (strcmp(name, "allow") == 0 && acl.n_allow == 0)
+            ok = add_nets(l, acl.allow, &acl.n_allow, value);
+        else if (strcmp(name, "deny") == 0 && acl.n_deny == 0)
+            ok = add_nets(l, acl.deny, &acl.n_deny, value);
+        else
+            ok = fail_at(l, &key->start_mark, "an address has url, allow and deny, once each");
+        if (!ok)
+            return false;
+    }
+    if (l->c->n_listen == before)
+        return fail_at(l, &map->start_mark, "url is missing");
+    l->c->listen[before].acl = acl;
+    return true;
+}
+
+static bool
+set_item(struct load *l, const struct kms_option *o, const yaml_node_t *node)
+{
+    if (o->type == KMS_OPT_LISTEN && node->type == YAML_MAPPING_NODE)
+        return set_listener(l, o, node);
+    return set_scalar(l, o, node);
+}
+
 static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
@@ -120,7 +184,7 @@ set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
     if (node->data.sequence.items.start == node->data.sequence.items.top)
         return fail_at(l, &node->start_mark, "\"%s\" is an empty list", o->name);
     for (item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++)
-        if (!set_scalar(l, o, yaml_document_get_node(&l->doc, *item)))
+        if (!set_item(l, o, yaml_document_get_node(&l->doc, *item)))
             return false;
     return true;
 }
@@ -211,10 +275,6 @@ finish(struct load *l, const yaml_node_t *root)
         c->modes = 1u << 1 | 1u << 2 | 1u << 3;
     if (c->ticket_types == 0)
         c->ticket_types = KMS_MAKES_BASE;
-    if (c->source_burst == 0)
-        c->source_burst = 2 * c->source_rate;
-    if (c->identity_burst == 0)
-        c->identity_burst = 2 * c->identity_rate;
     return true;
 }
 

@@ -13,6 +13,9 @@
 
 #include <mikeyticket/policy.h>
 
+#include "acl.h"
+#include "limit.h"
+
 #define KMS_LISTENERS_MAX 16
 #define KMS_PATH_MAX 4096
 #define KMS_CONFIG_ERR 1024 /* octets for an error text */
@@ -26,6 +29,7 @@ struct kms_listener {
     bool tls;         /* https */
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
+    struct kms_acl acl;
 };
 
 /* Ticket Types that are made when somebody asks. */
@@ -60,9 +64,8 @@ struct kms_config {
     uint32_t max_body;           /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;
-    _Atomic uint32_t source_rate,
-        source_burst; /* requests a second and at once, per address; 0: off */
-    _Atomic uint32_t identity_rate, identity_burst;
+    struct kms_quota source, identity_quota; /* of an address, of an identity */
+    _Atomic uint32_t lockout_udp;            /* 1: failures over UDP count, too */
     struct kms_files tls_certificate, tls_private_key, tls_client_ca;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;

@@ -2,6 +2,7 @@
 /* A verb writes its records and returns true, or returns false with an error text. */
 #include "control_verbs.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -72,6 +73,82 @@ status(struct question *q)
     return true;
 }
 
+/* --- limits ----------------------------------------------------------------------------------- */
+
+struct listing {
+    struct question *q;
+    const char *kind;
+};
+
+/* The key of a source is the start of its address; of an identity, its text. */
+static void
+put_name(FILE *out, const char *kind, struct mkt_span key)
+{
+    uint8_t address[16] = { 0 };
+    char text[INET6_ADDRSTRLEN];
+
+    if (strcmp(kind, "source") == 0) {
+        memcpy(address, key.p, key.n);
+        inet_ntop(key.n == 4 ? AF_INET : AF_INET6, address, text, sizeof text);
+        fputs(text, out);
+        return;
+    }
+    for (size_t i = 0; i < key.n; i++)
+        fputc(key.p[i] > ' ' && key.p[i] < 0x7f ? key.p[i] : '?', out);
+}
+
+static void
+tell_limited(void *ctx, const struct kms_limited *who)
+{
+    struct listing *l = ctx;
+
+    fprintf(l->q->out, "kind=%s\tname=", l->kind);
+    put_name(l->q->out, l->kind, who->key);
+    fprintf(l->q->out, "\tstate=%s", who->locked_ns > 0 ? "locked-out" : "limited");
+    tell_number(l->q, "refused", who->refused);
+    tell_number(l->q, "seconds", (uint64_t)(who->locked_ns + 999999999) / 1000000000);
+    fputc('\n', l->q->out);
+}
+
+static bool
+limits_list(struct question *q)
+{
+    struct kms_service *sv = q->scene->service;
+    struct listing sources = { q, "source" }, identities = { q, "identity" };
+    struct timespec ts;
+    int64_t now_ns;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    kms_limit_list(sv->by_source, now_ns, tell_limited, &sources);
+    kms_limit_list(sv->by_identity, now_ns, tell_limited, &identities);
+    return true;
+}
+
+static bool
+limits_lift(struct question *q)
+{
+    struct kms_service *sv = q->scene->service;
+    const char *kind = q->words[2], *name = q->words[3];
+    uint8_t address[16];
+    bool known = false;
+
+    if (strcmp(kind, "identity") == 0)
+        known = kms_limit_lift(sv->by_identity, mkt_span(name, strlen(name)));
+    else if (strcmp(kind, "source") != 0)
+        return kms_files_fail(q->err, "a limit is of a source or of an identity");
+    else if (inet_pton(AF_INET, name, address) == 1)
+        known = kms_limit_lift(sv->by_source, mkt_span(address, 4));
+    else if (inet_pton(AF_INET6, name, address) == 1)
+        known = kms_limit_lift(sv->by_source, mkt_span(address, 8));
+    else
+        return kms_files_fail(q->err, "a source is an IP address");
+    if (!known)
+        return kms_files_fail(q->err, "nobody of that name was refused");
+    KMS_LOG(sv->log, KMS_INFO, "limit-lifted", kms_text("kind", kind), kms_text("name", name));
+    return true;
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static const struct {
@@ -81,6 +158,8 @@ static const struct {
 } verbs[] = {
     { "reload", NULL, 1, reload },
     { "status", NULL, 1, status },
+    { "limits", "list", 2, limits_list },
+    { "limits", "lift", 4, limits_lift },
 };
 
 static bool

@@ -190,3 +190,20 @@ kms_ctl_status(const struct kms_ctl *ctl)
 {
     return command(ctl, "status\n", true);
 }
+
+enum kms_exit
+kms_ctl_limits_list(const struct kms_ctl *ctl)
+{
+    return command(ctl, "limits list\n", false);
+}
+
+enum kms_exit
+kms_ctl_limits_lift(const struct kms_ctl *ctl)
+{
+    char question[1024];
+    int n = snprintf(question, sizeof question, "limits lift %s %s\n", ctl->identity, ctl->second);
+
+    if (n < 0 || (size_t)n >= sizeof question)
+        return kms_ctl_misuse("the name is too long");
+    return command(ctl, question, false);
+}

@@ -59,6 +59,11 @@ static const char usage[] =
     "      what needs a restart. A file with a mistake changes nothing.\n"
     "  status [--json]\n"
     "      Tells how the running daemon is.\n"
+    "  limits list [--json]\n"
+    "      Lists sources and identities that were refused for their rate, or locked out, within\n"
+    "      the last hour.\n"
+    "  limits lift KIND NAME\n"
+    "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -87,6 +92,8 @@ static const struct command commands[] = {
     { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
     { "reload", "", 0, "j", "", kms_ctl_reload, true },
     { "status", "", 0, "j", "", kms_ctl_status, true },
+    { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
+    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, true },
 };
 
 static enum kms_exit
@@ -282,7 +289,8 @@ main(int argc, char **argv)
         return (int)misused("an option does not belong to the command", command->verb);
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
-    ctl.identity = command->args > 0 ? argv[optind + 2] : NULL;
+    ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
+    ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
     kms_harden();
     return (int)run(path, command, &ctl);
 }

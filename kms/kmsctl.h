@@ -15,7 +15,8 @@ struct kms_ctl {
     struct kms_store *store; /* NULL for commands to the running daemon */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user, or the id of a TPK, or a reference */
+    const char *identity; /* of the user, or the id of a TPK, or a reference: the first argument */
+    const char *second;   /* argument; NULL: there is none */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
     bool json, no_psk;
@@ -37,6 +38,8 @@ enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_reload(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

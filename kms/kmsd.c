@@ -173,8 +173,8 @@ announce(struct daemon *d, const struct kms_index *index)
             kms_number("workers", c->workers),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
-            kms_number("source_rate", c->source_rate),
-            kms_number("identity_rate", c->identity_rate));
+            kms_number("source_rate", c->source.rate),
+            kms_number("identity_rate", c->identity_quota.rate));
 }
 
 static void

@@ -208,6 +208,7 @@ answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply,
         [KMS_MALFORMED] = MHD_HTTP_BAD_REQUEST,
         [KMS_REFUSED] = MHD_HTTP_TOO_MANY_REQUESTS, /* no more Errors for strangers just now */
         [KMS_LIMITED] = MHD_HTTP_TOO_MANY_REQUESTS,
+        [KMS_DENIED] = MHD_HTTP_FORBIDDEN, /* at the connection already */
         [KMS_BUSY] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_ANSWERED] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_REPEATED] = MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -417,6 +418,19 @@ kms_http_sweep(struct kms_http *http)
     }
 }
 
+/* Before the handshake of TLS, which would cost more than the request. */
+static enum MHD_Result
+may_connect(void *cls, const struct sockaddr *from, socklen_t n)
+{
+    struct server *s = cls;
+
+    (void)n;
+    if (kms_acl_allows(&s->listener->acl, from))
+        return MHD_YES;
+    kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
+    return MHD_NO;
+}
+
 static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
 {
     (void)cls;
@@ -465,7 +479,7 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     if (s->worker != NULL && plain_init(s))
         s->mhd = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                                       MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
-                                  0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                  0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
                                   be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
                                   MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
                                   config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,

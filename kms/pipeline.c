@@ -69,6 +69,8 @@ limit(struct job *j)
 
     if (j->req->counted)
         return GO; /* before it came to the lane */
+    if (j->req->acl != NULL && !kms_acl_allows(j->req->acl, j->req->from))
+        return silent(j, KMS_DENIED);
     if (kms_limit_allow(sv->by_source, address_of(j->req->from), j->w->steady_ns))
         return GO;
     return silent(j, KMS_LIMITED);
@@ -416,24 +418,6 @@ ours(enum mkt_rc rc)
 }
 
 static void
-refuse(struct job *j)
-{
-    struct mkt_err why = j->io.err;
-
-    if (j->outcome != KMS_MALFORMED)
-        j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
-    j->io.out_len = 0;
-    if (j->outcome == KMS_BUSY ||
-        (!j->authenticated &&
-         !kms_bucket_take(&j->w->errors, ERRORS_PER_S, ERRORS_PER_S, j->w->steady_ns)))
-        return;
-    memset(&j->io.err, 0, sizeof j->io.err);
-    if (mkt_kms_refuse(j->w->txn, &j->env, why.rc, &j->io) != MKT_NEXT_SEND_PEER)
-        j->io.out_len = 0;
-    j->io.err = why;
-}
-
-static void
 format_address(const struct sockaddr *sa, char buf[64])
 {
     char ip[INET6_ADDRSTRLEN] = "?";
@@ -447,6 +431,43 @@ format_address(const struct sockaddr *sa, char buf[64])
         inet_ntop(AF_INET, &in4->sin_addr, ip, sizeof ip);
         snprintf(buf, 64, "%s:%u", ip, ntohs(in4->sin_port));
     }
+}
+
+/* Somebody tries keys, or has an old one. Over UDP anybody could lock out the address of somebody
+ * else, so that failures count there only if the operator wants it. */
+static void
+note_failure(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    char from[64];
+
+    if (j->req->transport == KMS_UDP && sv->config->lockout_udp == 0)
+        return;
+    if (!kms_limit_failed(sv->by_source, address_of(j->req->from), j->w->steady_ns))
+        return;
+    format_address(j->req->from, from);
+    KMS_LOG(sv->log, KMS_WARN, "locked-out", kms_text("source", from),
+            kms_number("seconds", sv->config->source.lockout_s));
+}
+
+static void
+refuse(struct job *j)
+{
+    struct mkt_err why = j->io.err;
+
+    if (j->outcome != KMS_MALFORMED)
+        j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
+    if (why.rc == MKT_E_AUTH || why.rc == MKT_E_CERT)
+        note_failure(j);
+    j->io.out_len = 0;
+    if (j->outcome == KMS_BUSY ||
+        (!j->authenticated &&
+         !kms_bucket_take(&j->w->errors, ERRORS_PER_S, ERRORS_PER_S, j->w->steady_ns)))
+        return;
+    memset(&j->io.err, 0, sizeof j->io.err);
+    if (mkt_kms_refuse(j->w->txn, &j->env, why.rc, &j->io) != MKT_NEXT_SEND_PEER)
+        j->io.out_len = 0;
+    j->io.err = why;
 }
 
 static const char *

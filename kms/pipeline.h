@@ -12,8 +12,9 @@ struct kms_request {
     enum kms_want want; /* what the HTTP query announces */
     struct mkt_span in;
     const struct sockaddr *from;
-    struct mkt_span source; /* address and port: who a datagram is repeated by */
-    uint8_t *out;           /* MKT_MSG_MAX octets */
+    struct mkt_span source;    /* address and port: who a datagram is repeated by */
+    uint8_t *out;              /* MKT_MSG_MAX octets */
+    const struct kms_acl *acl; /* of the listener; NULL: any address, or asked before */
     /* Hands the request over to where it may wait (lane.h); false when there is no room. NULL: it
      * may wait here. */
     bool (*defer)(void *ctx, const struct kms_request *req, uint64_t tag);

@@ -15,11 +15,33 @@ static const struct {
     const char *name;
     bool both; /* only from one value to another: it cannot begin or end */
 } live_options[] = {
-    { "max_validity", false },   { "log_level", false },     { "log_format", false },
-    { "suites", false },         { "modes", false },         { "tls.certificate", true },
-    { "tls.private_key", true }, { "tls.client_ca", false }, { "certificate", true },
-    { "private_key", true },     { "trust", false },         { "crl", false },
-    { "require_crl", false },    { "sha1", false },          { "pk_users", false },
+    { "max_validity", false },
+    { "log_level", false },
+    { "log_format", false },
+    { "suites", false },
+    { "modes", false },
+    { "tls.certificate", true },
+    { "tls.private_key", true },
+    { "tls.client_ca", false },
+    { "limits.source_rate", false },
+    { "limits.source_burst", false },
+    { "limits.source_minute", false },
+    { "limits.source_hour", false },
+    { "limits.identity_rate", false },
+    { "limits.identity_burst", false },
+    { "limits.identity_minute", false },
+    { "limits.identity_hour", false },
+    { "limits.lockout_failures", false },
+    { "limits.lockout_window", false },
+    { "limits.lockout_time", false },
+    { "limits.lockout_udp", false },
+    { "certificate", true },
+    { "private_key", true },
+    { "trust", false },
+    { "crl", false },
+    { "require_crl", false },
+    { "sha1", false },
+    { "pk_users", false },
 };
 
 struct kms_reload {

@@ -19,6 +19,7 @@
     X(REFUSED, "refused")     /* an Error message, or silence */          \
     X(MALFORMED, "malformed") /* no message that we know */               \
     X(LIMITED, "limited")     /* too many from this source or identity */ \
+    X(DENIED, "denied")       /* from a network that may not ask */       \
     X(BUSY, "busy")           /* replay cache full, or a failure of ours */
 
 enum kms_outcome {

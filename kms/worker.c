@@ -35,16 +35,10 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     if (kms_counters_load(sv->counters, &err) != KMS_STORE_OK)
         return false;
     *failed = "no memory for the limits";
-    if (config->source_rate > 0) {
-        sv->by_source = kms_limit_new(config->source_rate, config->source_burst);
-        if (sv->by_source == NULL)
-            return false;
-    }
-    if (config->identity_rate > 0) {
-        sv->by_identity = kms_limit_new(config->identity_rate, config->identity_burst);
-        if (sv->by_identity == NULL)
-            return false;
-    }
+    sv->by_source = kms_limit_new(&config->source);
+    sv->by_identity = kms_limit_new(&config->identity_quota);
+    if (sv->by_source == NULL || sv->by_identity == NULL)
+        return false;
     return true;
 }
 

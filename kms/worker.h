@@ -41,15 +41,15 @@ struct kms_service {
     struct kms_current current;
     struct kms_replay *replay;
     struct kms_counters *counters;
-    struct kms_lane *lane;                     /* NULL: workers may wait */
-    struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
-    struct kms_tickets *tickets;               /* NULL: no reference tickets */
-    struct kms_tls *tls;                       /* NULL: there is no https address */
-    struct kms_limit *by_source, *by_identity; /* NULL: no limit */
-    struct mkt_identity identity;              /* IDRkms; borrows from config */
-    uint64_t start;                            /* NTP-UTC: nothing older is accepted */
-    struct kms_worker *workers;                /* a list; changes while nothing is served */
-    struct kms_tally ended;                    /* of workers that are gone */
+    struct kms_lane *lane;       /* NULL: workers may wait */
+    struct kms_pki *pki;         /* NULL: requests with signatures are not served */
+    struct kms_tickets *tickets; /* NULL: no reference tickets */
+    struct kms_tls *tls;         /* NULL: there is no https address */
+    struct kms_limit *by_source, *by_identity;
+    struct mkt_identity identity; /* IDRkms; borrows from config */
+    uint64_t start;               /* NTP-UTC: nothing older is accepted */
+    struct kms_worker *workers;   /* a list; changes while nothing is served */
+    struct kms_tally ended;       /* of workers that are gone */
     struct kms_state state;
 };
 

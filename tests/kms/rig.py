@@ -71,7 +71,8 @@ class Kms:
         return next(int(u.rsplit(':', 1)[1].split('/')[0]) for u in self.urls if u.startswith(scheme))
 
     def log(self):
-        return (self.dir / 'log').read_text(encoding='utf-8')
+        log = self.dir / 'log'
+        return log.read_text(encoding='utf-8') if log.exists() else ''
 
     def hangup(self):
         self.process.send_signal(signal.SIGHUP)

@@ -64,7 +64,7 @@ reads_the_three_options_and_fills_in_the_rest(void **state)
     assert_int_equal(config.sha1, 0);
     assert_int_equal(config.pk_users, 0);
     assert_true(config.workers >= 1);
-    assert_int_equal(config.source_rate, 0);
+    assert_int_equal(config.source.rate, 0);
 }
 
 static void
@@ -105,10 +105,10 @@ reads_every_other_option(void **state)
     assert_int_equal(config.max_body, 32768);
     assert_int_equal(config.http_timeout_s, 5);
     assert_int_equal(config.http_connections, 7);
-    assert_int_equal(config.source_rate, 100);
-    assert_int_equal(config.source_burst, 200);
-    assert_int_equal(config.identity_rate, 5);
-    assert_int_equal(config.identity_burst, 50);
+    assert_int_equal(config.source.rate, 100);
+    assert_int_equal(config.source.burst, 0); /* twice the rate */
+    assert_int_equal(config.identity_quota.rate, 5);
+    assert_int_equal(config.identity_quota.burst, 50);
 }
 
 static void

@@ -422,8 +422,8 @@ all_addresses_of_one_ipv6_site_share_a_limit(void **state)
     struct service *f = *state;
     struct sockaddr_in6 from = { .sin6_family = AF_INET6 };
 
-    f->service.by_source = kms_limit_new(1, 5);
-    assert_non_null(f->service.by_source);
+    atomic_store(&f->config.source.rate, 1);
+    atomic_store(&f->config.source.burst, 5);
     f->ask.len = 0; /* limits come before everything else */
     for (uint8_t i = 0; i < 50; i++) {
         from.sin6_addr.s6_addr[15] = i;
