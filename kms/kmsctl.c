@@ -54,6 +54,13 @@ static const char usage[] =
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke REFERENCE\n"
     "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "  backup --out FILE [--secret FILE]\n"
+    "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
+    "      is the first line of a file, or is asked for.\n"
+    "  restore FILE [--secret FILE]\n"
+    "      Makes a new store of a backup. The daemon must not run.\n"
+    "  verify FILE [--secret FILE] [--json]\n"
+    "      Checks a backup without restoring it.\n"
     "  reload [--json]\n"
     "      Makes the running daemon read its configuration again. Tells what has changed, and\n"
     "      what needs a restart. A file with a mistake changes nothing.\n"
@@ -76,7 +83,7 @@ struct command {
     const char *accepted;    /* letters of the options that make sense */
     const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
-    bool to_daemon; /* the store is not opened */
+    bool no_store; /* it is not opened beforehand */
 };
 
 static const struct command commands[] = {
@@ -92,6 +99,9 @@ static const struct command commands[] = {
     { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
     { "reload", "", 0, "j", "", kms_ctl_reload, true },
     { "status", "", 0, "j", "", kms_ctl_status, true },
+    { "backup", "", 0, "FS", "", kms_ctl_backup, true },
+    { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
+    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
     { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, true },
 };
@@ -159,7 +169,7 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (!command->to_daemon &&
+    } else if (!command->no_store &&
                kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
@@ -220,6 +230,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'T':
         ctl->type = value;
         break;
+    case 'S':
+        ctl->secret = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
@@ -248,6 +261,7 @@ main(int argc, char **argv)
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
+        { "secret", required_argument, NULL, 'S' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },

@@ -20,6 +20,7 @@ struct kms_ctl {
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
     bool json, no_psk;
+    const char *secret; /* file with the secret of a backup; NULL: ask */
     /* ticket issue */
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
@@ -38,6 +39,9 @@ enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_reload(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
