@@ -3,6 +3,8 @@
 #include "metrics.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -160,14 +162,16 @@ static void
 put_memory(const struct scrape *s)
 {
     FILE *f = fopen("/proc/self/statm", "re");
-    unsigned long pages = 0;
+    char line[128] = "";
+    const char *second;
 
     if (f != NULL) {
-        if (fscanf(f, "%*u %lu", &pages) != 1)
-            pages = 0;
+        if (fgets(line, sizeof line, f) == NULL)
+            line[0] = '\0';
         fclose(f);
     }
-    put(s, "", (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
+    second = strchr(line, ' '); /* the first number is the address space */
+    put(s, "", second == NULL ? 0 : strtoul(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static const struct {

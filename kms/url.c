@@ -85,9 +85,7 @@ kms_url_parse(struct kms_listener *l, const char *text)
     memcpy(l->url, text, strlen(text) + 1);
     if (strncmp(text, "udp://", 6) == 0)
         l->transport = KMS_UDP;
-    else if (strncmp(text, "http://", 7) == 0)
-        l->transport = KMS_HTTP;
-    else if (strncmp(text, "https://", 8) == 0)
+    else if (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0)
         l->transport = KMS_HTTP;
     else
         return "an address begins with udp://, http:// or https://";
