@@ -58,6 +58,82 @@ set_scalar(void *ctx, const yaml_node_t *node)
            kms_document_fail(&s->l->doc, &node->start_mark, "%s: %s", s->o->name, wrong);
 }
 
+struct nets {
+    struct load *l;
+    struct kms_net *net;
+    size_t *n;
+};
+
+static bool
+add_net(void *ctx, const yaml_node_t *node)
+{
+    struct nets *to = ctx;
+    const char *text = kms_document_text(&to->l->doc, node, "a network"), *wrong;
+
+    if (text == NULL)
+        return false;
+    wrong = *to->n == KMS_ACL_MAX ? "too many networks (32 at most)"
+                                  : kms_net_parse(&to->net[*to->n], text);
+    if (wrong != NULL)
+        return kms_document_fail(&to->l->doc, &node->start_mark, "%s", wrong);
+    ++*to->n;
+    return true;
+}
+
+/* The networks of `allow` or `deny`: one, or a list. */
+static bool
+add_nets(struct load *l, struct kms_net *net, size_t *n, const yaml_node_t *node)
+{
+    struct nets to = { l, net, n };
+
+    return kms_document_each(&l->doc, node, "networks", add_net, &to);
+}
+
+/* An address with its rules: {url: ..., allow: [...], deny: [...]}. */
+static bool
+set_listener(struct set *s, const yaml_node_t *map)
+{
+    struct load *l = s->l;
+    struct kms_acl acl = { 0 };
+    size_t before = l->c->n_listen;
+    yaml_node_pair_t *p;
+
+    for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = kms_document_node(&l->doc, p->key);
+        const yaml_node_t *value = kms_document_node(&l->doc, p->value);
+        const char *name = kms_document_text(&l->doc, key, "a key");
+        bool ok;
+
+        if (name == NULL)
+            return false;
+        if (strcmp(name, "url") == 0 && l->c->n_listen == before)
+            ok = set_scalar(s, value);
+        else if (strcmp(name, "allow") == 0 && acl.n_allow == 0)
+            ok = add_nets(l, acl.allow, &acl.n_allow, value);
+        else if (strcmp(name, "deny") == 0 && acl.n_deny == 0)
+            ok = add_nets(l, acl.deny, &acl.n_deny, value);
+        else
+            ok = kms_document_fail(&l->doc, &key->start_mark,
+                                   "an address has url, allow and deny, once each");
+        if (!ok)
+            return false;
+    }
+    if (l->c->n_listen == before)
+        return kms_document_fail(&l->doc, &map->start_mark, "url is missing");
+    l->c->listen[before].acl = acl;
+    return true;
+}
+
+static bool
+set_item(void *ctx, const yaml_node_t *node)
+{
+    struct set *s = ctx;
+
+    if (s->o->type == KMS_OPT_LISTEN && node->type == YAML_MAPPING_NODE)
+        return set_listener(s, node);
+    return set_scalar(s, node);
+}
+
 static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
@@ -65,7 +141,7 @@ set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
                 o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES;
     struct set s = { l, o };
 
-    return list ? kms_document_each(&l->doc, node, o->name, set_scalar, &s) : set_scalar(&s, node);
+    return list ? kms_document_each(&l->doc, node, o->name, set_item, &s) : set_scalar(&s, node);
 }
 
 static bool walk(struct load *l, const yaml_node_t *map, const char *prefix);
@@ -138,6 +214,17 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->certificate.n > 0 && c->trust.n == 0)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "\"trust\" is missing: without it nobody's signature is accepted");
+    if (c->tls_certificate.n != c->tls_private_key.n)
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "each \"tls.certificate\" needs its \"tls.private_key\"");
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (c->listen[i].tls && c->tls_certificate.n == 0)
+            return kms_document_fail(&l->doc, &root->start_mark,
+                                     "\"tls.certificate\" is missing: %.200s needs it",
+                                     c->listen[i].url);
+    if (c->tls_client_ca.n > 0 && c->tls_certificate.n == 0)
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"tls.client_ca\" needs \"tls.certificate\"");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)
@@ -146,10 +233,6 @@ finish(struct load *l, const yaml_node_t *root)
         c->modes = 1u << 1 | 1u << 2 | 1u << 3;
     if (c->ticket_types == 0)
         c->ticket_types = KMS_MAKES_BASE;
-    if (c->source_burst == 0)
-        c->source_burst = 2 * c->source_rate;
-    if (c->identity_burst == 0)
-        c->identity_burst = 2 * c->identity_rate;
     return true;
 }
 

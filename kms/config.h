@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration of mikey-kmsd: one YAML file, one table of options, and errors that name the
- * line and column of the value that is wrong. Read once; immutable afterwards. */
+ * line and column of the value that is wrong. A reload (reload.h) changes words, those that
+ * are atomic here, one by one and whole; nothing else changes while the daemon runs. */
 #ifndef KMS_CONFIG_H
 #define KMS_CONFIG_H
 
@@ -12,18 +13,23 @@
 
 #include <mikeyticket/policy.h>
 
+#include "acl.h"
+#include "limit.h"
+
 #define KMS_LISTENERS_MAX 16
 #define KMS_PATH_MAX 4096
 #define KMS_CONFIG_ERR 1024 /* octets for an error text */
 
-enum kms_transport { KMS_UDP, KMS_HTTP };
+enum kms_transport { KMS_UDP, KMS_HTTP, KMS_TRANSPORT_COUNT };
 
 struct kms_listener {
     enum kms_transport transport;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    bool tls;         /* https */
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
+    struct kms_acl acl;
 };
 
 /* Ticket Types that are made when somebody asks. */
@@ -42,28 +48,31 @@ struct kms_config {
     char identity[MKT_ID_MAX + 1];
     struct kms_listener listen[KMS_LISTENERS_MAX];
     size_t n_listen;
-    char store[KMS_PATH_MAX]; /* path of the SQLite file */
-    uint32_t workers;         /* threads for each transport */
+    struct kms_listener admin;  /* metrics and health; url empty: none */
+    char control[KMS_PATH_MAX]; /* path of the control socket; empty: none */
+    char store[KMS_PATH_MAX];   /* path of the SQLite file */
+    uint32_t workers;           /* threads for each transport */
     uint32_t clock_window_s;
-    uint32_t max_validity_s;
-    uint32_t replay_capacity;   /* messages */
-    uint32_t retransmit_memory; /* octets a worker */
-    uint32_t log_level;         /* enum kms_level */
-    uint32_t log_format;        /* 1: JSON */
-    uint32_t suites;            /* bit of each PRF that is allowed */
-    uint32_t modes;             /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
-    uint32_t ticket_types;      /* enum kms_makes: what is made */
-    uint32_t max_body;          /* octets of an HTTP body */
+    _Atomic uint32_t max_validity_s;
+    uint32_t replay_capacity;    /* messages */
+    uint32_t retransmit_memory;  /* octets a worker */
+    _Atomic uint32_t log_level;  /* enum kms_level */
+    _Atomic uint32_t log_format; /* 1: JSON */
+    _Atomic uint32_t suites;     /* bit of each PRF that is allowed */
+    _Atomic uint32_t modes;      /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
+    uint32_t ticket_types;       /* enum kms_makes: what is made */
+    uint32_t max_body;           /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;
-    uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */
-    uint32_t identity_rate, identity_burst;
+    struct kms_quota source, identity_quota; /* of an address, of an identity */
+    _Atomic uint32_t lockout_udp;            /* 1: failures over UDP count, too */
+    struct kms_files tls_certificate, tls_private_key, tls_client_ca;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;
-    uint32_t require_crl;      /* 1: each issuer must have a CRL */
-    uint32_t sha1;             /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
-    uint32_t pk_users;         /* 1: anyone with a certificate; 0: users of the store */
-    char policy[KMS_PATH_MAX]; /* path of the policy file; "": the built-in policy */
+    _Atomic uint32_t require_crl; /* 1: each issuer must have a CRL */
+    _Atomic uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
+    _Atomic uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    char policy[KMS_PATH_MAX];    /* path of the policy file; "": the built-in policy */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"
@@ -77,8 +86,8 @@ void kms_config_help(FILE *out);
  * borrows text. Absent (data.p NULL) when it can be neither. */
 struct mkt_identity kms_identity_of(const char *text);
 
-/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong.
- */
+/* kms_url_parse reads udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX] or https://...; NULL, or
+ * what is wrong. */
 const char *kms_url_parse(struct kms_listener *l, const char *text);
 
 #endif

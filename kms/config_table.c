@@ -13,11 +13,16 @@ static const char *const pk_users[] = { "known", "any", NULL };
 #define AT(field) offsetof(struct kms_config, field)
 
 const struct kms_option kms_options[] = {
-    { "identity", KMS_OPT_IDENTITY, 0, 0, 0, 0, NULL,
+    { "identity", KMS_OPT_IDENTITY, AT(identity), 0, 0, 0, NULL,
       "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
-    { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
-      "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
-    { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
+    { "listen", KMS_OPT_LISTEN, AT(listen), 0, 0, 0, NULL,
+      "addresses: udp://ADDRESS:PORT, http(s)://ADDRESS:PORT[/PREFIX]; port 0: any free; "
+      "required" },
+    { "admin", KMS_OPT_ADMIN, AT(admin), 0, 0, 0, NULL,
+      "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
+    { "control", KMS_OPT_PATH, AT(control), 0, 0, 0, NULL,
+      "socket where mikey-kmsctl tells the running daemon to reload, and asks how it is" },
+    { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
       "threads for each transport; 0: one for each processor" },
@@ -32,10 +37,10 @@ const struct kms_option kms_options[] = {
     { "log_level", KMS_OPT_WORD, AT(log_level), 1, 0, 3, levels,
       "debug also logs every request that was answered" },
     { "log_format", KMS_OPT_WORD, AT(log_format), 0, 0, 1, formats, "form of a log line" },
-    { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
-    { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
+    { "suites", KMS_OPT_SUITES, AT(suites), 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
+    { "modes", KMS_OPT_MODES, AT(modes), 0, 0, 0, NULL,
       "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
-    { "ticket_types", KMS_OPT_TYPES, 0, 0, 0, 0, NULL,
+    { "ticket_types", KMS_OPT_TYPES, AT(ticket_types), 0, 0, 0, NULL,
       "Ticket Types that are made: [base]; reference: revocable at once, the keys stay in the "
       "store; compat: for responders that know RFC 3830 only" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
@@ -44,16 +49,38 @@ const struct kms_option kms_options[] = {
       "time for an HTTP client to complete its next request; later the connection is closed" },
     { "http_connections", KMS_OPT_NUMBER, AT(http_connections), 1000, 1, 100000, NULL,
       "open connections on each http address" },
-    { "limits.source_rate", KMS_OPT_NUMBER, AT(source_rate), 0, 0, 10000000, NULL,
+    { "tls.certificate", KMS_OPT_FILES, AT(tls_certificate), 0, 0, 0, NULL,
+      "files of the certificates for https addresses, each with its chain (PEM)" },
+    { "tls.private_key", KMS_OPT_FILES, AT(tls_private_key), 0, 0, 0, NULL,
+      "files of their keys, in the same order, mode 0600 (PEM)" },
+    { "tls.client_ca", KMS_OPT_FILES, AT(tls_client_ca), 0, 0, 0, NULL,
+      "files or folders: only clients with a certificate of these authorities may connect" },
+    { "limits.source_rate", KMS_OPT_NUMBER, AT(source.rate), 0, 0, 10000000, NULL,
       "requests a second from one address (IPv6: one /64), before any cryptography; 0: no limit" },
-    { "limits.source_burst", KMS_OPT_NUMBER, AT(source_burst), 0, 0, 10000000, NULL,
+    { "limits.source_burst", KMS_OPT_NUMBER, AT(source.burst), 0, 0, 10000000, NULL,
       "requests at once from one address; 0: twice the rate" },
-    { "limits.identity_rate", KMS_OPT_NUMBER, AT(identity_rate), 0, 0, 10000000, NULL,
+    { "limits.identity_rate", KMS_OPT_NUMBER, AT(identity_quota.rate), 0, 0, 10000000, NULL,
       "authenticated requests a second of one identity; 0: no limit" },
-    { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_burst), 0, 0, 10000000, NULL,
+    { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_quota.burst), 0, 0, 10000000, NULL,
       "authenticated requests at once of one identity; 0: twice the rate" },
-    { "policy", KMS_OPT_FILE, AT(policy), 0, 0, 0, NULL,
+    { "policy", KMS_OPT_PATH, AT(policy), 0, 0, 0, NULL,
       "file of rules: who may have which tickets; without it every user may" },
+    { "limits.source_minute", KMS_OPT_NUMBER, AT(source.minute), 0, 0, 10000000, NULL,
+      "requests a minute from one address; 0: no limit" },
+    { "limits.source_hour", KMS_OPT_NUMBER, AT(source.hour), 0, 0, 10000000, NULL,
+      "requests an hour from one address; 0: no limit" },
+    { "limits.identity_minute", KMS_OPT_NUMBER, AT(identity_quota.minute), 0, 0, 10000000, NULL,
+      "authenticated requests a minute of one identity; 0: no limit" },
+    { "limits.identity_hour", KMS_OPT_NUMBER, AT(identity_quota.hour), 0, 0, 10000000, NULL,
+      "authenticated requests an hour of one identity; 0: no limit" },
+    { "limits.lockout_failures", KMS_OPT_NUMBER, AT(source.failures), 0, 0, 1000000, NULL,
+      "failed authentications after which an address is locked out; 0: never" },
+    { "limits.lockout_window", KMS_OPT_TIME, AT(source.window_s), 60, 1, 86400, NULL,
+      "time within which they count" },
+    { "limits.lockout_time", KMS_OPT_TIME, AT(source.lockout_s), 900, 1, 86400, NULL,
+      "how long the address is locked out" },
+    { "limits.lockout_udp", KMS_OPT_WORD, AT(lockout_udp), 0, 0, 1, no_yes,
+      "whether failures over UDP count, where anybody can forge the address" },
     { "certificate", KMS_OPT_FILES, AT(certificate), 0, 0, 0, NULL,
       "file of the KMS's certificate, or a list; with it requests with signatures are served" },
     { "private_key", KMS_OPT_FILES, AT(private_key), 0, 0, 0, NULL,
@@ -147,7 +174,7 @@ set_store(struct kms_config *c, const char *text)
 }
 
 static const char *
-set_file(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
+set_path(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
 {
     if (text[0] == '\0')
         return "a path is empty";
@@ -161,7 +188,7 @@ add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 
     if (files->n == KMS_FILES_MAX)
         return "too many files (8 at most)";
-    wrong = set_file(files->at[files->n], c, text);
+    wrong = set_path(files->at[files->n], c, text);
     files->n += wrong == NULL ? 1 : 0;
     return wrong;
 }
@@ -181,6 +208,18 @@ add_listener(struct kms_config *c, const char *text)
             return "the same address stands in the list already";
     c->n_listen++;
     return NULL;
+}
+
+static const char *
+set_admin(struct kms_config *c, const char *text)
+{
+    const char *wrong = kms_url_parse(&c->admin, text);
+
+    if (wrong == NULL && (c->admin.transport != KMS_HTTP || c->admin.tls))
+        return "the address for the operator begins with http://";
+    if (wrong == NULL && c->admin.prefix[0] != '\0')
+        return "the address for the operator has no path";
+    return wrong;
 }
 
 static const char *
@@ -231,8 +270,12 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_identity(c, text);
     case KMS_OPT_LISTEN:
         return add_listener(c, text);
+    case KMS_OPT_ADMIN:
+        return set_admin(c, text);
     case KMS_OPT_STORE:
         return set_store(c, text);
+    case KMS_OPT_PATH:
+        return set_path((char *)out, c, text);
     case KMS_OPT_NUMBER:
         return set_number(out, o, text, "", NULL, err, cap);
     case KMS_OPT_TIME:
@@ -247,12 +290,39 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_mode(c, text);
     case KMS_OPT_TYPES:
         return add_type(c, text);
-    case KMS_OPT_FILE:
-        return set_file((char *)c + o->offset, c, text);
     case KMS_OPT_FILES:
         return add_file((struct kms_files *)(void *)out, c, text);
     }
     return "unknown type";
+}
+
+size_t
+kms_option_octets(const struct kms_option *o)
+{
+    static const struct kms_config *const c;
+
+    switch (o->type) {
+    case KMS_OPT_IDENTITY:
+        return sizeof c->identity;
+    case KMS_OPT_LISTEN:
+        return sizeof c->listen;
+    case KMS_OPT_ADMIN:
+        return sizeof c->admin;
+    case KMS_OPT_STORE:
+    case KMS_OPT_PATH:
+        return KMS_PATH_MAX;
+    case KMS_OPT_FILES:
+        return sizeof(struct kms_files);
+    case KMS_OPT_NUMBER:
+    case KMS_OPT_TIME:
+    case KMS_OPT_SIZE:
+    case KMS_OPT_WORD:
+    case KMS_OPT_SUITES:
+    case KMS_OPT_MODES:
+    case KMS_OPT_TYPES:
+        return sizeof(uint32_t);
+    }
+    return 0;
 }
 
 void

@@ -65,6 +65,23 @@ static const char usage[] =
     "      Says whether the daemon would take this policy.\n"
     "  policy show\n"
     "      Prints the policy that the configuration names, profiles expanded.\n"
+    "  backup --out FILE [--secret FILE]\n"
+    "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
+    "      is the first line of a file, or is asked for.\n"
+    "  restore FILE [--secret FILE]\n"
+    "      Makes a new store of a backup. The daemon must not run.\n"
+    "  verify FILE [--secret FILE] [--json]\n"
+    "      Checks a backup without restoring it.\n"
+    "  reload [--json]\n"
+    "      Makes the running daemon read its configuration again. Tells what has changed, and\n"
+    "      what needs a restart. A file with a mistake changes nothing.\n"
+    "  status [--json]\n"
+    "      Tells how the running daemon is.\n"
+    "  limits list [--json]\n"
+    "      Lists sources and identities that were refused for their rate, or locked out, within\n"
+    "      the last hour.\n"
+    "  limits lift KIND NAME\n"
+    "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -72,12 +89,12 @@ static const char usage[] =
     "\n";
 
 struct command {
-    const char *noun, *verb;
-    int args;             /* after the verb */
-    const char *accepted; /* letters of the options that make sense */
-    const char *wanted;   /* the argument, for messages */
+    const char *noun, *verb; /* verb "": the noun says it all */
+    int args;                /* after the verb */
+    const char *accepted;    /* letters of the options that make sense */
+    const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
-    bool no_store; /* not needed, and not made */
+    bool no_store; /* it is not opened beforehand */
 };
 
 static const struct command commands[] = {
@@ -94,6 +111,13 @@ static const struct command commands[] = {
     { "policy", "test", 0, "atfvksjmTAbr", "", kms_ctl_policy_test, false },
     { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, true },
     { "policy", "show", 0, "", "", kms_ctl_policy_show, true },
+    { "reload", "", 0, "j", "", kms_ctl_reload, true },
+    { "status", "", 0, "j", "", kms_ctl_status, true },
+    { "backup", "", 0, "FS", "", kms_ctl_backup, true },
+    { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
+    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
+    { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
+    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, true },
 };
 
 static enum kms_exit
@@ -104,27 +128,39 @@ misused(const char *what, const char *which)
     return KMS_EXIT_USAGE;
 }
 
+/* How many words name the command: 2, 1, or 0 when these are not its words. */
+static int
+words_of(const struct command *c, int argc, char **argv)
+{
+    if (argc < 1 || strcmp(argv[0], c->noun) != 0)
+        return 0;
+    if (c->verb[0] == '\0')
+        return 1;
+    return argc > 1 && strcmp(argv[1], c->verb) == 0 ? 2 : 0;
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
     *code = KMS_EXIT_USAGE;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const struct command *c = &commands[i];
+        int words = words_of(c, argc, argv);
+
+        if (words == 0)
+            continue;
+        if (argc - words == c->args)
+            return c;
+        if (argc - words > c->args)
+            misused("too many words after", argv[words - 1]);
+        else
+            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                    c->wanted, argv[words - 1]);
+        return NULL;
+    }
     if (argc < 2) {
         misused(argc == 0 ? "a command is needed" : "what is to be done with",
                 argc == 0 ? "" : argv[0]);
-        return NULL;
-    }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        const struct command *c = &commands[i];
-
-        if (strcmp(argv[0], c->noun) != 0 || strcmp(argv[1], c->verb) != 0)
-            continue;
-        if (argc - 2 == c->args)
-            return c;
-        if (argc - 2 > c->args)
-            misused("too many words after", c->verb);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, c->verb);
         return NULL;
     }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
@@ -147,17 +183,16 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (command->no_store) {
-        ctl->config = config;
-        code = command->run(ctl);
-    } else if (kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
+    } else if (!command->no_store &&
+               kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
         code = command->run(ctl);
-        ctl->store->ops->close(ctl->store);
+        if (ctl->store != NULL)
+            ctl->store->ops->close(ctl->store);
     }
     free(config);
     return code;
@@ -213,6 +248,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'T':
         ctl->type = value;
         break;
+    case 'S':
+        ctl->secret = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
@@ -258,6 +296,7 @@ main(int argc, char **argv)
         { "app", required_argument, NULL, 'A' },
         { "by", required_argument, NULL, 'b' },
         { "resolve", no_argument, NULL, 'r' },
+        { "secret", required_argument, NULL, 'S' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -299,7 +338,8 @@ main(int argc, char **argv)
         return (int)misused("an option does not belong to the command", command->verb);
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
-    ctl.identity = command->args > 0 ? argv[optind + 2] : NULL;
+    ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
+    ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
     kms_harden();
     return (int)run(path, command, &ctl);
 }

@@ -12,13 +12,16 @@
 #include "store.h"
 
 struct kms_ctl {
-    struct kms_store *store;
+    struct kms_store *store; /* NULL for commands to the running daemon */
     const struct kms_config *config;
-    const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user, the id of a TPK, a reference, or a file */
+    const char *kms; /* identity of the KMS */
+    const char
+        *identity; /* of the user, the id of a TPK, a reference, or a file: the first argument */
+    const char *second; /* argument; NULL: there is none */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
     bool json, no_psk;
+    const char *secret; /* file with the secret of a backup; NULL: ask */
     /* ticket issue */
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
@@ -42,6 +45,13 @@ enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_policy_test(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_policy_check(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_policy_show(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_reload(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

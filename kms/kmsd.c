@@ -10,16 +10,19 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin.h"
+#include "control.h"
 #include "document.h"
 #include "lane.h"
 #include "net.h"
+#include "notify.h"
 #include "program.h"
 #include "watch.h"
 
 static const char usage[] =
     "Usage: mikey-kmsd --config FILE\n"
     "The Key Management Service of MIKEY-TICKET (RFC 6043). Runs in the foreground;\n"
-    "SIGTERM or SIGINT stops it, SIGHUP makes it read its policy and certificates again. Users and "
+    "SIGTERM or SIGINT stops it, SIGHUP makes it read its configuration again. Users and\n"
     "keys: see mikey-kmsctl --help.\n"
     "\n"
     "  -c, --config FILE  configuration (YAML)\n"
@@ -28,8 +31,8 @@ static const char usage[] =
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
     "\n"
-    "On standard output, when it serves: one line \"listening URL\" for each address, then\n"
-    "\"ready\". On standard error: the log.\n"
+    "On standard output, when it serves: one line \"listening URL\" for each address, \"admin\n"
+    "URL\" if there is one, then \"ready\". On standard error: the log.\n"
     "\n"
     "Options of the configuration:\n";
 
@@ -42,9 +45,13 @@ struct daemon {
     uint64_t version;            /* of the store, as read */
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
+    struct kms_tls *tls;         /* NULL: no certificate for https is */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
+    struct kms_admin *admin;
+    struct kms_reload *reload;
+    struct kms_control *control;
 };
 
 static int
@@ -124,12 +131,14 @@ start_serving(struct daemon *d, char *err)
 
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
+    d->service.tls = d->tls;
     d->service.tickets = kms_tickets_new(d->tickets);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
         return false;
     }
-    d->service.lane = kms_lane_start(&d->service, &slot);
+    d->reload = kms_reload_new(&d->service, c); /* before addresses get their real ports */
+    d->service.lane = d->reload == NULL ? NULL : kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
         return false;
@@ -137,10 +146,14 @@ start_serving(struct daemon *d, char *err)
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
         !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
         return false;
-    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http);
-    if (d->watch == NULL)
+    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http, d->reload);
+    if (d->watch == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
-    return d->watch != NULL;
+        return false;
+    }
+    atomic_store(&d->service.state.ready, true);
+    return kms_admin_start(&d->admin, &d->service, &c->admin, err) &&
+           kms_control_start(&d->control, &d->service, d->reload, err);
 }
 
 static void
@@ -150,7 +163,10 @@ announce(struct daemon *d, const struct kms_index *index)
 
     for (size_t i = 0; i < c->n_listen; i++)
         printf("listening %s\n", c->listen[i].url);
+    if (d->admin != NULL)
+        printf("admin %s\n", c->admin.url);
     puts("ready");
+    kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
     if (!kms_index_locked(index))
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
@@ -162,48 +178,51 @@ announce(struct daemon *d, const struct kms_index *index)
             kms_number("workers", c->workers),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
-            kms_number("source_rate", c->source_rate),
-            kms_number("identity_rate", c->identity_rate));
+            kms_number("source_rate", c->source.rate),
+            kms_number("identity_rate", c->identity_quota.rate));
 }
 
 static void
 wait_for_end(struct daemon *d, const sigset_t *signals)
 {
+    char err[KMS_RELOAD_ERR];
     int sig;
 
     for (;;) {
         if (sigwait(signals, &sig) != 0)
             return;
         if (sig != SIGHUP) {
+            kms_notify("STOPPING=1");
             KMS_LOG(&d->log, KMS_INFO, "stopping", kms_text("signal", strsignal(sig)));
             return;
         }
-        kms_watch_reload(d->watch);
+        (void)kms_reload_run(d->reload, NULL, NULL, err); /* the log has it all */
     }
 }
 
 static void
 stop_serving(struct daemon *d)
 {
-    uint64_t n[KMS_OUTCOME_COUNT] = { 0 };
-
+    const struct kms_tally *n = &d->service.ended;
     struct kms_store_err err = { 0 };
 
+    atomic_store(&d->service.state.ready, false);
+    kms_control_stop(d->control);
+    kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
-    kms_lane_stop(d->service.lane, n);
-    kms_udp_stop(d->udp, n);
-    kms_http_stop(d->http, n);
+    kms_reload_free(d->reload);
+    kms_lane_stop(d->service.lane);
+    kms_udp_stop(d->udp);
+    kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values"));
-    KMS_LOG(&d->log, KMS_INFO, "stopped", kms_number("answered", (int64_t)n[KMS_ANSWERED]),
-            kms_number("repeated", (int64_t)n[KMS_REPEATED]),
-            kms_number("refused", (int64_t)n[KMS_REFUSED]),
-            kms_number("malformed", (int64_t)n[KMS_MALFORMED]),
-            kms_number("limited", (int64_t)n[KMS_LIMITED]),
-            kms_number("busy", (int64_t)n[KMS_BUSY]),
-            kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
+    struct kms_field f[KMS_OUTCOME_COUNT + 1];
+    for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
+        f[o] = kms_number(kms_outcome_word(o), (int64_t)kms_tally_outcome(n, o));
+    f[KMS_OUTCOME_COUNT] = kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost));
+    kms_log_line(&d->log, KMS_INFO, "stopped", f, KMS_OUTCOME_COUNT + 1);
 }
 
 /* What is read before anything is served. */
@@ -217,7 +236,7 @@ open_files(struct daemon *d, struct kms_index **index)
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    if (!kms_pki_open(&d->pki, &d->config, pki_err))
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !kms_tls_open(&d->tls, &d->config, pki_err))
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     return KMS_EXIT_OK;
 }
@@ -226,7 +245,7 @@ static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "";
+    char err[KMS_CONTROL_ERR] = "";
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
@@ -256,6 +275,7 @@ serve(struct daemon *d)
     kms_service_free(&d->service);
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
+    kms_tls_close(d->tls);
     return code;
 }
 
@@ -275,12 +295,14 @@ check_files(struct daemon *d)
 {
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(&d->config, err);
-    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err);
+    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
+              kms_tls_open(&d->tls, &d->config, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
     kms_rules_free(rules);
     kms_pki_close(d->pki);
+    kms_tls_close(d->tls);
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 

@@ -5,6 +5,7 @@
  *
  * The path and the query follow what is known of 3GPP TS 33.328, whose text was not available: all
  * of the mapping is in this file. */
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct exchange {
 
 struct connection {
     struct connection *prev, *next;
+    struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
     int fd;
     _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
@@ -206,6 +208,7 @@ answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply,
         [KMS_MALFORMED] = MHD_HTTP_BAD_REQUEST,
         [KMS_REFUSED] = MHD_HTTP_TOO_MANY_REQUESTS, /* no more Errors for strangers just now */
         [KMS_LIMITED] = MHD_HTTP_TOO_MANY_REQUESTS,
+        [KMS_DENIED] = MHD_HTTP_FORBIDDEN, /* at the connection already */
         [KMS_BUSY] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_ANSWERED] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_REPEATED] = MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -337,6 +340,33 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     *context = NULL;
 }
 
+/* Without certificates a session fails at its first message. */
+static void
+begin_tls(struct server *s, struct MHD_Connection *c, struct connection *k)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    if (s->listener->tls && info != NULL)
+        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session);
+}
+
+static int
+no_certificate(gnutls_session_t session, const gnutls_datum_t *names, int n_names,
+               const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **chain,
+               unsigned *n_chain, gnutls_privkey_t *key)
+{
+    (void)session;
+    (void)names;
+    (void)n_names;
+    (void)algorithms;
+    (void)n_algorithms;
+    (void)chain;
+    (void)n_chain;
+    (void)key;
+    return -1;
+}
+
 static void
 on_connection(void *cls, struct MHD_Connection *c, void **context,
               enum MHD_ConnectionNotificationCode code)
@@ -351,6 +381,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
             return; /* served without a deadline of its own; the idle timeout holds */
         k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
+        begin_tls(s, c, k);
         pthread_mutex_lock(&s->lock);
         k->next = s->connections;
         if (k->next != NULL)
@@ -364,6 +395,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
             k->next->prev = k->prev;
         pthread_mutex_unlock(&s->lock);
         *context = NULL;
+        kms_tls_end(k->tls);
         free(k);
     }
 }
@@ -384,6 +416,19 @@ kms_http_sweep(struct kms_http *http)
                 shutdown(k->fd, SHUT_RDWR);
         pthread_mutex_unlock(&s->lock);
     }
+}
+
+/* Before the handshake of TLS, which would cost more than the request. */
+static enum MHD_Result
+may_connect(void *cls, const struct sockaddr *from, socklen_t n)
+{
+    struct server *s = cls;
+
+    (void)n;
+    if (kms_acl_allows(&s->listener->acl, from))
+        return MHD_YES;
+    kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
+    return MHD_NO;
 }
 
 static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
@@ -417,6 +462,11 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
 {
     const struct kms_config *config = sv->config;
     unsigned limit = (config->http_connections + config->workers - 1) / config->workers;
+    const struct MHD_OptionItem tls[] = {
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)no_certificate },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)KMS_TLS_PRIORITIES },
+        { MHD_OPTION_END, 0, NULL },
+    };
     struct server *s = calloc(1, sizeof *s);
 
     if (s == NULL) {
@@ -427,13 +477,14 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     s->listener = l;
     s->worker = kms_worker_new(sv, slot, KMS_HTTP);
     if (s->worker != NULL && plain_init(s))
-        s->mhd = MHD_start_daemon(
-            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
-                MHD_ALLOW_SUSPEND_RESUME,
-            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit,
-            MHD_OPTION_CONNECTION_TIMEOUT, config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED,
-            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+        s->mhd = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                                      MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
+                                  0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                  be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+                                  MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
+                                  config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+                                  s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                                  MHD_OPTION_ARRAY, l->tls ? tls : tls + 2, MHD_OPTION_END);
     if (s->mhd == NULL) {
         close(fd);
         server_free(s);
@@ -490,7 +541,7 @@ kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listen
 }
 
 void
-kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_http_stop(struct kms_http *http)
 {
     struct server *next;
 
@@ -500,8 +551,6 @@ kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
         next = s->next;
         MHD_stop_daemon(s->mhd);
         s->mhd = NULL;
-        for (size_t k = 0; k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&s->worker->counts[k]);
         server_free(s);
     }
     free(http);

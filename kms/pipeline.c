@@ -10,10 +10,10 @@
  * where a connection proves the address, and silence over UDP. */
 #include "pipeline.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
+#include "address.h"
 #include "tpk.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
@@ -54,15 +54,6 @@ silent(struct job *j, enum kms_outcome outcome)
     return SILENT;
 }
 
-/* The key of the limits: an IPv4 address, or the /64 that one IPv6 site has. */
-static struct mkt_span
-address_of(const struct sockaddr *sa)
-{
-    if (sa->sa_family == AF_INET6)
-        return mkt_span(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8);
-    return mkt_span(&((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
-}
-
 static enum verdict
 limit(struct job *j)
 {
@@ -70,7 +61,9 @@ limit(struct job *j)
 
     if (j->req->counted)
         return GO; /* before it came to the lane */
-    if (kms_limit_allow(sv->by_source, address_of(j->req->from), j->w->steady_ns))
+    if (j->req->acl != NULL && !kms_acl_allows(j->req->acl, j->req->from))
+        return silent(j, KMS_DENIED);
+    if (kms_limit_allow(sv->by_source, kms_address_site(j->req->from), j->w->steady_ns))
         return GO;
     return silent(j, KMS_LIMITED);
 }
@@ -406,11 +399,35 @@ static const struct {
     { "issue", issue },               /* keys, ticket, answer */
 };
 
+const char *
+kms_stage_name(size_t i)
+{
+    _Static_assert(sizeof stages / sizeof stages[0] <= KMS_STAGES_MAX, "room in the tally");
+    return i < sizeof stages / sizeof stages[0] ? stages[i].name : NULL;
+}
+
 /* Our own failures are no business of the other party. */
 static bool
 ours(enum mkt_rc rc)
 {
     return rc == MKT_E_RANDOM || rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || rc == MKT_E_STATE;
+}
+
+/* Somebody tries keys, or has an old one. Over UDP anybody could lock out the address of somebody
+ * else, so that failures count there only if the operator wants it. */
+static void
+note_failure(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    char from[KMS_ADDRESS_TEXT];
+
+    if (j->req->transport == KMS_UDP && sv->config->lockout_udp == 0)
+        return;
+    if (!kms_limit_failed(sv->by_source, kms_address_site(j->req->from), j->w->steady_ns))
+        return;
+    kms_address_text(j->req->from, from);
+    KMS_LOG(sv->log, KMS_WARN, "locked-out", kms_text("source", from),
+            kms_number("seconds", sv->config->source.lockout_s));
 }
 
 static void
@@ -420,6 +437,8 @@ refuse(struct job *j)
 
     if (j->outcome != KMS_MALFORMED)
         j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
+    if (why.rc == MKT_E_AUTH || why.rc == MKT_E_CERT)
+        note_failure(j);
     j->io.out_len = 0;
     if (j->outcome == KMS_BUSY ||
         (!j->authenticated &&
@@ -429,34 +448,6 @@ refuse(struct job *j)
     if (mkt_kms_refuse(j->w->txn, &j->env, why.rc, &j->io) != MKT_NEXT_SEND_PEER)
         j->io.out_len = 0;
     j->io.err = why;
-}
-
-static const char *
-outcome_word(enum kms_outcome outcome)
-{
-    static const char *const words[] = {
-#define KMS_OUTCOME_WORD(name, word) word,
-        KMS_OUTCOMES(KMS_OUTCOME_WORD)
-#undef KMS_OUTCOME_WORD
-    };
-
-    return words[outcome];
-}
-
-static void
-format_address(const struct sockaddr *sa, char buf[64])
-{
-    char ip[INET6_ADDRSTRLEN] = "?";
-    const struct sockaddr_in *in4 = (const void *)sa;
-    const struct sockaddr_in6 *in6 = (const void *)sa;
-
-    if (sa->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
-        snprintf(buf, 64, "[%s]:%u", ip, ntohs(in6->sin6_port));
-    } else {
-        inet_ntop(AF_INET, &in4->sin_addr, ip, sizeof ip);
-        snprintf(buf, 64, "%s:%u", ip, ntohs(in4->sin_port));
-    }
 }
 
 static const char *
@@ -472,13 +463,13 @@ write_line(struct job *j, const char *stage, enum kms_level level)
 {
     const struct mkt_err *e = &j->io.err;
     struct kms_field f[13];
-    char from[64];
+    char from[KMS_ADDRESS_TEXT];
     size_t n = 0;
 
-    format_address(j->req->from, from);
-    f[n++] = kms_text("outcome", outcome_word(j->outcome));
+    kms_address_text(j->req->from, from);
+    f[n++] = kms_text("outcome", kms_outcome_word(j->outcome));
     f[n++] = kms_text("stage", stage);
-    f[n++] = kms_text("transport", j->req->transport == KMS_UDP ? "udp" : "http");
+    f[n++] = kms_text("transport", kms_transport_word(j->req->transport));
     f[n++] = kms_text("source", from);
     if (j->ask != NULL)
         f[n++] = kms_text("message", message_name(j->ask));
@@ -500,6 +491,28 @@ write_line(struct job *j, const char *stage, enum kms_level level)
     kms_log_line(j->w->service->log, level, "request", f, n);
 }
 
+static int64_t
+steady_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void
+count(struct job *j, size_t stage, int64_t began_ns)
+{
+    struct kms_tally *t = &j->w->tally;
+
+    kms_count(&t->outcomes[j->req->transport][j->outcome], 1);
+    if (j->outcome != KMS_ANSWERED && j->outcome != KMS_REPEATED) {
+        kms_count(&t->ended_at[stage], 1);
+        kms_count(&t->reasons[j->io.err.rc], 1);
+    }
+    kms_tally_took(t, steady_ns() - began_ns);
+}
+
 static void
 audit(struct job *j, const char *stage)
 {
@@ -507,7 +520,6 @@ audit(struct job *j, const char *stage)
     bool fine = j->outcome == KMS_ANSWERED || j->outcome == KMS_REPEATED;
     enum kms_level level = fine ? KMS_DEBUG : j->outcome == KMS_BUSY ? KMS_ERROR : KMS_INFO;
 
-    atomic_fetch_add_explicit(&w->counts[j->outcome], 1, memory_order_relaxed);
     if (level < w->service->log->level)
         return;
     if (fine || kms_bucket_take(&w->lines, LINES_PER_S, 5 * LINES_PER_S, w->steady_ns))
@@ -532,6 +544,7 @@ struct kms_reply
 kms_handle(struct kms_worker *w, const struct kms_request *req)
 {
     struct job j;
+    int64_t began_ns = steady_ns();
     enum verdict v = GO;
     size_t i = 0;
     bool keep;
@@ -558,6 +571,7 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     if (w->again != NULL && keep)
         kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
                             w->steady_ns / 1000000000);
+    count(&j, i - 1, began_ns);
     audit(&j, stages[i - 1].name);
     leave(&j);
     return (struct kms_reply){ .outcome = j.outcome, .len = j.io.out_len, .keep = keep };

@@ -12,8 +12,9 @@ struct kms_request {
     enum kms_want want; /* what the HTTP query announces */
     struct mkt_span in;
     const struct sockaddr *from;
-    struct mkt_span source; /* address and port: who a datagram is repeated by */
-    uint8_t *out;           /* MKT_MSG_MAX octets */
+    struct mkt_span source;    /* address and port: who a datagram is repeated by */
+    uint8_t *out;              /* MKT_MSG_MAX octets */
+    const struct kms_acl *acl; /* of the listener; NULL: any address, or asked before */
     /* Hands the request over to where it may wait (lane.h); false when there is no room. NULL: it
      * may wait here. */
     bool (*defer)(void *ctx, const struct kms_request *req, uint64_t tag);
@@ -31,5 +32,8 @@ struct kms_reply {
 /* kms_handle answers one message: exactly one count and at most one log line on every path, and
  * nothing secret left behind. kms_worker_clock was called before. */
 struct kms_reply kms_handle(struct kms_worker *w, const struct kms_request *req);
+
+/* kms_stage_name returns the name of stage i, NULL behind the last. */
+const char *kms_stage_name(size_t i);
 
 #endif

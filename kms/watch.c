@@ -18,10 +18,10 @@ struct kms_watch {
     struct kms_service *service;
     struct kms_store *store;
     struct kms_http *http;
+    struct kms_reload *reload;
     uint64_t version;
     int64_t not_before_ms;
     bool failing;
-    _Atomic bool reload; /* asked for */
     int stop;
     pthread_t thread;
 };
@@ -38,10 +38,19 @@ steady_ms(void)
 static void
 complain(struct kms_watch *w, const struct kms_store_err *err)
 {
+    atomic_store(&w->service->state.store_readable, false);
     if (!w->failing)
         KMS_LOG(w->service->log, KMS_ERROR, "store-unreadable", kms_text("error", err->text),
                 kms_text("effect", "users and keys stay as they were read last"));
     w->failing = true;
+}
+
+static void
+tell(struct kms_service *sv, const struct kms_index *index)
+{
+    atomic_store(&sv->state.store_readable, true);
+    atomic_store(&sv->state.credentials, kms_index_users(index));
+    atomic_store(&sv->state.ticket_keys, kms_index_tpks(index));
 }
 
 static void
@@ -66,6 +75,8 @@ look(struct kms_watch *w)
     }
     w->failing = false;
     w->version = version;
+    kms_count(&w->service->state.store_reloads, 1);
+    tell(w->service, index);
     KMS_LOG(w->service->log, KMS_INFO, "reloaded",
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
@@ -78,25 +89,21 @@ run(void *arg)
 {
     struct kms_watch *w = arg;
     struct pollfd p = { .fd = w->stop, .events = POLLIN };
-    struct kms_service *sv = w->service;
     unsigned ticks = 0;
-    bool asked;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
+        atomic_store(&w->service->state.beat_s, steady_ms() / 1000);
         look(w);
         kms_http_sweep(w->http);
-        asked = atomic_exchange(&w->reload, false);
-        if (++ticks % (1000 / PERIOD_MS) != 0 && !asked)
-            continue;
-        kms_pki_refresh(sv->pki, sv->log);
-        kms_rules_live_refresh(sv->rules, sv->log, asked);
+        if (++ticks % (1000 / PERIOD_MS) == 0)
+            kms_reload_files(w->reload);
     }
     return NULL;
 }
 
 struct kms_watch *
 kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t version,
-                struct kms_http *http)
+                struct kms_http *http, struct kms_reload *reload)
 {
     struct kms_watch *w = calloc(1, sizeof *w);
 
@@ -106,6 +113,9 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->store = store;
     w->version = version;
     w->http = http;
+    w->reload = reload;
+    tell(sv, atomic_load(&sv->current.now));
+    atomic_store(&sv->state.beat_s, steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {
         if (w->stop >= 0)
@@ -114,12 +124,6 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
         return NULL;
     }
     return w;
-}
-
-void
-kms_watch_reload(struct kms_watch *w)
-{
-    atomic_store(&w->reload, true);
 }
 
 void

@@ -216,6 +216,7 @@ rig_start(struct rig *r)
     while (!ready && fgets(line, sizeof line, f) != NULL) {
         take_port(line, "listening udp://127.0.0.1:", &r->udp_port);
         take_port(line, "listening http://127.0.0.1:", &r->http_port);
+        take_port(line, "admin http://127.0.0.1:", &r->admin_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(f);
@@ -361,6 +362,24 @@ rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size
     if (!rig_http_send(fd, head, (size_t)n) || !rig_http_send(fd, body.p, body.n))
         return 0;
     return rig_http_read(fd, head, out, len);
+}
+
+int
+rig_get(const struct rig *r, const char *method, const char *path, char *text, size_t cap)
+{
+    int fd = connected(SOCK_STREAM, r->admin_port), status;
+    static uint8_t body[2 * MKT_MSG_MAX];
+    char head[4096];
+    size_t n;
+
+    n = (size_t)snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: kms\r\n\r\n", method, path);
+    must(rig_http_send(fd, head, n), path);
+    status = rig_http_read(fd, head, body, &n);
+    close(fd);
+    must(n < cap, "a page larger than the test expects");
+    memcpy(text, body, n);
+    text[n] = '\0';
+    return status;
 }
 
 uint64_t

@@ -72,7 +72,7 @@ int rig_error_no(struct mkt_span answer, bool *authentic);
 struct rig {
     char dir[64];
     pid_t pid; /* of the daemon; 0: not running */
-    int udp_port, http_port;
+    int udp_port, http_port, admin_port;
     size_t file_limit; /* RLIMIT_FSIZE of programs; 0: none */
 };
 
@@ -115,6 +115,9 @@ size_t rig_udp_ask(int fd, struct mkt_span in, uint8_t *out, int ms);
 int rig_http_connect(const struct rig *r);
 bool rig_http_send(int fd, const void *p, size_t n);
 int rig_http_read(int fd, char *head, uint8_t *out, size_t *len);
+
+/* rig_get asks the admin listener for a page; returns the status and the text, terminated (cap). */
+int rig_get(const struct rig *r, const char *method, const char *path, char *text, size_t cap);
 
 /* rig_http_post posts a body to /keymanagement?requesttype=kind and reads the response. */
 int rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size_t *len);

@@ -71,16 +71,16 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     int64_t generation;
 
     *state = f;
-    f->config = (struct kms_config){ .identity = RIG_KMS,
-                                     .clock_window_s = 300,
-                                     .max_validity_s = 86400,
-                                     .replay_capacity = replay_capacity,
-                                     .retransmit_memory = 65536,
-                                     .suites = 3,
-                                     .modes = 14,
-                                     .ticket_types = KMS_MAKES_BASE,
-                                     .identity_rate = identity_rate,
-                                     .identity_burst = identity_rate };
+    f->config =
+        (struct kms_config){ .identity = RIG_KMS,
+                             .clock_window_s = 300,
+                             .max_validity_s = 86400,
+                             .replay_capacity = replay_capacity,
+                             .retransmit_memory = 65536,
+                             .suites = 3,
+                             .modes = 14,
+                             .ticket_types = KMS_MAKES_BASE,
+                             .identity_quota = { .rate = identity_rate, .burst = identity_rate } };
     assert_int_equal(pipe(f->log_pipe), 0);
     kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
     f->store = kms_store_open_memory();
