@@ -81,7 +81,7 @@ fill_store(const struct bed *b)
     snprintf(path, sizeof path, "%s/users.db", b->dir);
     if (kms_store_open_sqlite(&s, path, 0, &err) != KMS_STORE_OK)
         return failed(err.text);
-    bool ok = kms_tpk_rotate(s, &generation, &err) == KMS_STORE_OK;
+    bool ok = kms_tpk_rotate(s, NULL, &generation, &err) == KMS_STORE_OK;
     for (size_t i = 0; ok && i < USERS; i++) {
         const struct user *u = &b->users[i];
         const struct kms_user row = { .identity = u->identity,

@@ -63,6 +63,7 @@ struct kms_config {
     uint32_t require_crl; /* 1: each issuer must have a CRL */
     uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
     uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

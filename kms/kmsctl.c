@@ -24,6 +24,7 @@ static const char usage[] =
     "\n"
     "Commands:\n"
     "  user add IDENTITY [--psk-id ID] [--psk-hex HEX|-] [--suite 128|256] [--psk-out FILE]\n"
+    "           [--realm NAME] [--expires TIME]\n"
     "      Adds a credential. An identity may have several, one for each device. Without\n"
     "      --psk-hex a key is generated for the suite (default 256) and shown once; with\n"
     "      --psk-out it goes to a new file of mode 0600 instead. --psk-hex - reads the key\n"
@@ -36,10 +37,31 @@ static const char usage[] =
     "  user remove IDENTITY [--psk-id ID]\n"
     "      Removes one credential, or the user with the ticket protection keys shared with it\n"
     "      and the reference tickets issued to it.\n"
+    "  user suspend IDENTITY\n"
+    "  user resume IDENTITY\n"
+    "      A suspended user is refused like a stranger, with all devices, until resumed.\n"
+    "  user expire IDENTITY TIME\n"
+    "      Refuses the user from that time on: 2026-01-31, 2026-01-31T18:00:00Z or never.\n"
+    "  user alias-add IDENTITY ALIAS\n"
+    "  user alias-remove ALIAS\n"
+    "      Gives a user one more identity, or takes it away.\n"
+    "  group add GROUP [--realm NAME]\n"
+    "  group remove GROUP\n"
+    "      Adds a group, whose name is of the form of an identity, or removes it.\n"
+    "  group list [--json]\n"
+    "  group show GROUP [--json]\n"
+    "      Lists groups, or the members of one.\n"
+    "  group member-add GROUP MEMBER\n"
+    "  group member-remove GROUP MEMBER\n"
+    "      A member is a user, another group, or everybody of a domain: sip:*@team.example.com.\n"
+    "  realm add NAME\n"
+    "  realm list [--json]\n"
+    "  realm remove NAME\n"
+    "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
-    "  tpk rotate\n"
+    "  tpk rotate [--realm NAME]\n"
     "      Makes a new ticket protection key. Tickets made with the former ones can still be\n"
     "      resolved.\n"
     "  tpk list [--json]\n"
@@ -61,19 +83,33 @@ static const char usage[] =
     "\n";
 
 struct command {
-    const char *noun, *verb;
-    int args;             /* after the verb */
-    const char *accepted; /* letters of the options that make sense */
-    const char *wanted;   /* the argument, for messages */
+    const char *noun, *verb; /* verb NULL: there is none */
+    int args;                /* after the verb */
+    const char *accepted;    /* letters of the options that make sense */
+    const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add },
+    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add },
     { "user", "list", 0, "j", "", kms_ctl_user_list },
     { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
+    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend },
+    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume },
+    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire },
+    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add },
+    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove },
+    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add },
+    { "group", "list", 0, "j", "", kms_ctl_group_list },
+    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show },
+    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add },
+    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove },
+    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list },
+    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove },
     { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
-    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
+    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
     { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
@@ -93,23 +129,30 @@ static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
     *code = KMS_EXIT_USAGE;
-    if (argc < 2) {
-        misused(argc == 0 ? "a command is needed" : "what is to be done with",
-                argc == 0 ? "" : argv[0]);
+    if (argc == 0) {
+        misused("a command is needed", "");
         return NULL;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *c = &commands[i];
 
-        if (strcmp(argv[0], c->noun) != 0 || strcmp(argv[1], c->verb) != 0)
+        const char *last = c->verb != NULL ? c->verb : c->noun;
+        int words = c->verb != NULL ? 2 : 1;
+
+        if (strcmp(argv[0], c->noun) != 0 ||
+            (c->verb != NULL && (argc < 2 || strcmp(argv[1], c->verb) != 0)))
             continue;
-        if (argc - 2 == c->args)
+        if (argc - words == c->args)
             return c;
-        if (argc - 2 > c->args)
-            misused("too many words after", c->verb);
+        if (argc - words > c->args)
+            misused("too many words after", last);
         else
             fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, c->verb);
+                    c->wanted, last);
+        return NULL;
+    }
+    if (argc == 1) {
+        misused("what is to be done with", argv[0]);
         return NULL;
     }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
@@ -173,6 +216,15 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'n':
         ctl->no_psk = true;
         break;
+    case 'd':
+        ctl->dry_run = true;
+        break;
+    case 'r':
+        ctl->realm = value;
+        break;
+    case 'x':
+        ctl->expires = value;
+        break;
     case 'a':
         ctl->as = value;
         break;
@@ -216,6 +268,9 @@ main(int argc, char **argv)
         { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },
         { "out", required_argument, NULL, 'F' },
+        { "realm", required_argument, NULL, 'r' },
+        { "expires", required_argument, NULL, 'x' },
+        { "dry-run", no_argument, NULL, 'd' },
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
@@ -257,10 +312,13 @@ main(int argc, char **argv)
     if (command == NULL)
         return (int)code;
     if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command", command->verb);
+        return (int)misused("an option does not belong to the command",
+                            command->verb != NULL ? command->verb : command->noun);
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
-    ctl.identity = command->args > 0 ? argv[optind + 2] : NULL;
+    optind += command->verb != NULL ? 2 : 1;
+    ctl.identity = command->args > 0 ? argv[optind] : NULL;
+    ctl.second = command->args > 1 ? argv[optind + 1] : NULL;
     kms_harden();
     return (int)run(path, command, &ctl);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of today: every user may ask for tickets, for at most max_validity; only the responders
- * named in a ticket may resolve it; only the modes of the configuration are served, and only its
- * Ticket Types are made. */
+ * named in a ticket, themselves or as members of a group, may resolve it; only the modes of the
+ * configuration are served, and only its Ticket Types are made. */
 #include "policy.h"
+
+#include <string.h>
 
 static enum mkt_rc
 check_mode(const struct kms_config *rules, unsigned mode, struct mkt_err *err)
@@ -89,17 +91,30 @@ check_own_ticket(const struct mkt_policy *ticket, const struct kms_circumstances
     return MKT_OK;
 }
 
-enum mkt_rc
-kms_policy_resolve(const struct mkt_policy *ticket, const struct kms_circumstances *q,
-                   struct mkt_identity owner, bool initiator_is_user, struct mkt_err *err)
+/* The first IDRr that stands for the client. */
+static bool
+named(struct mkt_identity *as, const struct mkt_policy *ticket, const struct kms_circumstances *q)
 {
-    bool own = (ticket->flags & MKT_TP_D) == 0, named = false;
-
-    if (check_mode(q->rules, own ? 3 : owner.data.p != NULL ? 2 : 1, err) != MKT_OK)
-        return err->rc;
     for (uint8_t i = 0; i < ticket->n_responders; i++)
-        named = named || mkt_identity_equal(ticket->responders[i], q->client);
-    if (!named)
+        if (q->directory.stands_for(q->directory.ctx, ticket->responders[i], q->client, as))
+            return true;
+    return false;
+}
+
+enum mkt_rc
+kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
+                   const struct kms_circumstances *q, struct mkt_err *err)
+{
+    const struct mkt_policy *p = ticket->policy;
+    bool own = (p->flags & MKT_TP_D) == 0;
+    const char *realm = q->directory.realm_of(q->directory.ctx, q->client);
+
+    if (check_mode(q->rules, own ? 3 : ticket->owner.data.p != NULL ? 2 : 1, err) != MKT_OK)
+        return err->rc;
+    if (!named(as, p, q))
         return mkt_fail(err, MKT_E_NOT_AUTHORISED, 0, "IDRr", "RFC 6043 4.2.3.4");
-    return own ? check_own_ticket(ticket, q, initiator_is_user, err) : MKT_OK;
+    if (q->rules->cross_realm == 0 && strcmp(realm, ticket->realm) != 0)
+        return mkt_fail(err, MKT_E_NOT_AUTHORISED, 0, "a ticket of another realm",
+                        "RFC 6043 4.2.3.4");
+    return own ? check_own_ticket(p, q, ticket->initiator_is_user, err) : MKT_OK;
 }
