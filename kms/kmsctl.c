@@ -58,6 +58,9 @@ static const char usage[] =
     "  realm list [--json]\n"
     "  realm remove NAME\n"
     "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
+    "  import FILE [--dry-run]\n"
+    "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
+    "      What is there stays: a second run changes nothing. --dry-run says what would be.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -108,6 +111,7 @@ static const struct command commands[] = {
     { "realm", "add", 1, "", "NAME", kms_ctl_realm_add },
     { "realm", "list", 0, "j", "", kms_ctl_realm_list },
     { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove },
+    { "import", NULL, 1, "d", "FILE", kms_ctl_import },
     { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
     { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },

@@ -44,6 +44,7 @@ enum kms_exit kms_ctl_member_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_realm_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_realm_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_realm_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_import(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);

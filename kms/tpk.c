@@ -10,8 +10,8 @@ suite_key(const struct mkt_policy *p)
     return suite == NULL ? SIZE_MAX : suite->key_len;
 }
 
-/* Of one who is suspended or has expired no ticket is made: it would be opened without asking us.
- * Nor of one of another realm. */
+/* Under the key of one who is suspended or has expired no ticket is made: it would be opened
+ * without asking us. Nor under that of one in another realm. */
 static bool
 may_share(struct mkt_identity owner, const struct kms_circumstances *q,
           const struct kms_index *index)
