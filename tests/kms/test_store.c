@@ -441,29 +441,36 @@ a_listing_holds_no_keys(void **state)
     }
 }
 
+#define MANY 100000
+
 static void
-the_index_holds_a_user_in_few_octets(void **state)
+a_hundred_thousand_users_and_a_group_of_all_take_few_octets(void **state)
 {
     struct kms_store *s = open_sqlite(0);
+    const struct mkt_identity all = mkt_uri("sip:all@example.com");
+    struct mkt_identity as;
     struct kms_index *x;
     struct kms_found f;
     char identity[64], id[32];
 
     (void)state;
-    execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) "
-            "INSERT INTO users SELECT i + 1, 'sip:user' || i || '@example.com', 1, 0, 0, 0 FROM n;"
+    execute("BEGIN; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
+            " INSERT INTO users SELECT i + 1, 'sip:user' || i || '@example.com', 1, 0, 0, 0 FROM n;"
             "INSERT INTO credential SELECT id, 'user' || (id - 1), randomblob(32), 0, id "
-            "FROM users");
+            "FROM users; INSERT INTO user_group VALUES(1, 'sip:all@example.com', 1, 0);"
+            "INSERT INTO member SELECT 1, 0, id, '' FROM users WHERE id % 11 <> 0; COMMIT");
     assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
-    assert_int_equal(kms_index_users(x), 20000);
-    assert_in_range(kms_index_octets(x) / 20000, 50, 400);
-    for (unsigned i = 0; i < 20000; i += 7) {
+    assert_int_equal(kms_index_users(x), MANY);
+    print_message("# %zu octets a user\n", kms_index_octets(x) / MANY);
+    assert_in_range(kms_index_octets(x) / MANY, 50, 400);
+    for (unsigned i = 0; i < MANY; i += 7) {
         snprintf(identity, sizeof identity, "sip:user%u@example.com", i);
         snprintf(id, sizeof id, "user%u", i);
         assert_true(kms_index_by_identity(x, mkt_uri(identity), 0, &f));
         assert_int_equal(f.psk_id.n, strlen(id));
         assert_true(kms_index_by_psk_id(x, mkt_span(id, strlen(id)), 0, &f));
         assert_true(mkt_identity_equal(f.identity, mkt_uri(identity)));
+        assert_true(kms_index_stands_for(x, all, f.identity, &as) == ((i + 1) % 11 != 0));
     }
     kms_index_free(x);
     s->ops->close(s);
@@ -511,7 +518,8 @@ main(void)
         cmocka_unit_test_teardown(marks_end_with_their_credential_and_are_no_change, clean),
         cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
-        cmocka_unit_test_teardown(the_index_holds_a_user_in_few_octets, clean),
+        cmocka_unit_test_teardown(a_hundred_thousand_users_and_a_group_of_all_take_few_octets,
+                                  clean),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
