@@ -399,6 +399,43 @@ a_batch_is_kept_or_not_as_a_whole(void **state)
     assert_int_equal(kms_index_users(b->x), 2);
 }
 
+/* What was read at once is hidden by what has changed since. */
+static void
+what_has_changed_hides_what_was_read_before(void **state)
+{
+    static const uint8_t key[32] = { 3 };
+    struct bed *b = *state;
+    const struct kms_user other = { .identity = BOB, .psk_id = "bob", .psk = mkt_span(key, 32) };
+    struct kms_removed removed;
+    struct kms_found f;
+
+    assert_int_equal(add(b, BOB, "bob"), KMS_STORE_OK);
+    assert_int_equal(add(b, BOB, "bob-2"), KMS_STORE_OK);
+    assert_int_equal(add(b, ALICE, "alice"), KMS_STORE_OK);
+    assert_int_equal(ops(b)->alias_add(b->s, ALICE, "tel:+4311", &b->err), KMS_STORE_OK);
+    kms_index_free(b->x);
+    assert_int_equal(ops(b)->version(b->s, &b->version, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&b->x, b->s, &b->err), KMS_STORE_OK);
+    assert_true(has_key(b, "bob-2", 0));
+
+    assert_int_equal(ops(b)->user_remove(b->s, BOB, "bob-2", &removed, &b->err), KMS_STORE_OK);
+    follow(b);
+    assert_false(has_key(b, "bob-2", 0));
+    assert_true(has_key(b, "bob", 0));
+    assert_true(has_key(b, "alice", 0));
+    assert_int_equal(ops(b)->user_remove(b->s, BOB, NULL, &removed, &b->err), KMS_STORE_OK);
+    assert_int_equal(ops(b)->alias_remove(b->s, "tel:+4311", &b->err), KMS_STORE_OK);
+    follow(b);
+    assert_false(has_key(b, "bob", 0));
+    assert_false(kms_index_is_user(b->x, mkt_uri(BOB), 0));
+    assert_false(kms_index_is_user(b->x, mkt_uri("tel:+4311"), 0));
+    assert_true(has_key(b, "alice", 0));
+    assert_int_equal(ops(b)->user_add(b->s, &other, &b->err), KMS_STORE_OK); /* another key */
+    follow(b);
+    assert_true(kms_index_by_psk_id(b->x, mkt_span("bob", 3), 0, &f));
+    assert_int_equal(f.psk.p[0], 3);
+}
+
 static void
 too_many_changes_to_follow_are_said_to_be_so(void **state)
 {
@@ -433,6 +470,7 @@ main(void)
         TEST(nesting_has_an_end),
         TEST(realms_are_apart_and_have_keys_of_their_own),
         TEST(a_batch_is_kept_or_not_as_a_whole),
+        TEST(what_has_changed_hides_what_was_read_before),
         TEST(too_many_changes_to_follow_are_said_to_be_so),
     };
 

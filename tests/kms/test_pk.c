@@ -341,6 +341,16 @@ anyone_with_a_certificate_is_served_when_configured(void **state)
     chains[PKI_BOB][0] = certificate(PKI_BOB, "URI:sip:carol@example.com", PKI_CA, 5);
     user(&carol, "sip:carol@example.com", PKI_BOB, MKT_PRF_HMAC_SHA_256);
     assert_int_equal(requests(&carol, true, &authentic), -1);
+    /* but not a user of ours who is suspended */
+    assert_int_equal(rig_stop(&rig), 0);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "add",
+                             "sip:carol@example.com", "--no-psk"),
+                     0);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "suspend",
+                             "sip:carol@example.com"),
+                     0);
+    rig_start(&rig);
+    assert_int_equal(requests(&carol, true, &authentic), MKT_ERR_INVALID_ID);
 }
 
 static void
