@@ -117,9 +117,9 @@ bool
 bench_users(struct bench_report *r)
 {
     struct bed *b = calloc(2, sizeof *b);
-    bool ok = b != NULL;
+    bool ok;
 
-    if (!ok)
+    if (b == NULL)
         return false;
     ok = bed_open(&b[0], MKT_PRF_HMAC_SHA_256, MANY_USERS) &&
          bed_open(&b[1], MKT_PRF_HMAC_SHA_256, USERS);

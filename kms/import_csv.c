@@ -49,9 +49,9 @@ next_value(struct kms_import *in, char **at, char **value, size_t *n, bool *last
 static bool
 read_heading(struct kms_import *in, size_t *which, size_t *n_columns)
 {
-    char *at = in->text, *value;
+    char *at = in->text, *value = at;
     bool last = false;
-    size_t n;
+    size_t n = 0;
 
     if (memcmp(at, "\xef\xbb\xbf", 3) == 0) /* as spreadsheets write it */
         at += 3;
@@ -97,9 +97,9 @@ add_values(struct kms_import *in, size_t column, char *value, size_t n)
 static bool
 read_row(struct kms_import *in, const size_t *which, size_t n_columns)
 {
-    char *at = in->text, *value;
+    char *at = in->text, *value = at;
     bool last = false;
-    size_t n;
+    size_t n = 0;
 
     kms_import_begin(in);
     for (size_t i = 0; i < n_columns; i++) {

@@ -375,7 +375,7 @@ kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages
 struct kms_store *
 kms_store_open_memory(void)
 {
-    struct kms_store_err err;
+    struct kms_store_err err = { 0 };
     struct kms_store *s = NULL;
 
     return open_db(&s, ":memory:", 0, &err) == KMS_STORE_OK ? s : NULL;

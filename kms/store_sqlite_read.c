@@ -134,7 +134,7 @@ give_user(struct reading *r, struct kms_user *u, struct cursor *credentials, str
         take_credential(u, credentials->st);
         go = r->sink->user(r->sink->ctx, u);
     }
-    for (; go && at_user(aliases, u->number); forward(aliases))
+    for (; go && r->sink->alias != NULL && at_user(aliases, u->number); forward(aliases))
         go = r->sink->alias(r->sink->ctx, text_of(aliases->st, 1));
     return go;
 }

@@ -127,7 +127,7 @@ enum kms_store_rc
 kms_sqlite_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
 {
     struct sqlite_store *q = kms_sqlite_of(s);
-    int64_t number;
+    int64_t number = 0;
     bool made = false;
     enum kms_store_rc rc = kms_sqlite_begin(q, err);
 
