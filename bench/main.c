@@ -15,6 +15,7 @@ static const struct {
     { "kms", bench_kms_ops, "one Ticket Request and one Ticket Resolve at the KMS" },
     { "pk", bench_kms_pk, "one Ticket Request signed with RSA, at the KMS" },
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
+    { "users", bench_users, "mikey-kmsd with a million users against a thousand" },
 };
 
 static int

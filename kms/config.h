@@ -73,6 +73,7 @@ struct kms_config {
     _Atomic uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
     _Atomic uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
     char policy[KMS_PATH_MAX];    /* path of the policy file; "": the built-in policy */
+    _Atomic uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

@@ -94,6 +94,8 @@ const struct kms_option kms_options[] = {
       "whether signatures with SHA-1 are accepted, in the 128-bit suite only" },
     { "pk_users", KMS_OPT_WORD, AT(pk_users), 0, 0, 1, pk_users,
       "whose signed requests are served: users of the store, or anyone with a certificate" },
+    { "cross_realm", KMS_OPT_WORD, AT(cross_realm), 0, 0, 1, no_yes,
+      "whether users of one realm may resolve tickets of another" },
 };
 const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
 

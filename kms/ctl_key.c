@@ -167,7 +167,7 @@ add(const struct kms_ctl *ctl, const struct kms_keyfile *file, const struct kms_
                 strerror(errno));
         return KMS_EXIT_FAILED;
     }
-    *rc = k->store(ctl->store, file, &err);
+    *rc = k->store(ctl, file, &err);
     if (*rc == KMS_STORE_OK)
         return report_added(ctl, file, k);
     if (ctl->key_out != NULL)

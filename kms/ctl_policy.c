@@ -350,12 +350,16 @@ ask(struct inquiry *x)
     const struct mkt_suite *suite = mkt_suite_of(want->prf);
     struct mkt_identity owner = { 0 };
     struct kms_found_tpk tpk;
+    struct kms_opened opened;
+    struct mkt_identity as;
     bool shared;
 
     x->trace = (struct kms_trace){ see_rule, see_condition, x };
     x->q.rules = x->rules;
     x->q.trace = &x->trace;
     x->q.decision = &x->decision;
+    x->q.directory = kms_index_directory(x->index);
+    x->q.cross_realm = x->ctl->config->cross_realm == 1;
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
                  kms_index_tpk_of(x->index, want->responders[0], suite->key_len, &tpk);
@@ -367,8 +371,10 @@ ask(struct inquiry *x)
         owner = want->initiator;
     else if ((want->flags & MKT_TP_E) == 0)
         owner = want->responders[0];
-    (void)kms_policy_resolve(want, &x->q, owner, kms_index_is_user(x->index, want->initiator),
-                             &x->err);
+    opened = (struct kms_opened){ want, owner, x->q.directory.realm_of(x->index, want->initiator),
+                                  kms_index_is_user(x->index, want->initiator,
+                                                    mkt_ntp_to_unix(x->q.now)) };
+    (void)kms_policy_resolve(&as, &opened, &x->q, &x->err);
 }
 
 static void

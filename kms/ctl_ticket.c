@@ -76,9 +76,11 @@ ask(struct issue *x, struct mkt_io *io)
 static enum mkt_next
 reply(struct issue *x, struct mkt_io *io)
 {
-    const struct kms_circumstances q = {
-        .rules = x->rules, .client = x->client, .kms = x->kms, .now = x->env.now
-    };
+    const struct kms_circumstances q = { .rules = x->rules,
+                                         .client = x->client,
+                                         .kms = x->kms,
+                                         .now = x->env.now,
+                                         .directory = kms_index_directory(x->index) };
     struct mkt_span question = mkt_span(x->question, io->out_len);
 
     *io = (struct mkt_io){ .out = x->answer, .cap = sizeof x->answer };
@@ -162,8 +164,9 @@ issue(struct issue *x)
     }
     if (kms_index_build(&x->index, x->ctl->store, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    if (!kms_index_is_user(x->index, x->client)) {
-        fprintf(stderr, "mikey-kmsctl: %s is no user: add it with user add first\n", x->ctl->as);
+    if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now))) {
+        fprintf(stderr, "mikey-kmsctl: %s is no user, or suspended or expired: see user list\n",
+                x->ctl->as);
         return KMS_EXIT_STORE;
     }
     x->txn = mkt_kms_txn_new();

@@ -2,6 +2,7 @@
 /* tpk add, tpk list, tpk remove, tpk rotate, and what the commands share. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "kmsctl.h"
@@ -30,6 +31,27 @@ kms_ctl_time(int64_t seconds, char buf[32])
         snprintf(buf, 32, "%" PRId64, seconds);
 }
 
+/* strptime takes more than it should: what it read is written again and compared. */
+bool
+kms_ctl_instant(const char *text, int64_t *seconds)
+{
+    struct tm tm = { 0 };
+    char whole[32], again[32];
+    size_t n = strlen(text);
+
+    *seconds = 0;
+    if (strcmp(text, "never") == 0)
+        return true;
+    if (n != 10 && n != 20)
+        return false;
+    snprintf(whole, sizeof whole, "%s%s", text, n == 10 ? "T00:00:00Z" : "");
+    if (strptime(whole, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL)
+        return false;
+    *seconds = timegm(&tm);
+    kms_ctl_time(*seconds, again);
+    return *seconds > 0 && strcmp(again, whole) == 0;
+}
+
 void
 kms_ctl_json(const char *s)
 {
@@ -46,13 +68,13 @@ kms_ctl_json(const char *s)
 }
 
 static enum kms_store_rc
-store_tpk(struct kms_store *s, const struct kms_keyfile *k, struct kms_store_err *err)
+store_tpk(const struct kms_ctl *ctl, const struct kms_keyfile *k, struct kms_store_err *err)
 {
     const struct kms_tpk tpk = { .id = k->id,
                                  .owner = k->identity,
                                  .key = mkt_secret_span(k->key) };
 
-    return s->ops->tpk_share(s, &tpk, err);
+    return ctl->store->ops->tpk_share(ctl->store, &tpk, err);
 }
 
 enum kms_exit
@@ -88,7 +110,7 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
     struct kms_store_err err = { 0 };
     int64_t generation;
 
-    if (kms_tpk_rotate(ctl->store, &generation, &err) != KMS_STORE_OK)
+    if (kms_tpk_rotate(ctl->store, ctl->realm, &generation, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     printf("ticket protection key %" PRId64 " is now current; former keys still open their "
            "tickets\n",

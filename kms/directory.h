@@ -11,7 +11,7 @@
 struct kms_directory {
     const void *ctx;
     /* Whether `named`, an IDRr of a ticket or a group in a rule, stands for `who`, and for which
-     * identity of that user: *as. */
+     * identity of that user: *as. Everybody stands for themselves. */
     bool (*stands_for)(const void *ctx, struct mkt_identity named, struct mkt_identity who,
                        struct mkt_identity *as);
     /* The name of the realm that `who` is in, never NULL. */

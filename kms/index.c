@@ -1,288 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of keys, credentials and shared TPKs: each an arena of records with two open hash tables
- * of record numbers over it, by the id of the key and by the identity of its owner. Users without
- * PSK are a set whose records have neither id nor key, so that no request matches one. Our own TPKs
- * are few and stand in a list. Arenas grow by mremap, so that growing leaves no copy of a key
- * behind; they are kept out of core dumps and, as far as the system allows, out of swap. */
+/* A picture is a list of parts that it shares with the pictures before and after it: all users as
+ * they were read once, those that have changed since, groups, keys. To follow a change, only the
+ * small parts are made anew. When too much has changed, everything is read again. */
 #include "index.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <time.h>
 
 #include <mikeyticket/env.h>
 
-#include "config.h"
-
-#define NONE UINT32_MAX
-#define ALIGN 8u
-
-/* A record, followed by identity, id and key. */
-struct record {
-    uint64_t serial;
-    uint32_t same_identity; /* the next older key of this identity */
-    uint16_t identity_len;
-    uint8_t id_len;
-    uint8_t key_len;
-    uint8_t id_type;
-    uint8_t octets[];
-};
-
-struct key_set {
-    uint8_t *arena;
-    size_t used, room;
-    size_t n;              /* records */
-    uint32_t *by_id;       /* offset of the record in units of ALIGN, or NONE */
-    uint32_t *by_identity; /* the newest record of the identity */
-    size_t mask;           /* of both tables */
-};
-
-struct own_tpk {
-    char id[32];
-    bool current;
-    struct mkt_secret key;
-};
+#define REALM_DEFAULT 1   /* the number of it */
+#define CHANGED_MIN 4096u /* users that may have changed before all are read again... */
+#define CHANGED_PART 8u   /* ...and this part of all */
 
 struct kms_index {
-    struct kms_hash_key key;
-    struct key_set users, unkeyed, shared;
-    struct own_tpk *own; /* the newest last */
-    size_t n_own, room_own;
+    struct kms_hash_key hash;
+    struct kms_people *all;     /* as of one reading */
+    struct kms_people *changed; /* since then: overrides `all`; NULL: nobody */
+    struct kms_groups *groups;
+    struct kms_keys *keys;
     bool locked;
 };
 
-static void *
-map_octets(size_t n)
+static enum kms_store_rc
+no_memory(struct kms_store_err *err)
 {
-    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (p == MAP_FAILED)
-        return NULL;
-    madvise(p, n, MADV_DONTDUMP);
-    return p;
-}
-
-static const struct record *
-record_at(const struct key_set *ks, uint32_t unit)
-{
-    return (const struct record *)(const void *)(ks->arena + (size_t)unit * ALIGN);
-}
-
-static struct mkt_identity
-identity_of(const struct record *r)
-{
-    return (struct mkt_identity){ r->id_type, mkt_span(r->octets, r->identity_len) };
-}
-
-static struct mkt_span
-id_of(const struct record *r)
-{
-    return mkt_span(r->octets + r->identity_len, r->id_len);
-}
-
-static struct mkt_span
-key_of(const struct record *r)
-{
-    return mkt_span(r->octets + r->identity_len + r->id_len, r->key_len);
-}
-
-/* Octets of a record with its padding. */
-static size_t
-record_octets(size_t octets)
-{
-    return (offsetof(struct record, octets) + octets + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-static bool
-grow(struct key_set *ks, size_t need)
-{
-    size_t room = ks->room == 0 ? 65536 : ks->room;
-    void *p;
-
-    while (room - ks->used < need)
-        room *= 2;
-    if (room == ks->room)
-        return true;
-    if (room / ALIGN >= NONE)
-        return false;
-    p = ks->arena == NULL ? map_octets(room) : mremap(ks->arena, ks->room, room, MREMAP_MAYMOVE);
-    if (p == NULL || p == MAP_FAILED)
-        return false;
-    ks->arena = p;
-    ks->room = room;
-    return true;
-}
-
-/* Whether what stands in the store was written by us: else it belongs to nobody. */
-static bool
-sound(size_t id_len, size_t key_len)
-{
-    return id_len <= KMS_PSK_ID_MAX && key_len >= 16 && key_len <= MKT_SECRET_MAX;
-}
-
-static bool
-take(struct key_set *ks, const char *identity, const char *key_id, struct mkt_span key,
-     uint64_t serial)
-{
-    struct mkt_identity who = kms_identity_of(identity);
-    size_t id_len = strlen(key_id), n = record_octets(who.data.n + id_len + key.n);
-    struct record *r;
-
-    if (who.data.p == NULL)
-        return true;
-    if (!grow(ks, n))
-        return false;
-    r = (struct record *)(void *)(ks->arena + ks->used);
-    r->serial = serial;
-    r->same_identity = NONE;
-    r->identity_len = (uint16_t)who.data.n;
-    r->id_len = (uint8_t)id_len;
-    r->key_len = (uint8_t)key.n;
-    r->id_type = who.type;
-    memcpy(r->octets, who.data.p, who.data.n);
-    memcpy(r->octets + who.data.n, key_id, id_len);
-    if (key.n != 0)
-        memcpy(r->octets + who.data.n + id_len, key.p, key.n);
-    ks->used += n;
-    ks->n++;
-    return true;
-}
-
-static bool
-take_user(void *ctx, const struct kms_user *u)
-{
-    struct kms_index *x = ctx;
-
-    if (u->psk_id == NULL)
-        return take(&x->unkeyed, u->identity, "", mkt_span(NULL, 0), 0);
-    return !sound(strlen(u->psk_id), u->psk.n) ||
-           take(&x->users, u->identity, u->psk_id, u->psk, u->serial);
-}
-
-static bool
-take_own(struct kms_index *x, const struct kms_tpk *t)
-{
-    struct own_tpk *r;
-
-    if (x->n_own == x->room_own) {
-        size_t old = x->room_own * sizeof *r, room = old == 0 ? 4096 : 2 * old;
-        void *p = old == 0 ? map_octets(room) : mremap(x->own, old, room, MREMAP_MAYMOVE);
-
-        if (p == NULL || p == MAP_FAILED)
-            return false;
-        x->own = p;
-        x->room_own = room / sizeof *r;
-    }
-    r = &x->own[x->n_own];
-    if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
-        return true;
-    snprintf(r->id, sizeof r->id, "%s", t->id);
-    r->current = t->current;
-    x->n_own++;
-    return true;
-}
-
-static bool
-take_tpk(void *ctx, const struct kms_tpk *t)
-{
-    struct kms_index *x = ctx;
-
-    if (t->owner == NULL)
-        return take_own(x, t);
-    return !sound(strlen(t->id), t->key.n) || take(&x->shared, t->owner, t->id, t->key, 0);
-}
-
-static size_t
-slot_of(const struct kms_index *x, const struct key_set *ks, struct mkt_span key)
-{
-    return (size_t)kms_hash(&x->key, key.p, key.n) & ks->mask;
-}
-
-static void
-enter(const struct kms_index *x, struct key_set *ks, uint32_t unit)
-{
-    struct record *r = (struct record *)(void *)(ks->arena + (size_t)unit * ALIGN);
-    size_t i;
-
-    if (r->key_len != 0) {
-        for (i = slot_of(x, ks, id_of(r)); ks->by_id[i] != NONE; i = (i + 1) & ks->mask)
-            ;
-        ks->by_id[i] = unit;
-    }
-    i = slot_of(x, ks, identity_of(r).data);
-    for (; ks->by_identity[i] != NONE; i = (i + 1) & ks->mask)
-        if (mkt_identity_equal(identity_of(record_at(ks, ks->by_identity[i])), identity_of(r))) {
-            r->same_identity = ks->by_identity[i];
-            break;
-        }
-    ks->by_identity[i] = unit;
-}
-
-static bool
-make_tables(const struct kms_index *x, struct key_set *ks)
-{
-    size_t slots = 64, at = 0;
-
-    while (slots < 2 * ks->n)
-        slots *= 2;
-    ks->mask = slots - 1;
-    ks->by_id = malloc(slots * sizeof *ks->by_id);
-    ks->by_identity = malloc(slots * sizeof *ks->by_identity);
-    if (ks->by_id == NULL || ks->by_identity == NULL)
-        return false;
-    memset(ks->by_id, 0xff, slots * sizeof *ks->by_id);
-    memset(ks->by_identity, 0xff, slots * sizeof *ks->by_identity);
-    while (at < ks->used) {
-        const struct record *r = (const struct record *)(const void *)(ks->arena + at);
-
-        enter(x, ks, (uint32_t)(at / ALIGN));
-        at += record_octets((size_t)r->identity_len + r->id_len + r->key_len);
-    }
-    return true;
-}
-
-static bool
-lock_octets(const void *p, size_t n)
-{
-    return p == NULL || mlock(p, n) == 0;
-}
-
-enum kms_store_rc
-kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
-{
-    struct kms_index *x = calloc(1, sizeof *x);
-    struct kms_sink sink = { .user = take_user, .tpk = take_tpk, .ctx = x };
-    enum kms_store_rc rc;
-
-    if (x == NULL)
-        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
-    if (!mkt_crypto_random(NULL, (uint8_t *)&x->key, sizeof x->key))
-        rc = kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
-    else
-        rc = s->ops->read(s, &sink, true, err);
-    if (rc == KMS_STORE_OK &&
-        (!make_tables(x, &x->users) || !make_tables(x, &x->unkeyed) || !make_tables(x, &x->shared)))
-        rc = kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
-    if (rc != KMS_STORE_OK) {
-        kms_index_free(x);
-        return rc;
-    }
-    x->locked = lock_octets(x->users.arena, x->users.used) &&
-                lock_octets(x->shared.arena, x->shared.used) &&
-                lock_octets(x->own, x->room_own * sizeof *x->own);
-    *index = x;
-    return KMS_STORE_OK;
-}
-
-static void
-wipe_set(struct key_set *ks)
-{
-    if (ks->arena != NULL) {
-        mkt_wipe(ks->arena, ks->used);
-        munmap(ks->arena, ks->room);
-    }
-    free(ks->by_id);
-    free(ks->by_identity);
+    return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
 }
 
 void
@@ -290,13 +34,10 @@ kms_index_free(struct kms_index *x)
 {
     if (x == NULL)
         return;
-    wipe_set(&x->users);
-    wipe_set(&x->unkeyed);
-    wipe_set(&x->shared);
-    if (x->own != NULL) {
-        mkt_wipe(x->own, x->n_own * sizeof *x->own);
-        munmap(x->own, x->room_own * sizeof *x->own);
-    }
+    kms_people_free(x->all);
+    kms_people_free(x->changed);
+    kms_groups_free(x->groups);
+    kms_keys_free(x->keys);
     free(x);
 }
 
@@ -306,138 +47,438 @@ kms_index_release(void *index)
     kms_index_free(index);
 }
 
-static const struct record *
-find_id(const struct kms_index *x, const struct key_set *ks, struct mkt_span id)
-{
-    for (size_t i = slot_of(x, ks, id); ks->by_id[i] != NONE; i = (i + 1) & ks->mask) {
-        const struct record *r = record_at(ks, ks->by_id[i]);
+/* --- everything --------------------------------------------------------------------------------
+ */
 
-        if (r->id_len == id.n && memcmp(id_of(r).p, id.p, id.n) == 0)
-            return r;
-    }
-    return NULL;
-}
-
-/* The newest key of the identity. */
-static const struct record *
-find_identity(const struct kms_index *x, const struct key_set *ks, struct mkt_identity who)
-{
-    size_t i = slot_of(x, ks, who.data);
-
-    for (; ks->by_identity[i] != NONE; i = (i + 1) & ks->mask) {
-        const struct record *r = record_at(ks, ks->by_identity[i]);
-
-        if (mkt_identity_equal(identity_of(r), who))
-            return r;
-    }
-    return NULL;
-}
-
-static void
-show(const struct record *r, struct kms_found *found)
-{
-    *found = (struct kms_found){ identity_of(r), id_of(r), key_of(r), r->serial };
-}
-
-bool
-kms_index_by_psk_id(const struct kms_index *x, struct mkt_span psk_id, struct kms_found *found)
-{
-    const struct record *r = find_id(x, &x->users, psk_id);
-
-    if (r == NULL)
-        return false;
-    show(r, found);
-    return true;
-}
-
-bool
-kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, struct kms_found *found)
-{
-    const struct record *r = find_identity(x, &x->users, id);
-
-    if (r == NULL || r->same_identity != NONE)
-        return false;
-    show(r, found);
-    return true;
-}
-
-bool
-kms_index_is_user(const struct kms_index *x, struct mkt_identity id)
-{
-    return id.data.p != NULL &&
-           (find_identity(x, &x->users, id) != NULL || find_identity(x, &x->unkeyed, id) != NULL);
-}
-
-static void
-show_own(const struct own_tpk *t, struct kms_found_tpk *found)
-{
-    *found = (struct kms_found_tpk){ .id = mkt_span(t->id, strlen(t->id)),
-                                     .key = mkt_secret_span(&t->key) };
-}
-
-static void
-show_shared(const struct record *r, struct kms_found_tpk *found)
-{
-    *found = (struct kms_found_tpk){ identity_of(r), id_of(r), key_of(r) };
-}
-
-/* Levels are not mixed (RFC 6043 12.1): 16 octets are for the one suite, more for the other. */
 static bool
-fits(size_t key, size_t suite_key)
+take_user(void *ctx, const struct kms_user *u)
 {
-    return suite_key == 16 ? key == 16 : key >= suite_key;
+    return kms_people_take(((struct kms_index *)ctx)->all, u);
+}
+
+static bool
+take_alias(void *ctx, const char *identity)
+{
+    return kms_people_alias(((struct kms_index *)ctx)->all, identity);
+}
+
+static bool
+take_group(void *ctx, const struct kms_group *g)
+{
+    return kms_groups_take(((struct kms_index *)ctx)->groups, g);
+}
+
+static bool
+take_member(void *ctx, const struct kms_member *m)
+{
+    return kms_groups_member(((struct kms_index *)ctx)->groups, m);
+}
+
+static bool
+take_realm(void *ctx, const struct kms_realm *r)
+{
+    return kms_keys_realm(((struct kms_index *)ctx)->keys, r);
+}
+
+static bool
+take_tpk(void *ctx, const struct kms_tpk *t)
+{
+    return kms_keys_take(((struct kms_index *)ctx)->keys, t);
+}
+
+static bool
+make_parts(struct kms_index *x)
+{
+    x->all = kms_people_new(&x->hash);
+    x->groups = kms_groups_new(NULL);
+    x->keys = kms_keys_new(&x->hash);
+    return x->all != NULL && x->groups != NULL && x->keys != NULL;
+}
+
+static bool
+seal_parts(struct kms_index *x)
+{
+    bool people = false, keys = false;
+    bool ok = kms_people_seal(x->all, &people) && kms_groups_seal(x->groups) &&
+              kms_keys_seal(x->keys, &keys);
+
+    x->locked = people && keys;
+    return ok;
+}
+
+enum kms_store_rc
+kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
+{
+    struct kms_index *x = calloc(1, sizeof *x);
+    const struct kms_sink sink = { .user = take_user,
+                                   .alias = take_alias,
+                                   .group = take_group,
+                                   .member = take_member,
+                                   .realm = take_realm,
+                                   .tpk = take_tpk,
+                                   .ctx = x };
+    enum kms_store_rc rc;
+
+    if (x == NULL)
+        return no_memory(err);
+    if (!mkt_crypto_random(NULL, (uint8_t *)&x->hash, sizeof x->hash))
+        rc = kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
+    else if (!make_parts(x))
+        rc = no_memory(err);
+    else
+        rc = s->ops->read(s, &sink, true, err);
+    if (rc == KMS_STORE_OK && !seal_parts(x))
+        rc = no_memory(err);
+    if (rc != KMS_STORE_OK) {
+        kms_index_free(x);
+        return rc;
+    }
+    *index = x;
+    return KMS_STORE_OK;
+}
+
+/* --- what has changed ---------------------------------------------------------------------------
+ */
+
+struct following {
+    const struct kms_index *old;
+    struct kms_index *x;
+};
+
+static bool
+touched(void *ctx, enum kms_touched what, uint64_t number)
+{
+    struct kms_index *x = ((struct following *)ctx)->x;
+
+    if (what == KMS_TOUCHED_USER)
+        return kms_people_override(x->changed, number);
+    if (what == KMS_TOUCHED_GROUP) {
+        kms_groups_drop(x->groups, number);
+        return true;
+    }
+    if (x->keys == NULL)
+        x->keys = kms_keys_new(&x->hash);
+    return x->keys != NULL;
+}
+
+static bool
+changed_user(void *ctx, const struct kms_user *u)
+{
+    return kms_people_take(((struct following *)ctx)->x->changed, u);
+}
+
+static bool
+changed_alias(void *ctx, const char *identity)
+{
+    return kms_people_alias(((struct following *)ctx)->x->changed, identity);
+}
+
+static bool
+changed_group(void *ctx, const struct kms_group *g)
+{
+    return take_group(((struct following *)ctx)->x, g);
+}
+
+static bool
+changed_member(void *ctx, const struct kms_member *m)
+{
+    return take_member(((struct following *)ctx)->x, m);
+}
+
+static bool
+changed_realm(void *ctx, const struct kms_realm *r)
+{
+    return take_realm(((struct following *)ctx)->x, r);
+}
+
+static bool
+changed_tpk(void *ctx, const struct kms_tpk *t)
+{
+    return take_tpk(((struct following *)ctx)->x, t);
+}
+
+/* Those who had changed before, and have not again. */
+static bool
+carry_over(struct kms_index *x, const struct kms_index *old)
+{
+    const struct kms_person *person = NULL;
+
+    while (old->changed != NULL && (person = kms_people_next(old->changed, person)) != NULL)
+        if (!kms_people_overrides(x->changed, person->number) &&
+            !kms_people_copy(x->changed, person))
+            return false;
+    return old->changed == NULL || kms_people_override_all(x->changed, old->changed);
+}
+
+static bool
+finish(struct kms_index *x, const struct kms_index *old)
+{
+    bool people = true, keys = true;
+
+    if (!carry_over(x, old) || !kms_people_seal(x->changed, &people) || !kms_groups_seal(x->groups))
+        return false;
+    if (x->keys != NULL && !kms_keys_seal(x->keys, &keys))
+        return false;
+    if (x->keys == NULL)
+        x->keys = kms_keys_share(old->keys);
+    x->all = kms_people_share(old->all);
+    x->locked = old->locked && people && keys;
+    return true;
+}
+
+enum kms_store_rc
+kms_index_follow(struct kms_index **index, const struct kms_index *old, struct kms_store *s,
+                 uint64_t *version, struct kms_store_err *err)
+{
+    struct kms_index *x = calloc(1, sizeof *x);
+    struct following f = { old, x };
+    const struct kms_sink sink = { .touched = touched,
+                                   .user = changed_user,
+                                   .alias = changed_alias,
+                                   .group = changed_group,
+                                   .member = changed_member,
+                                   .realm = changed_realm,
+                                   .tpk = changed_tpk,
+                                   .ctx = &f };
+    uint64_t seen = *version;
+    enum kms_store_rc rc;
+
+    if (x == NULL)
+        return no_memory(err);
+    x->hash = old->hash;
+    x->changed = kms_people_new(&x->hash);
+    x->groups = kms_groups_new(old->groups);
+    rc = x->changed == NULL || x->groups == NULL ? no_memory(err)
+                                                 : s->ops->follow(s, &seen, &sink, err);
+    if (rc == KMS_STORE_OK && !finish(x, old))
+        rc = no_memory(err);
+    if (rc == KMS_STORE_OK &&
+        kms_people_overridden(x->changed) > CHANGED_MIN + kms_people_persons(x->all) / CHANGED_PART)
+        rc = kms_store_fail(err, KMS_STORE_FORGOTTEN, "too many changes");
+    if (rc != KMS_STORE_OK) {
+        kms_index_free(x);
+        return rc;
+    }
+    *version = seen;
+    *index = x;
+    return KMS_STORE_OK;
+}
+
+/* --- questions ----------------------------------------------------------------------------------
+ */
+
+typedef const struct kms_person *look(const struct kms_people *p, struct mkt_identity name,
+                                      struct kms_item *item);
+
+static const struct kms_person *
+look_key(const struct kms_people *p, struct mkt_identity name, struct kms_item *item)
+{
+    return kms_people_by_psk_id(p, name.data, item);
+}
+
+/* Who has that name now: among the changed, or else among all but the changed. */
+static const struct kms_person *
+find(const struct kms_index *x, look *by, struct mkt_identity name, struct kms_item *item)
+{
+    const struct kms_person *person;
+
+    if (name.data.p == NULL)
+        return NULL;
+    person = x->changed == NULL ? NULL : by(x->changed, name, item);
+    if (person != NULL)
+        return person;
+    person = by(x->all, name, item);
+    return person != NULL && x->changed != NULL && kms_people_overrides(x->changed, person->number)
+               ? NULL
+               : person;
+}
+
+static const struct kms_person *
+find_identity(const struct kms_index *x, struct mkt_identity who)
+{
+    struct kms_item item;
+
+    return find(x, kms_people_by_identity, who, &item);
+}
+
+static bool
+active(const struct kms_person *person, int64_t now_s)
+{
+    return person != NULL && !person->suspended &&
+           (person->expires == 0 || now_s < (int64_t)person->expires);
+}
+
+/* The first item of that kind. */
+static struct kms_item
+item_of(const struct kms_person *person, bool key)
+{
+    struct kms_item item;
+    size_t at = 0;
+
+    while (kms_person_item(person, &at, &item) && item.key != key)
+        ;
+    return item;
+}
+
+static void
+show(const struct kms_person *person, struct mkt_identity identity, const struct kms_item *key,
+     struct kms_found *found)
+{
+    *found = (struct kms_found){ identity, key->psk_id, key->psk, key->serial, person };
+}
+
+bool
+kms_index_by_psk_id(const struct kms_index *x, struct mkt_span psk_id, int64_t now_s,
+                    struct kms_found *found)
+{
+    struct kms_item key;
+    const struct kms_person *person = find(x, look_key, (struct mkt_identity){ 0, psk_id }, &key);
+
+    if (!active(person, now_s))
+        return false;
+    show(person, item_of(person, false).identity, &key, found);
+    return true;
+}
+
+bool
+kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, int64_t now_s,
+                      struct kms_found *found)
+{
+    struct kms_item name, key;
+    const struct kms_person *person = find(x, kms_people_by_identity, id, &name);
+
+    if (!active(person, now_s) || person->keys != 1)
+        return false;
+    key = item_of(person, true);
+    show(person, name.identity, &key, found);
+    return true;
+}
+
+bool
+kms_found_claims(struct kms_found *found, struct mkt_identity claimed)
+{
+    struct kms_item item;
+    size_t at = 0;
+
+    while (claimed.data.p != NULL && kms_person_item(found->person, &at, &item))
+        if (!item.key && mkt_identity_equal(item.identity, claimed)) {
+            found->identity = item.identity;
+            return true;
+        }
+    return false;
+}
+
+bool
+kms_index_is_user(const struct kms_index *x, struct mkt_identity id, int64_t now_s)
+{
+    return active(find_identity(x, id), now_s);
+}
+
+bool
+kms_index_barred(const struct kms_index *x, struct mkt_identity id, int64_t now_s)
+{
+    const struct kms_person *person = find_identity(x, id);
+
+    return person != NULL && !active(person, now_s);
+}
+
+uint32_t
+kms_index_realm(const struct kms_index *x, struct mkt_identity id)
+{
+    const struct kms_person *person = find_identity(x, id);
+
+    return person == NULL ? REALM_DEFAULT : person->realm;
+}
+
+const char *
+kms_index_realm_name(const struct kms_index *x, uint32_t number)
+{
+    return kms_keys_realm_name(x->keys, number);
+}
+
+bool
+kms_index_stands_for(const struct kms_index *x, struct mkt_identity named, struct mkt_identity who,
+                     struct mkt_identity *as)
+{
+    const struct kms_person *person = find_identity(x, who);
+    struct kms_item item;
+    size_t at = 0;
+
+    *as = who;
+    if (mkt_identity_equal(named, who))
+        return true;
+    if (kms_is_pattern(named))
+        return kms_pattern_fits(named, who, person, as);
+    while (person != NULL && kms_person_item(person, &at, &item))
+        if (!item.key && mkt_identity_equal(item.identity, named)) {
+            *as = item.identity;
+            return true;
+        }
+    return kms_groups_contains(x->groups, named, who, person, as);
+}
+
+static bool
+stands_for(const void *ctx, struct mkt_identity named, struct mkt_identity who,
+           struct mkt_identity *as)
+{
+    return kms_index_stands_for(ctx, named, who, as);
+}
+
+static const char *
+realm_of(const void *ctx, struct mkt_identity who)
+{
+    const char *name = kms_index_realm_name(ctx, kms_index_realm(ctx, who));
+
+    return name != NULL ? name : "";
+}
+
+struct kms_directory
+kms_index_directory(const struct kms_index *x)
+{
+    return (struct kms_directory){ x, stands_for, realm_of };
 }
 
 bool
 kms_index_tpk(const struct kms_index *x, struct mkt_span id, size_t suite_key,
               struct kms_found_tpk *found)
 {
-    const struct record *r = find_id(x, &x->shared, id);
+    return kms_keys_by_id(x->keys, id, suite_key, found);
+}
 
-    for (size_t i = x->n_own; i-- > 0;) {
-        if (strlen(x->own[i].id) != id.n || memcmp(x->own[i].id, id.p, id.n) != 0)
-            continue;
-        show_own(&x->own[i], found);
-        return fits(found->key.n, suite_key);
-    }
-    if (r == NULL)
-        return false;
-    show_shared(r, found);
-    return fits(found->key.n, suite_key);
+bool
+kms_index_tpk_current(const struct kms_index *x, uint32_t realm, size_t suite_key,
+                      struct kms_found_tpk *found)
+{
+    return kms_keys_current(x->keys, realm, suite_key, found);
 }
 
 bool
 kms_index_tpk_of(const struct kms_index *x, struct mkt_identity owner, size_t suite_key,
                  struct kms_found_tpk *found)
 {
-    const struct record *r = NULL;
-
-    for (size_t i = x->n_own; owner.data.p == NULL && i-- > 0;) {
-        if (!x->own[i].current || !fits(x->own[i].key.n, suite_key))
-            continue;
-        show_own(&x->own[i], found);
-        return true;
-    }
-    if (owner.data.p != NULL)
-        r = find_identity(x, &x->shared, owner);
-    while (r != NULL && !fits(r->key_len, suite_key))
-        r = r->same_identity == NONE ? NULL : record_at(&x->shared, r->same_identity);
-    if (r == NULL)
-        return false;
-    show_shared(r, found);
-    return true;
+    return kms_keys_shared(x->keys, owner, suite_key, found);
 }
 
 size_t
 kms_index_users(const struct kms_index *x)
 {
-    return x->users.n;
+    size_t n = kms_people_keys(x->all);
+
+    return x->changed == NULL
+               ? n
+               : n + kms_people_keys(x->changed) - kms_people_hidden(x->all, x->changed);
 }
 
 size_t
 kms_index_tpks(const struct kms_index *x)
 {
-    return x->n_own + x->shared.n;
+    return kms_keys_count(x->keys);
+}
+
+size_t
+kms_index_groups(const struct kms_index *x)
+{
+    return kms_groups_count(x->groups);
 }
 
 bool
@@ -446,15 +487,10 @@ kms_index_locked(const struct kms_index *x)
     return x->locked;
 }
 
-static size_t
-octets_of(const struct key_set *ks)
-{
-    return ks->used + 2 * (ks->mask + 1) * sizeof *ks->by_id;
-}
-
 size_t
 kms_index_octets(const struct kms_index *x)
 {
-    return sizeof *x + octets_of(&x->users) + octets_of(&x->unkeyed) + octets_of(&x->shared) +
-           x->n_own * sizeof *x->own;
+    return sizeof *x + kms_people_octets(x->all) +
+           (x->changed == NULL ? 0 : kms_people_octets(x->changed)) + kms_groups_octets(x->groups) +
+           kms_keys_octets(x->keys);
 }

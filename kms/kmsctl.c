@@ -17,13 +17,15 @@
 #include "program.h"
 #include "store.h"
 
-static const char usage[] =
+/* In pieces: a string literal has 4095 octets at most. */
+static const char *const usage[] = {
     "Usage: mikey-kmsctl --config FILE COMMAND\n"
     "Users and keys of mikey-kmsd. Works while the daemon runs, and while it does not; a\n"
     "running daemon follows within a second, without a restart.\n"
     "\n"
     "Commands:\n"
     "  user add IDENTITY [--psk-id ID] [--psk-hex HEX|-] [--suite 128|256] [--psk-out FILE]\n"
+    "           [--realm NAME] [--expires TIME]\n"
     "      Adds a credential. An identity may have several, one for each device. Without\n"
     "      --psk-hex a key is generated for the suite (default 256) and shown once; with\n"
     "      --psk-out it goes to a new file of mode 0600 instead. --psk-hex - reads the key\n"
@@ -36,10 +38,34 @@ static const char usage[] =
     "  user remove IDENTITY [--psk-id ID]\n"
     "      Removes one credential, or the user with the ticket protection keys shared with it\n"
     "      and the reference tickets issued to it.\n"
+    "  user suspend IDENTITY\n"
+    "  user resume IDENTITY\n"
+    "      A suspended user is refused like a stranger, with all devices, until resumed.\n"
+    "  user expire IDENTITY TIME\n"
+    "      Refuses the user from that time on: 2026-01-31, 2026-01-31T18:00:00Z or never.\n"
+    "  user alias-add IDENTITY ALIAS\n"
+    "  user alias-remove ALIAS\n"
+    "      Gives a user one more identity, or takes it away.\n",
+    "  group add GROUP [--realm NAME]\n"
+    "  group remove GROUP\n"
+    "      Adds a group, whose name is of the form of an identity, or removes it.\n"
+    "  group list [--json]\n"
+    "  group show GROUP [--json]\n"
+    "      Lists groups, or the members of one.\n"
+    "  group member-add GROUP MEMBER\n"
+    "  group member-remove GROUP MEMBER\n"
+    "      A member is a user, another group, or everybody of a domain: sip:*@team.example.com.\n"
+    "  realm add NAME\n"
+    "  realm list [--json]\n"
+    "  realm remove NAME\n"
+    "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
+    "  import FILE [--dry-run]\n"
+    "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
+    "      What is there stays: a second run changes nothing. --dry-run says what would be.\n",
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
-    "  tpk rotate\n"
+    "  tpk rotate [--realm NAME]\n"
     "      Makes a new ticket protection key. Tickets made with the former ones can still be\n"
     "      resolved.\n"
     "  tpk list [--json]\n"
@@ -53,7 +79,7 @@ static const char usage[] =
     "  ticket list [--json]\n"
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke REFERENCE\n"
-    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n",
     "  policy test --as IDENTITY --to IDENTITY [--mode 1|2|3] [--flags LETTERS] [--type TYPE]\n"
     "              [--suite 128|256] [--key TYPE[:LEN[:SALT]]] [--validity TIME] [--app ID]\n"
     "              [--resolve] [--by IDENTITY] [--json]\n"
@@ -64,7 +90,7 @@ static const char usage[] =
     "  policy check FILE\n"
     "      Says whether the daemon would take this policy.\n"
     "  policy show\n"
-    "      Prints the policy that the configuration names, profiles expanded.\n"
+    "      Prints the policy that the configuration names, profiles expanded.\n",
     "  backup --out FILE [--secret FILE]\n"
     "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
     "      is the first line of a file, or is asked for.\n"
@@ -86,7 +112,8 @@ static const char usage[] =
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
-    "\n";
+    "\n",
+};
 
 struct command {
     const char *noun, *verb; /* verb "": the noun says it all */
@@ -98,17 +125,32 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add, false },
+    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, false },
     { "user", "list", 0, "j", "", kms_ctl_user_list, false },
     { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, false },
+    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, false },
+    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, false },
+    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, false },
+    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, false },
+    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, false },
+    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, false },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, false },
+    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, false },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, false },
+    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, false },
+    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, false },
+    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, false },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, false },
+    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, false },
+    { "import", "", 1, "d", "FILE", kms_ctl_import, false },
     { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, false },
-    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate, false },
+    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, false },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
     { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
     { "ticket", "list", 0, "j", "", kms_ctl_ticket_list, false },
     { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
-    { "policy", "test", 0, "atfvksjmTAbr", "", kms_ctl_policy_test, false },
+    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, false },
     { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, true },
     { "policy", "show", 0, "", "", kms_ctl_policy_show, true },
     { "reload", "", 0, "j", "", kms_ctl_reload, true },
@@ -230,6 +272,15 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'n':
         ctl->no_psk = true;
         break;
+    case 'd':
+        ctl->dry_run = true;
+        break;
+    case 'r':
+        ctl->realm = value;
+        break;
+    case 'x':
+        ctl->expires = value;
+        break;
     case 'a':
         ctl->as = value;
         break;
@@ -263,7 +314,7 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'b':
         ctl->by = value;
         break;
-    case 'r':
+    case 'R':
         ctl->resolve = true;
         break;
     }
@@ -288,6 +339,9 @@ main(int argc, char **argv)
         { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },
         { "out", required_argument, NULL, 'F' },
+        { "realm", required_argument, NULL, 'r' },
+        { "expires", required_argument, NULL, 'x' },
+        { "dry-run", no_argument, NULL, 'd' },
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
@@ -295,7 +349,7 @@ main(int argc, char **argv)
         { "mode", required_argument, NULL, 'm' },
         { "app", required_argument, NULL, 'A' },
         { "by", required_argument, NULL, 'b' },
-        { "resolve", no_argument, NULL, 'r' },
+        { "resolve", no_argument, NULL, 'R' },
         { "secret", required_argument, NULL, 'S' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
@@ -310,7 +364,8 @@ main(int argc, char **argv)
 
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h') {
-            fputs(usage, stdout);
+            for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
+                fputs(usage[i], stdout);
             puts(KMS_EXIT_HELP ", 6 the policy would refuse.");
             return KMS_EXIT_OK;
         }
@@ -335,7 +390,8 @@ main(int argc, char **argv)
     if (command == NULL)
         return (int)code;
     if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command", command->verb);
+        return (int)misused("an option does not belong to the command",
+                            command->verb[0] != '\0' ? command->verb : command->noun);
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;

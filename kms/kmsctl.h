@@ -14,12 +14,13 @@
 struct kms_ctl {
     struct kms_store *store; /* NULL for commands to the running daemon */
     const struct kms_config *config;
-    const char *kms; /* identity of the KMS */
-    const char
-        *identity; /* of the user, the id of a TPK, a reference, or a file: the first argument */
-    const char *second; /* argument; NULL: there is none */
+    const char *kms;      /* identity of the KMS */
+    const char *identity; /* the first argument: an identity, an id, a reference, a file */
+    const char *second;   /* the second; NULL: there is none */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
+    const char *realm, *expires;
+    bool dry_run;
     bool json, no_psk;
     const char *secret; /* file with the secret of a backup; NULL: ask */
     /* ticket issue */
@@ -35,6 +36,21 @@ struct kms_ctl {
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_suspend(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_resume(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_expire(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_alias_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_alias_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_show(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_member_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_member_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_import(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
@@ -58,7 +74,7 @@ struct kms_ctl_kind {
     enum kms_key_kind kind;
     const char *what; /* the file is, in words */
     const char *join; /* between name and digits of an id of our own making */
-    enum kms_store_rc (*store)(struct kms_store *s, const struct kms_keyfile *k,
+    enum kms_store_rc (*store)(const struct kms_ctl *ctl, const struct kms_keyfile *k,
                                struct kms_store_err *err);
 };
 
@@ -76,6 +92,13 @@ void kms_ctl_json(const char *s);
 
 /* kms_ctl_time prints seconds since 1970 as "2026-01-02T03:04:05Z". */
 void kms_ctl_time(int64_t seconds, char buf[32]);
+
+/* kms_ctl_instant reads such a time, or a date ("2026-01-02"), or "never" (0). */
+bool kms_ctl_instant(const char *text, int64_t *seconds);
+#define KMS_CTL_INSTANT "a time is written 2026-01-31, 2026-01-31T18:00:00Z (UTC) or never"
+
+/* kms_ctl_realm_valid tells whether a name may be that of a realm. */
+bool kms_ctl_realm_valid(const char *name);
 
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);

@@ -102,11 +102,11 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
         rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = read_store(d, index, err);
-    if (rc != KMS_STORE_OK || kms_index_tpk_of(*index, (struct mkt_identity){ 0 }, 32, &tpk))
+    if (rc != KMS_STORE_OK || kms_index_tpk_current(*index, 1, 32, &tpk))
         return rc;
     kms_index_free(*index);
     *index = NULL;
-    rc = kms_tpk_rotate(d->store, &generation, err);
+    rc = kms_tpk_rotate(d->store, NULL, &generation, err);
     if (rc != KMS_STORE_OK)
         return rc;
     KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));

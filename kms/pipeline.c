@@ -165,10 +165,12 @@ gather(struct job *j)
     if (j->ask->pk)
         return GO; /* its certificate tells who it is */
     if (id.p != NULL)
-        j->known = kms_index_by_psk_id(j->index, id, &j->client);
+        j->known = kms_index_by_psk_id(j->index, id, j->w->now_s, &j->client);
     else if (j->ask->client.data.p != NULL)
-        j->known = kms_index_by_identity(j->index, j->ask->client, &j->client);
-    if (!j->known) { /* nobody's key, so that the work is the same */
+        j->known = kms_index_by_identity(j->index, j->ask->client, j->w->now_s, &j->client);
+    if (j->known) /* who has several identities asks as one of them */
+        kms_found_claims(&j->client, j->ask->client);
+    else { /* nobody's key, so that the work is the same */
         j->client.identity =
             j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
         j->client.psk = mkt_span(j->w->dummy.key.b, (size_t)len);
@@ -194,7 +196,8 @@ authenticate_pk(struct job *j)
     j->client.identity = j->ask->client;
     j->client.serial = kms_hash(&key, j->ask->client.data.p, j->ask->client.data.n);
     j->authenticated = true;
-    if (sv->config->pk_users == 0 && !kms_index_is_user(j->index, j->client.identity)) {
+    if (sv->config->pk_users == 0 ? !kms_index_is_user(j->index, j->client.identity, j->w->now_s)
+                                  : kms_index_barred(j->index, j->client.identity, j->w->now_s)) {
         mkt_fail(&j->io.err, MKT_E_NOT_AUTHORISED, 0, "no user of ours", "RFC 6043 4.2.1.4");
         return REFUSE;
     }
@@ -284,6 +287,8 @@ circumstances(struct job *j)
                                        .client = j->client.identity,
                                        .kms = j->w->service->identity,
                                        .now = j->w->now,
+                                       .directory = kms_index_directory(j->index),
+                                       .cross_realm = j->w->service->config->cross_realm == 1,
                                        .decision = &j->decision };
 }
 
@@ -337,19 +342,25 @@ resolve(struct job *j)
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
-    rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
+    rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->client.identity,
+                           j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
     if (by_reference(j) && !recall(j))
         return REFUSE;
     const struct mkt_tpk tpk = { .key = &j->tpk.base, .owner = j->found_tpk.owner };
+    const struct kms_opened opened = {
+        j->ask->policy, j->found_tpk.owner, kms_tpk_realm(&j->found_tpk, j->index),
+        kms_index_is_user(j->index, j->ask->policy->initiator, j->w->now_s)
+    };
+    struct mkt_identity as;
+
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
     if (rc == MKT_OK)
-        rc = kms_policy_resolve(j->ask->policy, &q, j->found_tpk.owner,
-                                kms_index_is_user(j->index, j->ask->policy->initiator), &j->io.err);
+        rc = kms_policy_resolve(&as, &opened, &q, &j->io.err);
     if (rc != MKT_OK)
         return REFUSE;
-    if (mkt_kms_resolve(j->w->txn, &j->env, j->client.identity, &j->io) != MKT_NEXT_SEND_PEER)
+    if (mkt_kms_resolve(j->w->txn, &j->env, as, &j->io) != MKT_NEXT_SEND_PEER)
         return REFUSE;
     return DONE;
 }

@@ -3,6 +3,8 @@
  * who resolves it; and for a ticket that its Initiator made, both. */
 #include "policy.h"
 
+#include <string.h>
+
 #include "conditions.h"
 
 /* What the rules of all responders come to. */
@@ -214,45 +216,57 @@ check_own_ticket(const struct mkt_policy *ticket, const struct kms_circumstances
     return require_all(&v, KMS_CONDS_OTHER, &question, q, err);
 }
 
-/* The IDRr that stands for the client: its own name, or a group it is in. */
+/* The first IDRr that stands for the client, and as whom the client answers. */
 static bool
-find_name(struct mkt_identity *named, const struct mkt_policy *ticket,
+find_name(struct mkt_identity *named, struct mkt_identity *as, const struct mkt_policy *ticket,
           const struct kms_circumstances *q)
 {
     const struct kms_directory *d = &q->directory;
-    struct mkt_identity as;
 
     for (uint8_t i = 0; i < ticket->n_responders; i++) {
-        *named = ticket->responders[i];
-        if (mkt_identity_equal(*named, q->client) ||
-            (d->stands_for != NULL && d->stands_for(d->ctx, *named, q->client, &as)))
+        *named = *as = ticket->responders[i];
+        if (d->stands_for == NULL ? mkt_identity_equal(*named, q->client)
+                                  : d->stands_for(d->ctx, *named, q->client, as))
             return true;
     }
     return false;
 }
 
-enum mkt_rc
-kms_policy_resolve(const struct mkt_policy *ticket, const struct kms_circumstances *q,
-                   struct mkt_identity owner, bool initiator_is_user, struct mkt_err *err)
+static bool
+in_realm(const char *realm, const struct kms_circumstances *q)
 {
-    bool own = (ticket->flags & MKT_TP_D) == 0;
-    unsigned mode = own ? 3 : owner.data.p != NULL ? 2 : 1;
+    const struct kms_directory *d = &q->directory;
+
+    return q->cross_realm || d->realm_of == NULL ||
+           strcmp(d->realm_of(d->ctx, q->client), realm) == 0;
+}
+
+enum mkt_rc
+kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
+                   const struct kms_circumstances *q, struct mkt_err *err)
+{
+    const struct mkt_policy *p = ticket->policy;
+    bool own = (p->flags & MKT_TP_D) == 0;
+    unsigned mode = own ? 3 : ticket->owner.data.p != NULL ? 2 : 1;
     struct kms_question question = { .phase = KMS_PHASE_RESOLVE,
-                                     .from = kms_who_of(ticket->initiator),
-                                     .to = kms_who_of(q->client),
-                                     .what = ticket,
+                                     .from = kms_who_of(p->initiator),
+                                     .what = p,
                                      .modes = 1u << mode,
                                      .now = q->now,
                                      .people = &q->directory };
     const struct kms_rule *rule;
     struct mkt_identity named;
+    const char *why = !find_name(&named, as, p, q)  ? "IDRr"
+                      : !in_realm(ticket->realm, q) ? "a ticket of another realm"
+                                                    : NULL;
 
-    if (!find_name(&named, ticket, q)) {
-        note(q, NULL, "IDRr");
-        return mkt_fail(err, MKT_E_NOT_AUTHORISED, 0, "IDRr", "RFC 6043 4.2.3.4");
+    if (why != NULL) {
+        note(q, NULL, why);
+        return mkt_fail(err, MKT_E_NOT_AUTHORISED, 0, why, "RFC 6043 4.2.3.4");
     }
+    question.to = kms_who_of(*as);
     question.named = kms_who_of(named);
-    if (own && check_own_ticket(ticket, q, initiator_is_user, err) != MKT_OK)
+    if (own && check_own_ticket(p, q, ticket->initiator_is_user, err) != MKT_OK)
         return err->rc;
     if (choose(&rule, &question, q, err) != MKT_OK ||
         require(rule, KMS_CONDS_FIXED | KMS_CONDS_OTHER, &question, q, err) != MKT_OK)

@@ -6,6 +6,8 @@
 
 #include "rules.h"
 
+#include "directory.h"
+
 /* What was decided, for the log. */
 struct kms_decision {
     const char *rule; /* that decided, the first when there were several; borrows from the rules.
@@ -20,8 +22,17 @@ struct kms_circumstances {
     struct mkt_identity kms;    /* our own identity */
     uint64_t now;               /* NTP-UTC */
     struct kms_directory directory;
+    bool cross_realm;              /* tickets of another realm, too */
     struct kms_decision *decision; /* filled in; NULL: not wanted */
     const struct kms_trace *trace; /* told of every rule; NULL: nobody */
+};
+
+/* A ticket that was opened. */
+struct kms_opened {
+    const struct mkt_policy *policy;
+    struct mkt_identity owner; /* who shares its TPK; absent: nobody */
+    const char *realm;         /* whose TPK it is */
+    bool initiator_is_user;
 };
 
 /* kms_policy_request decides on the ticket that the client wants: *granted is the policy to issue.
@@ -35,14 +46,13 @@ enum mkt_rc kms_policy_request(struct mkt_policy *granted, const struct mkt_poli
                                const struct kms_circumstances *q, bool responder_has_tpk,
                                struct mkt_err *err);
 
-/* kms_policy_resolve decides whether the client may have the keys of an opened ticket: it must be
- * one of its responders, or in a group that is one (RFC 6043 4.2.3.4), and the rule of today must
- * let it have this ticket. `owner` is who shares its TPK (absent: nobody). A ticket that its
- * Initiator made (D = 0, mode 3) gets here what a request would have got: its Initiator must still
- * be a user, and kms_policy_request would have granted just this. MKT_E_NOT_AUTHORISED,
- * MKT_E_TP_PARAM; else as mkt_policy_grant. */
-enum mkt_rc kms_policy_resolve(const struct mkt_policy *ticket, const struct kms_circumstances *q,
-                               struct mkt_identity owner, bool initiator_is_user,
-                               struct mkt_err *err);
+/* kms_policy_resolve decides whether the client may have the keys of an opened ticket: one of its
+ * responders must stand for the client (RFC 6043 4.2.3.4 and 6.10): be an identity of it, a group
+ * that it is in now, or a pattern; *as gets the identity that answers (4.2.3.5). The rule of today
+ * must let it have this ticket. A ticket that its Initiator made (D = 0, mode 3) gets here what a
+ * request would have got: its Initiator must still be a user, and kms_policy_request would have
+ * granted just this. MKT_E_NOT_AUTHORISED, MKT_E_TP_PARAM; else as mkt_policy_grant. */
+enum mkt_rc kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
+                               const struct kms_circumstances *q, struct mkt_err *err);
 
 #endif

@@ -42,6 +42,7 @@ static const struct {
     { "require_crl", false },
     { "sha1", false },
     { "pk_users", false },
+    { "cross_realm", false },
 };
 
 struct kms_reload {

@@ -34,7 +34,8 @@ kms_tpk_id_reserved(const char *id)
 }
 
 enum kms_store_rc
-kms_tpk_rotate(struct kms_store *s, int64_t *generation, struct kms_store_err *err)
+kms_tpk_rotate(struct kms_store *s, const char *realm, int64_t *generation,
+               struct kms_store_err *err)
 {
     MKT_SCOPED_SECRET
     key_128 = { .n = 16 };
@@ -44,5 +45,5 @@ kms_tpk_rotate(struct kms_store *s, int64_t *generation, struct kms_store_err *e
     if (!mkt_crypto_random(NULL, key_128.b, key_128.n) ||
         !mkt_crypto_random(NULL, key_256.b, key_256.n))
         return kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
-    return s->ops->tpk_add(s, &key_128, &key_256, generation, err);
+    return s->ops->tpk_add(s, realm, &key_128, &key_256, generation, err);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon and mikey-kmsctl need of a database, and nothing a database happens to offer.
- * store_sqlite.c and store_memory.c implement it. Requests never come here: they read the index
- * that is built from `load`. */
+ * store_sqlite.c implements it. Requests never come here: they read the index (index.h), which
+ * `read` fills and `follow` keeps up to date.
+ *
+ * Several programs on several machines may write at once. Every change takes the change number
+ * first, in a row that stays locked until the change is visible: so checks across tables hold, and
+ * numbers become visible in order. */
 #ifndef KMS_STORE_H
 #define KMS_STORE_H
 
@@ -10,13 +14,19 @@
 
 #include <mikeyticket/secret.h>
 
-#define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
+#define KMS_PSK_ID_MAX 128          /* octets of a psk-id and of a tpk-id */
+#define KMS_REALM_MAX 63            /* octets of a realm's name */
+#define KMS_REALM_DEFAULT "default" /* the realm of those of whom none is said */
+#define KMS_NESTED_MAX 64           /* groups within one group, itself included */
 
 enum kms_store_rc {
     KMS_STORE_OK,
-    KMS_STORE_EXISTS,    /* that id is taken */
-    KMS_STORE_NOT_FOUND, /* no such user or key */
+    KMS_STORE_SAME,      /* it is so already: nothing was changed */
+    KMS_STORE_EXISTS,    /* that name is taken */
+    KMS_STORE_NOT_FOUND, /* no such user, group, realm or key */
+    KMS_STORE_REFUSED,   /* the text says why it would make no sense */
     KMS_STORE_CURRENT,   /* the key protects new tickets */
+    KMS_STORE_FORGOTTEN, /* follow: too long ago; read everything */
     KMS_STORE_NEWER,     /* the file was written by a newer version */
     KMS_STORE_FAILED     /* the text says what the database said */
 };
@@ -26,15 +36,26 @@ struct kms_store_err {
     char text[512];
 };
 
-/* One credential of one user: a user with several devices has several. Or, with psk_id NULL, that
- * the identity is a user all the same: one who has no PSK and signs. */
+/* One user with one of its credentials: a user with several devices has several. With psk_id NULL
+ * the user alone: one who has no PSK and signs. */
 struct kms_user {
-    const char *identity;
+    const char *identity; /* the first; aliases come separately */
     const char *psk_id;
-    struct mkt_span psk; /* n = 0 where keys are not shown */
-    int psk_len;         /* octets */
-    int64_t added;       /* seconds since 1970 */
-    uint64_t serial;     /* made by the store, never used again: psk-ids may be */
+    struct mkt_span psk;   /* n = 0 where keys are not shown */
+    int psk_len;           /* octets */
+    int64_t added;         /* seconds since 1970: the credential, or the user without one */
+    uint64_t serial;       /* made by the store, never used again: psk-ids may be */
+    const char *realm;     /* to user_add only: NULL is the default one */
+    uint32_t realm_number; /* out only */
+    uint64_t number;       /* of the user, out only; never used again */
+    int64_t expires;       /* seconds since 1970, 0: never; of a user that is new */
+    bool suspended;        /* likewise */
+};
+
+/* What is to be changed of a user: NULL leaves it. */
+struct kms_user_change {
+    const bool *suspended;
+    const int64_t *expires;
 };
 
 /* What user_remove took away. */
@@ -42,7 +63,7 @@ struct kms_removed {
     unsigned credentials;
     unsigned tpks; /* that the user shared */
     unsigned kept; /* reference tickets that the user asked for */
-    bool unkeyed;  /* the row of a user without PSK */
+    bool user;     /* the user too */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -51,6 +72,7 @@ struct kms_tpk {
     const char *id;
     const char *owner;   /* identity of the user; NULL: ours alone */
     int64_t generation;  /* 0 when shared */
+    uint32_t realm;      /* number of the realm it is for; 0 when shared */
     bool current;        /* ours: protects new tickets; the others only open old ones */
     struct mkt_span key; /* n = 0 where keys are not shown */
     int key_len;         /* octets */
@@ -74,33 +96,92 @@ struct kms_kept {
     int64_t issued, until;              /* seconds since 1970; until: TRe */
 };
 
-/* Receives rows in one consistent reading. False stops it (out of memory). */
+/* A tenant: users and groups belong to one, and each has Ticket Protection Keys of its own. */
+struct kms_realm {
+    uint32_t number;
+    const char *name;
+    int64_t added; /* seconds since 1970 */
+};
+
+/* A group has a name of the form of an identity, so that it can stand in IDRr. */
+struct kms_group {
+    uint64_t number;
+    const char *identity;
+    uint32_t realm;
+    int64_t added; /* seconds since 1970 */
+};
+
+enum kms_member_kind { KMS_MEMBER_USER, KMS_MEMBER_GROUP, KMS_MEMBER_PATTERN };
+
+struct kms_member {
+    uint64_t group;
+    enum kms_member_kind kind;
+    uint64_t number;  /* of the user or group */
+    const char *name; /* identity or pattern; NULL where names are not shown */
+};
+
+/* What a change has touched. */
+enum kms_touched { KMS_TOUCHED_USER, KMS_TOUCHED_GROUP, KMS_TOUCHED_KEYS };
+
+/* Receives rows in one consistent reading, in this order. False stops it (out of memory). */
 struct kms_sink {
-    bool (*user)(void *ctx, const struct kms_user *user);
-    bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
+    bool (*user)(void *ctx, const struct kms_user *user); /* rows of one user follow each other */
+    bool (*tpk)(void *ctx, const struct kms_tpk *tpk);    /* the oldest first */
     void *ctx;
     bool (*mark)(void *ctx, const struct kms_mark *mark);
     bool (*kept)(void *ctx, const struct kms_kept *kept); /* the oldest first; never with keys */
+    bool (*touched)(void *ctx, enum kms_touched what, uint64_t number); /* follow: before all */
+    bool (*realm)(void *ctx, const struct kms_realm *realm);            /* before keys and users */
+    bool (*alias)(void *ctx, const char *identity); /* of the user whose rows were given last */
+    bool (*group)(void *ctx, const struct kms_group *group);    /* its members follow at once: */
+    bool (*member)(void *ctx, const struct kms_member *member); /* users by number, groups, rest */
 };
 
-struct kms_store; /* begins with a pointer to its operations */
+/* Begins with a pointer to its operations. One thread at a time. */
+struct kms_store;
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it; without one, when the identity is
-     * a user without PSK already. */
+    /* user_add adds the user if it is new, and its credential unless psk_id is NULL. SAME when all
+     * of it is there with that key; EXISTS when the psk_id is taken, or the identity by an alias, a
+     * group, or in another realm. NOT_FOUND: no such realm. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
-     * that the user shared and the reference tickets that it asked for too. NOT_FOUND, nothing
-     * removed, when there is no such user. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, with aliases,
+     * memberships, the TPKs that the user shared and the reference tickets that it asked for.
+     * NOT_FOUND, nothing removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
                                      struct kms_removed *removed, struct kms_store_err *err);
-    /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets
-     * its number. */
-    enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,
-                                 const struct mkt_secret *key_256, int64_t *generation,
-                                 struct kms_store_err *err);
+    /* user_change: SAME, NOT_FOUND. */
+    enum kms_store_rc (*user_change)(struct kms_store *s, const char *identity,
+                                     const struct kms_user_change *change,
+                                     struct kms_store_err *err);
+    /* alias_add gives a user one more identity. SAME, EXISTS, NOT_FOUND. */
+    enum kms_store_rc (*alias_add)(struct kms_store *s, const char *identity, const char *alias,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*alias_remove)(struct kms_store *s, const char *alias,
+                                      struct kms_store_err *err);
+    /* group_add: SAME, EXISTS (name or realm), NOT_FOUND (realm). */
+    enum kms_store_rc (*group_add)(struct kms_store *s, const char *identity, const char *realm,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*group_remove)(struct kms_store *s, const char *identity,
+                                      struct kms_store_err *err);
+    /* member_add: the member is a user, a group or a pattern (pattern.h). SAME, NOT_FOUND; REFUSED
+     * when it is of another realm, a group would contain itself, or more than KMS_NESTED_MAX. */
+    enum kms_store_rc (*member_add)(struct kms_store *s, const char *group, const char *member,
+                                    struct kms_store_err *err);
+    enum kms_store_rc (*member_remove)(struct kms_store *s, const char *group, const char *member,
+                                       struct kms_store_err *err);
+    /* realm_add: SAME. realm_remove takes its keys along; REFUSED while it has users or groups. */
+    enum kms_store_rc (*realm_add)(struct kms_store *s, const char *name,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*realm_remove)(struct kms_store *s, const char *name,
+                                      struct kms_store_err *err);
+    /* tpk_add makes a new current generation of a realm (NULL: the default one); former ones stay
+     * for resolving. *generation gets its number. NOT_FOUND. */
+    enum kms_store_rc (*tpk_add)(struct kms_store *s, const char *realm,
+                                 const struct mkt_secret *key_128, const struct mkt_secret *key_256,
+                                 int64_t *generation, struct kms_store_err *err);
     /* tpk_share adds a key shared with tpk->owner. EXISTS when the id is taken. */
     enum kms_store_rc (*tpk_share)(struct kms_store *s, const struct kms_tpk *tpk,
                                    struct kms_store_err *err);
@@ -120,11 +201,21 @@ struct kms_store_ops {
     /* revoke removes what was kept under a reference. NOT_FOUND. */
     enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                 struct kms_store_err *err);
-    /* read gives every row, with keys or without. A callback that is NULL is not served. */
+    /* begin makes the changes that follow one transaction, until end keeps them or not. A change
+     * that fails in between undoes itself alone. */
+    enum kms_store_rc (*begin)(struct kms_store *s, struct kms_store_err *err);
+    enum kms_store_rc (*end)(struct kms_store *s, bool keep, struct kms_store_err *err);
+    /* read gives every row, with keys (users by number) or with names (sorted by them). A callback
+     * that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
-    /* version gets a number that differs when users or keys have changed; keys that were kept do
-     * not count. */
+    /* follow gives what was touched after version *version, then all rows, with keys, of the users
+     * and groups among it that are still there, and all keys and realms if one was touched.
+     * *version gets the present one. FORGOTTEN: nothing was given. */
+    enum kms_store_rc (*follow)(struct kms_store *s, uint64_t *version, const struct kms_sink *sink,
+                                struct kms_store_err *err);
+    /* version gets a number that grows with every change of users, groups, realms and keys; keys
+     * that were kept do not count. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };
@@ -138,7 +229,7 @@ struct kms_store {
 enum kms_store_rc kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
                                         struct kms_store_err *err);
 
-/* kms_store_open_memory makes an empty store for tests; NULL when memory fails. */
+/* kms_store_open_memory makes an empty store without a file, for tests; NULL when memory fails. */
 struct kms_store *kms_store_open_memory(void);
 
 /* kms_store_fail fills err and returns rc. */
@@ -148,8 +239,8 @@ enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc
 /* kms_tpk_id_reserved tells whether an id is of the form that our own keys have. */
 bool kms_tpk_id_reserved(const char *id);
 
-/* kms_tpk_rotate generates and adds a new generation. */
-enum kms_store_rc kms_tpk_rotate(struct kms_store *s, int64_t *generation,
+/* kms_tpk_rotate generates and adds a new generation for a realm (NULL: the default one). */
+enum kms_store_rc kms_tpk_rotate(struct kms_store *s, const char *realm, int64_t *generation,
                                  struct kms_store_err *err);
 
 #endif

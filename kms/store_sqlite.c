@@ -7,311 +7,127 @@
 #include <stdlib.h>
 #include <time.h>
 
-static struct sqlite_store *
-self(struct kms_store *s)
-{
-    return (struct sqlite_store *)(void *)s;
-}
-
 static int64_t
 seconds_now(void)
 {
     return (int64_t)time(NULL);
 }
 
-/* A user without PSK has a row of its own: it is no credential that could match. */
-static const char *const add_user[] = { "INSERT INTO unkeyed_user(identity, added) VALUES(?1, ?2)",
-                                        "INSERT INTO credential(identity, added, psk_id, psk, "
-                                        "serial) VALUES(?1, ?2, ?3, ?4, random())" };
-
-static enum kms_store_rc
-sqlite_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
-{
-    struct sqlite_store *q = self(s);
-    bool keyed = user->psk_id != NULL;
-    sqlite3_stmt *st;
-    int rc;
-
-    if (sqlite3_prepare_v2(q->db, add_user[keyed], -1, &st, NULL) != SQLITE_OK)
-        return kms_sqlite_fail(q, err, "cannot add");
-    sqlite3_bind_text(st, 1, user->identity, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, seconds_now());
-    if (keyed) {
-        sqlite3_bind_text(st, 3, user->psk_id, -1, SQLITE_STATIC);
-        sqlite3_bind_blob(st, 4, user->psk.p, (int)user->psk.n, SQLITE_STATIC);
-    }
-    rc = sqlite3_step(st);
-    if (rc != SQLITE_DONE && sqlite3_extended_errcode(q->db) == SQLITE_CONSTRAINT_PRIMARYKEY)
-        kms_store_fail(err, KMS_STORE_EXISTS, "%s is taken", keyed ? user->psk_id : user->identity);
-    else if (rc != SQLITE_DONE)
-        kms_sqlite_fail(q, err, "cannot add");
-    sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? KMS_STORE_OK : err->rc;
-}
-
-/* Runs a statement with one or two parameters that are text; *n gets the rows it changed or found.
- */
 static bool
-run_with(struct sqlite_store *q, const char *sql, const char *first, const char *second,
-         unsigned *n)
-{
-    sqlite3_stmt *st;
-    int rc;
-
-    if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK)
-        return false;
-    sqlite3_bind_text(st, 1, first, -1, SQLITE_STATIC);
-    if (second != NULL)
-        sqlite3_bind_text(st, 2, second, -1, SQLITE_STATIC);
-    rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
-        *n += 1;
-    else if (rc == SQLITE_DONE && !sqlite3_stmt_readonly(st))
-        *n += (unsigned)sqlite3_changes(q->db);
-    sqlite3_finalize(st);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE;
-}
-
-static enum kms_store_rc
-sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
-                   struct kms_removed *removed, struct kms_store_err *err)
-{
-    struct sqlite_store *q = self(s);
-    unsigned unkeyed = 0;
-
-    *removed = (struct kms_removed){ .credentials = 0 };
-    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
-        return kms_sqlite_fail(q, err, "cannot begin");
-    bool ok =
-        run_with(q, "DELETE FROM credential WHERE identity = ?1 AND (?2 IS NULL OR psk_id = ?2)",
-                 identity, psk_id, &removed->credentials) &&
-        (psk_id != NULL ||
-         run_with(q, "DELETE FROM unkeyed_user WHERE identity = ?1", identity, NULL, &unkeyed));
-    removed->unkeyed = unkeyed != 0;
-    if (ok && psk_id == NULL && (removed->credentials > 0 || removed->unkeyed))
-        ok = run_with(q, "DELETE FROM shared_tpk WHERE owner = ?1", identity, NULL,
-                      &removed->tpks) &&
-             run_with(q, "DELETE FROM kept_ticket WHERE initiator = ?1", identity, NULL,
-                      &removed->kept);
-    if (!ok || !kms_sqlite_run(q, "COMMIT"))
-        return kms_sqlite_rollback(q, err, "cannot remove");
-    if (removed->credentials == 0 && !removed->unkeyed)
-        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
-    kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
-    return KMS_STORE_OK;
-}
-
-static bool
-insert_tpk(struct sqlite_store *q, int64_t generation, const char *suite,
+insert_tpk(struct sqlite_store *q, int64_t realm, int64_t generation, const char *suite,
            const struct mkt_secret *key)
 {
-    sqlite3_stmt *st;
+    const struct mkt_span octets = mkt_secret_span(key);
     char id[32];
-    bool ok;
 
-    if (sqlite3_prepare_v2(q->db,
-                           "INSERT INTO tpk(id, generation, key, state, created) "
-                           "VALUES(?, ?, ?, 'current', ?)",
-                           -1, &st, NULL) != SQLITE_OK)
-        return false;
     snprintf(id, sizeof id, "tpk-%lld-%s", (long long)generation, suite);
-    sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, generation);
-    sqlite3_bind_blob(st, 3, key->b, key->n, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 4, seconds_now());
-    ok = sqlite3_step(st) == SQLITE_DONE;
-    sqlite3_finalize(st);
-    return ok;
+    return kms_sqlite_do(q, NULL,
+                         "INSERT INTO tpk(id, generation, key, state, created, realm) "
+                         "VALUES(?, ?, ?, 'current', ?, ?)",
+                         "tibii", id, generation, &octets, seconds_now(), realm) == SQLITE_DONE;
 }
 
+/* Generations are counted over all realms, so that an id names one key. */
 static enum kms_store_rc
-sqlite_tpk_add(struct kms_store *s, const struct mkt_secret *key_128,
+sqlite_tpk_add(struct kms_store *s, const char *realm, const struct mkt_secret *key_128,
                const struct mkt_secret *key_256, int64_t *generation, struct kms_store_err *err)
 {
-    struct sqlite_store *q = self(s);
+    struct sqlite_store *q = kms_sqlite_of(s);
+    int64_t number;
 
-    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
-        return kms_sqlite_fail(q, err, "cannot begin");
+    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
+        return err->rc;
+    if (kms_sqlite_realm(q, realm, &number, err) != KMS_STORE_OK)
+        return kms_sqlite_undo(q, err->rc);
     if (!kms_sqlite_number(q, "SELECT coalesce(max(generation), 0) + 1 FROM tpk", generation) ||
-        !kms_sqlite_run(q, "UPDATE tpk SET state = 'previous'") ||
-        !insert_tpk(q, *generation, "128", key_128) ||
-        !insert_tpk(q, *generation, "256", key_256) || !kms_sqlite_run(q, "COMMIT"))
+        kms_sqlite_do(q, NULL,
+                      "UPDATE tpk SET state = 'previous' WHERE realm = ? AND state = 'current'",
+                      "i", number) != SQLITE_DONE ||
+        !insert_tpk(q, number, *generation, "128", key_128) ||
+        !insert_tpk(q, number, *generation, "256", key_256))
         return kms_sqlite_rollback(q, err, "cannot add a ticket protection key");
-    return KMS_STORE_OK;
+    return kms_sqlite_commit(q, err, "cannot add a ticket protection key");
 }
 
 static enum kms_store_rc
 sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_store_err *err)
 {
-    struct sqlite_store *q = self(s);
-    sqlite3_stmt *st;
+    struct sqlite_store *q = kms_sqlite_of(s);
     int rc;
 
-    if (sqlite3_prepare_v2(q->db,
-                           "INSERT INTO shared_tpk(id, owner, key, created) VALUES(?, ?, ?, ?)", -1,
-                           &st, NULL) != SQLITE_OK)
-        return kms_sqlite_fail(q, err, "cannot add");
-    sqlite3_bind_text(st, 1, tpk->id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, tpk->owner, -1, SQLITE_STATIC);
-    sqlite3_bind_blob(st, 3, tpk->key.p, (int)tpk->key.n, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 4, seconds_now());
-    rc = sqlite3_step(st);
-    if (rc != SQLITE_DONE && sqlite3_extended_errcode(q->db) == SQLITE_CONSTRAINT_UNIQUE)
-        kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id);
-    else if (rc != SQLITE_DONE)
-        kms_sqlite_fail(q, err, "cannot add");
-    sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? KMS_STORE_OK : err->rc;
+    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
+        return err->rc;
+    rc =
+        kms_sqlite_do(q, NULL, "INSERT INTO shared_tpk(id, owner, key, created) VALUES(?, ?, ?, ?)",
+                      "ttbi", tpk->id, tpk->owner, &tpk->key, seconds_now());
+    if (rc == SQLITE_CONSTRAINT_UNIQUE)
+        return kms_sqlite_undo(
+            q, kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id));
+    if (rc != SQLITE_DONE)
+        return kms_sqlite_rollback(q, err, "cannot add");
+    return kms_sqlite_commit(q, err, "cannot add");
 }
 
 static enum kms_store_rc
 sqlite_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err)
 {
-    struct sqlite_store *q = self(s);
-    unsigned removed = 0, current = 0;
+    struct sqlite_store *q = kms_sqlite_of(s);
+    int64_t own = 0, shared = 0;
+    int current;
 
-    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
-        return kms_sqlite_fail(q, err, "cannot begin");
-    if (!run_with(q, "SELECT 1 FROM tpk WHERE id = ? AND state = 'current'", id, NULL, &current) ||
-        !run_with(q, "DELETE FROM tpk WHERE id = ? AND state = 'previous'", id, NULL, &removed) ||
-        !run_with(q, "DELETE FROM shared_tpk WHERE id = ?", id, NULL, &removed) ||
-        !kms_sqlite_run(q, "COMMIT"))
+    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
+        return err->rc;
+    current =
+        kms_sqlite_do(q, NULL, "SELECT 1 FROM tpk WHERE id = ? AND state = 'current'", "t", id);
+    if (current == SQLITE_ROW)
+        return kms_sqlite_undo(
+            q, kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id));
+    if (current != SQLITE_DONE ||
+        kms_sqlite_do(q, &own, "DELETE FROM tpk WHERE id = ? AND state = 'previous'", "t", id) !=
+            SQLITE_DONE ||
+        kms_sqlite_do(q, &shared, "DELETE FROM shared_tpk WHERE id = ?", "t", id) != SQLITE_DONE)
         return kms_sqlite_rollback(q, err, "cannot remove");
-    if (current > 0)
-        return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
-    if (removed == 0)
-        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key");
+    if (own + shared == 0)
+        return kms_sqlite_undo(q, kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key"));
+    if (kms_sqlite_commit(q, err, "cannot remove") != KMS_STORE_OK)
+        return err->rc;
     kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
     return KMS_STORE_OK;
-}
-
-static bool
-put_mark(sqlite3_stmt *st, const struct kms_mark *m)
-{
-    bool ok;
-
-    sqlite3_bind_int64(st, 1, (int64_t)m->serial);
-    sqlite3_bind_int64(st, 2, (int64_t)m->mark);
-    ok = sqlite3_step(st) == SQLITE_DONE;
-    return sqlite3_reset(st) == SQLITE_OK && ok;
 }
 
 static enum kms_store_rc
 sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
 {
-    struct sqlite_store *q = self(s);
-    sqlite3_stmt *st;
-    bool ok = true;
+    struct sqlite_store *q = kms_sqlite_of(s);
 
-    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
-        return kms_sqlite_fail(q, err, "cannot begin");
-    if (sqlite3_prepare_v2(q->db,
-                           "INSERT INTO counter(serial, mark) VALUES(?1, ?2) "
-                           "ON CONFLICT(serial) DO UPDATE SET mark = ?2",
-                           -1, &st, NULL) != SQLITE_OK)
-        return kms_sqlite_rollback(q, err, "cannot keep counters");
-    for (size_t i = 0; ok && i < n; i++)
-        ok = put_mark(st, &marks[i]);
-    sqlite3_finalize(st);
-    if (!ok || !kms_sqlite_run(q, "COMMIT"))
-        return kms_sqlite_rollback(q, err, "cannot keep counters");
-    return KMS_STORE_OK;
-}
-
-static bool
-read_marks(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped)
-{
-    sqlite3_stmt *st;
-    int rc = SQLITE_DONE;
-
-    if (sqlite3_prepare_v2(q->db, "SELECT serial, mark FROM counter", -1, &st, NULL) != SQLITE_OK)
-        return false;
-    while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        struct kms_mark m = { (uint64_t)sqlite3_column_int64(st, 0),
-                              (uint64_t)sqlite3_column_int64(st, 1) };
-
-        *stopped = !sink->mark(sink->ctx, &m);
-    }
-    sqlite3_finalize(st);
-    return *stopped || rc == SQLITE_DONE;
-}
-
-/* Keys are not sorted: they would pass through files of the sorter. */
-#define USERS(psk)                                                                  \
-    "SELECT identity, psk_id, length(psk), added, " psk ", serial FROM credential " \
-    "UNION ALL SELECT identity, NULL, 0, added, NULL, 0 FROM unkeyed_user"
-
-static bool
-read_users(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, bool *stopped)
-{
-    sqlite3_stmt *st;
-    int rc = SQLITE_DONE;
-
-    if (sqlite3_prepare_v2(q->db, with_keys ? USERS("psk") : USERS("NULL") " ORDER BY 1, 2", -1,
-                           &st, NULL) != SQLITE_OK)
-        return false;
-    while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        struct kms_user u = { .identity = (const char *)sqlite3_column_text(st, 0),
-                              .psk_id = (const char *)sqlite3_column_text(st, 1),
-                              .psk_len = sqlite3_column_int(st, 2),
-                              .added = sqlite3_column_int64(st, 3),
-                              .serial = (uint64_t)sqlite3_column_int64(st, 5) };
-
-        u.psk = mkt_span(sqlite3_column_blob(st, 4), (size_t)sqlite3_column_bytes(st, 4));
-        *stopped = !sink->user(sink->ctx, &u);
-    }
-    sqlite3_finalize(st);
-    return *stopped || rc == SQLITE_DONE;
-}
-
-static bool
-read_tpks(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, bool *stopped)
-{
-    sqlite3_stmt *st;
-    int rc = SQLITE_DONE;
-
-    if (sqlite3_prepare_v2(q->db,
-                           "SELECT id, generation, state = 'current', length(key), created, "
-                           "CASE WHEN ?1 THEN key END, NULL, 0 FROM tpk UNION ALL "
-                           "SELECT id, 0, 0, length(key), created, "
-                           "CASE WHEN ?1 THEN key END, owner, number FROM shared_tpk "
-                           "ORDER BY 8, 2, 1",
-                           -1, &st, NULL) != SQLITE_OK)
-        return false;
-    sqlite3_bind_int(st, 1, with_keys);
-    while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        struct kms_tpk t = { .id = (const char *)sqlite3_column_text(st, 0),
-                             .generation = sqlite3_column_int64(st, 1),
-                             .current = sqlite3_column_int(st, 2) != 0,
-                             .key_len = sqlite3_column_int(st, 3),
-                             .created = sqlite3_column_int64(st, 4),
-                             .owner = (const char *)sqlite3_column_text(st, 6) };
-
-        t.key = mkt_span(sqlite3_column_blob(st, 5), (size_t)sqlite3_column_bytes(st, 5));
-        *stopped = !sink->tpk(sink->ctx, &t);
-    }
-    sqlite3_finalize(st);
-    return *stopped || rc == SQLITE_DONE;
+    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
+        return err->rc;
+    for (size_t i = 0; i < n; i++)
+        if (kms_sqlite_do(q, NULL,
+                          "INSERT INTO counter(serial, mark) VALUES(?1, ?2) "
+                          "ON CONFLICT(serial) DO UPDATE SET mark = ?2",
+                          "ii", (int64_t)marks[i].serial, (int64_t)marks[i].mark) != SQLITE_DONE)
+            return kms_sqlite_rollback(q, err, "cannot keep counters");
+    return kms_sqlite_commit(q, err, "cannot keep counters");
 }
 
 static enum kms_store_rc
-sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
-            struct kms_store_err *err)
+sqlite_begin(struct kms_store *s, struct kms_store_err *err)
 {
-    struct sqlite_store *q = self(s);
-    bool stopped = false;
+    struct sqlite_store *q = kms_sqlite_of(s);
+    enum kms_store_rc rc = kms_sqlite_begin(q, err);
 
-    if (!kms_sqlite_run(q, "BEGIN"))
-        return kms_sqlite_fail(q, err, "cannot begin");
-    if ((sink->user != NULL && !read_users(q, sink, with_keys, &stopped)) ||
-        (sink->tpk != NULL && !stopped && !read_tpks(q, sink, with_keys, &stopped)) ||
-        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)) ||
-        (sink->kept != NULL && !stopped && !kms_sqlite_read_kept(q, sink, &stopped)))
-        return kms_sqlite_rollback(q, err, "cannot read");
-    kms_sqlite_run(q, "ROLLBACK"); /* nothing was written */
-    if (stopped)
-        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
-    return KMS_STORE_OK;
+    q->batch = rc == KMS_STORE_OK;
+    return rc;
+}
+
+static enum kms_store_rc
+sqlite_end(struct kms_store *s, bool keep, struct kms_store_err *err)
+{
+    struct sqlite_store *q = kms_sqlite_of(s);
+
+    q->batch = false;
+    return keep ? kms_sqlite_commit(q, err, "cannot be written") : kms_sqlite_undo(q, KMS_STORE_OK);
 }
 
 static enum kms_store_rc
@@ -319,8 +135,8 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
 {
     int64_t v;
 
-    if (!kms_sqlite_number(self(s), "SELECT number FROM change", &v))
-        return kms_sqlite_fail(self(s), err, "cannot read");
+    if (!kms_sqlite_number(kms_sqlite_of(s), "SELECT number FROM change", &v))
+        return kms_sqlite_fail(kms_sqlite_of(s), err, "cannot read");
     *version = (uint64_t)v;
     return KMS_STORE_OK;
 }
@@ -328,13 +144,27 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
 static void
 sqlite_close(struct kms_store *s)
 {
-    sqlite3_close_v2(self(s)->db);
-    free(s);
+    struct sqlite_store *q = kms_sqlite_of(s);
+
+    for (size_t i = 0; i < KMS_SQLITE_KEPT; i++)
+        sqlite3_finalize(q->kept[i].st);
+    sqlite3_close_v2(q->db);
+    free(q);
 }
+
 const struct kms_store_ops kms_sqlite_ops = {
     .name = "sqlite",
-    .user_add = sqlite_user_add,
-    .user_remove = sqlite_user_remove,
+    .user_add = kms_sqlite_user_add,
+    .user_remove = kms_sqlite_user_remove,
+    .user_change = kms_sqlite_user_change,
+    .alias_add = kms_sqlite_alias_add,
+    .alias_remove = kms_sqlite_alias_remove,
+    .group_add = kms_sqlite_group_add,
+    .group_remove = kms_sqlite_group_remove,
+    .member_add = kms_sqlite_member_add,
+    .member_remove = kms_sqlite_member_remove,
+    .realm_add = kms_sqlite_realm_add,
+    .realm_remove = kms_sqlite_realm_remove,
     .tpk_add = sqlite_tpk_add,
     .tpk_share = sqlite_tpk_share,
     .tpk_remove = sqlite_tpk_remove,
@@ -342,7 +172,10 @@ const struct kms_store_ops kms_sqlite_ops = {
     .keep = kms_sqlite_keep,
     .recall = kms_sqlite_recall,
     .revoke = kms_sqlite_revoke,
-    .read = sqlite_read,
+    .begin = sqlite_begin,
+    .end = sqlite_end,
+    .read = kms_sqlite_read,
+    .follow = kms_sqlite_follow,
     .version = sqlite_version,
     .close = sqlite_close,
 };

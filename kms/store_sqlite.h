@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the SQLite store share: store_sqlite.c has its operations, store_sqlite_kept.c
- * those of reference tickets, store_sqlite_open.c its file and its schema. */
+/* What the parts of the SQLite store share: store_sqlite_open.c has its file and its schema,
+ * store_sqlite.c the keys, store_sqlite_users.c and store_sqlite_groups.c who there is,
+ * store_sqlite_kept.c reference tickets, store_sqlite_read.c what is read. */
 #ifndef KMS_STORE_SQLITE_H
 #define KMS_STORE_SQLITE_H
 
@@ -8,26 +9,94 @@
 
 #include "store.h"
 
+#define KMS_SQLITE_KEPT 64 /* statements kept prepared */
+
 struct sqlite_store {
     struct kms_store base; /* first member */
     sqlite3 *db;
     const char *path; /* owned by db */
+    bool batch;       /* between begin and end */
+    struct {
+        const char *sql; /* a literal: its address names it */
+        sqlite3_stmt *st;
+    } kept[KMS_SQLITE_KEPT];
 };
 
 extern const struct kms_store_ops kms_sqlite_ops;
+
+static inline struct sqlite_store *
+kms_sqlite_of(struct kms_store *s)
+{
+    return (struct sqlite_store *)(void *)s;
+}
 
 /* kms_sqlite_fail fills err with what the database says of its last call, and what to do. */
 enum kms_store_rc kms_sqlite_fail(struct sqlite_store *q, struct kms_store_err *err,
                                   const char *what);
 
-/* kms_sqlite_rollback does the same and ends the transaction. */
-enum kms_store_rc kms_sqlite_rollback(struct sqlite_store *q, struct kms_store_err *err,
-                                      const char *what);
-
 /* kms_sqlite_run executes SQL that gives no rows. kms_sqlite_number reads the one number of a
  * query. */
 bool kms_sqlite_run(struct sqlite_store *q, const char *sql);
 bool kms_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out);
+
+/* kms_sqlite_begin begins a change: a transaction, or a part of the batch. kms_sqlite_commit ends
+ * it. kms_sqlite_undo undoes it and returns rc; kms_sqlite_rollback does so after a failure of the
+ * database, and says what that was. */
+enum kms_store_rc kms_sqlite_begin(struct sqlite_store *q, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_commit(struct sqlite_store *q, struct kms_store_err *err,
+                                    const char *what);
+enum kms_store_rc kms_sqlite_undo(struct sqlite_store *q, enum kms_store_rc rc);
+enum kms_store_rc kms_sqlite_rollback(struct sqlite_store *q, struct kms_store_err *err,
+                                      const char *what);
+
+/* kms_sqlite_prepare gives the statement of a literal, ready for its parameters; NULL on failure.
+ * It stays prepared; sqlite3_reset it when done. */
+sqlite3_stmt *kms_sqlite_prepare(struct sqlite_store *q, const char *sql);
+
+/* kms_sqlite_do runs a literal whose parameters are described by a letter each: t const char *
+ * (NULL allowed), i int64_t, b const struct mkt_span *. It returns SQLITE_ROW with the first column
+ * of the first row in *value; SQLITE_DONE with the number of rows that were changed; or an error.
+ * value may be NULL. */
+int kms_sqlite_do(struct sqlite_store *q, int64_t *value, const char *sql, const char *kinds, ...);
+
+/* The operations of the other files. */
+enum kms_store_rc kms_sqlite_user_add(struct kms_store *s, const struct kms_user *user,
+                                      struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_user_remove(struct kms_store *s, const char *identity,
+                                         const char *psk_id, struct kms_removed *removed,
+                                         struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_user_change(struct kms_store *s, const char *identity,
+                                         const struct kms_user_change *change,
+                                         struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_alias_add(struct kms_store *s, const char *identity, const char *alias,
+                                       struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_alias_remove(struct kms_store *s, const char *alias,
+                                          struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_group_add(struct kms_store *s, const char *identity, const char *realm,
+                                       struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_group_remove(struct kms_store *s, const char *identity,
+                                          struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_member_add(struct kms_store *s, const char *group, const char *member,
+                                        struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_member_remove(struct kms_store *s, const char *group,
+                                           const char *member, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_realm_add(struct kms_store *s, const char *name,
+                                       struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_realm_remove(struct kms_store *s, const char *name,
+                                          struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
+                                  struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_follow(struct kms_store *s, uint64_t *version,
+                                    const struct kms_sink *sink, struct kms_store_err *err);
+
+/* kms_sqlite_realm finds the number of a realm (NULL: the default one). NOT_FOUND. */
+enum kms_store_rc kms_sqlite_realm(struct sqlite_store *q, const char *name, int64_t *number,
+                                   struct kms_store_err *err);
+
+/* kms_sqlite_user finds the user whose identity or alias it is: SQLITE_ROW, SQLITE_DONE (nobody),
+ * or an error. kms_sqlite_group finds a group likewise. */
+int kms_sqlite_user(struct sqlite_store *q, const char *identity, int64_t *number);
+int kms_sqlite_group(struct sqlite_store *q, const char *identity, int64_t *number);
 
 /* The operations keep, recall and revoke, and what read does for the sink's kept. */
 enum kms_store_rc kms_sqlite_keep(struct kms_store *s, const struct kms_kept *kept,

@@ -8,16 +8,21 @@
 #include "policy.h"
 
 /* kms_tpk_grant decides on a wanted policy (kms_policy_request) and finds the TPK for what is
- * granted: the Responder's when E is not set, else our current one. MKT_E_STATE when there is none.
+ * granted: the Responder's when E is not set, else the current one of the client's realm.
+ * MKT_E_STATE when there is none.
  */
 enum mkt_rc kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk,
                           const struct mkt_policy *want, const struct kms_circumstances *q,
                           const struct kms_index *index, struct mkt_err *err);
 
-/* kms_tpk_of_ticket finds the TPK of a ticket: the one named tpk_id, or without a name the newest
- * one of who may have made the ticket. MKT_E_TICKET. */
+/* kms_tpk_of_ticket finds the TPK of a ticket that `client` wants resolved: the one named tpk_id,
+ * or without a name the newest one of who may have made the ticket. MKT_E_TICKET. */
 enum mkt_rc kms_tpk_of_ticket(struct kms_found_tpk *tpk, const struct mkt_policy *ticket,
-                              struct mkt_identity tpk_id, const struct kms_index *index,
-                              struct mkt_err *err);
+                              struct mkt_identity tpk_id, struct mkt_identity client,
+                              const struct kms_index *index, struct mkt_err *err);
+
+/* kms_tpk_realm returns the name of the realm that a TPK is for: its own, or that of who shares it.
+ */
+const char *kms_tpk_realm(const struct kms_found_tpk *tpk, const struct kms_index *index);
 
 #endif

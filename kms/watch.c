@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Five times a second the version of the store is read. A store that cannot be read leaves the
- * index as it is: the service goes on with what it knew, and says so once. Rebuilding takes at most
- * a fifth of the thread's time, however often the store changes. */
+/* Five times a second the version of the store is read, and what has changed is followed; when that
+ * is too much, everything is read again. A store that cannot be read leaves the index as it is: the
+ * service goes on with what it knew, and says so once. After a long reading there is a short pause,
+ * so that a store that never rests leaves the processor to requests; it is bounded, so that a
+ * removal takes effect within a second. */
 #include "watch.h"
 
 #include <errno.h>
@@ -12,7 +14,7 @@
 #include <unistd.h>
 
 #define PERIOD_MS 200
-#define PAUSE 4 /* times the last rebuild */
+#define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
 struct kms_watch {
     struct kms_service *service;
@@ -45,6 +47,23 @@ complain(struct kms_watch *w, const struct kms_store_err *err)
     w->failing = true;
 }
 
+/* The picture after the present one. */
+static enum kms_store_rc
+follow(struct kms_watch *w, uint64_t version, struct kms_index **index, struct kms_store_err *err)
+{
+    const struct kms_index *old = atomic_load(&w->service->current.now);
+    uint64_t seen = w->version;
+    enum kms_store_rc rc = kms_index_follow(index, old, w->store, &seen, err);
+
+    if (rc == KMS_STORE_FORGOTTEN) {
+        seen = version;
+        rc = kms_index_build(index, w->store, err);
+    }
+    if (rc == KMS_STORE_OK)
+        w->version = seen;
+    return rc;
+}
+
 static void
 tell(struct kms_service *sv, const struct kms_index *index)
 {
@@ -59,7 +78,7 @@ look(struct kms_watch *w)
     struct kms_store_err err = { 0 };
     struct kms_index *index;
     uint64_t version;
-    int64_t began = steady_ms();
+    int64_t began = steady_ms(), took;
 
     if (began < w->not_before_ms)
         return;
@@ -69,19 +88,20 @@ look(struct kms_watch *w)
     }
     if (version == w->version && !w->failing)
         return;
-    if (kms_index_build(&index, w->store, &err) != KMS_STORE_OK) {
+    if (follow(w, version, &index, &err) != KMS_STORE_OK) {
         complain(w, &err);
         return;
     }
     w->failing = false;
-    w->version = version;
     kms_count(&w->service->state.store_reloads, 1);
     tell(w->service, index);
     KMS_LOG(w->service->log, KMS_INFO, "reloaded",
             kms_number("credentials", (int64_t)kms_index_users(index)),
+            kms_number("groups", (int64_t)kms_index_groups(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
     kms_current_swap(&w->service->current, index);
-    w->not_before_ms = steady_ms() + PAUSE * (steady_ms() - began);
+    took = steady_ms() - began;
+    w->not_before_ms = steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
 }
 
 static void *

@@ -88,7 +88,7 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
     service_add(f, &f->alice, "alice");
     service_add(f, &f->bob, "bob");
-    assert_int_equal(kms_tpk_rotate(f->store, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(f->store, NULL, &generation, &err), KMS_STORE_OK);
     assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, f->store, &failed));
     assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
     f->service.rules = &f->rules;

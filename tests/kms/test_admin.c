@@ -152,7 +152,7 @@ promtool(void)
     if (tool == NULL)
         tool = "promtool";
     snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", tool);
-    return system(command) == 0 ? tool : NULL;
+    return system(command) == 0 ? tool : NULL; /* NOLINT(cert-env33-c): words of our own */
 }
 
 static void
@@ -166,7 +166,7 @@ promtool_finds_nothing_to_say(void **state)
     rig_write(&rig, "metrics", page);
     snprintf(command, sizeof command, "%s check metrics <%s/metrics >%s/lint 2>&1", promtool(),
              rig.dir, rig.dir);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
     rig_read(&rig, "lint", page, sizeof page);
     assert_string_equal(page, "");
 }

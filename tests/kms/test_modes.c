@@ -343,13 +343,13 @@ the_initiator_must_still_be_a_user(void **state)
 {
     struct service *f = *state;
     struct kms_store_err err;
-    struct kms_removed removed;
+    const bool yes = true;
+    const struct kms_user_change suspend = { .suspended = &yes };
     struct own o;
 
     service_share(f, ALICE, "alice-tpk", key_256);
-    assert_int_equal(f->store->ops->user_remove(f->store, ALICE, "alice", &removed, &err),
-                     KMS_STORE_OK); /* her only credential; the TPK stays */
-    service_reload(f);
+    assert_int_equal(f->store->ops->user_change(f->store, ALICE, &suspend, &err), KMS_STORE_OK);
+    service_reload(f); /* the TPK stays */
     own_ticket(&o, f, MODE_3);
     assert_int_equal(resolve(f, &o), MKT_ERR_INVALID_ID);
     assert_non_null(strstr(service_logged(f), "reason=NOT_AUTHORISED field=\"IDRi is no user\""));

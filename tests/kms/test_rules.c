@@ -30,7 +30,7 @@ rules_of(const char *yaml)
     return rules;
 }
 
-/* The group BOARD has alice, TEAM has bob. */
+/* Everybody stands for themselves; the group BOARD has alice, TEAM has bob. */
 static bool
 stands_for(const void *ctx, struct mkt_identity named, struct mkt_identity who,
            struct mkt_identity *as)
@@ -41,6 +41,8 @@ stands_for(const void *ctx, struct mkt_identity named, struct mkt_identity who,
 
     (void)ctx;
     *as = who;
+    if (mkt_identity_equal(named, who))
+        return true;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (mkt_identity_equal(named, mkt_uri(members[i].group)) &&
             mkt_identity_equal(who, mkt_uri(members[i].member)))
@@ -112,7 +114,9 @@ ask(const struct kms_rules *rules, const struct asked *a, struct mkt_policy *gra
         owner = p.initiator;
     else if (a->responder_tpk)
         owner = p.responders[0];
-    (void)kms_policy_resolve(&p, &q, owner, true, &err);
+    const struct kms_opened opened = { &p, owner, "default", true };
+    struct mkt_identity as;
+    (void)kms_policy_resolve(&as, &opened, &q, &err);
     return err;
 }
 

@@ -70,7 +70,7 @@ has_psk(struct kms_store *s, struct mkt_span psk_id)
 {
     struct kms_index *x = index_of(s);
     struct kms_found f;
-    bool found = kms_index_by_psk_id(x, psk_id, &f);
+    bool found = kms_index_by_psk_id(x, psk_id, 0, &f);
 
     kms_index_free(x);
     return found;
@@ -82,9 +82,9 @@ is_user(struct kms_store *s, const char *identity, bool *alone)
 {
     struct kms_index *x = index_of(s);
     struct kms_found f;
-    bool user = kms_index_is_user(x, mkt_uri(identity));
+    bool user = kms_index_is_user(x, mkt_uri(identity), 0);
 
-    *alone = kms_index_by_identity(x, mkt_uri(identity), &f);
+    *alone = kms_index_by_identity(x, mkt_uri(identity), 0, &f);
     kms_index_free(x);
     return user;
 }
@@ -110,7 +110,7 @@ unkeyed_user(struct kms_store *s)
     assert_int_equal(add(s, DORA, NULL), KMS_STORE_OK);
     assert_int_equal(s->ops->version(s, &after, &err), KMS_STORE_OK);
     assert_int_not_equal(before, after);
-    assert_int_equal(add(s, DORA, NULL), KMS_STORE_EXISTS);
+    assert_int_equal(add(s, DORA, NULL), KMS_STORE_SAME);
     assert_int_equal(add(s, "sip:eve@example.com", NULL), KMS_STORE_OK);
     assert_int_equal(s->ops->read(s, &sink, false, &err), KMS_STORE_OK);
     assert_int_equal(n, 2);
@@ -124,16 +124,16 @@ unkeyed_user(struct kms_store *s)
     assert_true(has_psk(s, mkt_span("dora", 4)));
     assert_true(is_user(s, DORA, &one) && one);
     assert_int_equal(s->ops->user_remove(s, DORA, "dora", &removed, &err), KMS_STORE_OK);
-    assert_false(removed.unkeyed);
+    assert_false(removed.user);
     assert_int_equal(removed.credentials, 1);
     assert_true(is_user(s, DORA, &one) && !one);
     assert_int_equal(s->ops->user_remove(s, DORA, NULL, &removed, &err), KMS_STORE_OK);
-    assert_true(removed.unkeyed);
+    assert_true(removed.user);
     assert_int_equal(removed.credentials, 0);
     assert_false(is_user(s, DORA, &one));
     assert_true(is_user(s, "sip:eve@example.com", &one));
     assert_int_equal(s->ops->user_remove(s, DORA, NULL, &removed, &err), KMS_STORE_NOT_FOUND);
-    assert_false(removed.unkeyed);
+    assert_false(removed.user);
 }
 
 static void
