@@ -16,6 +16,7 @@
 
 #define ALICE "sip:alice@example.com"
 #define BOB "sip:bob@example.com"
+#define BOARD "sip:board@example.com"
 #define WAIT_MS 5000
 #define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "policy", __VA_ARGS__)
 #define TEST_BOB(...) CTL("test", "--as", ALICE, "--to", BOB, __VA_ARGS__)
@@ -156,6 +157,36 @@ a_changed_rule_holds_for_tickets_made_before(void **state)
         poll(NULL, 0, 10);
     assert_int_equal(resolve(g), -1);
     mkt_grant_free(g);
+}
+
+/* One change of the store; the daemon has followed it. */
+static void
+group(const char *verb, const char *member)
+{
+    size_t before = count("reloaded credentials");
+
+    assert_int_equal(
+        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "group", verb, BOARD, member), 0);
+    for (int i = 0; i < 500 && count("reloaded credentials") == before; i++)
+        poll(NULL, 0, 10);
+    assert_true(count("reloaded credentials") > before);
+}
+
+static void
+a_rule_about_a_group_follows_its_members(void **state)
+{
+    (void)state;
+    rig_write(&rig, "policy.yaml", "rules:\n- rule: board\n  from: group:" BOARD "\n");
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "group", "add", BOARD),
+                     0);
+    rig_start(&rig);
+    assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
+    group("member-add", ALICE);
+    assert_int_equal(request_error(), -1);
+    assert_int_equal(TEST_BOB("--json"), 0);
+    group("member-remove", ALICE);
+    assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
+    assert_int_equal(TEST_BOB("--json"), 6);
 }
 
 static void
@@ -319,6 +350,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
     const struct CMUnitTest tests[] = {
         TEST(a_changed_rule_holds_for_tickets_made_before),
+        TEST(a_rule_about_a_group_follows_its_members),
         TEST(a_bad_file_leaves_the_good_policy_in_force),
         TEST(a_hangup_reads_the_policy_again),
         TEST(a_daemon_does_not_start_with_a_policy_that_cannot_be_read),
