@@ -46,6 +46,9 @@ static const char usage[] =
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
+    "  audit verify [--dir FOLDER] [--partial] [--json]\n"
+    "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
+    "      --dir adds a folder of a former audit. --partial: older segments are elsewhere.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -69,6 +72,7 @@ static const struct command commands[] = {
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
     { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
+    { "audit", "verify", 0, "jDR", "", kms_ctl_audit_verify },
 };
 
 static enum kms_exit
@@ -139,6 +143,8 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
 static bool
 take_option(struct kms_ctl *ctl, int o, char *value)
 {
+    if (o == 'D' && ctl->n_dirs == KMS_CTL_DIRS_MAX)
+        return false;
     if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) || (o == 'k' && ctl->n_keys == MKT_KEYS_MAX))
         return false;
     switch (o) {
@@ -178,6 +184,12 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'F':
         ctl->out = value;
         break;
+    case 'D':
+        ctl->dirs[ctl->n_dirs++] = value;
+        break;
+    case 'R':
+        ctl->partial = true;
+        break;
     }
     return true;
 }
@@ -193,6 +205,7 @@ main(int argc, char **argv)
         { "as", required_argument, NULL, 'a' },      { "to", required_argument, NULL, 't' },
         { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
+        { "dir", required_argument, NULL, 'D' },     { "partial", no_argument, NULL, 'R' },
         { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
     };
@@ -219,12 +232,12 @@ main(int argc, char **argv)
             path = optarg;
             continue;
         }
-        if (strchr(given, o) != NULL && o != 't' && o != 'k')
+        if (strchr(given, o) != NULL && strchr("tkD", o) == NULL)
             return (int)misused("an option is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : "--key");
+            return (int)misused("too many", o == 't' ? "--to" : o == 'k' ? "--key" : "--dir");
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)

@@ -11,6 +11,8 @@
 #include "program.h"
 #include "store.h"
 
+#define KMS_CTL_DIRS_MAX 16
+
 struct kms_ctl {
     struct kms_store *store;
     const struct kms_config *config;
@@ -23,6 +25,10 @@ struct kms_ctl {
     const char *as, *flags, *validity, *out;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
+    /* audit */
+    const char *dirs[KMS_CTL_DIRS_MAX];
+    size_t n_dirs;
+    bool partial; /* earlier segments are elsewhere */
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -33,6 +39,7 @@ enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

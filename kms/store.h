@@ -10,6 +10,8 @@
 
 #include <mikeyticket/secret.h>
 
+#include "chain.h"
+
 #define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
 
 enum kms_store_rc {
@@ -48,6 +50,14 @@ struct kms_tpk {
     int64_t created;     /* seconds since 1970 */
 };
 
+/* One ticket that is revoked, or one user all of whose tickets up to then are. */
+enum kms_revoked { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
+struct kms_revocation {
+    enum kms_revoked kind;
+    const char *name; /* of the ticket, in hex; or the identity of its Initiator */
+    int64_t at;       /* seconds since 1970, by the clock of the store */
+};
+
 /* Up to which COUNTER value the messages of a credential may have been accepted. */
 struct kms_mark {
     uint64_t serial;
@@ -60,6 +70,8 @@ struct kms_sink {
     bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
     void *ctx;
     bool (*mark)(void *ctx, const struct kms_mark *mark);
+    bool (*revocation)(void *ctx, const struct kms_revocation *r);
+    bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
 };
 
 struct kms_store; /* begins with a pointer to its operations */
@@ -86,6 +98,17 @@ struct kms_store_ops {
     /* marks puts n marks on disk, all or none. They end with their credential. */
     enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
                                struct kms_store_err *err);
+    /* revoke adds n revocations as of now, all or none; one that is there already is renewed. The
+     * `at` given is ignored. */
+    enum kms_store_rc (*revoke)(struct kms_store *s, const struct kms_revocation *r, size_t n,
+                                struct kms_store_err *err);
+    /* restore takes a revocation back: NOT_FOUND. */
+    enum kms_store_rc (*restore)(struct kms_store *s, const struct kms_revocation *r,
+                                 struct kms_store_err *err);
+    /* audit_seal remembers how far a chain of audit records has come, in place of what it
+     * remembered of that chain. Nothing that requests read changes by it. */
+    enum kms_store_rc (*audit_seal)(struct kms_store *s, const struct kms_head *head,
+                                    struct kms_store_err *err);
     /* read gives every row, with keys or without. A callback that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);

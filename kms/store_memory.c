@@ -26,7 +26,9 @@ struct memory_store {
     struct user_row *users;
     struct tpk_row *tpks;
     struct kms_mark *marks;
-    size_t n_users, n_tpks, n_marks;
+    struct kms_revocation *revoked; /* names owned */
+    struct kms_head *seals;
+    size_t n_users, n_tpks, n_marks, n_revoked, n_seals;
     int64_t generation;
     uint64_t version, serial;
 };
@@ -185,6 +187,72 @@ memory_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct
     return KMS_STORE_OK;
 }
 
+static struct kms_revocation *
+find_revocation(struct memory_store *m, const struct kms_revocation *r)
+{
+    for (size_t i = 0; i < m->n_revoked; i++)
+        if (m->revoked[i].kind == r->kind && strcmp(m->revoked[i].name, r->name) == 0)
+            return &m->revoked[i];
+    return NULL;
+}
+
+static enum kms_store_rc
+memory_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
+              struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kms_revocation *grown = realloc(m->revoked, (m->n_revoked + n) * sizeof *grown);
+
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->revoked = grown;
+    for (size_t i = 0; i < n; i++) {
+        struct kms_revocation *row = find_revocation(m, &r[i]);
+
+        if (row == NULL) {
+            row = &m->revoked[m->n_revoked];
+            *row = (struct kms_revocation){ r[i].kind, strdup(r[i].name), 0 };
+            if (row->name == NULL)
+                return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+            m->n_revoked++;
+        }
+        row->at = (int64_t)time(NULL);
+    }
+    m->version++;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_restore(struct kms_store *s, const struct kms_revocation *r, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kms_revocation *row = find_revocation(m, r);
+
+    if (row == NULL)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "%s is not revoked", r->name);
+    free((char *)(uintptr_t)row->name);
+    *row = m->revoked[--m->n_revoked];
+    m->version++;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_audit_seal(struct kms_store *s, const struct kms_head *head, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kms_head *grown = realloc(m->seals, (m->n_seals + 1) * sizeof *grown);
+    size_t i;
+
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->seals = grown;
+    for (i = 0; i < m->n_seals && strcmp(m->seals[i].chain, head->chain) != 0; i++)
+        ;
+    m->seals[i] = *head;
+    m->n_seals += i == m->n_seals;
+    return KMS_STORE_OK;
+}
+
 static enum kms_store_rc
 memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
             struct kms_store_err *err)
@@ -217,6 +285,10 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     }
     for (size_t i = 0; more && sink->mark != NULL && i < m->n_marks; i++)
         more = sink->mark(sink->ctx, &m->marks[i]);
+    for (size_t i = 0; more && sink->revocation != NULL && i < m->n_revoked; i++)
+        more = sink->revocation(sink->ctx, &m->revoked[i]);
+    for (size_t i = 0; more && sink->seal != NULL && i < m->n_seals; i++)
+        more = sink->seal(sink->ctx, &m->seals[i]);
     return more ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
 }
 
@@ -239,6 +311,10 @@ memory_close(struct kms_store *s)
         free(m->tpks[i].owner);
         mkt_secret_wipe(&m->tpks[i].key);
     }
+    for (size_t i = 0; i < m->n_revoked; i++)
+        free((char *)(uintptr_t)m->revoked[i].name);
+    free(m->revoked);
+    free(m->seals);
     free(m->marks);
     free(m->users);
     free(m->tpks);
@@ -253,6 +329,9 @@ static const struct kms_store_ops memory_ops = {
     .tpk_share = memory_tpk_share,
     .tpk_remove = memory_tpk_remove,
     .marks = memory_marks,
+    .revoke = memory_revoke,
+    .restore = memory_restore,
+    .audit_seal = memory_audit_seal,
     .read = memory_read,
     .version = memory_version,
     .close = memory_close,

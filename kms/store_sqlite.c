@@ -294,7 +294,9 @@ sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
         return kms_sqlite_fail(q, err, "cannot begin");
     if ((sink->user != NULL && !read_users(q, sink, with_keys, &stopped)) ||
         (sink->tpk != NULL && !stopped && !read_tpks(q, sink, with_keys, &stopped)) ||
-        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)))
+        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)) ||
+        (sink->revocation != NULL && !stopped && !kms_sqlite_read_revocations(q, sink, &stopped)) ||
+        (sink->seal != NULL && !stopped && !kms_sqlite_read_seals(q, sink, &stopped)))
         return kms_sqlite_rollback(q, err, "cannot read");
     kms_sqlite_run(q, "ROLLBACK"); /* nothing was written */
     if (stopped)
@@ -327,6 +329,9 @@ const struct kms_store_ops kms_sqlite_ops = {
     .tpk_share = sqlite_tpk_share,
     .tpk_remove = sqlite_tpk_remove,
     .marks = sqlite_marks,
+    .revoke = kms_sqlite_revoke,
+    .restore = kms_sqlite_restore,
+    .audit_seal = kms_sqlite_audit_seal,
     .read = sqlite_read,
     .version = sqlite_version,
     .close = sqlite_close,

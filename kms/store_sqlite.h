@@ -29,4 +29,15 @@ enum kms_store_rc kms_sqlite_rollback(struct sqlite_store *q, struct kms_store_e
 bool kms_sqlite_run(struct sqlite_store *q, const char *sql);
 bool kms_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out);
 
+/* store_sqlite_evidence.c: revocations, seals of the audit. */
+enum kms_store_rc kms_sqlite_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
+                                    struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_restore(struct kms_store *s, const struct kms_revocation *r,
+                                     struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_audit_seal(struct kms_store *s, const struct kms_head *head,
+                                        struct kms_store_err *err);
+bool kms_sqlite_read_revocations(struct sqlite_store *q, const struct kms_sink *sink,
+                                 bool *stopped);
+bool kms_sqlite_read_seals(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);
+
 #endif

@@ -39,6 +39,11 @@ static const char *const migrations[] = {
     " BEGIN DELETE FROM counter WHERE serial = OLD.serial; END;"
     "CREATE TABLE change(number INTEGER NOT NULL);"
     "INSERT INTO change VALUES(0);" COUNTED(credential) COUNTED(tpk) COUNTED(shared_tpk),
+
+    "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user')),"
+    " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;"
+    "CREATE TABLE audit_seal(chain TEXT PRIMARY KEY NOT NULL, segment INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, hash BLOB NOT NULL, sealed INTEGER NOT NULL);" COUNTED(revocation),
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 
