@@ -30,6 +30,7 @@ struct user {
 
 struct bed {
     uint8_t prf;
+    bool audit; /* as by default: each record on the disk before its answer leaves */
     struct mkt_env env;
     struct user *users;
     struct load load;
@@ -153,8 +154,9 @@ write_config(const struct bed *b, char *path, size_t cap)
     fprintf(f,
             "identity: sip:kms@bench.example\n"
             "listen:\n  - udp://127.0.0.1:%u\n  - http://127.0.0.1:%u\n"
-            "store: sqlite:users.db\n",
-            ntohs(b->udp.sin_port), ntohs(b->http.sin_port));
+            "store: sqlite:users.db\n%s",
+            ntohs(b->udp.sin_port), ntohs(b->http.sin_port),
+            b->audit ? "" : "audit: {file: off}\n");
     return fclose(f) == 0;
 }
 
@@ -231,6 +233,12 @@ remove_dir(const struct bed *b)
         snprintf(path, sizeof path, "%s/%s", b->dir, files[i]);
         unlink(path);
     }
+    for (unsigned k = 1; k < 100; k++) { /* as many segments as the audit may have */
+        snprintf(path, sizeof path, "%.4000s/audit/audit-%06u.jsonl", b->dir, k);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%.4000s/audit", b->dir);
+    rmdir(path);
     rmdir(b->dir);
 }
 
@@ -251,12 +259,12 @@ close_bed(struct bed *b)
 }
 
 static bool
-open_bed(struct bed *b, uint8_t prf)
+open_bed(struct bed *b, uint8_t prf, bool audit)
 {
     const char *tmp = getenv("TMPDIR");
     char self[PATH_MAX] = { 0 };
 
-    *b = (struct bed){ .prf = prf };
+    *b = (struct bed){ .prf = prf, .audit = audit };
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return false;
     snprintf(b->program, sizeof b->program, "%.4000s/../kms/mikey-kmsd", dirname(self));
@@ -336,28 +344,32 @@ bool
 bench_daemon(struct bench_report *r)
 {
     static const struct transport t[][2] = {
+        { { "udp_unaudited_128", "server, REQUEST_INIT_PSK over UDP, no audit, window 16",
+            "UDP echo, batched", load_udp, 25 },
+          { "http_unaudited_128", "server, the same over HTTP, 16 connections kept",
+            "libmicrohttpd, epoll", load_http, 40 } },
         { { "udp_request_128", "server, REQUEST_INIT_PSK over UDP, window 16", "UDP echo, batched",
-            load_udp, 25 },
+            load_udp, 30 },
           { "http_request_128", "server, the same over HTTP, 16 connections kept",
-            "libmicrohttpd, epoll", load_http, 40 } },
+            "libmicrohttpd, epoll", load_http, 60 } },
         { { "udp_request_256", "server, REQUEST_INIT_PSK over UDP, window 16", "UDP echo, batched",
-            load_udp, 25 },
+            load_udp, 30 },
           { "http_request_256", "server, the same over HTTP, 16 connections kept",
-            "libmicrohttpd, epoll", load_http, 40 } },
+            "libmicrohttpd, epoll", load_http, 60 } },
     };
     const size_t n = RUNS * REQUESTS + REQUESTS / 10;
     bool ok = true;
 
-    for (uint8_t prf = MKT_PRF_MIKEY_1; ok && prf <= MKT_PRF_HMAC_SHA_256; prf++) {
+    for (size_t k = 0; ok && k < sizeof t / sizeof t[0]; k++) {
         struct bed *b = calloc(1, sizeof *b);
-        ok = b != NULL && open_bed(b, prf) && size_answer(b) && start_bare(b) &&
-             make_messages(b, n) && measure(r, &t[prf][0], b, &b->udp, &b->echo, b->echo_pid);
+        uint8_t prf = k < 2 ? MKT_PRF_MIKEY_1 : MKT_PRF_HMAC_SHA_256;
+        ok = b != NULL && open_bed(b, prf, k > 0) && size_answer(b) && start_bare(b) &&
+             make_messages(b, n) && measure(r, &t[k][0], b, &b->udp, &b->echo, b->echo_pid);
         if (ok) { /* new messages: the daemon remembers the others */
             mkt_crypto_free(b->env.crypto);
             free(b->load.octets);
             free(b->load.end);
-            ok =
-                make_messages(b, n) && measure(r, &t[prf][1], b, &b->http, &b->fixed, b->fixed_pid);
+            ok = make_messages(b, n) && measure(r, &t[k][1], b, &b->http, &b->fixed, b->fixed_pid);
         }
         if (b != NULL)
             close_bed(b);

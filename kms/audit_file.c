@@ -51,6 +51,7 @@ take(struct kms_audit_file *f, int fd, uint64_t size)
 {
     f->fd = fd;
     f->size = size;
+    f->littered = false;
     return fd >= 0 && fstat(fd, &f->identity) == 0;
 }
 
@@ -127,15 +128,16 @@ kms_audit_file_write(struct kms_audit_file *f, const char *lines, size_t n, char
         errno = ENOENT;
         return fail(err, "%s is gone", f->path);
     }
-    /* What an earlier try left behind goes first: the disk may not have taken it whole. */
-    if (ftruncate(f->fd, (off_t)f->size) != 0)
+    if (f->littered && ftruncate(f->fd, (off_t)f->size) != 0)
         return fail(err, "%s cannot be cut to its good part", f->path);
+    f->littered = true;
     if (write_all(f->fd, lines, n) && (!f->sync || fdatasync(f->fd) == 0)) {
         f->size += n;
+        f->littered = false;
         return true;
     }
     (void)fail(err, "%s cannot be written", f->path);
-    (void)!ftruncate(f->fd, (off_t)f->size);
+    f->littered = ftruncate(f->fd, (off_t)f->size) != 0;
     return false;
 }
 

@@ -16,6 +16,7 @@ struct kms_audit_file {
     int fd, lock; /* -1: none */
     uint64_t segment;
     uint64_t size; /* octets that are good */
+    bool littered; /* behind them may be what was not written whole */
     struct stat identity;
     char path[4200];
 };

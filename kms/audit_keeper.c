@@ -18,6 +18,7 @@ serve_waits(struct kms_audit *a)
     size_t n = 0;
     bool ok;
 
+    kms_audit_gather(a);
     pthread_mutex_lock(&a->lock);
     w = a->waits;
     a->waits = NULL;

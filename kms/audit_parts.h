@@ -25,6 +25,7 @@ struct kms_audit {
     size_t n_waits;               /* not called yet */
     atomic_bool down;
     _Atomic uint64_t refused; /* requests while down */
+    _Atomic int64_t nap_ns;   /* see kms_audit_gather */
     /* The writer's own. */
     struct kms_octets taken, lines;
     uint32_t n_taken;

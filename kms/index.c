@@ -48,6 +48,7 @@ struct kms_index {
     struct key_set users, shared;
     struct own_tpk *own; /* the newest last */
     size_t n_own, room_own;
+    struct kms_revoked revoked;
     bool locked;
 };
 
@@ -177,6 +178,14 @@ take_tpk(void *ctx, const struct kms_tpk *t)
     return t->owner == NULL ? take_own(x, t) : take(&x->shared, t->owner, t->id, t->key, 0);
 }
 
+static bool
+take_revocation(void *ctx, const struct kms_revocation *row)
+{
+    struct kms_index *x = ctx;
+
+    return kms_revoked_take(&x->revoked, &x->key, row);
+}
+
 static size_t
 slot_of(const struct kms_index *x, const struct key_set *ks, struct mkt_span key)
 {
@@ -234,7 +243,9 @@ enum kms_store_rc
 kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    struct kms_sink sink = { .user = take_user, .tpk = take_tpk, .ctx = x };
+    struct kms_sink sink = {
+        .user = take_user, .tpk = take_tpk, .revocation = take_revocation, .ctx = x
+    };
     enum kms_store_rc rc;
 
     if (x == NULL)
@@ -249,6 +260,7 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
         kms_index_free(x);
         return rc;
     }
+    kms_revoked_sort(&x->revoked);
     x->locked = lock_octets(x->users.arena, x->users.used) &&
                 lock_octets(x->shared.arena, x->shared.used) &&
                 lock_octets(x->own, x->room_own * sizeof *x->own);
@@ -274,6 +286,7 @@ kms_index_free(struct kms_index *x)
         return;
     wipe_set(&x->users);
     wipe_set(&x->shared);
+    kms_revoked_free(&x->revoked);
     if (x->own != NULL) {
         mkt_wipe(x->own, x->n_own * sizeof *x->own);
         munmap(x->own, x->room_own * sizeof *x->own);
@@ -400,6 +413,18 @@ kms_index_tpk_of(const struct kms_index *x, struct mkt_identity owner, size_t su
         return false;
     show_shared(r, found);
     return true;
+}
+
+bool
+kms_index_revoked(const struct kms_index *x, struct mkt_span ticket_id)
+{
+    return kms_revoked_is(&x->revoked, ticket_id);
+}
+
+bool
+kms_index_user_revoked(const struct kms_index *x, struct mkt_identity who, int64_t *at)
+{
+    return kms_revoked_user(&x->revoked, &x->key, who, at);
 }
 
 size_t

@@ -10,6 +10,7 @@
 #include <mikeyticket/policy.h>
 
 #include "hash.h"
+#include "revoked.h"
 #include "store.h"
 
 struct kms_index; /* opaque, owned, immutable once built */
@@ -54,6 +55,11 @@ bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, size_t sui
  * when owner.data.p is NULL. */
 bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
                       struct kms_found_tpk *found);
+
+/* kms_index_revoked tells whether a ticket is revoked by its name. kms_index_user_revoked gets the
+ * time (seconds since 1970) up to which tickets of an Initiator are revoked; false: none are. */
+bool kms_index_revoked(const struct kms_index *index, struct mkt_span ticket_id);
+bool kms_index_user_revoked(const struct kms_index *index, struct mkt_identity who, int64_t *at);
 
 /* kms_index_users and kms_index_tpks count (tpks: ours and shared ones). kms_index_octets gives the
  * memory in use. */

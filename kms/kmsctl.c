@@ -46,6 +46,17 @@ static const char usage[] =
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
+    "  ticket list [--limit N] [--json]\n"
+    "  ticket search [--who IDENTITY] [--ticket TICKET] [--since TIME] [--until TIME] [--json]\n"
+    "      Lists tickets that the daemon has issued, the last 50 or all that fit.\n"
+    "  ticket revoke TICKET [--undo]\n"
+    "  ticket revoke --user IDENTITY [--undo]\n"
+    "      No longer resolves a ticket, or all that were issued to a user before now.\n"
+    "  audit list [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
+    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
     "  audit verify [--dir FOLDER] [--partial] [--json]\n"
     "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
     "      --dir adds a folder of a former audit. --partial: older segments are elsewhere.\n"
@@ -72,7 +83,13 @@ static const struct command commands[] = {
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
     { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
+    { "ticket", "list", 0, "jn", "", kms_ctl_ticket_list },
+    { "ticket", "search", 0, "jnwTSU", "", kms_ctl_ticket_search },
+    { "ticket", "revoke", 1, "d", "TICKET", kms_ctl_ticket_revoke },
+    { "ticket", "revoke", 0, "dr", "", kms_ctl_ticket_revoke },
     { "audit", "verify", 0, "jDR", "", kms_ctl_audit_verify },
+    { "audit", "list", 0, "jny", "", kms_ctl_audit_list },
+    { "audit", "search", 0, "jnywTueSU", "", kms_ctl_audit_search },
 };
 
 static enum kms_exit
@@ -86,6 +103,8 @@ misused(const char *what, const char *which)
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
+    const struct command *named = NULL;
+
     *code = KMS_EXIT_USAGE;
     if (argc < 2) {
         misused(argc == 0 ? "a command is needed" : "what is to be done with",
@@ -99,13 +118,16 @@ find_command(int argc, char **argv, enum kms_exit *code)
             continue;
         if (argc - 2 == c->args)
             return c;
-        if (argc - 2 > c->args)
-            misused("too many words after", c->verb);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, c->verb);
-        return NULL;
+        if (named == NULL || c->args > named->args)
+            named = c; /* in another form, perhaps */
     }
+    if (named != NULL && argc - 2 > named->args)
+        misused("too many words after", named->verb);
+    else if (named != NULL)
+        fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                named->wanted, named->verb);
+    if (named != NULL)
+        return NULL;
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
             argv[0], argv[1]);
     return NULL;
@@ -190,8 +212,46 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'R':
         ctl->partial = true;
         break;
+    case 'w':
+        ctl->who = value;
+        break;
+    case 'T':
+        ctl->ticket = value;
+        break;
+    case 'u':
+        ctl->outcome = value;
+        break;
+    case 'e':
+        ctl->event = value;
+        break;
+    case 'S':
+        ctl->since = value;
+        break;
+    case 'U':
+        ctl->until = value;
+        break;
+    case 'n':
+        ctl->limit = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
+        return ctl->limit > 0 && ctl->limit <= 1000000;
+    case 'y':
+        ctl->follow = true;
+        break;
+    case 'r':
+        ctl->user = value;
+        break;
+    case 'd':
+        ctl->undo = true;
+        break;
     }
     return true;
+}
+
+static const char *
+options_name(const struct option *options, int o)
+{
+    while (options->name != NULL && options->val != o)
+        options++;
+    return options->name == NULL ? "" : options->name;
 }
 
 int
@@ -206,6 +266,11 @@ main(int argc, char **argv)
         { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
         { "dir", required_argument, NULL, 'D' },     { "partial", no_argument, NULL, 'R' },
+        { "who", required_argument, NULL, 'w' },     { "ticket", required_argument, NULL, 'T' },
+        { "outcome", required_argument, NULL, 'u' }, { "event", required_argument, NULL, 'e' },
+        { "since", required_argument, NULL, 'S' },   { "until", required_argument, NULL, 'U' },
+        { "limit", required_argument, NULL, 'n' },   { "follow", no_argument, NULL, 'y' },
+        { "user", required_argument, NULL, 'r' },    { "undo", no_argument, NULL, 'd' },
         { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
     };
@@ -237,7 +302,7 @@ main(int argc, char **argv)
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : o == 'k' ? "--key" : "--dir");
+            return (int)misused("too many, or not a number:", options_name(options, o));
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)

@@ -28,7 +28,13 @@ struct kms_ctl {
     /* audit */
     const char *dirs[KMS_CTL_DIRS_MAX];
     size_t n_dirs;
-    bool partial; /* earlier segments are elsewhere */
+    bool partial;                                               /* earlier segments are elsewhere */
+    const char *who, *ticket, *outcome, *event, *since, *until; /* what records are wanted */
+    size_t limit;                                               /* records; 0: all */
+    bool follow;
+    /* ticket revoke */
+    const char *user;
+    bool undo;
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -40,6 +46,11 @@ enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_search(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_search(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {

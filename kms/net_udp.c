@@ -238,8 +238,11 @@ send_answers(struct batch *b, int fd, size_t n)
 static bool
 serve(struct udp_thread *t, int fd)
 {
-    int got = receive(t->batch, fd);
     size_t n = 0;
+    int got;
+
+    kms_audit_gather(t->udp->service->audit);
+    got = receive(t->batch, fd);
 
     if (got <= 0)
         return got < 0 && errno == EINTR;

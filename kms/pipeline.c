@@ -320,17 +320,43 @@ take_tpk(struct job *j)
     return false;
 }
 
+/* A user's tickets are revoked up to a moment. One that does not say when it was made (a COUNTER),
+ * or was made in the future, as a user's own may claim (mode 3), is among them. */
+static bool
+revoked_with_its_user(const struct job *j)
+{
+    const struct mkt_time *made = &j->ask->made;
+    int64_t at, when;
+
+    if (!kms_index_user_revoked(j->index, j->ask->policy->initiator, &at))
+        return false;
+    when = mkt_ntp_to_unix(made->value);
+    return made->type == MKT_TS_COUNTER || when <= at ||
+           when > j->w->now_s + (int64_t)j->w->service->config->clock_window_s;
+}
+
+static enum verdict
+revoked(struct job *j, const char *what)
+{
+    mkt_fail(&j->io.err, MKT_E_TICKET, 0, what, "RFC 6043 5.4");
+    return REFUSE;
+}
+
 static enum verdict
 resolve(struct job *j)
 {
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
+    if (kms_index_revoked(j->index, mkt_kms_ticket_id(j->w->txn)))
+        return revoked(j, "the ticket is revoked");
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
     const struct mkt_tpk tpk = { .key = &j->tpk.base, .owner = j->found_tpk.owner };
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
+    if (rc == MKT_OK && revoked_with_its_user(j))
+        return revoked(j, "the tickets of its Initiator are revoked");
     j->rule = rc == MKT_OK ? BUILT_IN : NULL;
     if (rc == MKT_OK)
         rc = kms_policy_resolve(j->ask->policy, &q, j->found_tpk.owner,

@@ -51,9 +51,9 @@ struct kms_tpk {
 };
 
 /* One ticket that is revoked, or one user all of whose tickets up to then are. */
-enum kms_revoked { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
+enum kms_revoked_kind { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
 struct kms_revocation {
-    enum kms_revoked kind;
+    enum kms_revoked_kind kind;
     const char *name; /* of the ticket, in hex; or the identity of its Initiator */
     int64_t at;       /* seconds since 1970, by the clock of the store */
 };

@@ -7,7 +7,7 @@
 #include "store_sqlite.h"
 
 static const char *
-word_of(enum kms_revoked kind)
+word_of(enum kms_revoked_kind kind)
 {
     return kind == KMS_REVOKED_TICKET ? "ticket" : "user";
 }
