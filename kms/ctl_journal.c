@@ -209,6 +209,46 @@ to_lower(const char *from, char to[2 * MKT_TICKET_ID + 1])
             *p = (char)(*p - 'A' + 'a');
 }
 
+static void
+count_record(void *ctx, const json_t *record, const char *line)
+{
+    (void)record;
+    (void)line;
+    ++*(size_t *)ctx;
+}
+
+/* Whether the audit has a record about a ticket; a name with a slip revokes nothing. */
+static bool
+is_known(const struct kms_ctl *ctl, const char *name)
+{
+    struct kms_ctl about = { .config = ctl->config, .ticket = name };
+    size_t n = 0;
+
+    return ctl->force || ctl->config->audit_dir[0] == '\0' ||
+           (kms_ctl_records(&about, NULL, count_record, &n) && n > 0);
+}
+
+/* A reference is revoked by removing the keys that the store has for it. */
+static enum kms_exit
+revoke_ticket(const struct kms_ctl *ctl, const struct kms_revoked_ticket *id, const char *name)
+{
+    const struct kms_revocation row = { KMS_REVOKED_TICKET, name, 0 };
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc = ctl->store->ops->revoke(ctl->store, id->id, &err);
+
+    if (rc == KMS_STORE_NOT_FOUND && !is_known(ctl, name)) {
+        fprintf(stderr, "mikey-kmsctl: there is no ticket %s: see ticket list, ticket kept\n",
+                name);
+        return KMS_EXIT_STORE;
+    }
+    if (rc == KMS_STORE_NOT_FOUND)
+        rc = ctl->store->ops->revocation_add(ctl->store, &row, 1, &err);
+    if (rc != KMS_STORE_OK)
+        return kms_ctl_fail(&err);
+    printf("revoked %s: nobody can resolve it any more\n", name);
+    return KMS_EXIT_OK;
+}
+
 enum kms_exit
 kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
 {
@@ -228,14 +268,14 @@ kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
         to_lower(ctl->identity, name);
         row = (struct kms_revocation){ KMS_REVOKED_TICKET, name, 0 };
     }
-    rc = ctl->undo ? ctl->store->ops->restore(ctl->store, &row, &err)
-                   : ctl->store->ops->revoke(ctl->store, &row, 1, &err);
+    if (ctl->identity != NULL && !ctl->undo)
+        return revoke_ticket(ctl, &id, name);
+    rc = ctl->undo ? ctl->store->ops->revocation_remove(ctl->store, &row, &err)
+                   : ctl->store->ops->revocation_add(ctl->store, &row, 1, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (ctl->undo)
         printf("%s is no longer revoked\n", row.name);
-    else if (row.kind == KMS_REVOKED_TICKET)
-        printf("revoked: %s cannot be resolved any more\n", row.name);
     else
         printf("revoked: no ticket that was issued to %s before now can be resolved any more\n",
                row.name);

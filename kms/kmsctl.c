@@ -28,10 +28,14 @@ static const char usage[] =
     "      --psk-hex a key is generated for the suite (default 256) and shown once; with\n"
     "      --psk-out it goes to a new file of mode 0600 instead. --psk-hex - reads the key\n"
     "      from standard input, where other users of this machine cannot see it.\n"
+    "  user add IDENTITY --no-psk\n"
+    "      Adds a user without pre-shared key: one who has a certificate and signs requests.\n"
+    "      Requests with any pre-shared key are refused as those of an unknown user.\n"
     "  user list [--json]\n"
-    "      Lists credentials, without keys.\n"
+    "      Lists credentials, without keys, and users without.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
-    "      Removes one credential, or all of the identity.\n"
+    "      Removes one credential, or the user with the ticket protection keys shared with it\n"
+    "      and the reference tickets issued to it.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -43,15 +47,19 @@ static const char usage[] =
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
-    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
+    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
     "  ticket list [--limit N] [--json]\n"
     "  ticket search [--who IDENTITY] [--ticket TICKET] [--since TIME] [--until TIME] [--json]\n"
     "      Lists tickets that the daemon has issued, the last 50 or all that fit.\n"
-    "  ticket revoke TICKET [--undo]\n"
+    "  ticket kept [--json]\n"
+    "      Lists reference tickets, whose keys are in the store, without keys.\n"
+    "  ticket revoke TICKET [--undo] [--force]\n"
     "  ticket revoke --user IDENTITY [--undo]\n"
-    "      No longer resolves a ticket, or all that were issued to a user before now.\n"
+    "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
+    "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
+    "      the audit here does not know it.\n"
     "  audit list [--limit N] [--follow] [--json]\n"
     "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
     "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
@@ -75,21 +83,22 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipso", "IDENTITY", kms_ctl_user_add },
+    { "user", "add", 1, "ipson", "IDENTITY", kms_ctl_user_add },
     { "user", "list", 0, "j", "", kms_ctl_user_list },
     { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
     { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
     { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
-    { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
-    { "ticket", "list", 0, "jn", "", kms_ctl_ticket_list },
-    { "ticket", "search", 0, "jnwTSU", "", kms_ctl_ticket_search },
-    { "ticket", "revoke", 1, "d", "TICKET", kms_ctl_ticket_revoke },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
+    { "ticket", "list", 0, "jm", "", kms_ctl_ticket_list },
+    { "ticket", "search", 0, "jmwNSU", "", kms_ctl_ticket_search },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept },
+    { "ticket", "revoke", 1, "dx", "TICKET", kms_ctl_ticket_revoke },
     { "ticket", "revoke", 0, "dr", "", kms_ctl_ticket_revoke },
     { "audit", "verify", 0, "jDR", "", kms_ctl_audit_verify },
-    { "audit", "list", 0, "jny", "", kms_ctl_audit_list },
-    { "audit", "search", 0, "jnywTueSU", "", kms_ctl_audit_search },
+    { "audit", "list", 0, "jmy", "", kms_ctl_audit_list },
+    { "audit", "search", 0, "jmywNueSU", "", kms_ctl_audit_search },
 };
 
 static enum kms_exit
@@ -188,6 +197,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'j':
         ctl->json = true;
         break;
+    case 'n':
+        ctl->no_psk = true;
+        break;
     case 'a':
         ctl->as = value;
         break;
@@ -203,6 +215,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'k':
         ctl->keys[ctl->n_keys++] = value;
         break;
+    case 'T':
+        ctl->type = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
@@ -215,7 +230,7 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'w':
         ctl->who = value;
         break;
-    case 'T':
+    case 'N':
         ctl->ticket = value;
         break;
     case 'u':
@@ -230,7 +245,7 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'U':
         ctl->until = value;
         break;
-    case 'n':
+    case 'm':
         ctl->limit = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
         return ctl->limit > 0 && ctl->limit <= 1000000;
     case 'y':
@@ -241,6 +256,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
         break;
     case 'd':
         ctl->undo = true;
+        break;
+    case 'x':
+        ctl->force = true;
         break;
     }
     return true;
@@ -258,21 +276,39 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },  { "psk-id", required_argument, NULL, 'i' },
-        { "psk-hex", required_argument, NULL, 'p' }, { "psk-out", required_argument, NULL, 'o' },
-        { "tpk-id", required_argument, NULL, 'I' },  { "tpk-hex", required_argument, NULL, 'P' },
-        { "tpk-out", required_argument, NULL, 'O' }, { "suite", required_argument, NULL, 's' },
-        { "as", required_argument, NULL, 'a' },      { "to", required_argument, NULL, 't' },
-        { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
-        { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
-        { "dir", required_argument, NULL, 'D' },     { "partial", no_argument, NULL, 'R' },
-        { "who", required_argument, NULL, 'w' },     { "ticket", required_argument, NULL, 'T' },
-        { "outcome", required_argument, NULL, 'u' }, { "event", required_argument, NULL, 'e' },
-        { "since", required_argument, NULL, 'S' },   { "until", required_argument, NULL, 'U' },
-        { "limit", required_argument, NULL, 'n' },   { "follow", no_argument, NULL, 'y' },
-        { "user", required_argument, NULL, 'r' },    { "undo", no_argument, NULL, 'd' },
-        { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
+        { "config", required_argument, NULL, 'c' },
+        { "psk-id", required_argument, NULL, 'i' },
+        { "psk-hex", required_argument, NULL, 'p' },
+        { "psk-out", required_argument, NULL, 'o' },
+        { "tpk-id", required_argument, NULL, 'I' },
+        { "tpk-hex", required_argument, NULL, 'P' },
+        { "tpk-out", required_argument, NULL, 'O' },
+        { "suite", required_argument, NULL, 's' },
+        { "as", required_argument, NULL, 'a' },
+        { "to", required_argument, NULL, 't' },
+        { "flags", required_argument, NULL, 'f' },
+        { "validity", required_argument, NULL, 'v' },
+        { "key", required_argument, NULL, 'k' },
+        { "out", required_argument, NULL, 'F' },
+        { "json", no_argument, NULL, 'j' },
+        { "no-psk", no_argument, NULL, 'n' },
+        { "ticket-type", required_argument, NULL, 'T' },
+        { "dir", required_argument, NULL, 'D' },
+        { "partial", no_argument, NULL, 'R' },
+        { "who", required_argument, NULL, 'w' },
+        { "ticket", required_argument, NULL, 'N' },
+        { "outcome", required_argument, NULL, 'u' },
+        { "event", required_argument, NULL, 'e' },
+        { "since", required_argument, NULL, 'S' },
+        { "until", required_argument, NULL, 'U' },
+        { "limit", required_argument, NULL, 'm' },
+        { "follow", no_argument, NULL, 'y' },
+        { "user", required_argument, NULL, 'r' },
+        { "undo", no_argument, NULL, 'd' },
+        { "force", no_argument, NULL, 'x' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { NULL, 0, NULL, 0 },
     };
     struct kms_ctl ctl = { 0 };
     const struct command *command;

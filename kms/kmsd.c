@@ -35,10 +35,11 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    struct kms_store *store, *counters, *seals; /* connections: the lane writes counters, the audit
-                                                 * its seals */
-    uint64_t version;                           /* of the store, as read */
-    struct kms_pki *pki;                        /* NULL: no key pair is configured */
+    /* Four connections: counters and tickets are written by the lane, each under its own lock,
+     * seals by the audit. */
+    struct kms_store *store, *counters, *tickets, *seals;
+    uint64_t version;    /* of the store, as read */
+    struct kms_pki *pki; /* NULL: no key pair is configured */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -89,6 +90,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
+        rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
+    if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->seals, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = read_store(d, index, err);
@@ -120,6 +123,11 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     d->service.pki = d->pki;
+    d->service.tickets = kms_tickets_new(d->tickets);
+    if (d->service.tickets == NULL) {
+        snprintf(err, KMS_NET_ERR, "out of memory");
+        return false;
+    }
     d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
@@ -321,6 +329,8 @@ run(const char *path, bool check)
         code = serve(d);
     if (d->seals != NULL)
         d->seals->ops->close(d->seals);
+    if (d->tickets != NULL)
+        d->tickets->ops->close(d->tickets);
     if (d->counters != NULL)
         d->counters->ops->close(d->counters);
     if (d->store != NULL)

@@ -28,7 +28,8 @@ struct kms_store_err {
     char text[512];
 };
 
-/* One credential of one user: a user with several devices has several. */
+/* One credential of one user: a user with several devices has several. Or, with psk_id NULL, that
+ * the identity is a user all the same: one who has no PSK and signs. */
 struct kms_user {
     const char *identity;
     const char *psk_id;
@@ -36,6 +37,14 @@ struct kms_user {
     int psk_len;         /* octets */
     int64_t added;       /* seconds since 1970 */
     uint64_t serial;     /* made by the store, never used again: psk-ids may be */
+};
+
+/* What user_remove took away. */
+struct kms_removed {
+    unsigned credentials;
+    unsigned tpks; /* that the user shared */
+    unsigned kept; /* reference tickets that the user asked for */
+    bool unkeyed;  /* the row of a user without PSK */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -64,12 +73,24 @@ struct kms_mark {
     uint64_t mark;
 };
 
+#define KMS_REFERENCE 16 /* octets of the name of a reference ticket */
+
+/* The keys of one reference ticket (docs/formats/reference-ticket.md). They are here and nowhere
+ * else: without the row nobody resolves the ticket. */
+struct kms_kept {
+    uint8_t reference[KMS_REFERENCE];
+    const char *initiator, *responders; /* for people; several, a blank between them */
+    struct mkt_span keys;               /* n = 0 where keys are not shown */
+    int64_t issued, until;              /* seconds since 1970; until: TRe */
+};
+
 /* Receives rows in one consistent reading. False stops it (out of memory). */
 struct kms_sink {
     bool (*user)(void *ctx, const struct kms_user *user);
     bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
     void *ctx;
     bool (*mark)(void *ctx, const struct kms_mark *mark);
+    bool (*kept)(void *ctx, const struct kms_kept *kept); /* the oldest first; never with keys */
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
 };
@@ -78,12 +99,15 @@ struct kms_store; /* begins with a pointer to its operations */
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it. */
+    /* user_add: EXISTS when the psk_id is taken, whoever has it; without one, when the identity is
+     * a user without PSK already. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or all of the identity when psk_id is NULL. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
+     * that the user shared and the reference tickets that it asked for too. NOT_FOUND, nothing
+     * removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
-                                     unsigned *removed, struct kms_store_err *err);
+                                     struct kms_removed *removed, struct kms_store_err *err);
     /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets
      * its number. */
     enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,
@@ -98,13 +122,23 @@ struct kms_store_ops {
     /* marks puts n marks on disk, all or none. They end with their credential. */
     enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
                                struct kms_store_err *err);
-    /* revoke adds n revocations as of now, all or none; one that is there already is renewed. The
-     * `at` given is ignored. */
-    enum kms_store_rc (*revoke)(struct kms_store *s, const struct kms_revocation *r, size_t n,
+    /* keep puts the keys of a reference ticket on disk and forgets those of tickets that ended
+     * before kept->issued. EXISTS when the reference is taken. */
+    enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,
+                              struct kms_store_err *err);
+    /* recall copies the keys that were kept under a reference, *n octets, secret. NOT_FOUND. */
+    enum kms_store_rc (*recall)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                                uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+    /* revoke removes what was kept under a reference. NOT_FOUND. */
+    enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                 struct kms_store_err *err);
-    /* restore takes a revocation back: NOT_FOUND. */
-    enum kms_store_rc (*restore)(struct kms_store *s, const struct kms_revocation *r,
-                                 struct kms_store_err *err);
+    /* revocation_add adds n revocations as of now, all or none; one that is there already is
+     * renewed. The `at` given is ignored. */
+    enum kms_store_rc (*revocation_add)(struct kms_store *s, const struct kms_revocation *r,
+                                        size_t n, struct kms_store_err *err);
+    /* revocation_remove takes one back: NOT_FOUND. */
+    enum kms_store_rc (*revocation_remove)(struct kms_store *s, const struct kms_revocation *r,
+                                           struct kms_store_err *err);
     /* audit_seal remembers how far a chain of audit records has come, in place of what it
      * remembered of that chain. Nothing that requests read changes by it. */
     enum kms_store_rc (*audit_seal)(struct kms_store *s, const struct kms_head *head,
@@ -112,7 +146,8 @@ struct kms_store_ops {
     /* read gives every row, with keys or without. A callback that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
-    /* version gets a number that differs when users or keys have changed. */
+    /* version gets a number that differs when users or keys have changed; keys that were kept do
+     * not count. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };

@@ -8,7 +8,7 @@
 #include "store.h"
 
 struct user_row {
-    char *identity, *psk_id;
+    char *identity, *psk_id; /* psk_id NULL: no PSK */
     struct mkt_secret psk;
     int64_t added;
     uint64_t serial;
@@ -21,8 +21,15 @@ struct tpk_row {
     struct mkt_secret key;
 };
 
+struct kept_row {
+    struct kms_kept row; /* its texts and keys are its own */
+    uint8_t *keys;
+};
+
 struct memory_store {
     struct kms_store base; /* first member */
+    struct kept_row *kept;
+    size_t n_kept;
     struct user_row *users;
     struct tpk_row *tpks;
     struct kms_mark *marks;
@@ -47,23 +54,38 @@ drop_user(struct user_row *u)
     mkt_secret_wipe(&u->psk);
 }
 
+static bool
+user_taken(const struct memory_store *m, const struct kms_user *user)
+{
+    for (size_t i = 0; i < m->n_users; i++) {
+        const struct user_row *u = &m->users[i];
+
+        if ((u->psk_id == NULL) == (user->psk_id == NULL) &&
+            (u->psk_id != NULL ? strcmp(u->psk_id, user->psk_id)
+                               : strcmp(u->identity, user->identity)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum kms_store_rc
 memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     struct user_row *grown, row = { .added = (int64_t)time(NULL), .serial = ++m->serial };
 
-    for (size_t i = 0; i < m->n_users; i++)
-        if (strcmp(m->users[i].psk_id, user->psk_id) == 0)
-            return kms_store_fail(err, KMS_STORE_EXISTS, "the psk-id %s is taken", user->psk_id);
+    if (user_taken(m, user))
+        return kms_store_fail(err, KMS_STORE_EXISTS, "%s is taken",
+                              user->psk_id != NULL ? user->psk_id : user->identity);
     grown = realloc(m->users, (m->n_users + 1) * sizeof *grown);
     if (grown == NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     m->users = grown;
     row.identity = strdup(user->identity);
-    row.psk_id = strdup(user->psk_id);
-    if (row.identity == NULL || row.psk_id == NULL ||
-        mkt_secret_set(&row.psk, user->psk) != MKT_OK) {
+    if (user->psk_id != NULL)
+        row.psk_id = strdup(user->psk_id);
+    if (row.identity == NULL || (row.psk_id == NULL) != (user->psk_id == NULL) ||
+        (row.psk_id != NULL && mkt_secret_set(&row.psk, user->psk) != MKT_OK)) {
         drop_user(&row);
         return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
     }
@@ -73,26 +95,66 @@ memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
     return KMS_STORE_OK;
 }
 
+static void
+drop_tpk(struct memory_store *m, size_t i)
+{
+    struct tpk_row *t = &m->tpks[i];
+
+    free(t->owner);
+    memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
+    mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+}
+
+static void
+drop_kept(struct memory_store *m, size_t i)
+{
+    struct kept_row *k = &m->kept[i];
+
+    free((char *)(uintptr_t)k->row.initiator);
+    free((char *)(uintptr_t)k->row.responders);
+    mkt_wipe(k->keys, k->row.keys.n);
+    free(k->keys);
+    memmove(k, k + 1, (--m->n_kept - i) * sizeof *k);
+}
+
 static enum kms_store_rc
-memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id, unsigned *removed,
-                   struct kms_store_err *err)
+memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
+                   struct kms_removed *removed, struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     size_t kept = 0;
 
+    *removed = (struct kms_removed){ .credentials = 0 };
     for (size_t i = 0; i < m->n_users; i++) {
         struct user_row *u = &m->users[i];
 
-        if (strcmp(u->identity, identity) == 0 &&
-            (psk_id == NULL || strcmp(u->psk_id, psk_id) == 0))
-            drop_user(u);
-        else
+        if (strcmp(u->identity, identity) != 0 ||
+            (psk_id != NULL && (u->psk_id == NULL || strcmp(u->psk_id, psk_id) != 0))) {
             m->users[kept++] = *u;
+            continue;
+        }
+        removed->credentials += u->psk_id != NULL;
+        removed->unkeyed = removed->unkeyed || u->psk_id == NULL;
+        drop_user(u);
     }
-    *removed = (unsigned)(m->n_users - kept);
     m->n_users = kept;
-    if (*removed == 0)
+    if (removed->credentials == 0 && !removed->unkeyed)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
+    for (size_t i = 0; psk_id == NULL && i < m->n_tpks;) {
+        const char *owner = m->tpks[i].owner;
+
+        if (owner == NULL || strcmp(owner, identity) != 0) {
+            i++;
+            continue;
+        }
+        drop_tpk(m, i);
+        removed->tpks++;
+    }
+    for (size_t i = m->n_kept; psk_id == NULL && i-- > 0;)
+        if (strcmp(m->kept[i].row.initiator, identity) == 0) {
+            drop_kept(m, i);
+            removed->kept++;
+        }
     m->version++;
     return KMS_STORE_OK;
 }
@@ -159,9 +221,7 @@ memory_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err
             continue;
         if (t->owner == NULL && t->generation == m->generation)
             return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
-        free(t->owner);
-        memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
-        mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+        drop_tpk(m, i);
         m->version++;
         return KMS_STORE_OK;
     }
@@ -187,6 +247,83 @@ memory_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct
     return KMS_STORE_OK;
 }
 
+static struct kept_row *
+find_kept(const struct memory_store *m, const uint8_t reference[KMS_REFERENCE])
+{
+    for (size_t i = 0; i < m->n_kept; i++)
+        if (memcmp(m->kept[i].row.reference, reference, KMS_REFERENCE) == 0)
+            return &m->kept[i];
+    return NULL;
+}
+
+static enum kms_store_rc
+memory_keep(struct kms_store *s, const struct kms_kept *kept, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kept_row *grown, *k;
+
+    if (find_kept(m, kept->reference) != NULL)
+        return kms_store_fail(err, KMS_STORE_EXISTS, "the reference is taken");
+    for (size_t i = m->n_kept; i-- > 0;)
+        if (m->kept[i].row.until < kept->issued)
+            drop_kept(m, i);
+    grown = realloc(m->kept, (m->n_kept + 1) * sizeof *grown);
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->kept = grown;
+    k = &m->kept[m->n_kept++];
+    k->row = *kept;
+    k->row.initiator = strdup(kept->initiator);
+    k->row.responders = strdup(kept->responders);
+    k->keys = malloc(kept->keys.n + 1);
+    if (k->row.initiator == NULL || k->row.responders == NULL || k->keys == NULL)
+        abort(); /* a store for tests */
+    memcpy(k->keys, kept->keys.p, kept->keys.n);
+    k->row.keys.p = k->keys;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE], uint8_t *out, size_t cap,
+              size_t *n, struct kms_store_err *err)
+{
+    const struct kept_row *k = find_kept(self(s), reference);
+
+    *n = 0;
+    if (k == NULL || k->row.keys.n > cap)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such ticket");
+    *n = k->row.keys.n;
+    memcpy(out, k->keys, *n);
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_revoke(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+              struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    const struct kept_row *k = find_kept(m, reference);
+
+    if (k == NULL)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such ticket");
+    drop_kept(m, (size_t)(k - m->kept));
+    return KMS_STORE_OK;
+}
+
+static bool
+read_kept(const struct memory_store *m, const struct kms_sink *sink)
+{
+    bool more = true;
+
+    for (size_t i = 0; more && sink->kept != NULL && i < m->n_kept; i++) {
+        struct kms_kept row = m->kept[i].row;
+
+        row.keys = mkt_span(NULL, 0);
+        more = sink->kept(sink->ctx, &row);
+    }
+    return more;
+}
+
 static struct kms_revocation *
 find_revocation(struct memory_store *m, const struct kms_revocation *r)
 {
@@ -197,8 +334,8 @@ find_revocation(struct memory_store *m, const struct kms_revocation *r)
 }
 
 static enum kms_store_rc
-memory_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
-              struct kms_store_err *err)
+memory_revocation_add(struct kms_store *s, const struct kms_revocation *r, size_t n,
+                      struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     struct kms_revocation *grown = realloc(m->revoked, (m->n_revoked + n) * sizeof *grown);
@@ -223,7 +360,8 @@ memory_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
 }
 
 static enum kms_store_rc
-memory_restore(struct kms_store *s, const struct kms_revocation *r, struct kms_store_err *err)
+memory_revocation_remove(struct kms_store *s, const struct kms_revocation *r,
+                         struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     struct kms_revocation *row = find_revocation(m, r);
@@ -285,6 +423,7 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     }
     for (size_t i = 0; more && sink->mark != NULL && i < m->n_marks; i++)
         more = sink->mark(sink->ctx, &m->marks[i]);
+    more = more && read_kept(m, sink);
     for (size_t i = 0; more && sink->revocation != NULL && i < m->n_revoked; i++)
         more = sink->revocation(sink->ctx, &m->revoked[i]);
     for (size_t i = 0; more && sink->seal != NULL && i < m->n_seals; i++)
@@ -311,6 +450,9 @@ memory_close(struct kms_store *s)
         free(m->tpks[i].owner);
         mkt_secret_wipe(&m->tpks[i].key);
     }
+    while (m->n_kept > 0)
+        drop_kept(m, 0);
+    free(m->kept);
     for (size_t i = 0; i < m->n_revoked; i++)
         free((char *)(uintptr_t)m->revoked[i].name);
     free(m->revoked);
@@ -329,8 +471,11 @@ static const struct kms_store_ops memory_ops = {
     .tpk_share = memory_tpk_share,
     .tpk_remove = memory_tpk_remove,
     .marks = memory_marks,
+    .keep = memory_keep,
+    .recall = memory_recall,
     .revoke = memory_revoke,
-    .restore = memory_restore,
+    .revocation_add = memory_revocation_add,
+    .revocation_remove = memory_revocation_remove,
     .audit_seal = memory_audit_seal,
     .read = memory_read,
     .version = memory_version,

@@ -31,8 +31,8 @@ run_on(struct sqlite_store *q, const char *sql, const struct kms_revocation *r, 
 }
 
 enum kms_store_rc
-kms_sqlite_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
-                  struct kms_store_err *err)
+kms_sqlite_revocation_add(struct kms_store *s, const struct kms_revocation *r, size_t n,
+                          struct kms_store_err *err)
 {
     struct sqlite_store *q = (struct sqlite_store *)(void *)s;
     bool ok = true;
@@ -51,7 +51,8 @@ kms_sqlite_revoke(struct kms_store *s, const struct kms_revocation *r, size_t n,
 }
 
 enum kms_store_rc
-kms_sqlite_restore(struct kms_store *s, const struct kms_revocation *r, struct kms_store_err *err)
+kms_sqlite_revocation_remove(struct kms_store *s, const struct kms_revocation *r,
+                             struct kms_store_err *err)
 {
     struct sqlite_store *q = (struct sqlite_store *)(void *)s;
     int changed = 0;

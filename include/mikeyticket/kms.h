@@ -25,7 +25,8 @@ MKT_API void mkt_kms_txn_free(struct mkt_kms_txn *t);
 MKT_API void mkt_kms_end(struct mkt_kms_txn *t);
 
 /* mkt_kms_begin parses REQUEST_INIT or RESOLVE_INIT, PSK or PK (anything else: MKT_E_DATA_TYPE),
- * and checks structure, suite and RAND lengths. No key is touched. `in` must live until
+ * and checks structure, suite and RAND lengths. No key is touched. A ticket or a policy that cannot
+ * be read is no failure yet: whose it is must be known first, see ticket_err. `in` must live until
  * mkt_kms_end. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in,
                                                struct mkt_err *err);
@@ -43,6 +44,10 @@ struct mkt_kms_ask {
     struct mkt_time t;          /* timestamp of the message */
     struct mkt_time made;       /* T of the Ticket Data (resolve only): when the ticket was made */
     uint32_t csb_id;
+    /* Why the ticket cannot be read (its type or version is unknown, or it is damaged), or the
+     * policy (a parameter twice, or one that is not allowed): policy is incomplete then. rc MKT_OK:
+     * they can. mkt_kms_issue, mkt_kms_open and mkt_kms_forward fail with it. */
+    const struct mkt_err *ticket_err;
     uint8_t prf;                     /* enum mkt_prf of the header */
     const struct mkt_policy *policy; /* wanted (request) or of the ticket (resolve) */
     struct mkt_span
@@ -128,7 +133,7 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_recall(struct mkt_kms_txn *t, struct mk
  * second name. n = 0: there is no ticket (yet). Borrowed until mkt_kms_end. */
 MKT_API struct mkt_span mkt_kms_ticket_id(const struct mkt_kms_txn *t);
 
-/* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: MAC, suite, flags,
+/* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: type, MAC, suite, flags,
  * validity at env->now, the TPK's owner, and with key forking the Initiator Data (4.2.3.4). A
  * ticket with D = 0 must be under a TPK of its IDRi, one with D = 1 under ours or that of its one
  * IDRr (4.1.1). After it the policy is authentic and its `wanted` describes the session keys of the

@@ -99,6 +99,7 @@ fill_ask(struct mkt_kms_txn *t)
         .csb_id = m->hdr.csb_id,
         .prf = m->hdr.prf,
         .policy = &t->policy,
+        .ticket_err = &t->ticket_err,
     };
     if (m->pl[m->n - 1].type == MKT_PL_SIGN)
         fill_ask_pk(&t->ask, m);
@@ -126,11 +127,13 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
         return err->rc;
     fill_ask(t);
     t->ticket = mkt_msg_find(m, t->resolve ? MKT_PL_TICKET : MKT_PL_TP, 0);
+    /* An Error about policy or ticket may have V, once somebody is authenticated (5.4). */
+    struct mkt_err *later = &t->ticket_err;
+    *later = (struct mkt_err){ .rc = MKT_OK };
     if (mkt_policy_decode(&t->policy, &t->ticket->u.ticket, t->resolve,
-                          (size_t)(t->ticket->u.ticket.tp_data.p - in.p), err) != MKT_OK)
-        return err->rc;
-    if (t->resolve && begin_ticket(t, err) != MKT_OK)
-        return err->rc;
+                          (size_t)(t->ticket->u.ticket.tp_data.p - in.p), later) == MKT_OK &&
+        t->resolve)
+        (void)begin_ticket(t, later);
     t->stage = MKT_KMS_BEGUN;
     return MKT_OK;
 }
@@ -397,6 +400,8 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
 
     if (t->stage != MKT_KMS_VERIFIED || t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
+    if (t->ticket_err.rc != MKT_OK)
+        return mkt_ex_abort(io, t->ticket_err.rc, t->ticket_err.what, t->ticket_err.ref);
     if (d.type == NULL)
         return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "granted policy", ref);
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);
@@ -444,6 +449,10 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
 
     if (t->stage != MKT_KMS_VERIFIED || !t->resolve)
         return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
+    if (t->ticket_err.rc != MKT_OK) {
+        *err = t->ticket_err;
+        return err->rc;
+    }
     if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk->key, err) !=
         MKT_OK)
         return err->rc;

@@ -97,7 +97,7 @@ revoke(struct service *f, enum kms_revoked_kind kind, const char *name)
     const struct kms_revocation row = { kind, name, 0 };
     struct kms_store_err err;
 
-    assert_int_equal(f->store->ops->revoke(f->store, &row, 1, &err), KMS_STORE_OK);
+    assert_int_equal(f->store->ops->revocation_add(f->store, &row, 1, &err), KMS_STORE_OK);
     service_reload(f);
 }
 
@@ -107,8 +107,8 @@ restore(struct service *f, enum kms_revoked_kind kind, const char *name)
     const struct kms_revocation row = { kind, name, 0 };
     struct kms_store_err err;
 
-    assert_int_equal(f->store->ops->restore(f->store, &row, &err), KMS_STORE_OK);
-    assert_int_equal(f->store->ops->restore(f->store, &row, &err), KMS_STORE_NOT_FOUND);
+    assert_int_equal(f->store->ops->revocation_remove(f->store, &row, &err), KMS_STORE_OK);
+    assert_int_equal(f->store->ops->revocation_remove(f->store, &row, &err), KMS_STORE_NOT_FOUND);
     service_reload(f);
 }
 

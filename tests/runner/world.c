@@ -469,6 +469,10 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
         return reason;
     if (rn_replayed(r, w, ask->fingerprint))
         return MKT_E_REPLAY;
+    if (ask->ticket_err->rc != MKT_OK) {
+        io->err = *ask->ticket_err;
+        return io->err.rc;
+    }
     return ask->resolve ? resolve(r, w, env, client, io) : issue(r, w, env, like, client, io);
 }
 
