@@ -353,8 +353,10 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
     rc = write_request_resp(&w, t, env, granted, tpk->key, &d) ? MKT_OK : MKT_E_CRYPTO;
-    if (rc != MKT_OK || w.overflow)
+    if (rc != MKT_OK || w.overflow) {
         forget_kept(t);
+        t->has_ticket_id = false;
+    }
     return rc == MKT_OK ? mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER)
                         : mkt_ex_abort(io, rc, "REQUEST_RESP", ref);
 }
