@@ -37,6 +37,9 @@ struct kms_files {
     char at[KMS_FILES_MAX][KMS_PATH_MAX];
 };
 
+/* Where records of the audit go; bits of audit_optional. */
+enum kms_audit_sink { KMS_AUDIT_FILE, KMS_AUDIT_SYSLOG, KMS_AUDIT_HTTP };
+
 struct kms_config {
     char path[KMS_PATH_MAX]; /* the file itself */
     char identity[MKT_ID_MAX + 1];
@@ -60,10 +63,16 @@ struct kms_config {
     uint32_t identity_rate, identity_burst;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;
-    uint32_t require_crl; /* 1: each issuer must have a CRL */
-    uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
-    uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
-    uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
+    uint32_t require_crl;         /* 1: each issuer must have a CRL */
+    uint32_t sha1;                /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
+    uint32_t pk_users;            /* 1: anyone with a certificate; 0: users of the store */
+    uint32_t cross_realm;         /* 1: tickets of one realm are resolved for users of another */
+    char audit_dir[KMS_PATH_MAX]; /* of the segments; "": no file */
+    char audit_syslog[KMS_PATH_MAX], audit_http[KMS_PATH_MAX]; /* socket, URL; "": none */
+    uint32_t audit_optional;                                   /* bits: enum kms_audit_sink */
+    uint32_t audit_size, audit_age_s; /* of a segment, octets and seconds; age 0: any */
+    uint32_t audit_sync;              /* 1: on the disk before the answer leaves */
+    uint32_t audit_timeout_s;         /* of syslog and HTTP */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

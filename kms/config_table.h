@@ -17,13 +17,17 @@ enum kms_option_type {
     KMS_OPT_SUITES,
     KMS_OPT_MODES,
     KMS_OPT_TYPES,
-    KMS_OPT_FILES /* one path or a list */
+    KMS_OPT_FILES, /* one path or a list */
+    KMS_OPT_PATH,  /* a path, or "off" */
+    KMS_OPT_URL,   /* http: or https: */
+    KMS_OPT_SET    /* one of the words or a list: a bit each */
 };
 
 struct kms_option {
     const char *name; /* a dot separates an option from the group it stands in */
     enum kms_option_type type;
-    size_t offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), of FILES */
+    size_t offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD, SET),
+                    * of FILES, of KMS_PATH_MAX characters (PATH, URL) */
     uint32_t standard, min, max;
     const char *const *words;
     const char *help;

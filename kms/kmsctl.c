@@ -60,7 +60,10 @@ static const char usage[] =
     "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
     "  import FILE [--dry-run]\n"
     "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
-    "      What is there stays: a second run changes nothing. --dry-run says what would be.\n"
+    "      What is there stays: a second run changes nothing. --dry-run says what would be.\n";
+
+/* No literal may have more than 4095 octets (C99 5.2.4.1). */
+static const char usage_tickets[] =
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -75,10 +78,24 @@ static const char usage[] =
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
-    "  ticket list [--json]\n"
+    "  ticket list [--limit N] [--json]\n"
+    "  ticket search [--who IDENTITY] [--ticket TICKET] [--since TIME] [--until TIME] [--json]\n"
+    "      Lists tickets that the daemon has issued, the last 50 or all that fit.\n"
+    "  ticket kept [--json]\n"
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
-    "  ticket revoke REFERENCE\n"
-    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "  ticket revoke TICKET [--undo] [--force]\n"
+    "  ticket revoke --user IDENTITY [--undo]\n"
+    "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
+    "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
+    "      the audit here does not know it.\n"
+    "  audit list [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
+    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
+    "  audit verify [--dir FOLDER] [--partial] [--json]\n"
+    "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
+    "      --dir adds a folder of a former audit. --partial: older segments are elsewhere.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -117,8 +134,14 @@ static const struct command commands[] = {
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
     { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue },
-    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list },
-    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke },
+    { "ticket", "list", 0, "jm", "", kms_ctl_ticket_list },
+    { "ticket", "search", 0, "jmwNSU", "", kms_ctl_ticket_search },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept },
+    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke },
+    { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke },
+    { "audit", "verify", 0, "jDR", "", kms_ctl_audit_verify },
+    { "audit", "list", 0, "jmy", "", kms_ctl_audit_list },
+    { "audit", "search", 0, "jmywNueSU", "", kms_ctl_audit_search },
 };
 
 static enum kms_exit
@@ -129,9 +152,23 @@ misused(const char *what, const char *which)
     return KMS_EXIT_USAGE;
 }
 
+static int
+words_of(const struct command *c)
+{
+    return c->verb != NULL ? 2 : 1;
+}
+
+static const char *
+last_word(const struct command *c)
+{
+    return c->verb != NULL ? c->verb : c->noun;
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
+    const struct command *named = NULL;
+
     *code = KMS_EXIT_USAGE;
     if (argc == 0) {
         misused("a command is needed", "");
@@ -140,25 +177,23 @@ find_command(int argc, char **argv, enum kms_exit *code)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *c = &commands[i];
 
-        const char *last = c->verb != NULL ? c->verb : c->noun;
-        int words = c->verb != NULL ? 2 : 1;
-
         if (strcmp(argv[0], c->noun) != 0 ||
             (c->verb != NULL && (argc < 2 || strcmp(argv[1], c->verb) != 0)))
             continue;
-        if (argc - words == c->args)
+        if (argc - words_of(c) == c->args)
             return c;
-        if (argc - words > c->args)
-            misused("too many words after", last);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, last);
-        return NULL;
+        if (named == NULL || c->args > named->args)
+            named = c; /* in another form, perhaps */
     }
-    if (argc == 1) {
+    if (named != NULL && argc - words_of(named) > named->args)
+        misused("too many words after", last_word(named));
+    else if (named != NULL)
+        fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                named->wanted, last_word(named));
+    else if (argc == 1)
         misused("what is to be done with", argv[0]);
+    if (named != NULL || argc == 1)
         return NULL;
-    }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
             argv[0], argv[1]);
     return NULL;
@@ -196,6 +231,8 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
 static bool
 take_option(struct kms_ctl *ctl, int o, char *value)
 {
+    if (o == 'D' && ctl->n_dirs == KMS_CTL_DIRS_MAX)
+        return false;
     if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) || (o == 'k' && ctl->n_keys == MKT_KEYS_MAX))
         return false;
     switch (o) {
@@ -250,8 +287,55 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'F':
         ctl->out = value;
         break;
+    case 'D':
+        ctl->dirs[ctl->n_dirs++] = value;
+        break;
+    case 'R':
+        ctl->partial = true;
+        break;
+    case 'w':
+        ctl->who = value;
+        break;
+    case 'N':
+        ctl->ticket = value;
+        break;
+    case 'u':
+        ctl->outcome = value;
+        break;
+    case 'e':
+        ctl->event = value;
+        break;
+    case 'S':
+        ctl->since = value;
+        break;
+    case 'U':
+        ctl->until = value;
+        break;
+    case 'm':
+        ctl->limit = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
+        return ctl->limit > 0 && ctl->limit <= 1000000;
+    case 'y':
+        ctl->follow = true;
+        break;
+    case 'W':
+        ctl->user = value;
+        break;
+    case 'Z':
+        ctl->undo = true;
+        break;
+    case 'X':
+        ctl->force = true;
+        break;
     }
     return true;
+}
+
+static const char *
+options_name(const struct option *options, int o)
+{
+    while (options->name != NULL && options->val != o)
+        options++;
+    return options->name == NULL ? "" : options->name;
 }
 
 int
@@ -278,6 +362,19 @@ main(int argc, char **argv)
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
+        { "dir", required_argument, NULL, 'D' },
+        { "partial", no_argument, NULL, 'R' },
+        { "who", required_argument, NULL, 'w' },
+        { "ticket", required_argument, NULL, 'N' },
+        { "outcome", required_argument, NULL, 'u' },
+        { "event", required_argument, NULL, 'e' },
+        { "since", required_argument, NULL, 'S' },
+        { "until", required_argument, NULL, 'U' },
+        { "limit", required_argument, NULL, 'm' },
+        { "follow", no_argument, NULL, 'y' },
+        { "user", required_argument, NULL, 'W' },
+        { "undo", no_argument, NULL, 'Z' },
+        { "force", no_argument, NULL, 'X' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -285,13 +382,14 @@ main(int argc, char **argv)
     struct kms_ctl ctl = { 0 };
     const struct command *command;
     const char *path = NULL;
-    char given[32] = "";
+    char given[64] = "";
     enum kms_exit code;
     int o;
 
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h') {
             fputs(usage, stdout);
+            fputs(usage_tickets, stdout);
             puts(KMS_EXIT_HELP ".");
             return KMS_EXIT_OK;
         }
@@ -305,22 +403,21 @@ main(int argc, char **argv)
             path = optarg;
             continue;
         }
-        if (strchr(given, o) != NULL && o != 't' && o != 'k')
+        if (strchr(given, o) != NULL && strchr("tkD", o) == NULL)
             return (int)misused("an option is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : "--key");
+            return (int)misused("too many, or not a number:", options_name(options, o));
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)
         return (int)code;
     if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command",
-                            command->verb != NULL ? command->verb : command->noun);
+        return (int)misused("an option does not belong to the command", last_word(command));
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
-    optind += command->verb != NULL ? 2 : 1;
+    optind += words_of(command);
     ctl.identity = command->args > 0 ? argv[optind] : NULL;
     ctl.second = command->args > 1 ? argv[optind + 1] : NULL;
     kms_harden();

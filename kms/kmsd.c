@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lane.h"
@@ -34,8 +35,9 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    /* Three connections: counters and tickets are written by the lane, each under its own lock. */
-    struct kms_store *store, *counters, *tickets;
+    /* Four connections: counters and tickets are written by the lane, each under its own lock,
+     * seals by the audit. */
+    struct kms_store *store, *counters, *tickets, *seals;
     uint64_t version;    /* of the store, as read */
     struct kms_pki *pki; /* NULL: no key pair is configured */
     struct kms_udp *udp;
@@ -89,6 +91,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_store_open_sqlite(&d->seals, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = read_store(d, index, err);
     if (rc != KMS_STORE_OK || kms_index_tpk_current(*index, 1, 32, &tpk))
@@ -151,6 +155,9 @@ announce(struct daemon *d, const struct kms_index *index)
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
                 kms_text("effect", "keys may be written to swap"),
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
+    if (d->service.audit == NULL)
+        KMS_LOG(&d->log, KMS_WARN, "audit-off",
+                kms_text("effect", "what is decided is not recorded"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
             kms_number("workers", c->workers),
@@ -178,6 +185,29 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
     }
 }
 
+/* The last record: what was done since the first. */
+static void
+end_audit(struct daemon *d, const uint64_t n[KMS_OUTCOME_COUNT])
+{
+    struct kms_trail *t = calloc(1, sizeof *t);
+    struct timespec ts;
+
+    if (t != NULL) {
+        clock_gettime(CLOCK_REALTIME, &ts);
+        kms_trail_begin(t, "stop", (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+        kms_trail_number(t, "answered", n[KMS_ANSWERED]);
+        kms_trail_number(t, "repeated", n[KMS_REPEATED]);
+        kms_trail_number(t, "refused", n[KMS_REFUSED]);
+        kms_trail_number(t, "malformed", n[KMS_MALFORMED]);
+        kms_trail_number(t, "limited", n[KMS_LIMITED]);
+        kms_trail_number(t, "busy", n[KMS_BUSY]);
+        kms_trail_end(t);
+    }
+    kms_audit_close(d->service.audit, t);
+    d->service.audit = NULL;
+    free(t);
+}
+
 static void
 stop_serving(struct daemon *d)
 {
@@ -188,6 +218,7 @@ stop_serving(struct daemon *d)
     kms_watch_stop(d->watch);
     kms_lane_stop(d->service.lane, n);
     kms_udp_stop(d->udp, n);
+    kms_audit_drain(d->service.audit);
     kms_http_stop(d->http, n);
     kms_lane_free(d->service.lane);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
@@ -200,6 +231,7 @@ stop_serving(struct daemon *d)
             kms_number("limited", (int64_t)n[KMS_LIMITED]),
             kms_number("busy", (int64_t)n[KMS_BUSY]),
             kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
+    end_audit(d, n);
 }
 
 static enum kms_exit
@@ -207,7 +239,7 @@ serve(struct daemon *d)
 {
     struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "";
+    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "", audit_err[KMS_AUDIT_ERR] = "";
     const char *failed;
     enum kms_exit code = KMS_EXIT_OK;
     sigset_t signals;
@@ -228,6 +260,8 @@ serve(struct daemon *d)
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
                           d->counters, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
+    } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
+        code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);
     } else if (!start_serving(d, err)) {
         code = fail(d, KMS_EXIT_LISTEN, "listen", err);
         stop_serving(d);
@@ -293,6 +327,8 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    if (d->seals != NULL)
+        d->seals->ops->close(d->seals);
     if (d->tickets != NULL)
         d->tickets->ops->close(d->tickets);
     if (d->counters != NULL)

@@ -123,6 +123,8 @@ run(void *arg)
     while ((p = next_parcel(t->lane)) != NULL) {
         kms_worker_clock(t->worker);
         p->reply = kms_handle(t->worker, &p->req);
+        if (!kms_settle(t->worker))
+            kms_withhold(t->worker, &p->reply);
         p->done(p);
     }
     return NULL;

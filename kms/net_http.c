@@ -29,8 +29,14 @@ struct exchange {
     enum kms_want want;
     bool raw;                  /* not base64 */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
-    size_t len, seen;          /* octets kept and received */
-    uint8_t body[];            /* max_body octets */
+    /* Held until it is recorded: */
+    struct kms_audit_wait wait;
+    struct MHD_Connection *connection;
+    bool held, recorded;
+    struct kms_reply reply;
+    uint8_t *answer;  /* owned */
+    size_t len, seen; /* octets kept and received */
+    uint8_t body[];   /* max_body octets */
 };
 
 struct connection {
@@ -129,6 +135,7 @@ static void
 exchange_end(struct server *s, struct exchange *x)
 {
     kms_parcel_free(x->parcel);
+    free(x->answer);
     if (s->n_spares == SPARE_MAX) {
         free(x);
         return;
@@ -248,6 +255,45 @@ hand_over(void *ctx, const struct kms_request *req, uint64_t tag)
     return true;
 }
 
+/* In the thread of the audit, or in this one: on_request is called once more. */
+static void
+recorded(struct kms_audit_wait *w, bool ok)
+{
+    struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, wait));
+
+    x->recorded = ok;
+    MHD_resume_connection(x->connection);
+}
+
+/* The connection waits, the thread goes on: so one write serves many answers. */
+static enum MHD_Result
+hold(struct server *s, struct MHD_Connection *c, struct exchange *x, struct kms_reply reply)
+{
+    struct kms_audit *audit = s->worker->service->audit;
+
+    x->held = true;
+    x->connection = c;
+    x->reply = reply;
+    x->answer = malloc(reply.len + 1);
+    x->wait.done = recorded;
+    if (x->answer == NULL)
+        kms_withhold(s->worker, &x->reply);
+    else
+        memcpy(x->answer, s->out, reply.len);
+    MHD_suspend_connection(c);
+    if (!kms_audit_later(audit, s->worker->trail, &x->wait))
+        recorded(&x->wait, kms_settle(s->worker));
+    return MHD_YES;
+}
+
+static enum MHD_Result
+answer_held(struct server *s, struct MHD_Connection *c, struct exchange *x)
+{
+    if (!x->recorded)
+        kms_withhold(s->worker, &x->reply);
+    return answer_reply(s, c, x->reply, x->answer, x->raw);
+}
+
 static enum MHD_Result
 answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
 {
@@ -268,7 +314,11 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     req.from = info->client_addr;
     kms_worker_clock(s->worker);
     reply = kms_handle(s->worker, &req);
-    return reply.deferred ? MHD_YES : answer_reply(s, c, reply, s->out, x->raw);
+    if (reply.deferred)
+        return MHD_YES;
+    if (s->worker->trail != NULL && s->worker->trail->n > 0)
+        return hold(s, c, x, reply);
+    return answer_reply(s, c, reply, s->out, x->raw);
 }
 
 static enum MHD_Result
@@ -313,6 +363,8 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *n = 0;
         return rc;
     }
+    if (x->held)
+        return answer_held(s, c, x);
     if (x->parcel != NULL)
         return answer_reply(s, c, x->parcel->reply, x->parcel->out, x->raw);
     return x->status != 0 ? answer_plain(s, c, x->status) : answer_body(s, c, x);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UDP: each thread takes a batch of datagrams with one call, answers each, and sends the answers
- * with one call. A datagram that cannot be sent is dropped: the client repeats its question and
- * gets the answer from the retransmission table. */
+ * with one call, once all decisions of the batch are recorded. A datagram that cannot be sent is
+ * dropped: the client repeats its question and gets the answer from the retransmission table. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,7 +25,9 @@ struct batch {
     struct iovec in_iov[BATCH], out_iov[BATCH];
     struct sockaddr_storage from[BATCH];
     _Alignas(8) uint8_t control[BATCH][CONTROL];
-    uint8_t *buffers; /* BATCH to read, BATCH to write */
+    uint8_t *buffers;                /* BATCH to read, BATCH to write */
+    struct kms_request asked[BATCH]; /* of each answer */
+    struct kms_reply replies[BATCH];
 };
 
 struct udp_thread {
@@ -205,6 +207,8 @@ answer(struct udp_thread *t, int fd, size_t i, size_t n)
 
     if (reply.len == 0)
         return n;
+    b->asked[n] = req;
+    b->replies[n] = reply;
     b->out_iov[n] = (struct iovec){ req.out, reply.len };
     b->out[n].msg_hdr = *in;
     b->out[n].msg_hdr.msg_iov = &b->out_iov[n];
@@ -234,15 +238,25 @@ send_answers(struct batch *b, int fd, size_t n)
 static bool
 serve(struct udp_thread *t, int fd)
 {
-    int got = receive(t->batch, fd);
     size_t n = 0;
+    int got;
+
+    kms_audit_gather(t->udp->service->audit);
+    got = receive(t->batch, fd);
 
     if (got <= 0)
         return got < 0 && errno == EINTR;
     kms_worker_clock(t->worker);
     for (int i = 0; i < got; i++)
         n = answer(t, fd, (size_t)i, n);
-    send_answers(t->batch, fd, n);
+    if (kms_settle(t->worker)) {
+        for (size_t i = 0; i < n; i++)
+            kms_keep(t->worker, &t->batch->asked[i], &t->batch->replies[i]);
+        send_answers(t->batch, fd, n);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            kms_withhold(t->worker, &t->batch->replies[i]);
+    }
     return true;
 }
 

@@ -26,10 +26,20 @@ struct kms_reply {
     size_t len;    /* octets in out; 0: nothing is sent */
     bool deferred; /* handed over: the answer comes later, from there */
     bool keep;     /* the answer may be given again for the same datagram */
+    uint64_t tag;  /* of the retransmission table */
 };
 
-/* kms_handle answers one message: exactly one count and at most one log line on every path, and
- * nothing secret left behind. kms_worker_clock was called before. */
+/* kms_handle answers one message: exactly one count, at most one log line and one record on every
+ * path, and nothing secret left behind. kms_worker_clock was called before. Nothing of it may leave
+ * before kms_settle. */
 struct kms_reply kms_handle(struct kms_worker *w, const struct kms_request *req);
+
+/* kms_settle waits until all decisions of w are recorded. False: none of their answers may leave,
+ * and each is given to kms_withhold, which makes r one that is not sent. */
+bool kms_settle(struct kms_worker *w);
+void kms_withhold(struct kms_worker *w, struct kms_reply *r);
+
+/* kms_keep lets the answer in req->out be given again for the same datagram. */
+void kms_keep(struct kms_worker *w, const struct kms_request *req, const struct kms_reply *r);
 
 #endif

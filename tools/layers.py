@@ -50,7 +50,7 @@ OUTSIDE = {
     'include': (False, ()),
     'include/mikeyticket/media': (False, ('srtp2/',)),
     'media': (False, ('srtp2/',)),
-    'kms': (False, ('microhttpd.h', 'sqlite3.h', 'yaml.h')),
+    'kms': (False, ('curl/', 'jansson.h', 'microhttpd.h', 'sqlite3.h', 'yaml.h')),
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),
     'tests': (True, ('cmocka.h', 'jansson.h', 'srtp2/', 'sqlite3.h', 'curl/', 'microhttpd.h',

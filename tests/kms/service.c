@@ -120,8 +120,14 @@ service_handle(struct service *f, enum kms_transport transport, const struct rig
                                .source = mkt_span(&port, 1),
                                .out = f->out };
 
+    struct kms_reply r;
+
     kms_worker_clock(w);
-    return kms_handle(w, &req);
+    r = kms_handle(w, &req);
+    if (!kms_settle(w))
+        kms_withhold(w, &r);
+    kms_keep(w, &req, &r);
+    return r;
 }
 
 const char *
