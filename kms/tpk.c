@@ -17,8 +17,7 @@ may_share(struct mkt_identity owner, const struct kms_circumstances *q,
           const struct kms_index *index)
 {
     return !kms_index_barred(index, owner, mkt_ntp_to_unix(q->now)) &&
-           (q->cross_realm ||
-            kms_index_realm(index, owner) == kms_index_realm(index, q->client));
+           (q->cross_realm || kms_index_realm(index, owner) == kms_index_realm(index, q->client));
 }
 
 /* The key that the one Responder shares with us. For a compatibility ticket it is a PSK of RFC
