@@ -137,9 +137,15 @@ kms_audit_commit(struct kms_audit *a, struct kms_trail *t)
 }
 
 bool
+kms_audit_failing(const struct kms_audit *a)
+{
+    return a != NULL && atomic_load_explicit(&a->down, memory_order_relaxed);
+}
+
+bool
 kms_audit_down(struct kms_audit *a)
 {
-    if (a == NULL || !atomic_load_explicit(&a->down, memory_order_relaxed))
+    if (!kms_audit_failing(a))
         return false;
     atomic_fetch_add_explicit(&a->refused, 1, memory_order_relaxed);
     return true;

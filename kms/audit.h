@@ -29,8 +29,9 @@ bool kms_audit_open(struct kms_audit **audit, const struct kms_config *config, s
 void kms_audit_close(struct kms_audit *a, struct kms_trail *note);
 
 /* kms_audit_down tells whether nothing can be recorded just now: nothing may be answered. Counts
- * whoever is told so. a = NULL: false. */
+ * whoever is told so, and kms_audit_failing does not. a = NULL: false. */
 bool kms_audit_down(struct kms_audit *a);
+bool kms_audit_failing(const struct kms_audit *a);
 
 /* kms_audit_gather lets records gather before the next commit, when the last one served several:
  * sleeps for a quarter of what writing took, at most a millisecond. Answers leave a little later

@@ -35,7 +35,7 @@ start(void **state)
 {
     (void)state;
     rig_counter = 0;
-    rig_open(&rig, "workers: 2\naudit: {file_size: 64K}\n");
+    rig_open(&rig, "workers: 2\naudit: {file_size: 64K}\nadmin: http://127.0.0.1:0\n");
     rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
     rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &alice);
@@ -303,6 +303,8 @@ without_the_audit_no_ticket_leaves_and_it_resumes(void **state)
     alice.ts_type = MKT_TS_NTP_UTC;
     rig_read(&rig, "log", text, sizeof text);
     assert_non_null(strstr(text, "error audit-down sink=file"));
+    assert_int_equal(rig_get(&rig, "GET", "/ready", text, sizeof text), 503);
+    assert_string_equal(text, "the audit cannot be written\n");
     assert_int_equal(rename(away, here), 0);
     for (int i = 0; i < 500; i++) {
         g = granted(true, QUIET_MS);
@@ -311,6 +313,7 @@ without_the_audit_no_ticket_leaves_and_it_resumes(void **state)
         asked++;
     }
     assert_non_null(g);
+    assert_int_equal(rig_get(&rig, "GET", "/ready", text, sizeof text), 200);
     assert_true(resolves(g));
     mkt_grant_free(g);
     /* the datagram that got no answer gets none now: its answer was dropped, not kept */
