@@ -174,8 +174,9 @@ write_config(const struct bed *b, char *path, size_t cap)
     fprintf(f,
             "identity: sip:kms@bench.example\n"
             "listen:\n  - udp://127.0.0.1:%u\n  - http://127.0.0.1:%u\n"
-            "store: sqlite:users.db\n",
-            ntohs(b->udp.sin_port), ntohs(b->http.sin_port));
+            "store: sqlite:users.db\n%s",
+            ntohs(b->udp.sin_port), ntohs(b->http.sin_port),
+            b->audit ? "" : "audit: {file: off}\n");
     return fclose(f) == 0;
 }
 
@@ -266,6 +267,12 @@ remove_dir(const struct bed *b)
         snprintf(path, sizeof path, "%s/%s", b->dir, files[i]);
         unlink(path);
     }
+    for (unsigned k = 1; k < 100; k++) { /* as many segments as the audit may have */
+        snprintf(path, sizeof path, "%.4000s/audit/audit-%06u.jsonl", b->dir, k);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%.4000s/audit", b->dir);
+    rmdir(path);
     rmdir(b->dir);
 }
 
@@ -284,12 +291,12 @@ bed_close(struct bed *b)
 }
 
 bool
-bed_open(struct bed *b, uint8_t prf, size_t n_users)
+bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit)
 {
     const char *tmp = getenv("TMPDIR");
     char self[PATH_MAX] = { 0 };
 
-    *b = (struct bed){ .prf = prf, .n_users = n_users };
+    *b = (struct bed){ .prf = prf, .audit = audit, .n_users = n_users };
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return false;
     snprintf(b->program, sizeof b->program, "%.4000s/../kms/mikey-kmsd", dirname(self));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A daemon with a store of so many users, the configuration at its defaults; messages that some of
+/* A daemon with a store of so many users, the configuration at its defaults
+ * but for the audit; messages that some of
  * the users send; and bare servers beside it, which give an answer of the same size. */
 #ifndef BENCH_BED_H
 #define BENCH_BED_H
@@ -24,6 +25,7 @@ struct bed_user {
 
 struct bed {
     uint8_t prf;
+    bool audit; /* as by default: each record on the disk before its answer leaves */
     struct mkt_env env;
     size_t n_users;
     struct bed_user *senders;
@@ -35,8 +37,9 @@ struct bed {
     size_t answer_len;
 };
 
-/* bed_open fills a store with users and starts a daemon with it. Close it in any case. */
-bool bed_open(struct bed *b, uint8_t prf, size_t n_users);
+/* bed_open fills a store with users and starts a daemon with it, with the audit or without. Close
+ * it in any case. */
+bool bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit);
 void bed_close(struct bed *b);
 
 /* bed_messages makes n REQUEST_INIT_PSK, in place of those made before. */

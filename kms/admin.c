@@ -32,6 +32,8 @@ kms_readiness(const struct kms_service *sv)
 {
     if (!atomic_load(&sv->state.ready))
         return "not serving";
+    if (kms_audit_failing(sv->audit))
+        return "the audit cannot be written";
     return NULL;
 }
 

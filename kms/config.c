@@ -138,7 +138,8 @@ static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
     bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
-                o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES;
+                o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES ||
+                o->type == KMS_OPT_SET;
     struct set s = { l, o };
 
     return list ? kms_document_each(&l->doc, node, o->name, set_item, &s) : set_scalar(&s, node);
@@ -197,6 +198,30 @@ set_defaults(struct kms_config *c, const char *path)
 }
 
 static bool
+given(const struct load *l, const char *name)
+{
+    for (size_t i = 0; i < kms_n_options; i++)
+        if (strcmp(kms_options[i].name, name) == 0)
+            return l->seen[i];
+    return false;
+}
+
+/* The audit is on unless it is turned off. */
+static bool
+default_audit(struct load *l)
+{
+    struct kms_config *c = l->c;
+    const char *slash = strrchr(c->store, '/');
+    int dir = slash == NULL ? 0 : (int)(slash - c->store) + 1;
+    int n;
+
+    if (given(l, "audit.file"))
+        return true;
+    n = snprintf(c->audit_dir, sizeof c->audit_dir, "%.*saudit", dir, c->store);
+    return n > 0 && n < (int)sizeof c->audit_dir;
+}
+
+static bool
 finish(struct load *l, const yaml_node_t *root)
 {
     static const char *const required[] = { "identity", "listen", "store" };
@@ -214,6 +239,8 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->certificate.n > 0 && c->trust.n == 0)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "\"trust\" is missing: without it nobody's signature is accepted");
+    if (!default_audit(l))
+        return kms_document_fail(&l->doc, &root->start_mark, "audit.file: the path is too long");
     if (c->tls_certificate.n != c->tls_private_key.n)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "each \"tls.certificate\" needs its \"tls.private_key\"");

@@ -43,6 +43,9 @@ struct kms_files {
     char at[KMS_FILES_MAX][KMS_PATH_MAX];
 };
 
+/* Where records of the audit go; bits of audit_optional. */
+enum kms_audit_sink { KMS_AUDIT_FILE, KMS_AUDIT_SYSLOG, KMS_AUDIT_HTTP };
+
 struct kms_config {
     char path[KMS_PATH_MAX]; /* the file itself */
     char identity[MKT_ID_MAX + 1];
@@ -74,6 +77,12 @@ struct kms_config {
     _Atomic uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
     char policy[KMS_PATH_MAX];    /* path of the policy file; "": the built-in policy */
     _Atomic uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
+    char audit_dir[KMS_PATH_MAX]; /* of the segments; "": no file */
+    char audit_syslog[KMS_PATH_MAX], audit_http[KMS_PATH_MAX]; /* socket, URL; "": none */
+    uint32_t audit_optional;                                   /* bits: enum kms_audit_sink */
+    uint32_t audit_size, audit_age_s; /* of a segment, octets and seconds; age 0: any */
+    uint32_t audit_sync;              /* 1: on the disk before the answer leaves */
+    uint32_t audit_timeout_s;         /* of syslog and HTTP */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"

@@ -9,6 +9,7 @@ static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const no_yes[] = { "false", "true", NULL };
 static const char *const pk_users[] = { "known", "any", NULL };
+static const char *const audit_sinks[] = { "file", "syslog", "http", NULL };
 
 #define AT(field) offsetof(struct kms_config, field)
 
@@ -96,6 +97,22 @@ const struct kms_option kms_options[] = {
       "whose signed requests are served: users of the store, or anyone with a certificate" },
     { "cross_realm", KMS_OPT_WORD, AT(cross_realm), 0, 0, 1, no_yes,
       "whether users of one realm may resolve tickets of another" },
+    { "audit.file", KMS_OPT_PATH_OR_OFF, AT(audit_dir), 0, 0, 0, NULL,
+      "folder of the audit, or off; default: audit, beside the store" },
+    { "audit.file_size", KMS_OPT_SIZE, AT(audit_size), 67108864, 65536, 1073741824, NULL,
+      "octets of a segment; then a new file" },
+    { "audit.file_time", KMS_OPT_TIME, AT(audit_age_s), 86400, 0, 31536000, NULL,
+      "age of a segment; then a new file; 0: any" },
+    { "audit.sync", KMS_OPT_WORD, AT(audit_sync), 1, 0, 1, no_yes,
+      "whether records are on the disk before their answers leave" },
+    { "audit.syslog", KMS_OPT_PATH_OR_OFF, AT(audit_syslog), 0, 0, 0, NULL,
+      "socket of syslog, such as /dev/log, or off; records go there too" },
+    { "audit.http", KMS_OPT_URL, AT(audit_http), 0, 0, 0, NULL,
+      "URL of a collector; records are posted there too" },
+    { "audit.timeout", KMS_OPT_TIME, AT(audit_timeout_s), 5, 1, 60, NULL,
+      "how long syslog or a collector may take" },
+    { "audit.optional", KMS_OPT_SET, AT(audit_optional), 0, 0, 0, audit_sinks,
+      "sinks that may fail without stopping the service: file, syslog, http" },
 };
 const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
 
@@ -192,6 +209,37 @@ add_file(struct kms_files *files, const struct kms_config *c, const char *text)
         return "too many files (8 at most)";
     wrong = set_path(files->at[files->n], c, text);
     files->n += wrong == NULL ? 1 : 0;
+    return wrong;
+}
+
+static const char *
+set_path_or_off(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
+{
+    if (strcmp(text, "off") != 0 && strcmp(text, "false") != 0)
+        return set_path(out, c, text);
+    out[0] = '\0';
+    return NULL;
+}
+
+static const char *
+set_url(char url[KMS_PATH_MAX], const char *text)
+{
+    if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
+        return "not a URL of http or https";
+    if (strlen(text) >= 512)
+        return "the URL is too long";
+    snprintf(url, KMS_PATH_MAX, "%s", text);
+    return NULL;
+}
+
+static const char *
+add_word(uint32_t *out, const struct kms_option *o, const char *text, char *err, size_t cap)
+{
+    uint32_t bit = 0;
+    const char *wrong = set_word(&bit, o, text, err, cap);
+
+    if (wrong == NULL)
+        *out |= 1u << bit;
     return wrong;
 }
 
@@ -294,6 +342,12 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_type(c, text);
     case KMS_OPT_FILES:
         return add_file((struct kms_files *)(void *)out, c, text);
+    case KMS_OPT_PATH_OR_OFF:
+        return set_path_or_off((char *)out, c, text);
+    case KMS_OPT_URL:
+        return set_url((char *)out, text);
+    case KMS_OPT_SET:
+        return add_word(out, o, text, err, cap);
     }
     return "unknown type";
 }
@@ -312,6 +366,8 @@ kms_option_octets(const struct kms_option *o)
         return sizeof c->admin;
     case KMS_OPT_STORE:
     case KMS_OPT_PATH:
+    case KMS_OPT_PATH_OR_OFF:
+    case KMS_OPT_URL:
         return KMS_PATH_MAX;
     case KMS_OPT_FILES:
         return sizeof(struct kms_files);
@@ -322,6 +378,7 @@ kms_option_octets(const struct kms_option *o)
     case KMS_OPT_SUITES:
     case KMS_OPT_MODES:
     case KMS_OPT_TYPES:
+    case KMS_OPT_SET:
         return sizeof(uint32_t);
     }
     return 0;
@@ -334,7 +391,7 @@ kms_config_help(FILE *out)
         const struct kms_option *o = &kms_options[i];
 
         fprintf(out, "  %-22s %s", o->name, o->help);
-        if (o->words != NULL)
+        if (o->words != NULL && o->type == KMS_OPT_WORD)
             fprintf(out, " (default %s)", o->words[o->standard]);
         else if (o->max != 0)
             fprintf(out, " (default %u%s)", o->standard, o->type == KMS_OPT_TIME ? "s" : "");

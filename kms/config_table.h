@@ -19,7 +19,10 @@ enum kms_option_type {
     KMS_OPT_SUITES,
     KMS_OPT_MODES,
     KMS_OPT_TYPES,
-    KMS_OPT_FILES /* one path or a list */
+    KMS_OPT_FILES, /* one path or a list */
+    KMS_OPT_PATH_OR_OFF,
+    KMS_OPT_URL, /* http: or https: */
+    KMS_OPT_SET  /* one of the words or a list: a bit each */
 };
 
 struct kms_option {

@@ -20,6 +20,7 @@ struct kms_index {
     struct kms_people *changed; /* since then: overrides `all`; NULL: nobody */
     struct kms_groups *groups;
     struct kms_keys *keys;
+    struct kms_revoked *revoked;
     bool locked;
 };
 
@@ -38,6 +39,7 @@ kms_index_free(struct kms_index *x)
     kms_people_free(x->changed);
     kms_groups_free(x->groups);
     kms_keys_free(x->keys);
+    kms_revoked_free(x->revoked);
     free(x);
 }
 
@@ -87,12 +89,21 @@ take_tpk(void *ctx, const struct kms_tpk *t)
 }
 
 static bool
+take_revocation(void *ctx, const struct kms_revocation *r)
+{
+    struct kms_index *x = ctx;
+
+    return kms_revoked_take(x->revoked, &x->hash, r);
+}
+
+static bool
 make_parts(struct kms_index *x)
 {
     x->all = kms_people_new(&x->hash);
     x->groups = kms_groups_new(NULL);
     x->keys = kms_keys_new(&x->hash);
-    return x->all != NULL && x->groups != NULL && x->keys != NULL;
+    x->revoked = kms_revoked_new();
+    return x->all != NULL && x->groups != NULL && x->keys != NULL && x->revoked != NULL;
 }
 
 static bool
@@ -102,6 +113,7 @@ seal_parts(struct kms_index *x)
     bool ok = kms_people_seal(x->all, &people) && kms_groups_seal(x->groups) &&
               kms_keys_seal(x->keys, &keys);
 
+    kms_revoked_sort(x->revoked);
     x->locked = people && keys;
     return ok;
 }
@@ -116,6 +128,7 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
                                    .member = take_member,
                                    .realm = take_realm,
                                    .tpk = take_tpk,
+                                   .revocation = take_revocation,
                                    .ctx = x };
     enum kms_store_rc rc;
 
@@ -155,6 +168,11 @@ touched(void *ctx, enum kms_touched what, uint64_t number)
     if (what == KMS_TOUCHED_GROUP) {
         kms_groups_drop(x->groups, number);
         return true;
+    }
+    if (what == KMS_TOUCHED_REVOCATIONS) {
+        if (x->revoked == NULL)
+            x->revoked = kms_revoked_new();
+        return x->revoked != NULL;
     }
     if (x->keys == NULL)
         x->keys = kms_keys_new(&x->hash);
@@ -197,6 +215,12 @@ changed_tpk(void *ctx, const struct kms_tpk *t)
     return take_tpk(((struct following *)ctx)->x, t);
 }
 
+static bool
+changed_revocation(void *ctx, const struct kms_revocation *r)
+{
+    return take_revocation(((struct following *)ctx)->x, r);
+}
+
 /* Those who had changed before, and have not again. */
 static bool
 carry_over(struct kms_index *x, const struct kms_index *old)
@@ -221,6 +245,10 @@ finish(struct kms_index *x, const struct kms_index *old)
         return false;
     if (x->keys == NULL)
         x->keys = kms_keys_share(old->keys);
+    if (x->revoked == NULL)
+        x->revoked = kms_revoked_share(old->revoked);
+    else
+        kms_revoked_sort(x->revoked);
     x->all = kms_people_share(old->all);
     x->locked = old->locked && people && keys;
     return true;
@@ -239,6 +267,7 @@ kms_index_follow(struct kms_index **index, const struct kms_index *old, struct k
                                    .member = changed_member,
                                    .realm = changed_realm,
                                    .tpk = changed_tpk,
+                                   .revocation = changed_revocation,
                                    .ctx = &f };
     uint64_t seen = *version;
     enum kms_store_rc rc;
@@ -457,6 +486,33 @@ kms_index_tpk_of(const struct kms_index *x, struct mkt_identity owner, size_t su
                  struct kms_found_tpk *found)
 {
     return kms_keys_shared(x->keys, owner, suite_key, found);
+}
+
+bool
+kms_index_revoked(const struct kms_index *x, struct mkt_span ticket_id)
+{
+    return kms_revoked_is(x->revoked, ticket_id);
+}
+
+bool
+kms_index_user_revoked(const struct kms_index *x, struct mkt_identity who, int64_t *at)
+{
+    const struct kms_person *person;
+    struct kms_item item;
+    size_t i = 0;
+    int64_t by_name;
+    bool any;
+
+    if (x->revoked->n_users == 0)
+        return false;
+    any = kms_revoked_user(x->revoked, &x->hash, who, at);
+    person = find_identity(x, who);
+    while (person != NULL && kms_person_item(person, &i, &item))
+        if (!item.key && kms_revoked_user(x->revoked, &x->hash, item.identity, &by_name)) {
+            *at = any && *at > by_name ? *at : by_name;
+            any = true;
+        }
+    return any;
 }
 
 size_t

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What requests read instead of the store: an immutable picture of users, groups and Ticket
- * Protection Keys in locked memory. When the store changes, a new picture is made and swapped in
- * (current.h); it shares with the old one what has not changed. The old one is wiped when no worker
- * looks at it.
+/* What requests read instead of the store: an immutable picture of users, groups, Ticket
+ * Protection Keys and revocations in locked memory. When the store changes, a new picture is made
+ * and swapped in (current.h); it shares with the old one what has not changed. The old one is wiped
+ * when no worker looks at it.
  */
 #ifndef KMS_INDEX_H
 #define KMS_INDEX_H
@@ -13,6 +13,7 @@
 #include "groups.h"
 #include "keys.h"
 #include "people.h"
+#include "revoked.h"
 #include "store.h"
 
 struct kms_index; /* opaque, owned, immutable once built */
@@ -80,6 +81,12 @@ bool kms_index_tpk_current(const struct kms_index *index, uint32_t realm, size_t
                            struct kms_found_tpk *found);
 bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
                       struct kms_found_tpk *found);
+
+/* kms_index_revoked tells whether a ticket is revoked by its name. kms_index_user_revoked gets the
+ * time (seconds since 1970) up to which tickets of an Initiator are revoked, by any identity of
+ * that user; false: none are. */
+bool kms_index_revoked(const struct kms_index *index, struct mkt_span ticket_id);
+bool kms_index_user_revoked(const struct kms_index *index, struct mkt_identity who, int64_t *at);
 
 /* kms_index_users counts credentials, kms_index_tpks TPKs (ours and shared ones), kms_index_groups
  * groups. kms_index_octets gives the memory in use. */

@@ -76,10 +76,24 @@ static const char *const usage[] = {
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
-    "  ticket list [--json]\n"
+    "  ticket list [--limit N] [--json]\n"
+    "  ticket search [--who IDENTITY] [--ticket TICKET] [--since TIME] [--until TIME] [--json]\n"
+    "      Lists tickets that the daemon has issued, the last 50 or all that fit.\n"
+    "  ticket kept [--json]\n"
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
-    "  ticket revoke REFERENCE\n"
-    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n",
+    "  ticket revoke TICKET [--undo] [--force]\n"
+    "  ticket revoke --user IDENTITY [--undo]\n"
+    "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
+    "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
+    "      the audit here does not know it.\n"
+    "  audit list [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
+    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
+    "  audit verify [--dir FOLDER] [--partial] [--json]\n"
+    "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
+    "      --dir adds a folder of a former audit. --partial: older segments are elsewhere.\n",
     "  policy test --as IDENTITY --to IDENTITY [--mode 1|2|3] [--flags LETTERS] [--type TYPE]\n"
     "              [--suite 128|256] [--key TYPE[:LEN[:SALT]]] [--validity TIME] [--app ID]\n"
     "              [--resolve] [--by IDENTITY] [--json]\n"
@@ -148,8 +162,14 @@ static const struct command commands[] = {
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
     { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
     { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
-    { "ticket", "list", 0, "j", "", kms_ctl_ticket_list, false },
-    { "ticket", "revoke", 1, "", "REFERENCE", kms_ctl_ticket_revoke, false },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, false },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, false },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, false },
+    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, false },
+    { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke, false },
+    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, false },
+    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, true },
+    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, true },
     { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, false },
     { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, true },
     { "policy", "show", 0, "", "", kms_ctl_policy_show, true },
@@ -181,9 +201,18 @@ words_of(const struct command *c, int argc, char **argv)
     return argc > 1 && strcmp(argv[1], c->verb) == 0 ? 2 : 0;
 }
 
+static const char *
+last_word(const struct command *c)
+{
+    return c->verb[0] != '\0' ? c->verb : c->noun;
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
+    const struct command *named = NULL;
+    int named_words = 0;
+
     *code = KMS_EXIT_USAGE;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *c = &commands[i];
@@ -193,18 +222,20 @@ find_command(int argc, char **argv, enum kms_exit *code)
             continue;
         if (argc - words == c->args)
             return c;
-        if (argc - words > c->args)
-            misused("too many words after", argv[words - 1]);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, argv[words - 1]);
-        return NULL;
+        named_words = words;
+        if (named == NULL || c->args > named->args)
+            named = c; /* in another form, perhaps */
     }
-    if (argc < 2) {
+    if (named != NULL && argc - named_words > named->args)
+        misused("too many words after", last_word(named));
+    else if (named != NULL)
+        fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                named->wanted, last_word(named));
+    else if (argc < 2)
         misused(argc == 0 ? "a command is needed" : "what is to be done with",
                 argc == 0 ? "" : argv[0]);
+    if (named != NULL || argc < 2)
         return NULL;
-    }
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
             argv[0], argv[1]);
     return NULL;
@@ -241,14 +272,15 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
 }
 
 /* Options that may be repeated. */
-static const char repeated[] = "tkA";
+static const char repeated[] = "tkAD";
 
-/* Takes one option into ctl; false when there are too many of it. */
+/* Takes one option into ctl; false when there are too many of it, or it is no number. */
 static bool
 take_option(struct kms_ctl *ctl, int o, char *value)
 {
     if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) ||
-        (o == 'k' && ctl->n_keys == MKT_KEYS_MAX) || (o == 'A' && ctl->n_apps == MKT_APPS_MAX))
+        (o == 'k' && ctl->n_keys == MKT_KEYS_MAX) || (o == 'A' && ctl->n_apps == MKT_APPS_MAX) ||
+        (o == 'D' && ctl->n_dirs == KMS_CTL_DIRS_MAX))
         return false;
     switch (o) {
     case 'i':
@@ -317,8 +349,55 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'R':
         ctl->resolve = true;
         break;
+    case 'D':
+        ctl->dirs[ctl->n_dirs++] = value;
+        break;
+    case 'q':
+        ctl->partial = true;
+        break;
+    case 'w':
+        ctl->who = value;
+        break;
+    case 'N':
+        ctl->ticket = value;
+        break;
+    case 'u':
+        ctl->outcome = value;
+        break;
+    case 'e':
+        ctl->event = value;
+        break;
+    case 'B':
+        ctl->since = value;
+        break;
+    case 'U':
+        ctl->until = value;
+        break;
+    case 'l':
+        ctl->limit = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
+        return ctl->limit > 0 && ctl->limit <= 1000000;
+    case 'y':
+        ctl->follow = true;
+        break;
+    case 'W':
+        ctl->user = value;
+        break;
+    case 'Z':
+        ctl->undo = true;
+        break;
+    case 'X':
+        ctl->force = true;
+        break;
     }
     return true;
+}
+
+static const char *
+options_name(const struct option *options, int o)
+{
+    while (options->name != NULL && options->val != o)
+        options++;
+    return options->name == NULL ? "" : options->name;
 }
 
 int
@@ -351,6 +430,19 @@ main(int argc, char **argv)
         { "by", required_argument, NULL, 'b' },
         { "resolve", no_argument, NULL, 'R' },
         { "secret", required_argument, NULL, 'S' },
+        { "dir", required_argument, NULL, 'D' },
+        { "partial", no_argument, NULL, 'q' },
+        { "who", required_argument, NULL, 'w' },
+        { "ticket", required_argument, NULL, 'N' },
+        { "outcome", required_argument, NULL, 'u' },
+        { "event", required_argument, NULL, 'e' },
+        { "since", required_argument, NULL, 'B' },
+        { "until", required_argument, NULL, 'U' },
+        { "limit", required_argument, NULL, 'l' },
+        { "follow", no_argument, NULL, 'y' },
+        { "user", required_argument, NULL, 'W' },
+        { "undo", no_argument, NULL, 'Z' },
+        { "force", no_argument, NULL, 'X' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -358,7 +450,7 @@ main(int argc, char **argv)
     struct kms_ctl ctl = { 0 };
     const struct command *command;
     const char *path = NULL;
-    char given[32] = "";
+    char given[64] = "";
     enum kms_exit code;
     int o;
 
@@ -384,14 +476,13 @@ main(int argc, char **argv)
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : o == 'k' ? "--key" : "--app");
+            return (int)misused("too many, or not a number:", options_name(options, o));
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)
         return (int)code;
     if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command",
-                            command->verb[0] != '\0' ? command->verb : command->noun);
+        return (int)misused("an option does not belong to the command", last_word(command));
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;

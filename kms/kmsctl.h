@@ -11,6 +11,8 @@
 #include "program.h"
 #include "store.h"
 
+#define KMS_CTL_DIRS_MAX 16
+
 struct kms_ctl {
     struct kms_store *store; /* NULL for commands to the running daemon */
     const struct kms_config *config;
@@ -31,6 +33,16 @@ struct kms_ctl {
     const char *mode, *by, *apps[MKT_APPS_MAX];
     size_t n_apps;
     bool resolve;
+    /* audit */
+    const char *dirs[KMS_CTL_DIRS_MAX];
+    size_t n_dirs;
+    bool partial;                                               /* earlier segments are elsewhere */
+    const char *who, *ticket, *outcome, *event, *since, *until; /* what records are wanted */
+    size_t limit;                                               /* records; 0: all */
+    bool follow;
+    /* ticket revoke */
+    const char *user;
+    bool undo, force;
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -56,7 +68,12 @@ enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_search(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_kept(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_search(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_policy_test(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_policy_check(const struct kms_ctl *ctl);

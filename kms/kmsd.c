@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -40,8 +41,9 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    /* Three connections: counters and tickets are written by the lane, each under its own lock. */
-    struct kms_store *store, *counters, *tickets;
+    /* Four connections: counters and tickets are written by the lane, each under its own lock,
+     * seals by the audit. */
+    struct kms_store *store, *counters, *tickets, *seals;
     uint64_t version;            /* of the store, as read */
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
@@ -100,6 +102,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_store_open_sqlite(&d->seals, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = read_store(d, index, err);
     if (rc != KMS_STORE_OK || kms_index_tpk_current(*index, 1, 32, &tpk))
@@ -172,6 +176,9 @@ announce(struct daemon *d, const struct kms_index *index)
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
                 kms_text("effect", "keys may be written to swap"),
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
+    if (d->service.audit == NULL)
+        KMS_LOG(&d->log, KMS_WARN, "audit-off",
+                kms_text("effect", "what is decided is not recorded"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
             kms_text("policy", c->policy[0] == '\0' ? "built-in" : c->policy),
@@ -200,6 +207,25 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
     }
 }
 
+/* The last record: what was done since the first. */
+static void
+end_audit(struct daemon *d, const struct kms_tally *n)
+{
+    struct kms_trail *t = calloc(1, sizeof *t);
+    struct timespec ts;
+
+    if (t != NULL) {
+        clock_gettime(CLOCK_REALTIME, &ts);
+        kms_trail_begin(t, "stop", (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+        for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
+            kms_trail_number(t, kms_outcome_word(o), kms_tally_outcome(n, o));
+        kms_trail_end(t);
+    }
+    kms_audit_close(d->service.audit, t);
+    d->service.audit = NULL;
+    free(t);
+}
+
 static void
 stop_serving(struct daemon *d)
 {
@@ -213,6 +239,7 @@ stop_serving(struct daemon *d)
     kms_reload_free(d->reload);
     kms_lane_stop(d->service.lane);
     kms_udp_stop(d->udp);
+    kms_audit_drain(d->service.audit);
     kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
@@ -223,6 +250,7 @@ stop_serving(struct daemon *d)
         f[o] = kms_number(kms_outcome_word(o), (int64_t)kms_tally_outcome(n, o));
     f[KMS_OUTCOME_COUNT] = kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost));
     kms_log_line(&d->log, KMS_INFO, "stopped", f, KMS_OUTCOME_COUNT + 1);
+    end_audit(d, n);
 }
 
 /* What is read before anything is served. */
@@ -245,7 +273,7 @@ static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_index *index = NULL;
-    char err[KMS_CONTROL_ERR] = "";
+    char err[KMS_CONTROL_ERR] = "", audit_err[KMS_AUDIT_ERR] = "";
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
@@ -264,6 +292,8 @@ serve(struct daemon *d)
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
                           d->counters, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
+    } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
+        code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);
     } else if (!start_serving(d, err)) {
         code = fail(d, KMS_EXIT_LISTEN, "listen", err);
         stop_serving(d);
@@ -334,6 +364,8 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    if (d->seals != NULL)
+        d->seals->ops->close(d->seals);
     if (d->tickets != NULL)
         d->tickets->ops->close(d->tickets);
     if (d->counters != NULL)

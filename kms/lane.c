@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "settle.h"
+
 struct lane_thread {
     struct kms_lane *lane;
     struct kms_worker *worker;
@@ -123,6 +125,10 @@ run(void *arg)
     while ((p = next_parcel(t->lane)) != NULL) {
         kms_worker_clock(t->worker);
         p->reply = kms_handle(t->worker, &p->req);
+        if (kms_settle(t->worker))
+            kms_release(t->worker, &p->req, &p->reply);
+        else
+            kms_withhold(t->worker, &p->req, &p->reply);
         p->done(p);
     }
     return NULL;

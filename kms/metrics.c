@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "lane.h"
 
 struct scrape {
@@ -84,7 +85,7 @@ put_took(const struct scrape *s)
 static void
 put_ready(const struct scrape *s)
 {
-    put(s, "", atomic_load(&s->sv->state.ready));
+    put(s, "", kms_readiness(s->sv) == NULL);
 }
 
 static void

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "base64.h"
+#include "http_plain.h"
 #include "lane.h"
 #include "net.h"
+#include "settle.h"
 
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
@@ -30,8 +32,14 @@ struct exchange {
     enum kms_want want;
     bool raw;                  /* not base64 */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
-    size_t len, seen;          /* octets kept and received */
-    uint8_t body[];            /* max_body octets */
+    /* Held until it is recorded: */
+    struct kms_audit_wait wait;
+    struct MHD_Connection *connection;
+    bool held, recorded;
+    struct kms_reply reply;
+    uint8_t *answer;  /* owned */
+    size_t len, seen; /* octets kept and received */
+    uint8_t body[];   /* max_body octets */
 };
 
 struct connection {
@@ -41,10 +49,7 @@ struct connection {
     _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
 
-struct plain_status {
-    unsigned status;
-    struct MHD_Response *response;
-};
+static const struct kms_request over_http = { .transport = KMS_HTTP };
 
 struct server {
     struct server *next;
@@ -55,7 +60,7 @@ struct server {
     size_t n_spares;
     pthread_mutex_t lock; /* of the list of connections, shared with the sweeper */
     struct connection *connections;
-    struct plain_status plain[9];
+    struct kms_http_plain plain;
     uint8_t out[MKT_MSG_MAX];
     char text[TEXT_CAP];
 };
@@ -71,44 +76,6 @@ steady_s(void)
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
     return ts.tv_sec;
-}
-
-static bool
-plain_init(struct server *s)
-{
-    static const unsigned statuses[] = {
-        MHD_HTTP_BAD_REQUEST,
-        MHD_HTTP_NOT_FOUND,
-        MHD_HTTP_METHOD_NOT_ALLOWED,
-        MHD_HTTP_CONTENT_TOO_LARGE,
-        MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-        MHD_HTTP_TOO_MANY_REQUESTS,
-        MHD_HTTP_SERVICE_UNAVAILABLE,
-    };
-
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-
-        if (r == NULL)
-            return false;
-        s->plain[i] = (struct plain_status){ statuses[i], r };
-        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-        if (statuses[i] == MHD_HTTP_METHOD_NOT_ALLOWED)
-            MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
-        if (statuses[i] == MHD_HTTP_TOO_MANY_REQUESTS ||
-            statuses[i] == MHD_HTTP_SERVICE_UNAVAILABLE)
-            MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    }
-    return true;
-}
-
-static enum MHD_Result
-answer_plain(struct server *s, struct MHD_Connection *c, unsigned status)
-{
-    for (size_t i = 0; s->plain[i].response != NULL; i++)
-        if (s->plain[i].status == status)
-            return MHD_queue_response(c, status, s->plain[i].response);
-    return MHD_NO;
 }
 
 static struct exchange *
@@ -127,10 +94,25 @@ exchange_new(struct server *s)
     return x;
 }
 
+/* What was held leaves, or does not; also when its client is gone. */
+static void
+settle(struct server *s, struct exchange *x)
+{
+    if (!x->held)
+        return;
+    x->held = false;
+    if (x->recorded && x->answer != NULL)
+        kms_release(s->worker, &over_http, &x->reply);
+    else
+        kms_withhold(s->worker, &over_http, &x->reply);
+}
+
 static void
 exchange_end(struct server *s, struct exchange *x)
 {
+    settle(s, x);
     kms_parcel_free(x->parcel);
+    free(x->answer);
     if (s->n_spares == SPARE_MAX) {
         free(x);
         return;
@@ -192,7 +174,7 @@ answer_mikey(struct server *s, struct MHD_Connection *c, uint8_t *out, size_t le
         r = MHD_create_response_from_buffer(n, s->text, MHD_RESPMEM_MUST_COPY);
     }
     if (r == NULL)
-        return answer_plain(s, c, MHD_HTTP_SERVICE_UNAVAILABLE);
+        return kms_http_plain_answer(&s->plain, c, MHD_HTTP_SERVICE_UNAVAILABLE);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/mikey");
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     rc = MHD_queue_response(c, MHD_HTTP_OK, r);
@@ -216,7 +198,7 @@ answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply,
 
     if (reply.len > 0)
         return answer_mikey(s, c, out, reply.len, raw);
-    return answer_plain(s, c, statuses[reply.outcome]);
+    return kms_http_plain_answer(&s->plain, c, statuses[reply.outcome]);
 }
 
 /* A request that is being answered: for one that is handed over. */
@@ -251,6 +233,42 @@ hand_over(void *ctx, const struct kms_request *req, uint64_t tag)
     return true;
 }
 
+/* In the thread of the audit, or in this one: on_request is called once more. */
+static void
+recorded(struct kms_audit_wait *w, bool ok)
+{
+    struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, wait));
+
+    x->recorded = ok;
+    MHD_resume_connection(x->connection);
+}
+
+/* The connection waits, the thread goes on: so one write serves many answers. */
+static enum MHD_Result
+hold(struct server *s, struct MHD_Connection *c, struct exchange *x, struct kms_reply reply)
+{
+    struct kms_audit *audit = s->worker->service->audit;
+
+    x->held = true;
+    x->connection = c;
+    x->reply = reply;
+    x->answer = malloc(reply.len + 1);
+    x->wait.done = recorded;
+    if (x->answer != NULL)
+        memcpy(x->answer, s->out, reply.len);
+    MHD_suspend_connection(c);
+    if (!kms_audit_later(audit, s->worker->trail, &x->wait))
+        recorded(&x->wait, kms_settle(s->worker));
+    return MHD_YES;
+}
+
+static enum MHD_Result
+answer_held(struct server *s, struct MHD_Connection *c, struct exchange *x)
+{
+    settle(s, x);
+    return answer_reply(s, c, x->reply, x->answer, x->raw);
+}
+
 static enum MHD_Result
 answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
 {
@@ -271,7 +289,12 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     req.from = info->client_addr;
     kms_worker_clock(s->worker);
     reply = kms_handle(s->worker, &req);
-    return reply.deferred ? MHD_YES : answer_reply(s, c, reply, s->out, x->raw);
+    if (reply.deferred)
+        return MHD_YES;
+    if (s->worker->trail != NULL && s->worker->trail->n > 0)
+        return hold(s, c, x, reply);
+    kms_release(s->worker, &req, &reply);
+    return answer_reply(s, c, reply, s->out, x->raw);
 }
 
 static enum MHD_Result
@@ -307,7 +330,7 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *context = x;
         x->status = check_head(s, c, path, method, &x->want);
         if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
-            return answer_plain(s, c, x->status); /* before the body is read */
+            return kms_http_plain_answer(&s->plain, c, x->status); /* before the body is read */
         return MHD_YES;
     }
     if (*n > 0) {
@@ -316,9 +339,11 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *n = 0;
         return rc;
     }
+    if (x->held)
+        return answer_held(s, c, x);
     if (x->parcel != NULL)
         return answer_reply(s, c, x->parcel->reply, x->parcel->out, x->raw);
-    return x->status != 0 ? answer_plain(s, c, x->status) : answer_body(s, c, x);
+    return x->status != 0 ? kms_http_plain_answer(&s->plain, c, x->status) : answer_body(s, c, x);
 }
 
 static void
@@ -449,8 +474,7 @@ server_free(struct server *s)
         next = x->next;
         free(x);
     }
-    for (size_t i = 0; s->plain[i].response != NULL; i++)
-        MHD_destroy_response(s->plain[i].response);
+    kms_http_plain_free(&s->plain);
     pthread_mutex_destroy(&s->lock);
     kms_worker_free(s->worker);
     free(s);
@@ -476,7 +500,7 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     pthread_mutex_init(&s->lock, NULL);
     s->listener = l;
     s->worker = kms_worker_new(sv, slot, KMS_HTTP);
-    if (s->worker != NULL && plain_init(s))
+    if (s->worker != NULL && kms_http_plain_init(&s->plain))
         s->mhd = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                                       MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
                                   0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,

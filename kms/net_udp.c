@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UDP: each thread takes a batch of datagrams with one call, answers each, and sends the answers
- * with one call. A datagram that cannot be sent is dropped: the client repeats its question and
- * gets the answer from the retransmission table. */
+ * with one call, once all decisions of the batch are recorded. A datagram that cannot be sent is
+ * dropped: the client repeats its question and gets the answer from the retransmission table. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,6 +15,7 @@
 
 #include "lane.h"
 #include "net.h"
+#include "settle.h"
 
 #define BATCH 32
 #define STRIDE 65600 /* of buffers: 65 535 octets and an odd number of cache lines */
@@ -25,7 +26,9 @@ struct batch {
     struct iovec in_iov[BATCH], out_iov[BATCH];
     struct sockaddr_storage from[BATCH];
     _Alignas(8) uint8_t control[BATCH][CONTROL];
-    uint8_t *buffers; /* BATCH to read, BATCH to write */
+    uint8_t *buffers;                /* BATCH to read, BATCH to write */
+    struct kms_request asked[BATCH]; /* of each answer */
+    struct kms_reply replies[BATCH];
 };
 
 struct udp_thread {
@@ -205,8 +208,13 @@ answer(struct udp_thread *t, size_t socket, size_t i, size_t n)
                                .defer_ctx = &arrival };
     struct kms_reply reply = kms_handle(t->worker, &req);
 
-    if (reply.len == 0)
+    if (reply.len == 0) {
+        if (!reply.deferred)
+            kms_release(t->worker, &req, &reply); /* nothing that could leave */
         return n;
+    }
+    b->asked[n] = req;
+    b->replies[n] = reply;
     b->out_iov[n] = (struct iovec){ req.out, reply.len };
     b->out[n].msg_hdr = *in;
     b->out[n].msg_hdr.msg_iov = &b->out_iov[n];
@@ -232,19 +240,37 @@ send_answers(struct batch *b, int fd, size_t n)
     }
 }
 
+/* The first n answers leave, or none does. */
+static void
+settle(struct udp_thread *t, int fd, size_t n)
+{
+    struct batch *b = t->batch;
+    bool recorded = kms_settle(t->worker);
+
+    for (size_t i = 0; i < n; i++)
+        if (recorded)
+            kms_release(t->worker, &b->asked[i], &b->replies[i]);
+        else
+            kms_withhold(t->worker, &b->asked[i], &b->replies[i]);
+    if (recorded)
+        send_answers(b, fd, n);
+}
+
 /* Returns false when nothing was waiting. */
 static bool
 serve(struct udp_thread *t, size_t socket)
 {
-    int got = receive(t->batch, t->fds[socket]);
     size_t n = 0;
+    int got;
 
+    kms_audit_gather(t->udp->service->audit);
+    got = receive(t->batch, t->fds[socket]);
     if (got <= 0)
         return got < 0 && errno == EINTR;
     kms_worker_clock(t->worker);
     for (int i = 0; i < got; i++)
         n = answer(t, socket, (size_t)i, n);
-    send_answers(t->batch, t->fds[socket], n);
+    settle(t, t->fds[socket], n);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue; then audit
- * and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the transports': here
- * is only their order and what a failure of each means for the one who asked.
+/* evidence, limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue;
+ * then audit and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the
+ * transports': here is only their order and what a failure of each means for the one who asked.
  *
  * What a stranger learns: nothing for octets that are no message (RFC 6043 5.4 leaves it open); why
  * a message that could be read is not supported; and one and the same unauthenticated Error, after
@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "decision.h"
 #include "tpk.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
@@ -32,6 +33,7 @@ struct job {
     bool known;         /* client is a credential of ours */
     bool allowed;       /* by the limit of the identity */
     bool authenticated; /* and the message is the client's */
+    bool unrecordable;  /* the audit is down */
     struct mkt_inkey_mem psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
     uint64_t tag;                   /* of the retransmission table */
@@ -52,6 +54,17 @@ silent(struct job *j, enum kms_outcome outcome)
 {
     j->outcome = outcome;
     return SILENT;
+}
+
+/* No evidence, no answer. */
+static enum verdict
+evidence(struct job *j)
+{
+    j->unrecordable = kms_audit_down(j->w->service->audit);
+    if (!j->unrecordable)
+        return GO;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the audit cannot be written", "RFC 6043 12.3");
+    return silent(j, KMS_BUSY);
 }
 
 static enum verdict
@@ -336,12 +349,36 @@ recall(struct job *j)
     return false;
 }
 
+/* A user's tickets are revoked up to a moment. One that does not say when it was made (a COUNTER),
+ * or was made in the future, as a user's own may claim (mode 3), is among them. */
+static bool
+revoked_with_its_user(const struct job *j)
+{
+    const struct mkt_time *made = &j->ask->made;
+    int64_t at, when;
+
+    if (!kms_index_user_revoked(j->index, j->ask->policy->initiator, &at))
+        return false;
+    when = mkt_ntp_to_unix(made->value);
+    return made->type == MKT_TS_COUNTER || when <= at ||
+           when > j->w->now_s + (int64_t)j->w->service->config->clock_window_s;
+}
+
+static enum verdict
+revoked(struct job *j, const char *what)
+{
+    mkt_fail(&j->io.err, MKT_E_TICKET, 0, what, "RFC 6043 5.4");
+    return REFUSE;
+}
+
 static enum verdict
 resolve(struct job *j)
 {
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
+    if (kms_index_revoked(j->index, mkt_kms_ticket_id(j->w->txn)))
+        return revoked(j, "the ticket is revoked");
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->client.identity,
                            j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
@@ -356,6 +393,8 @@ resolve(struct job *j)
     struct mkt_identity as;
 
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
+    if (rc == MKT_OK && revoked_with_its_user(j))
+        return revoked(j, "the tickets of its Initiator are revoked");
     if (rc == MKT_OK)
         rc = kms_policy_resolve(&as, &opened, &q, &j->io.err);
     if (rc != MKT_OK)
@@ -399,6 +438,7 @@ static const struct {
     const char *name;
     enum verdict (*run)(struct job *);
 } stages[] = {
+    { "evidence", evidence },         /* what is decided can be recorded */
     { "limit", limit },               /* token buckets before any cryptography */
     { "retransmit", retransmit },     /* the same octets again: the same answer */
     { "decode", decode },             /* spans and rules, no keys */
@@ -461,47 +501,6 @@ refuse(struct job *j)
     j->io.err = why;
 }
 
-static const char *
-message_name(const struct mkt_kms_ask *ask)
-{
-    if (ask->pk)
-        return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PK : MKT_DT_REQUEST_INIT_PK);
-    return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PSK : MKT_DT_REQUEST_INIT_PSK);
-}
-
-static void
-write_line(struct job *j, const char *stage, enum kms_level level)
-{
-    const struct mkt_err *e = &j->io.err;
-    struct kms_field f[13];
-    char from[KMS_ADDRESS_TEXT];
-    size_t n = 0;
-
-    kms_address_text(j->req->from, from);
-    f[n++] = kms_text("outcome", kms_outcome_word(j->outcome));
-    f[n++] = kms_text("stage", stage);
-    f[n++] = kms_text("transport", kms_transport_word(j->req->transport));
-    f[n++] = kms_text("source", from);
-    if (j->ask != NULL)
-        f[n++] = kms_text("message", message_name(j->ask));
-    if (j->authenticated)
-        f[n++] = kms_octets("identity", j->client.identity.data);
-    else if (j->ask != NULL)
-        f[n++] = kms_octets("claimed", j->ask->client.data);
-    if (j->decision.rule != NULL)
-        f[n++] = kms_text("rule", j->decision.rule);
-    if (e->rc != MKT_OK) {
-        f[n++] = kms_text("reason", mkt_rc_name(e->rc));
-        f[n++] = kms_text("field", e->what);
-        f[n++] = kms_text("clause", e->ref);
-        f[n++] = kms_number("octet", (int64_t)e->offset);
-    }
-    if (j->w->suppressed > 0)
-        f[n++] = kms_number("suppressed", j->w->suppressed);
-    j->w->suppressed = 0;
-    kms_log_line(j->w->service->log, level, "request", f, n);
-}
-
 static int64_t
 steady_ns(void)
 {
@@ -512,29 +511,36 @@ steady_ns(void)
 }
 
 static void
-count(struct job *j, size_t stage, int64_t began_ns)
-{
-    struct kms_tally *t = &j->w->tally;
-
-    kms_count(&t->outcomes[j->req->transport][j->outcome], 1);
-    if (j->outcome != KMS_ANSWERED && j->outcome != KMS_REPEATED) {
-        kms_count(&t->ended_at[stage], 1);
-        kms_count(&t->reasons[j->io.err.rc], 1);
-    }
-    kms_tally_took(t, steady_ns() - began_ns);
-}
-
-static void
 audit(struct job *j, const char *stage)
 {
     struct kms_worker *w = j->w;
     bool fine = j->outcome == KMS_ANSWERED || j->outcome == KMS_REPEATED;
     enum kms_level level = fine ? KMS_DEBUG : j->outcome == KMS_BUSY ? KMS_ERROR : KMS_INFO;
+    const struct kms_report d = {
+        .outcome = j->outcome,
+        .stage = stage,
+        .rule = j->decision.rule,
+        .req = j->req,
+        .ask = j->ask,
+        .who = j->authenticated ? j->client.identity : (struct mkt_identity){ 0 },
+        .realm = j->authenticated
+                     ? kms_index_realm_name(j->index, kms_index_realm(j->index, j->client.identity))
+                     : NULL,
+        .credential = j->authenticated && !j->ask->pk ? j->client.psk_id : mkt_span(NULL, 0),
+        .policy = !j->authenticated                                ? NULL
+                  : j->outcome == KMS_ANSWERED && !j->ask->resolve ? &j->granted
+                                                                   : j->ask->policy,
+        .ticket = j->authenticated ? mkt_kms_ticket_id(w->txn) : mkt_span(NULL, 0),
+        .tpk = j->found_tpk.id,
+        .why = &j->io.err,
+    };
 
+    if (!j->unrecordable)
+        kms_decision_record(w, &d);
     if (level < w->service->log->level)
         return;
     if (fine || kms_bucket_take(&w->lines, LINES_PER_S, 5 * LINES_PER_S, w->steady_ns))
-        write_line(j, stage, level);
+        kms_decision_log(w, &d, level);
     else
         w->suppressed++;
 }
@@ -579,11 +585,13 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
         return (struct kms_reply){ .deferred = true };
     }
     keep = j.authenticated && j.io.out_len > 0;
-    if (w->again != NULL && keep)
-        kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
-                            w->steady_ns / 1000000000);
-    count(&j, i - 1, began_ns);
+    kms_tally_took(&w->tally, steady_ns() - began_ns);
     audit(&j, stages[i - 1].name);
     leave(&j);
-    return (struct kms_reply){ .outcome = j.outcome, .len = j.io.out_len, .keep = keep };
+    return (struct kms_reply){ .outcome = j.outcome,
+                               .stage = i - 1,
+                               .reason = j.io.err.rc,
+                               .len = j.io.out_len,
+                               .keep = keep,
+                               .tag = j.tag };
 }

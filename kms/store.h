@@ -14,6 +14,8 @@
 
 #include <mikeyticket/secret.h>
 
+#include "chain.h"
+
 #define KMS_PSK_ID_MAX 128          /* octets of a psk-id and of a tpk-id */
 #define KMS_REALM_MAX 63            /* octets of a realm's name */
 #define KMS_REALM_DEFAULT "default" /* the realm of those of whom none is said */
@@ -79,6 +81,14 @@ struct kms_tpk {
     int64_t created;     /* seconds since 1970 */
 };
 
+/* One ticket that is revoked, or one user all of whose tickets up to then are. */
+enum kms_revoked_kind { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
+struct kms_revocation {
+    enum kms_revoked_kind kind;
+    const char *name; /* of the ticket, in hex; or the identity of its Initiator */
+    int64_t at;       /* seconds since 1970, by the clock of the store */
+};
+
 /* Up to which COUNTER value the messages of a credential may have been accepted. */
 struct kms_mark {
     uint64_t serial;
@@ -121,7 +131,7 @@ struct kms_member {
 };
 
 /* What a change has touched. */
-enum kms_touched { KMS_TOUCHED_USER, KMS_TOUCHED_GROUP, KMS_TOUCHED_KEYS };
+enum kms_touched { KMS_TOUCHED_USER, KMS_TOUCHED_GROUP, KMS_TOUCHED_KEYS, KMS_TOUCHED_REVOCATIONS };
 
 /* Receives rows in one consistent reading, in this order. False stops it (out of memory). */
 struct kms_sink {
@@ -135,6 +145,8 @@ struct kms_sink {
     bool (*alias)(void *ctx, const char *identity); /* of the user whose rows were given last */
     bool (*group)(void *ctx, const struct kms_group *group);    /* its members follow at once: */
     bool (*member)(void *ctx, const struct kms_member *member); /* users by number, groups, rest */
+    bool (*revocation)(void *ctx, const struct kms_revocation *r);
+    bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
 };
 
 /* Begins with a pointer to its operations. One thread at a time. */
@@ -201,6 +213,17 @@ struct kms_store_ops {
     /* revoke removes what was kept under a reference. NOT_FOUND. */
     enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                 struct kms_store_err *err);
+    /* revocation_add adds n revocations as of now, all or none; one that is there already is
+     * renewed. The `at` given is ignored. */
+    enum kms_store_rc (*revocation_add)(struct kms_store *s, const struct kms_revocation *r,
+                                        size_t n, struct kms_store_err *err);
+    /* revocation_remove takes one back: NOT_FOUND. */
+    enum kms_store_rc (*revocation_remove)(struct kms_store *s, const struct kms_revocation *r,
+                                           struct kms_store_err *err);
+    /* audit_seal remembers how far a chain of audit records has come, in place of what it
+     * remembered of that chain. Nothing that requests read changes by it. */
+    enum kms_store_rc (*audit_seal)(struct kms_store *s, const struct kms_head *head,
+                                    struct kms_store_err *err);
     /* begin makes the changes that follow one transaction, until end keeps them or not. A change
      * that fails in between undoes itself alone. */
     enum kms_store_rc (*begin)(struct kms_store *s, struct kms_store_err *err);
@@ -210,12 +233,13 @@ struct kms_store_ops {
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
     /* follow gives what was touched after version *version, then all rows, with keys, of the users
-     * and groups among it that are still there, and all keys and realms if one was touched.
+     * and groups among it that are still there, and all keys and realms if one was touched, and
+     * all revocations likewise.
      * *version gets the present one. FORGOTTEN: nothing was given. */
     enum kms_store_rc (*follow)(struct kms_store *s, uint64_t *version, const struct kms_sink *sink,
                                 struct kms_store_err *err);
-    /* version gets a number that grows with every change of users, groups, realms and keys; keys
-     * that were kept do not count. */
+    /* version gets a number that grows with every change of users, groups, realms, keys and
+     * revocations; keys that were kept and seals do not count. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the SQLite store share: store_sqlite_open.c has its file and its schema,
  * store_sqlite.c the keys, store_sqlite_users.c and store_sqlite_groups.c who there is,
- * store_sqlite_kept.c reference tickets, store_sqlite_read.c what is read. */
+ * store_sqlite_kept.c reference tickets, store_sqlite_evidence.c revocations and seals,
+ * store_sqlite_read.c what is read. */
 #ifndef KMS_STORE_SQLITE_H
 #define KMS_STORE_SQLITE_H
 
@@ -106,5 +107,15 @@ enum kms_store_rc kms_sqlite_recall(struct kms_store *s, const uint8_t reference
 enum kms_store_rc kms_sqlite_revoke(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                     struct kms_store_err *err);
 bool kms_sqlite_read_kept(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);
+/* store_sqlite_evidence.c: revocations, seals of the audit. */
+enum kms_store_rc kms_sqlite_revocation_add(struct kms_store *s, const struct kms_revocation *r,
+                                            size_t n, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_revocation_remove(struct kms_store *s, const struct kms_revocation *r,
+                                               struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_audit_seal(struct kms_store *s, const struct kms_head *head,
+                                        struct kms_store_err *err);
+bool kms_sqlite_read_revocations(struct sqlite_store *q, const struct kms_sink *sink,
+                                 bool *stopped);
+bool kms_sqlite_read_seals(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);
 
 #endif

@@ -30,8 +30,9 @@
 #define TOUCHED(table, what, id)            \
     TOUCHES(table, INSERT, what, "NEW." id) \
     TOUCHES(table, UPDATE, what, "NEW." id) TOUCHES(table, DELETE, what, "OLD." id)
-#define TOUCHED_KEYS(table) \
-    TOUCHES(table, INSERT, 2, "0") TOUCHES(table, UPDATE, 2, "0") TOUCHES(table, DELETE, 2, "0")
+#define TOUCHED_AS_ONE(table, what)   \
+    TOUCHES(table, INSERT, what, "0") \
+    TOUCHES(table, UPDATE, what, "0") TOUCHES(table, DELETE, what, "0")
 #define UNCOUNTED(table)                                                            \
     "DROP TRIGGER change_" #table "_INSERT; DROP TRIGGER change_" #table "_UPDATE;" \
     "DROP TRIGGER change_" #table "_DELETE;"
@@ -110,7 +111,14 @@ static const char *const migrations[] = {
     " DELETE FROM touched WHERE number = (SELECT number FROM change) - 65536; END;" UNCOUNTED(tpk)
         UNCOUNTED(shared_tpk) TOUCHED(users, 0, "id") TOUCHED(credential, 0, "user")
             TOUCHED(alias, 0, "user") TOUCHED(user_group, 1, "id") TOUCHED(member, 1, "grp")
-                TOUCHED_KEYS(tpk) TOUCHED_KEYS(shared_tpk) TOUCHED_KEYS(realm),
+                TOUCHED_AS_ONE(tpk, 2) TOUCHED_AS_ONE(shared_tpk, 2) TOUCHED_AS_ONE(realm, 2),
+
+    /* What was revoked, and how far the audit has come. */
+    "CREATE TABLE audit_seal(chain TEXT PRIMARY KEY NOT NULL, segment INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, hash BLOB NOT NULL, sealed INTEGER NOT NULL);"
+    "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user')),"
+    " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name))"
+    " WITHOUT ROWID;" TOUCHED_AS_ONE(revocation, 3),
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 

@@ -335,7 +335,10 @@ kms_sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys
          (r.stopped || sink->group == NULL || read_groups(&r)) &&
          (r.stopped || sink->mark == NULL ||
           each_row(&r, "SELECT serial, mark FROM counter", mark_row)) &&
-         (r.stopped || sink->kept == NULL || kms_sqlite_read_kept(r.q, sink, &r.stopped));
+         (r.stopped || sink->kept == NULL || kms_sqlite_read_kept(r.q, sink, &r.stopped)) &&
+         (r.stopped || sink->revocation == NULL ||
+          kms_sqlite_read_revocations(r.q, sink, &r.stopped)) &&
+         (r.stopped || sink->seal == NULL || kms_sqlite_read_seals(r.q, sink, &r.stopped));
     return end_reading(&r, ok, err);
 }
 
@@ -362,6 +365,15 @@ remembered(struct reading *r, int64_t *now, bool *known)
     return true;
 }
 
+/* Whether one of that kind was touched. */
+static bool
+any_touched(struct reading *r, enum kms_touched what, int64_t *any)
+{
+    return kms_sqlite_do(r->q, any,
+                         "SELECT EXISTS(SELECT 1 FROM touched WHERE number > ?1 AND what = ?2)",
+                         "ii", r->since, (int64_t)what) == SQLITE_ROW;
+}
+
 enum kms_store_rc
 kms_sqlite_follow(struct kms_store *s, uint64_t *version, const struct kms_sink *sink,
                   struct kms_store_err *err)
@@ -369,7 +381,7 @@ kms_sqlite_follow(struct kms_store *s, uint64_t *version, const struct kms_sink 
     struct reading r = {
         .q = kms_sqlite_of(s), .sink = sink, .choice = CHANGED, .since = (int64_t)*version
     };
-    int64_t now = 0, keys = 0;
+    int64_t now = 0, keys = 0, revocations = 0;
     bool known = false, ok;
 
     if (!kms_sqlite_run(r.q, "BEGIN"))
@@ -381,11 +393,11 @@ kms_sqlite_follow(struct kms_store *s, uint64_t *version, const struct kms_sink 
     }
     ok = ok &&
          each_row(&r, "SELECT DISTINCT what, id FROM touched WHERE number > ?1", touched_row) &&
-         kms_sqlite_do(r.q, &keys,
-                       "SELECT EXISTS(SELECT 1 FROM touched WHERE number > ?1 AND what = 2)", "i",
-                       r.since) == SQLITE_ROW;
+         any_touched(&r, KMS_TOUCHED_KEYS, &keys) &&
+         any_touched(&r, KMS_TOUCHED_REVOCATIONS, &revocations);
     ok = ok && (r.stopped || keys == 0 || read_keys(&r)) && (r.stopped || read_people(&r)) &&
-         (r.stopped || read_groups(&r));
+         (r.stopped || read_groups(&r)) &&
+         (r.stopped || revocations == 0 || kms_sqlite_read_revocations(r.q, sink, &r.stopped));
     *version = (uint64_t)now;
     return end_reading(&r, ok, err);
 }

@@ -84,6 +84,10 @@ kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
         w->again = kms_retransmit_new(sv->config->retransmit_memory);
         ok = w->again != NULL;
     }
+    if (ok && sv->audit != NULL) {
+        w->trail = calloc(1, sizeof *w->trail);
+        ok = w->trail != NULL;
+    }
     if (!ok) {
         kms_worker_free(w);
         return NULL;
@@ -105,6 +109,7 @@ kms_worker_free(struct kms_worker *w)
     mkt_kms_txn_free(w->txn);
     mkt_crypto_free(w->crypto);
     kms_retransmit_free(w->again);
+    free(w->trail);
     mkt_inkey_mem_wipe(&w->dummy);
     mkt_wipe(&w->random, sizeof w->random);
     free(w);
@@ -118,6 +123,7 @@ kms_worker_clock(struct kms_worker *w)
     clock_gettime(CLOCK_REALTIME, &ts);
     w->now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
     w->now_s = ts.tv_sec;
+    w->now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     w->steady_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }

@@ -9,6 +9,7 @@
 
 #include <mikeyticket/kms.h>
 
+#include "audit.h"
 #include "config.h"
 #include "counters.h"
 #include "current.h"
@@ -44,6 +45,7 @@ struct kms_service {
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_lane *lane;        /* NULL: workers may wait */
+    struct kms_audit *audit;      /* NULL: decisions are not recorded */
     struct kms_rules_live *rules; /* the policy */
     struct kms_pki *pki;          /* NULL: requests with signatures are not served */
     struct kms_tickets *tickets;  /* NULL: no reference tickets */
@@ -65,10 +67,13 @@ struct kms_worker {
     struct kms_retransmit *again; /* UDP only */
     struct mkt_inkey_mem dummy;   /* stands in for the PSK of nobody */
     uint64_t now;                 /* NTP-UTC, as of kms_worker_clock */
-    int64_t now_s, steady_ns;     /* seconds since 1970; a clock that does not jump */
+    int64_t now_s, now_ns;        /* since 1970 */
+    int64_t steady_ns;            /* a clock that does not jump */
     uint64_t counter;             /* COUNTER of the message being answered */
-    struct kms_bucket errors, lines;
-    int64_t suppressed; /* log lines left out since the last one */
+    struct kms_trail *trail;      /* records on their way; NULL: none are made */
+    struct kms_bucket errors, lines, strangers;
+    int64_t suppressed;  /* log lines left out since the last one */
+    uint64_t unrecorded; /* likewise records, about strangers */
     struct kms_tally tally;
     struct kms_random random;
 };

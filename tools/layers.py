@@ -50,7 +50,7 @@ OUTSIDE = {
     'include': (False, ()),
     'include/mikeyticket/media': (False, ('srtp2/',)),
     'media': (False, ('srtp2/',)),
-    'kms': (False, ('gnutls/', 'microhttpd.h', 'sqlite3.h', 'yaml.h')),
+    'kms': (False, ('curl/', 'gnutls/', 'jansson.h', 'microhttpd.h', 'sqlite3.h', 'yaml.h')),
     'kms/crypto': (False, CRYPTO),  # keys at rest
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),

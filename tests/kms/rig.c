@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -111,24 +112,31 @@ rig_open(struct rig *r, const char *more)
     rig_write(r, "kms.yaml", text);
 }
 
-void
-rig_close(struct rig *r)
+static void
+remove_folder(const char *folder)
 {
     char path[512];
     struct dirent *e;
-    DIR *d;
+    DIR *d = opendir(folder);
 
-    if (r->pid != 0)
-        (void)rig_stop(r);
-    d = opendir(r->dir);
-    must(d != NULL, r->dir);
+    must(d != NULL, folder);
     while ((e = readdir(d)) != NULL) {
-        snprintf(path, sizeof path, "%s/%s", r->dir, e->d_name);
-        if (e->d_name[0] != '.')
-            unlink(path);
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (e->d_name[0] == '.')
+            continue;
+        if (unlink(path) != 0 && errno == EISDIR)
+            remove_folder(path);
     }
     closedir(d);
-    rmdir(r->dir);
+    rmdir(folder);
+}
+
+void
+rig_close(struct rig *r)
+{
+    if (r->pid != 0)
+        (void)rig_stop(r);
+    remove_folder(r->dir);
 }
 
 static void

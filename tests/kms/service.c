@@ -10,6 +10,7 @@
 
 #include "document.h"
 #include "service.h"
+#include "settle.h"
 
 const struct sockaddr_in service_from = { .sin_family = AF_INET, .sin_port = 1 };
 
@@ -137,8 +138,15 @@ service_handle(struct service *f, enum kms_transport transport, const struct rig
                                .source = mkt_span(&port, 1),
                                .out = f->out };
 
+    struct kms_reply r;
+
     kms_worker_clock(w);
-    return kms_handle(w, &req);
+    r = kms_handle(w, &req);
+    if (kms_settle(w))
+        kms_release(w, &req, &r);
+    else
+        kms_withhold(w, &req, &r);
+    return r;
 }
 
 const char *

@@ -68,6 +68,35 @@ reads_the_three_options_and_fills_in_the_rest(void **state)
 }
 
 static void
+the_audit_is_on_unless_it_is_turned_off(void **state)
+{
+    (void)state;
+    assert_true(load(HEAD LISTEN STORE));
+    assert_memory_equal(config.audit_dir, dir, strlen(dir));
+    assert_string_equal(config.audit_dir + strlen(dir), "/audit"); /* beside the store */
+    assert_int_equal(config.audit_sync, 1);
+    assert_int_equal(config.audit_optional, 0);
+    assert_true(load(HEAD LISTEN STORE "audit:\n  file: /srv/evidence\n  syslog: /dev/log\n"
+                                       "  http: https://collector.example/a\n  file_size: 1M\n"
+                                       "  file_time: 1h\n  sync: false\n  timeout: 2s\n"
+                                       "  optional: [syslog, http]\n"));
+    assert_string_equal(config.audit_dir, "/srv/evidence");
+    assert_string_equal(config.audit_syslog, "/dev/log");
+    assert_string_equal(config.audit_http, "https://collector.example/a");
+    assert_int_equal(config.audit_size, 1 << 20);
+    assert_int_equal(config.audit_age_s, 3600);
+    assert_int_equal(config.audit_sync, 0);
+    assert_int_equal(config.audit_timeout_s, 2);
+    assert_int_equal(config.audit_optional, 1 << KMS_AUDIT_SYSLOG | 1 << KMS_AUDIT_HTTP);
+    assert_true(load(HEAD LISTEN STORE "audit: {file: off}\n"));
+    assert_string_equal(config.audit_dir, "");
+    refused(HEAD LISTEN STORE "audit:\n  http: ftp://a\n",
+            "5:9: audit.http: not a URL of http or https");
+    refused(HEAD LISTEN STORE "audit:\n  optional: [tape]\n",
+            "5:14: audit.optional: \"tape\" is not one of file, syslog, http");
+}
+
+static void
 reads_every_other_option(void **state)
 {
     (void)state;
@@ -306,6 +335,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_three_options_and_fills_in_the_rest),
         cmocka_unit_test(reads_every_other_option),
+        cmocka_unit_test(the_audit_is_on_unless_it_is_turned_off),
         cmocka_unit_test(suggests_the_option_that_was_meant),
         cmocka_unit_test(names_the_place_of_a_wrong_value),
         cmocka_unit_test(names_the_place_of_a_wrong_address),

@@ -456,6 +456,38 @@ too_many_changes_to_follow_are_said_to_be_so(void **state)
                      KMS_STORE_FORGOTTEN);
 }
 
+static void
+revocations_are_followed_and_cover_all_names_of_a_user(void **state)
+{
+    struct bed *b = *state;
+    static const uint8_t name[MKT_TICKET_ID] = { 0x0a, 0x0b };
+    const struct mkt_span ticket = mkt_span(name, sizeof name);
+    const struct kms_revocation both[] = {
+        { KMS_REVOKED_TICKET, "0a0b0000000000000000000000000000", 0 },
+        { KMS_REVOKED_USER, ALICE, 0 },
+    };
+    int64_t at = 0;
+
+    assert_int_equal(add(b, ALICE, NULL), KMS_STORE_OK);
+    assert_int_equal(ops(b)->alias_add(b->s, ALICE, DORA, &b->err), KMS_STORE_OK);
+    follow(b);
+    assert_false(kms_index_revoked(b->x, ticket));
+    assert_int_equal(ops(b)->revocation_add(b->s, both, 2, &b->err), KMS_STORE_OK);
+    follow(b);
+    assert_true(kms_index_revoked(b->x, ticket));
+    assert_true(kms_index_user_revoked(b->x, mkt_uri(DORA), &at)); /* whatever name it bears */
+    assert_true(at > 1700000000);
+    assert_false(kms_index_user_revoked(b->x, mkt_uri(BOB), &at));
+    assert_int_equal(add(b, BOB, NULL), KMS_STORE_OK);
+    follow(b); /* another change leaves them as they are */
+    assert_true(kms_index_revoked(b->x, ticket));
+    assert_true(kms_index_user_revoked(b->x, mkt_uri(ALICE), &at));
+    assert_int_equal(ops(b)->revocation_remove(b->s, &both[0], &b->err), KMS_STORE_OK);
+    follow(b);
+    assert_false(kms_index_revoked(b->x, ticket));
+    assert_true(kms_index_user_revoked(b->x, mkt_uri(ALICE), &at));
+}
+
 int
 main(void)
 {
@@ -471,6 +503,7 @@ main(void)
         TEST(realms_are_apart_and_have_keys_of_their_own),
         TEST(a_batch_is_kept_or_not_as_a_whole),
         TEST(what_has_changed_hides_what_was_read_before),
+        TEST(revocations_are_followed_and_cover_all_names_of_a_user),
         TEST(too_many_changes_to_follow_are_said_to_be_so),
     };
 

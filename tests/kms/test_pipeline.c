@@ -11,6 +11,7 @@
 
 #include "hex.h"
 #include "service.h"
+#include "settle.h"
 
 static int
 open_limited(void **state)
@@ -400,7 +401,10 @@ answers_at_once(struct service *f, const struct sockaddr *source, unsigned n)
                                          .from = source,
                                          .source = mkt_span(&i, sizeof i),
                                          .out = f->out };
-        answered += kms_handle(f->udp, &req).len != 0;
+        struct kms_reply r = kms_handle(f->udp, &req);
+
+        kms_release(f->udp, &req, &r);
+        answered += r.len != 0;
     }
     return answered;
 }

@@ -147,6 +147,9 @@ a_changed_rule_holds_for_tickets_made_before(void **state)
     assert_true(logs("policy-reloaded"));
     assert_int_equal(resolve(g), MKT_ERR_INVALID_ID);
     assert_non_null(strstr((logs("rule=\"no Bob\""), text), "reason=NOT_AUTHORISED"));
+    rig_read(&rig, "audit/audit-000001.jsonl", text, sizeof text);
+    assert_non_null(strstr(text, "\"rule\":\"anyone\",\"ticket\":\""));
+    assert_non_null(strstr(text, "\"rule\":\"no Bob\",\"ticket\":\""));
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
     write_policy("rules:\n- rule: strictly\n  require: {forking: false}\n");
     assert_true(logs("rules=1"));

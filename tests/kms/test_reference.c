@@ -97,7 +97,7 @@ listed(char first[33])
 {
     size_t n = 0;
 
-    assert_int_equal(CTL("ticket", "list"), 0);
+    assert_int_equal(CTL("ticket", "kept"), 0);
     rig_read(&rig, "out", text, sizeof text);
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -194,7 +194,7 @@ one_made_in_advance_is_resolved_and_revoked_like_any_other(void **state)
     assert_int_equal(mkt_grant_import(&g, mkt_span(text, n), &err), MKT_OK);
     assert_int_equal(mkt_grant_policy(g)->ticket_type, MKT_TICKET_TYPE_REFERENCE);
     assert_int_equal(resolve(false, g), -1);
-    assert_int_equal(CTL("ticket", "list", "--json"), 0);
+    assert_int_equal(CTL("ticket", "kept", "--json"), 0);
     rig_read(&rig, "out", text, sizeof text);
     assert_non_null(strstr(text, "\"initiator\": \"" ALICE "\", \"responders\": \"" BOB "\"}"));
     assert_int_equal(listed(first), 1);
