@@ -311,9 +311,10 @@ kms_segments(const char *dir, uint64_t **numbers, size_t *n)
         char name[40];
         uint64_t number, *grown;
 
-        if (sscanf(e->d_name, "audit-%" SCNu64 ".jsonl", &number) != 1)
+        if (strncmp(e->d_name, "audit-", 6) != 0)
             continue;
-        kms_segment_name(number, name);
+        number = strtoull(e->d_name + 6, NULL, 10);
+        kms_segment_name(number, name); /* whatever else the name is, it is not this */
         if (strcmp(name, e->d_name) != 0)
             continue;
         grown = realloc(*numbers, (*n + 1) * sizeof **numbers);
