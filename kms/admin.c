@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "metrics.h"
 
 #define CONNECTIONS 16
@@ -37,15 +38,6 @@ kms_readiness(const struct kms_service *sv)
     return NULL;
 }
 
-static int64_t
-steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec;
-}
-
 static void
 put_verdict(FILE *out, const char *wrong)
 {
@@ -63,7 +55,7 @@ get_metrics(FILE *out, struct kms_service *sv)
 static unsigned
 get_health(FILE *out, struct kms_service *sv)
 {
-    const char *wrong = kms_health(sv, steady_s());
+    const char *wrong = kms_health(sv, kms_steady_s());
 
     put_verdict(out, wrong);
     return wrong == NULL ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;

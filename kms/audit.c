@@ -10,15 +10,6 @@
 #define NAP_MIN_NS 20000
 #define NAP_MAX_NS 1000000
 
-static int64_t
-steady_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Under lock: what is pending is taken. There is nothing taken yet. */
 void
 kms_audit_take(struct kms_audit *a)
@@ -38,7 +29,7 @@ kms_audit_take(struct kms_audit *a)
 static void
 set_nap(struct kms_audit *a, int64_t began_ns, uint32_t n)
 {
-    int64_t nap = (steady_ns() - began_ns) / 4;
+    int64_t nap = (kms_steady_ns() - began_ns) / 4;
 
     nap = nap > NAP_MAX_NS ? NAP_MAX_NS : nap < NAP_MIN_NS || n < 2 ? 0 : nap;
     atomic_store_explicit(&a->nap_ns, nap, memory_order_relaxed);
@@ -59,7 +50,7 @@ void
 kms_audit_lead(struct kms_audit *a)
 {
     uint64_t upto = a->added;
-    int64_t began = steady_ns();
+    int64_t began = kms_steady_ns();
     uint32_t n;
     bool ok;
 

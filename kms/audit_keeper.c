@@ -160,7 +160,7 @@ tend(struct kms_audit *a)
 {
     pthread_mutex_lock(&a->lock);
     if (!a->writing) {
-        if (a->rotate_at_s != 0 && kms_audit_steady_s() >= a->rotate_at_s && !a->file_failing)
+        if (a->rotate_at_s != 0 && kms_steady_s() >= a->rotate_at_s && !a->file_failing)
             a->rotate = true;
         if ((a->pending.n > 0 || (a->rotate && !a->file_failing)) && !atomic_load(&a->down))
             kms_audit_lead(a);
@@ -177,14 +177,12 @@ kms_audit_keep(void *arg)
     eventfd_t n;
 
     while (!a->stopping) {
-        struct timespec ts;
         int64_t now;
 
         if (poll(&p, 1, TICK_MS) > 0)
             (void)eventfd_read(a->wake, &n);
         serve_waits(a);
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        now = kms_steady_ms();
         if (now - tended < TICK_MS)
             continue;
         tended = now;

@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "audit_outlet.h"
+#include "clock.h"
 #include "octets.h"
 
 struct kms_audit {
@@ -44,15 +45,6 @@ struct kms_audit {
     atomic_bool stopping;
     pthread_t keeper;
 };
-
-static inline int64_t
-kms_audit_steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec;
-}
 
 static inline int64_t
 kms_audit_unix_ns(void)

@@ -97,7 +97,7 @@ leave_out_file(struct kms_audit *a, const char *why)
         KMS_LOG(a->log, KMS_ERROR, "audit-sink-lost", kms_text("sink", "file"),
                 kms_text("error", why));
     a->file_failing = a->rotate = true;
-    a->rotate_at_s = kms_audit_steady_s() + 1; /* when it is tried again */
+    a->rotate_at_s = kms_steady_s() + 1; /* when it is tried again */
     a->file_lost += a->n_taken;
     return true;
 }
@@ -130,7 +130,7 @@ write_file(struct kms_audit *a)
     const struct kms_head before = a->head;
     char err[KMS_AUDIT_ERR] = "out of memory";
 
-    if (a->file_failing && kms_audit_steady_s() >= a->rotate_at_s)
+    if (a->file_failing && kms_steady_s() >= a->rotate_at_s)
         a->file_failing = false;
     if (a->has_file && !a->file_failing && !find_segment(a, err) && file_failed(a, err))
         return false;
@@ -145,9 +145,8 @@ write_file(struct kms_audit *a)
     }
     if (!a->file_failing && a->rotate) {
         a->rotate = false;
-        a->rotate_at_s = a->config->audit_age_s == 0
-                             ? 0
-                             : kms_audit_steady_s() + (int64_t)a->config->audit_age_s;
+        a->rotate_at_s =
+            a->config->audit_age_s == 0 ? 0 : kms_steady_s() + (int64_t)a->config->audit_age_s;
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "clock.h"
 #include "lane.h"
 
 #define WORDS_MAX 8
@@ -49,11 +50,10 @@ status(struct question *q)
     struct kms_service *sv = q->scene->service;
     const char *ready = kms_readiness(sv), *health;
     struct kms_tally sum;
-    struct timespec now, steady;
+    struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    clock_gettime(CLOCK_MONOTONIC, &steady);
-    health = kms_health(sv, steady.tv_sec);
+    health = kms_health(sv, kms_steady_s());
     kms_service_tally(sv, &sum);
     fprintf(q->out, "version=%s\tidentity=%s\tready=%s\thealth=%s\tstore=%s", mkt_version(),
             sv->config->identity, ready == NULL ? "yes" : ready, health == NULL ? "ok" : health,
@@ -115,11 +115,8 @@ limits_list(struct question *q)
 {
     struct kms_service *sv = q->scene->service;
     struct listing sources = { q, "source" }, identities = { q, "identity" };
-    struct timespec ts;
-    int64_t now_ns;
+    int64_t now_ns = kms_steady_ns();
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
     kms_limit_list(sv->by_source, now_ns, tell_limited, &sources);
     kms_limit_list(sv->by_identity, now_ns, tell_limited, &identities);
     return true;

@@ -43,15 +43,6 @@ kms_ctl_ticket_kept(const struct kms_ctl *ctl)
 {
     struct listing l = { ctl->json, 0 };
     struct kms_sink sink = { .kept = print_kept, .ctx = &l };
-    struct kms_store_err err = { 0 };
 
-    if (ctl->json)
-        printf("[");
-    if (ctl->store->ops->read(ctl->store, &sink, false, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (ctl->json)
-        printf("%s]\n", l.n == 0 ? "" : "\n");
-    else if (l.n == 0)
-        printf("No reference tickets. The store keeps no others.\n");
-    return KMS_EXIT_OK;
+    return kms_ctl_list(ctl, &sink, &l.n, "No reference tickets. The store keeps no others.");
 }

@@ -196,26 +196,33 @@ print_realm(void *ctx, const struct kms_realm *r)
     return true;
 }
 
-/* Reads through the sink; `none` is said of an empty table. */
+enum kms_exit
+kms_ctl_list(const struct kms_ctl *ctl, const struct kms_sink *sink, const size_t *rows,
+             const char *none)
+{
+    struct kms_store_err err = { 0 };
+
+    if (ctl->json)
+        printf("[");
+    if (ctl->store->ops->read(ctl->store, sink, false, &err) != KMS_STORE_OK)
+        return kms_ctl_fail(&err);
+    if (ctl->json)
+        printf("%s]\n", *rows == 0 ? "" : "\n");
+    else if (*rows == 0)
+        puts(none);
+    return KMS_EXIT_OK;
+}
+
 static enum kms_exit
 list(struct listing *l, struct kms_sink *sink, const char *none)
 {
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc;
+    enum kms_exit code;
 
     sink->ctx = l;
     l->now = (int64_t)time(NULL);
-    if (l->ctl->json)
-        printf("[");
-    rc = l->ctl->store->ops->read(l->ctl->store, sink, false, &err);
+    code = kms_ctl_list(l->ctl, sink, &l->n, none);
     free(l->realms);
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (l->ctl->json)
-        printf("%s]\n", l->n == 0 ? "" : "\n");
-    else if (l->n == 0)
-        puts(none);
-    return KMS_EXIT_OK;
+    return code;
 }
 
 enum kms_exit

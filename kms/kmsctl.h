@@ -104,6 +104,11 @@ enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_ki
  * --ticket-type; now is NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
 const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
 
+/* kms_ctl_list reads the store through the sink, whose callbacks print rows and count them in
+ * *rows: the frame of a JSON list, or `none` for an empty table. */
+enum kms_exit kms_ctl_list(const struct kms_ctl *ctl, const struct kms_sink *sink,
+                           const size_t *rows, const char *none);
+
 /* kms_ctl_json prints s as a JSON string. */
 void kms_ctl_json(const char *s);
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "clock.h"
 #include "decision.h"
 #include "tpk.h"
 
@@ -501,15 +502,6 @@ refuse(struct job *j)
     j->io.err = why;
 }
 
-static int64_t
-steady_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 static void
 audit(struct job *j, const char *stage)
 {
@@ -561,7 +553,7 @@ struct kms_reply
 kms_handle(struct kms_worker *w, const struct kms_request *req)
 {
     struct job j;
-    int64_t began_ns = steady_ns();
+    int64_t began_ns = kms_steady_ns();
     enum verdict v = GO;
     size_t i = 0;
     bool keep;
@@ -585,7 +577,7 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
         return (struct kms_reply){ .deferred = true };
     }
     keep = j.authenticated && j.io.out_len > 0;
-    kms_tally_took(&w->tally, steady_ns() - began_ns);
+    kms_tally_took(&w->tally, kms_steady_ns() - began_ns);
     audit(&j, stages[i - 1].name);
     leave(&j);
     return (struct kms_reply){ .outcome = j.outcome,

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define PERIOD_MS 200
 #define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
@@ -27,15 +29,6 @@ struct kms_watch {
     int stop;
     pthread_t thread;
 };
-
-static int64_t
-steady_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 complain(struct kms_watch *w, const struct kms_store_err *err)
@@ -78,7 +71,7 @@ look(struct kms_watch *w)
     struct kms_store_err err = { 0 };
     struct kms_index *index;
     uint64_t version;
-    int64_t began = steady_ms(), took;
+    int64_t began = kms_steady_ms(), took;
 
     if (began < w->not_before_ms)
         return;
@@ -100,8 +93,8 @@ look(struct kms_watch *w)
             kms_number("groups", (int64_t)kms_index_groups(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
     kms_current_swap(&w->service->current, index);
-    took = steady_ms() - began;
-    w->not_before_ms = steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
+    took = kms_steady_ms() - began;
+    w->not_before_ms = kms_steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
 }
 
 static void *
@@ -112,7 +105,7 @@ run(void *arg)
     unsigned ticks = 0;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
-        atomic_store(&w->service->state.beat_s, steady_ms() / 1000);
+        atomic_store(&w->service->state.beat_s, kms_steady_ms() / 1000);
         look(w);
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
@@ -135,7 +128,7 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->http = http;
     w->reload = reload;
     tell(sv, atomic_load(&sv->current.now));
-    atomic_store(&sv->state.beat_s, steady_ms() / 1000);
+    atomic_store(&sv->state.beat_s, kms_steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {
         if (w->stop >= 0)

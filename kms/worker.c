@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 bool
 kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
                  struct kms_index *index, size_t n_readers, struct kms_store *counters,
@@ -124,8 +126,7 @@ kms_worker_clock(struct kms_worker *w)
     w->now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
     w->now_s = ts.tv_sec;
     w->now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    w->steady_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    w->steady_ns = kms_steady_ns();
 }
 
 static bool

@@ -274,6 +274,15 @@ rig_add(const struct rig *r, const struct rig_user *u)
          "user add");
 }
 
+void
+rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob)
+{
+    rig_user_init(alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    rig_user_init(bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
+    rig_add(r, alice);
+    rig_add(r, bob);
+}
+
 static int
 connected(int type, int port)
 {

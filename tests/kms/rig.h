@@ -104,6 +104,10 @@ int rig_run(const struct rig *r, const char *const *words);
 /* rig_add adds u to the store with mikey-kmsctl. */
 void rig_add(const struct rig *r, const struct rig_user *u);
 
+/* rig_add_two makes users sip:alice@example.com and sip:bob@example.com of suite 256 and adds them.
+ */
+void rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob);
+
 /* rig_udp_socket makes a socket connected to the daemon. rig_udp_ask sends and waits at most ms
  * milliseconds for an answer; returns its octets, 0 for silence. */
 int rig_udp_socket(const struct rig *r);

@@ -161,10 +161,7 @@ start(void **state)
 {
     (void)state;
     rig_open(&rig, "");
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     assert_int_equal(CTL("group", "add", TEAM), 0);
     assert_int_equal(CTL("group", "member-add", TEAM, BOB), 0);
     rig_start(&rig);

@@ -33,10 +33,7 @@ static void
 open_with(const char *more)
 {
     rig_open(&rig, more);
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
 }
 
 static int

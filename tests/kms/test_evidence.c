@@ -36,10 +36,7 @@ start(void **state)
     (void)state;
     rig_counter = 0;
     rig_open(&rig, "workers: 2\naudit: {file_size: 64K}\nadmin: http://127.0.0.1:0\n");
-    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     rig_start(&rig);
     return 0;
 }

@@ -35,10 +35,7 @@ open_rig(void **state)
     (void)state;
     rig_open(&rig, "policy: policy.yaml\n");
     rig_write(&rig, "policy.yaml", ANYONE);
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     return 0;
 }
 
