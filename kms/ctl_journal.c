@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "ctl_records.h"
+#include "pattern.h"
 #include "revoked.h"
 
 #define LIST_LIMIT 50 /* records of a list, unless --limit says otherwise */
@@ -113,19 +114,40 @@ seconds_of(const char *text)
     return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL ? 0 : (int64_t)timegm(&tm);
 }
 
+/* Whether tickets of that time, of a user or for a group, are. */
+static bool
+revoked_by_name(const struct journal *j, const struct kms_revoked_names *list, const char *name,
+                int64_t issued)
+{
+    int64_t at;
+
+    return name != NULL && kms_revoked_name(list, &j->key, kms_identity_of(name), &at) &&
+           issued <= at;
+}
+
+static bool
+is_revoked(const struct journal *j, const json_t *record)
+{
+    const json_t *to = json_object_get(record, "to");
+    int64_t issued = seconds_of(kms_ctl_record_text(record, "time"));
+    struct kms_revoked_ticket id;
+
+    if (hex_id(kms_ctl_record_text(record, "ticket"), &id) &&
+        kms_revoked_is(j->revoked, mkt_span(id.id, sizeof id.id)))
+        return true;
+    for (size_t i = 0; i < json_array_size(to); i++)
+        if (revoked_by_name(j, &j->revoked->groups, json_string_value(json_array_get(to, i)),
+                            issued))
+            return true;
+    return revoked_by_name(j, &j->revoked->users, kms_ctl_record_text(record, "initiator"), issued);
+}
+
 static const char *
 state_of(const struct journal *j, const json_t *record)
 {
     const char *until = kms_ctl_record_text(record, "until");
-    struct kms_revoked_ticket id;
-    int64_t at;
 
-    if (hex_id(kms_ctl_record_text(record, "ticket"), &id) &&
-        kms_revoked_is(j->revoked, mkt_span(id.id, sizeof id.id)))
-        return "revoked";
-    if (kms_revoked_user(j->revoked, &j->key,
-                         kms_identity_of(kms_ctl_record_text(record, "initiator")), &at) &&
-        seconds_of(kms_ctl_record_text(record, "time")) <= at)
+    if (is_revoked(j, record))
         return "revoked";
     return until[0] != '\0' && strcmp(until, j->now) < 0 ? "expired" : "valid";
 }
@@ -254,27 +276,81 @@ revoke_ticket(const struct kms_ctl *ctl, const struct kms_revoked_ticket *id, co
     return KMS_EXIT_OK;
 }
 
+struct group_sought {
+    const char *name;
+    bool found;
+};
+
+static bool
+seek_group(void *ctx, const struct kms_group *g)
+{
+    struct group_sought *sought = ctx;
+
+    sought->found = strcmp(g->identity, sought->name) == 0;
+    return !sought->found;
+}
+
+/* Whether it is a group of the store, or a pattern: a name with a slip revokes nothing. */
+static bool
+is_group(const struct kms_ctl *ctl)
+{
+    struct group_sought sought = { .name = ctl->group };
+    const struct kms_sink sink = { .group = seek_group, .ctx = &sought };
+    struct kms_store_err err;
+
+    if (ctl->force || ctl->undo || kms_is_pattern(kms_identity_of(ctl->group)))
+        return true;
+    (void)ctl->store->ops->read(ctl->store, &sink, false, &err); /* it stops at the group */
+    return sought.found;
+}
+
+/* What is asked for; NULL, or what is wrong with it. */
+static const char *
+take_wish(const struct kms_ctl *ctl, struct kms_revocation *row, struct kms_revoked_ticket *id,
+          char name[2 * MKT_TICKET_ID + 1])
+{
+    if ((ctl->identity != NULL) + (ctl->user != NULL) + (ctl->group != NULL) != 1)
+        return "ticket revoke takes the name of a ticket, --user IDENTITY, or --group GROUP";
+    if (ctl->user != NULL && ctl->force)
+        return "--force is for a ticket or a group";
+    if (ctl->user != NULL) {
+        *row = (struct kms_revocation){ KMS_REVOKED_USER, ctl->user, 0 };
+        return kms_identity_of(ctl->user).data.p != NULL
+                   ? NULL
+                   : "--user is a URI (sip:alice@example.com) or a NAI";
+    }
+    if (ctl->group != NULL) {
+        *row = (struct kms_revocation){ KMS_REVOKED_GROUP, ctl->group, 0 };
+        return kms_identity_of(ctl->group).data.p != NULL
+                   ? NULL
+                   : "--group is a group (sip:team@example.com) or all of a domain "
+                     "(sip:*@example.com)";
+    }
+    *row = (struct kms_revocation){ KMS_REVOKED_TICKET, name, 0 };
+    if (!hex_id(ctl->identity, id))
+        return "the name of a ticket has 32 hexadecimal digits: see ticket list";
+    to_lower(ctl->identity, name);
+    return NULL;
+}
+
 enum kms_exit
 kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
 {
-    struct kms_revocation row = { KMS_REVOKED_USER, ctl->user, 0 };
     struct kms_store_err err = { 0 };
+    struct kms_revocation row;
     struct kms_revoked_ticket id;
     char name[2 * MKT_TICKET_ID + 1];
+    const char *wrong = take_wish(ctl, &row, &id, name);
     enum kms_store_rc rc;
 
-    if ((ctl->identity == NULL) == (ctl->user == NULL))
-        return kms_ctl_misuse("ticket revoke takes the name of a ticket, or --user IDENTITY");
-    if (ctl->user != NULL && kms_identity_of(ctl->user).data.p == NULL)
-        return kms_ctl_misuse("--user is a URI (sip:alice@example.com) or a NAI");
-    if (ctl->identity != NULL && !hex_id(ctl->identity, &id))
-        return kms_ctl_misuse("the name of a ticket has 32 hexadecimal digits: see ticket list");
-    if (ctl->identity != NULL) {
-        to_lower(ctl->identity, name);
-        row = (struct kms_revocation){ KMS_REVOKED_TICKET, name, 0 };
-    }
-    if (ctl->identity != NULL && !ctl->undo)
+    if (wrong != NULL)
+        return kms_ctl_misuse(wrong);
+    if (row.kind == KMS_REVOKED_TICKET && !ctl->undo)
         return revoke_ticket(ctl, &id, name);
+    if (row.kind == KMS_REVOKED_GROUP && !is_group(ctl)) {
+        fprintf(stderr, "mikey-kmsctl: there is no group %s: see group list\n", ctl->group);
+        return KMS_EXIT_STORE;
+    }
     rc = ctl->undo ? ctl->store->ops->revocation_remove(ctl->store, &row, &err)
                    : ctl->store->ops->revocation_add(ctl->store, &row, 1, &err);
     if (rc != KMS_STORE_OK)
@@ -282,7 +358,7 @@ kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
     if (ctl->undo)
         printf("%s is no longer revoked\n", row.name);
     else
-        printf("revoked: no ticket that was issued to %s before now can be resolved any more\n",
-               row.name);
+        printf("revoked: no ticket that was issued %s %s before now can be resolved any more\n",
+               row.kind == KMS_REVOKED_USER ? "to" : "for", row.name);
     return KMS_EXIT_OK;
 }

@@ -503,16 +503,22 @@ kms_index_user_revoked(const struct kms_index *x, struct mkt_identity who, int64
     int64_t by_name;
     bool any;
 
-    if (x->revoked->n_users == 0)
+    if (x->revoked->users.n == 0)
         return false;
-    any = kms_revoked_user(x->revoked, &x->hash, who, at);
+    any = kms_revoked_name(&x->revoked->users, &x->hash, who, at);
     person = find_identity(x, who);
     while (person != NULL && kms_person_item(person, &i, &item))
-        if (!item.key && kms_revoked_user(x->revoked, &x->hash, item.identity, &by_name)) {
+        if (!item.key && kms_revoked_name(&x->revoked->users, &x->hash, item.identity, &by_name)) {
             *at = any && *at > by_name ? *at : by_name;
             any = true;
         }
     return any;
+}
+
+bool
+kms_index_group_revoked(const struct kms_index *x, struct mkt_identity group, int64_t *at)
+{
+    return kms_revoked_name(&x->revoked->groups, &x->hash, group, at);
 }
 
 size_t

@@ -84,9 +84,11 @@ bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, 
 
 /* kms_index_revoked tells whether a ticket is revoked by its name. kms_index_user_revoked gets the
  * time (seconds since 1970) up to which tickets of an Initiator are revoked, by any identity of
- * that user; false: none are. */
+ * that user; kms_index_group_revoked that of tickets which name a group, or a pattern, as a
+ * responder. False: none are. */
 bool kms_index_revoked(const struct kms_index *index, struct mkt_span ticket_id);
 bool kms_index_user_revoked(const struct kms_index *index, struct mkt_identity who, int64_t *at);
+bool kms_index_group_revoked(const struct kms_index *index, struct mkt_identity group, int64_t *at);
 
 /* kms_index_users counts credentials, kms_index_tpks TPKs (ours and shared ones), kms_index_groups
  * groups. kms_index_octets gives the memory in use. */

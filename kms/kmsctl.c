@@ -83,9 +83,10 @@ static const char *const usage[] = {
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke TICKET [--undo] [--force]\n"
     "  ticket revoke --user IDENTITY [--undo]\n"
-    "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
-    "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
-    "      the audit here does not know it.\n"
+    "  ticket revoke --group GROUP [--undo] [--force]\n"
+    "      No longer resolves a ticket, or all that were issued before now to a user, or for a\n"
+    "      group. TICKET is a name (ticket list), or a reference (ticket kept), whose keys are\n"
+    "      removed. --force: the audit here does not know the ticket, or the store the group.\n"
     "  audit list [--limit N] [--follow] [--json]\n"
     "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
     "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
@@ -166,7 +167,7 @@ static const struct command commands[] = {
     { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, false },
     { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, false },
     { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, false },
-    { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke, false },
+    { "ticket", "revoke", 0, "ZWGX", "", kms_ctl_ticket_revoke, false },
     { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, false },
     { "audit", "list", 0, "jly", "", kms_ctl_audit_list, true },
     { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, true },
@@ -382,6 +383,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'W':
         ctl->user = value;
         break;
+    case 'G':
+        ctl->group = value;
+        break;
     case 'Z':
         ctl->undo = true;
         break;
@@ -441,6 +445,7 @@ main(int argc, char **argv)
         { "limit", required_argument, NULL, 'l' },
         { "follow", no_argument, NULL, 'y' },
         { "user", required_argument, NULL, 'W' },
+        { "group", required_argument, NULL, 'G' },
         { "undo", no_argument, NULL, 'Z' },
         { "force", no_argument, NULL, 'X' },
         { "help", no_argument, NULL, 'h' },

@@ -41,7 +41,7 @@ struct kms_ctl {
     size_t limit;                                               /* records; 0: all */
     bool follow;
     /* ticket revoke */
-    const char *user;
+    const char *user, *group;
     bool undo, force;
 };
 

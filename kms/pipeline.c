@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "decision.h"
 #include "tpk.h"
+#include "voided.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
 #define LINES_PER_S 10    /* log lines about refusals of one worker */
@@ -350,21 +351,6 @@ recall(struct job *j)
     return false;
 }
 
-/* A user's tickets are revoked up to a moment. One that does not say when it was made (a COUNTER),
- * or was made in the future, as a user's own may claim (mode 3), is among them. */
-static bool
-revoked_with_its_user(const struct job *j)
-{
-    const struct mkt_time *made = &j->ask->made;
-    int64_t at, when;
-
-    if (!kms_index_user_revoked(j->index, j->ask->policy->initiator, &at))
-        return false;
-    when = mkt_ntp_to_unix(made->value);
-    return made->type == MKT_TS_COUNTER || when <= at ||
-           when > j->w->now_s + (int64_t)j->w->service->config->clock_window_s;
-}
-
 static enum verdict
 revoked(struct job *j, const char *what)
 {
@@ -391,11 +377,15 @@ resolve(struct job *j)
         j->ask->policy, j->found_tpk.owner, kms_tpk_realm(&j->found_tpk, j->index),
         kms_index_is_user(j->index, j->ask->policy->initiator, j->w->now_s)
     };
+    const char *void_for = NULL;
     struct mkt_identity as;
 
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
-    if (rc == MKT_OK && revoked_with_its_user(j))
-        return revoked(j, "the tickets of its Initiator are revoked");
+    if (rc == MKT_OK)
+        void_for = kms_voided(j->index, j->ask, j->w->now_s,
+                              (int64_t)j->w->service->config->clock_window_s);
+    if (void_for != NULL)
+        return revoked(j, void_for);
     if (rc == MKT_OK)
         rc = kms_policy_resolve(&as, &opened, &q, &j->io.err);
     if (rc != MKT_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two sorted arrays: revocations are few, and a look costs some comparisons. Two users whose 64-bit
+/* Sorted arrays: revocations are few, and a look costs some comparisons. Two names whose 64-bit
  * hashes meet would share their revocations; the key is random, so nobody can make that happen. */
 #include "revoked.h"
 
@@ -32,7 +32,8 @@ kms_revoked_free(struct kms_revoked *r)
     if (r == NULL || --r->owners > 0)
         return;
     free(r->tickets);
-    free(r->users);
+    free(r->users.list);
+    free(r->groups.list);
     free(r);
 }
 
@@ -82,24 +83,30 @@ take_ticket(struct kms_revoked *r, const char *name)
     return true;
 }
 
+static bool
+take_name(struct kms_revoked_names *list, const struct kms_hash_key *key,
+          const struct kms_revocation *row)
+{
+    struct mkt_identity name = kms_identity_of(row->name);
+    struct kms_revoked_name *grown;
+
+    if (name.data.p == NULL)
+        return true;
+    grown = widen(list->list, list->n, &list->room, sizeof *grown);
+    if (grown == NULL)
+        return false;
+    list->list = grown;
+    grown[list->n++] = (struct kms_revoked_name){ tag_of(key, name), row->at };
+    return true;
+}
+
 bool
 kms_revoked_take(struct kms_revoked *r, const struct kms_hash_key *key,
                  const struct kms_revocation *row)
 {
-    struct kms_revoked_user *grown;
-    struct mkt_identity who;
-
     if (row->kind == KMS_REVOKED_TICKET)
         return take_ticket(r, row->name);
-    who = kms_identity_of(row->name);
-    if (who.data.p == NULL)
-        return true;
-    grown = widen(r->users, r->n_users, &r->room_users, sizeof *grown);
-    if (grown == NULL)
-        return false;
-    r->users = grown;
-    grown[r->n_users++] = (struct kms_revoked_user){ tag_of(key, who), row->at };
-    return true;
+    return take_name(row->kind == KMS_REVOKED_USER ? &r->users : &r->groups, key, row);
 }
 
 static int
@@ -111,10 +118,17 @@ by_id(const void *a, const void *b)
 static int
 by_tag(const void *a, const void *b)
 {
-    uint64_t x = ((const struct kms_revoked_user *)a)->tag,
-             y = ((const struct kms_revoked_user *)b)->tag;
+    uint64_t x = ((const struct kms_revoked_name *)a)->tag,
+             y = ((const struct kms_revoked_name *)b)->tag;
 
     return x < y ? -1 : x > y;
+}
+
+static void
+sort_names(struct kms_revoked_names *list)
+{
+    if (list->n > 0)
+        qsort(list->list, list->n, sizeof *list->list, by_tag);
 }
 
 void
@@ -122,8 +136,8 @@ kms_revoked_sort(struct kms_revoked *r)
 {
     if (r->n_tickets > 0)
         qsort(r->tickets, r->n_tickets, sizeof *r->tickets, by_id);
-    if (r->n_users > 0)
-        qsort(r->users, r->n_users, sizeof *r->users, by_tag);
+    sort_names(&r->users);
+    sort_names(&r->groups);
 }
 
 bool
@@ -134,14 +148,15 @@ kms_revoked_is(const struct kms_revoked *r, struct mkt_span id)
 }
 
 bool
-kms_revoked_user(const struct kms_revoked *r, const struct kms_hash_key *key,
-                 struct mkt_identity who, int64_t *at)
+kms_revoked_name(const struct kms_revoked_names *list, const struct kms_hash_key *key,
+                 struct mkt_identity name, int64_t *at)
 {
-    const struct kms_revoked_user wanted = { tag_of(key, who), 0 }, *found;
+    struct kms_revoked_name wanted = { 0 }, *found;
 
-    if (r->n_users == 0 || who.data.p == NULL)
+    if (list->n == 0 || name.data.p == NULL)
         return false;
-    found = bsearch(&wanted, r->users, r->n_users, sizeof *r->users, by_tag);
+    wanted.tag = tag_of(key, name);
+    found = bsearch(&wanted, list->list, list->n, sizeof *list->list, by_tag);
     if (found != NULL)
         *at = found->at;
     return found != NULL;

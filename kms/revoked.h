@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The revocations as requests look at them: names of tickets, and for users the time up to which
- * their tickets are void. Immutable once sorted; pictures of the index share it. */
+/* The revocations as requests look at them: names of tickets, and for users and groups the time up
+ * to which tickets of those, or for those, are void. Immutable once sorted; pictures of the index
+ * share it. */
 #ifndef KMS_REVOKED_H
 #define KMS_REVOKED_H
 
@@ -9,16 +10,24 @@
 #include "hash.h"
 #include "store.h"
 
-struct kms_revoked { /* counted */
-    unsigned owners;
-    struct kms_revoked_ticket {
-        uint8_t id[MKT_TICKET_ID];
-    } * tickets; /* sorted */
-    struct kms_revoked_user {
+struct kms_revoked_ticket {
+    uint8_t id[MKT_TICKET_ID];
+};
+
+/* Identities, each with a time. */
+struct kms_revoked_names {
+    struct kms_revoked_name {
         uint64_t tag; /* keyed hash of the identity */
         int64_t at;
-    } * users; /* sorted */
-    size_t n_tickets, n_users, room_tickets, room_users;
+    } * list; /* sorted */
+    size_t n, room;
+};
+
+struct kms_revoked { /* counted */
+    unsigned owners;
+    struct kms_revoked_ticket *tickets; /* sorted */
+    size_t n_tickets, room_tickets;
+    struct kms_revoked_names users, groups;
 };
 
 /* kms_revoked_new makes an empty set for one owner; kms_revoked_share adds an owner,
@@ -37,9 +46,9 @@ void kms_revoked_sort(struct kms_revoked *r);
 /* kms_revoked_is tells whether the ticket of that name is revoked. */
 bool kms_revoked_is(const struct kms_revoked *r, struct mkt_span id);
 
-/* kms_revoked_user gets the time (seconds since 1970) up to which tickets of the identity are
- * revoked; false: none are. */
-bool kms_revoked_user(const struct kms_revoked *r, const struct kms_hash_key *key,
-                      struct mkt_identity who, int64_t *at);
+/* kms_revoked_name gets the time (seconds since 1970) that stands with the identity in a list of r;
+ * false: it is not there. */
+bool kms_revoked_name(const struct kms_revoked_names *list, const struct kms_hash_key *key,
+                      struct mkt_identity name, int64_t *at);
 
 #endif

@@ -81,11 +81,12 @@ struct kms_tpk {
     int64_t created;     /* seconds since 1970 */
 };
 
-/* One ticket that is revoked, or one user all of whose tickets up to then are. */
-enum kms_revoked_kind { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
+/* One ticket that is revoked; or one user, all of whose tickets up to then are; or one group, with
+ * all tickets up to then that name it as a responder. */
+enum kms_revoked_kind { KMS_REVOKED_TICKET, KMS_REVOKED_USER, KMS_REVOKED_GROUP };
 struct kms_revocation {
     enum kms_revoked_kind kind;
-    const char *name; /* of the ticket, in hex; or the identity of its Initiator */
+    const char *name; /* of the ticket, in hex; or an identity, or a pattern in place of a group */
     int64_t at;       /* seconds since 1970, by the clock of the store */
 };
 

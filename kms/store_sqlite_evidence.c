@@ -6,10 +6,20 @@
 
 #include "store_sqlite.h"
 
-static const char *
-word_of(enum kms_revoked_kind kind)
+static const char *const words[] = {
+    [KMS_REVOKED_TICKET] = "ticket", [KMS_REVOKED_USER] = "user", [KMS_REVOKED_GROUP] = "group"
+};
+
+/* False: a word of a later version. */
+static bool
+kind_of(const char *word, enum kms_revoked_kind *kind)
 {
-    return kind == KMS_REVOKED_TICKET ? "ticket" : "user";
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0) {
+            *kind = (enum kms_revoked_kind)i;
+            return true;
+        }
+    return false;
 }
 
 /* Runs a statement on (kind, name, now); *n gets the rows it changed. */
@@ -21,7 +31,7 @@ run_on(struct sqlite_store *q, const char *sql, const struct kms_revocation *r, 
 
     if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK)
         return false;
-    sqlite3_bind_text(st, 1, word_of(r->kind), -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 1, words[r->kind], -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, r->name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 3, (int64_t)time(NULL));
     ok = sqlite3_step(st) == SQLITE_DONE;
@@ -70,17 +80,15 @@ kms_sqlite_read_revocations(struct sqlite_store *q, const struct kms_sink *sink,
     sqlite3_stmt *st;
     int rc = SQLITE_DONE;
 
-    if (sqlite3_prepare_v2(q->db,
-                           "SELECT kind = 'user', name, revoked FROM revocation ORDER BY 3, 1, 2",
-                           -1, &st, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(q->db, "SELECT kind, name, revoked FROM revocation ORDER BY 3, 1, 2", -1,
+                           &st, NULL) != SQLITE_OK)
         return false;
     while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        const struct kms_revocation r = { sqlite3_column_int(st, 0) != 0 ? KMS_REVOKED_USER
-                                                                         : KMS_REVOKED_TICKET,
-                                          (const char *)sqlite3_column_text(st, 1),
-                                          sqlite3_column_int64(st, 2) };
+        struct kms_revocation r = { .name = (const char *)sqlite3_column_text(st, 1),
+                                    .at = sqlite3_column_int64(st, 2) };
 
-        *stopped = !sink->revocation(sink->ctx, &r);
+        if (kind_of((const char *)sqlite3_column_text(st, 0), &r.kind))
+            *stopped = !sink->revocation(sink->ctx, &r);
     }
     sqlite3_finalize(st);
     return *stopped || rc == SQLITE_DONE;

@@ -119,6 +119,13 @@ static const char *const migrations[] = {
     "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user')),"
     " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name))"
     " WITHOUT ROWID;" TOUCHED_AS_ONE(revocation, 3),
+
+    /* Groups may be revoked too: a CHECK cannot be altered. */
+    "ALTER TABLE revocation RENAME TO old_revocation;"
+    "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user', 'group')),"
+    " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;"
+    "INSERT INTO revocation SELECT kind, name, revoked FROM old_revocation;"
+    "DROP TABLE old_revocation;" TOUCHED_AS_ONE(revocation, 3),
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 

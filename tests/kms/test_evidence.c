@@ -20,6 +20,7 @@
 #define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 200 /* for one that must not */
 #define BOB "sip:bob@example.com"
+#define TEAM "sip:team@example.com"
 #define CRASHES 20
 #define STORM 64 /* requests under way when it is killed */
 #define NAME (2 * MKT_TICKET_ID + 1)
@@ -89,9 +90,9 @@ name_of(struct mkt_grant *g, char name[NAME])
     kms_hex_write(name, t.p + t.n - 2 - MKT_TICKET_ID, MKT_TICKET_ID);
 }
 
-/* A ticket over UDP or HTTP; NULL when there is none within ms. */
+/* A ticket for somebody over UDP or HTTP; NULL when there is none within ms. */
 static struct mkt_grant *
-granted(bool udp, int ms)
+granted_for(const char *whom, bool udp, int ms)
 {
     int fd = udp ? rig_udp_socket(&rig) : rig_http_connect(&rig), status = 200;
     struct mkt_span body;
@@ -99,7 +100,7 @@ granted(bool udp, int ms)
     size_t n = 0;
 
     rig_ask_free(&ask);
-    rig_request(&ask, &alice, BOB, 0);
+    rig_request(&ask, &alice, whom, 0);
     body = mkt_span(ask.octets, ask.len);
     if (udp)
         n = rig_udp_ask(fd, body, out, ms);
@@ -107,6 +108,12 @@ granted(bool udp, int ms)
         status = rig_http_post(fd, "ticketrequest", body, out, &n);
     close(fd);
     return status == 200 && n > 0 ? rig_granted(&ask, mkt_span(out, n), &io) : NULL;
+}
+
+static struct mkt_grant *
+granted(bool udp, int ms)
+{
+    return granted_for(BOB, udp, ms);
 }
 
 static bool
@@ -234,6 +241,53 @@ a_revoked_ticket_is_refused_within_two_seconds_and_a_new_one_is_not(void **state
     assert_true(resolves(other));
     (void)CTL("ticket", "revoke", "--user", alice.identity, "--undo");
     (void)CTL("ticket", "revoke", name, "--undo");
+    assert_true(becomes(g, true));
+    mkt_grant_free(g);
+    mkt_grant_free(other);
+}
+
+static int
+revoke_group(const char *name)
+{
+    return RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "ticket", "revoke", "--group",
+                   name);
+}
+
+static void
+the_tickets_for_a_group_are_revoked_with_one_command(void **state)
+{
+    struct mkt_grant *g, *other;
+    char name[NAME];
+
+    (void)state;
+    (void)CTL("group", "add", TEAM);
+    (void)CTL("group", "member-add", TEAM, BOB);
+    g = granted_for(TEAM, true, WAIT_MS);
+    other = granted(true, WAIT_MS);
+    assert_true(g != NULL && becomes(g, true));
+    assert_int_not_equal(revoke_group("sip:temm@example.com"), 0);
+    assert_int_not_equal(revoke_group("team"), 0);
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "ticket", "revoke",
+                             "--group", TEAM, "--user", BOB),
+                     2);
+    assert_true(resolves(g));
+    (void)CTL("ticket", "revoke", "--group", TEAM);
+    assert_true(becomes(g, false));
+    assert_non_null(strstr(records(), "\"why\":\"the tickets for its group are revoked\""));
+    name_of(g, name);
+    assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " revoked "));
+    assert_true(resolves(other)); /* the same two people */
+    name_of(other, name);
+    assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " valid "));
+    for (int i = 0; i < 200; i++) { /* one that is made a second later is good */
+        mkt_grant_free(other);
+        other = granted_for(TEAM, true, WAIT_MS);
+        if (resolves(other))
+            break;
+        poll(NULL, 0, 10);
+    }
+    assert_true(resolves(other));
+    (void)CTL("ticket", "revoke", "--group", TEAM, "--undo");
     assert_true(becomes(g, true));
     mkt_grant_free(g);
     mkt_grant_free(other);
@@ -450,6 +504,7 @@ main(void)
         TEST(refusals_are_recorded_with_their_reason),
         TEST(the_tool_lists_searches_and_follows),
         TEST(a_revoked_ticket_is_refused_within_two_seconds_and_a_new_one_is_not),
+        TEST(the_tickets_for_a_group_are_revoked_with_one_command),
         TEST(a_revocation_outlives_a_restart),
         TEST(without_the_audit_no_ticket_leaves_and_it_resumes),
         TEST(after_a_crash_every_ticket_that_was_received_is_in_the_audit),

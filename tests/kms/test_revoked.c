@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Revoked tickets, in the pipeline: by name, and all of a user up to a moment, in each mode. */
+/* Revoked tickets, in the pipeline: by name, and all of a user or for a group up to a moment, in
+ * each mode. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -185,6 +186,74 @@ revoking_a_user_revokes_what_was_made_before_and_nothing_after(void **state)
     mkt_grant_free(future);
 }
 
+#define TEAM "sip:team@example.com"
+#define OUTER "sip:all@example.com"
+#define DOMAIN "sip:*@example.com"
+
+/* A ticket for some of these, asked for by alice. */
+static struct mkt_grant *
+issued_for(struct service *f, const char *one, const char *other)
+{
+    struct mkt_policy want;
+    struct mkt_grant *g;
+    struct kms_reply r;
+    struct mkt_io io;
+
+    rig_want(&want, &f->alice, one, 0);
+    want.flags = FORKING;
+    if (other != NULL)
+        want.responders[want.n_responders++] = mkt_uri(other);
+    rig_ask_free(&f->ask);
+    rig_request_want(&f->ask, &f->alice, &want, 0);
+    r = service_handle(f, KMS_UDP, &f->ask, 1);
+    g = rig_granted(&f->ask, service_out(f, r), &io);
+    assert_non_null(g);
+    return g;
+}
+
+static void
+revoking_a_group_revokes_the_tickets_that_name_it_and_no_other(void **state)
+{
+    struct service *f = *state;
+    const struct kms_store_ops *ops = f->store->ops;
+    struct kms_store_err err;
+    struct mkt_grant *team, *second, *outer, *member, *domain;
+
+    assert_int_equal(ops->group_add(f->store, TEAM, NULL, &err), KMS_STORE_OK);
+    assert_int_equal(ops->group_add(f->store, OUTER, NULL, &err), KMS_STORE_OK);
+    assert_int_equal(ops->member_add(f->store, TEAM, BOB, &err), KMS_STORE_OK);
+    assert_int_equal(ops->member_add(f->store, OUTER, TEAM, &err), KMS_STORE_OK);
+    service_reload(f);
+    team = issued_for(f, TEAM, NULL);
+    second = issued_for(f, "sip:carol@example.com", TEAM);
+    outer = issued_for(f, OUTER, NULL);
+    member = issued_for(f, BOB, NULL);
+    domain = issued_for(f, DOMAIN, NULL);
+    assert_int_equal(resolve(f, team), -1);
+    revoke(f, KMS_REVOKED_USER, TEAM); /* a group is no user... */
+    revoke(f, KMS_REVOKED_GROUP, BOB); /* ...though a name in IDRr is a name in IDRr */
+    assert_int_equal(resolve(f, team), -1);
+    assert_int_equal(resolve(f, member), MKT_ERR_INVALID_TICKET);
+    restore(f, KMS_REVOKED_GROUP, BOB);
+    revoke(f, KMS_REVOKED_GROUP, TEAM);
+    assert_int_equal(resolve(f, team), MKT_ERR_INVALID_TICKET);
+    assert_non_null(strstr(service_logged(f), "the tickets for its group are revoked"));
+    assert_int_equal(resolve(f, second), MKT_ERR_INVALID_TICKET);
+    assert_int_equal(resolve(f, outer), -1);
+    assert_int_equal(resolve(f, member), -1);
+    assert_int_equal(resolve(f, domain), -1);
+    revoke(f, KMS_REVOKED_GROUP, DOMAIN);
+    assert_int_equal(resolve(f, domain), MKT_ERR_INVALID_TICKET);
+    restore(f, KMS_REVOKED_GROUP, TEAM);
+    assert_int_equal(resolve(f, team), -1);
+    assert_int_equal(resolve(f, second), -1);
+    mkt_grant_free(team);
+    mkt_grant_free(second);
+    mkt_grant_free(outer);
+    mkt_grant_free(member);
+    mkt_grant_free(domain);
+}
+
 static void
 a_ticket_that_does_not_say_when_it_was_made_is_revoked_with_its_user(void **state)
 {
@@ -209,6 +278,7 @@ main(void)
         TEST(a_revoked_ticket_is_not_resolved_whoever_holds_its_key),
         TEST(another_ticket_of_the_same_user_is_resolved),
         TEST(revoking_a_user_revokes_what_was_made_before_and_nothing_after),
+        TEST(revoking_a_group_revokes_the_tickets_that_name_it_and_no_other),
         TEST(a_ticket_that_does_not_say_when_it_was_made_is_revoked_with_its_user),
     };
 

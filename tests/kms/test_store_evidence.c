@@ -12,6 +12,7 @@
 #include "store.h"
 
 #define ALICE "sip:alice@example.com"
+#define TEAM "sip:team@example.com"
 #define TICKET "00112233445566778899aabbccddeeff"
 
 struct seen {
@@ -70,6 +71,7 @@ behaves(struct kms_store *s)
 {
     const struct kms_revocation both[] = { { KMS_REVOKED_TICKET, TICKET, 0 },
                                            { KMS_REVOKED_USER, ALICE, 0 } };
+    const struct kms_revocation group = { KMS_REVOKED_GROUP, TEAM, 0 };
     struct kms_head head = { .chain = "0123456789abcdef0123456789abcdef", .segment = 1, .seq = 7 };
     uint64_t before = version(s);
     struct seen seen;
@@ -86,6 +88,12 @@ behaves(struct kms_store *s)
     assert_int_equal(seen.kind, KMS_REVOKED_USER);
     assert_string_equal(seen.name, ALICE);
     assert_true(seen.at > 1700000000); /* as of now */
+    assert_int_equal(s->ops->revocation_add(s, &group, 1, &err), KMS_STORE_OK);
+    assert_int_equal(look(s).n_revoked, 2);
+    assert_int_equal(s->ops->revocation_remove(s, &both[1], &err), KMS_STORE_OK);
+    seen = look(s);
+    assert_int_equal(seen.kind, KMS_REVOKED_GROUP);
+    assert_string_equal(seen.name, TEAM);
 
     before = version(s);
     head.hash[0] = 1;
