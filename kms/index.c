@@ -10,13 +10,15 @@
 
 #include <mikeyticket/env.h>
 
+#include "crowd.h"
+
 #define REALM_DEFAULT 1   /* the number of it */
 #define CHANGED_MIN 4096u /* users that may have changed before all are read again... */
 #define CHANGED_PART 8u   /* ...and this part of all */
 
 struct kms_index {
     struct kms_hash_key hash;
-    struct kms_people *all;     /* as of one reading */
+    struct kms_crowd *all;      /* as of one reading */
     struct kms_people *changed; /* since then: overrides `all`; NULL: nobody */
     struct kms_groups *groups;
     struct kms_keys *keys;
@@ -35,7 +37,7 @@ kms_index_free(struct kms_index *x)
 {
     if (x == NULL)
         return;
-    kms_people_free(x->all);
+    kms_crowd_free(x->all);
     kms_people_free(x->changed);
     kms_groups_free(x->groups);
     kms_keys_free(x->keys);
@@ -55,13 +57,13 @@ kms_index_release(void *index)
 static bool
 take_user(void *ctx, const struct kms_user *u)
 {
-    return kms_people_take(((struct kms_index *)ctx)->all, u);
+    return kms_people_take(kms_crowd_first(((struct kms_index *)ctx)->all), u);
 }
 
 static bool
 take_alias(void *ctx, const char *identity)
 {
-    return kms_people_alias(((struct kms_index *)ctx)->all, identity);
+    return kms_people_alias(kms_crowd_first(((struct kms_index *)ctx)->all), identity);
 }
 
 static bool
@@ -97,9 +99,9 @@ take_revocation(void *ctx, const struct kms_revocation *r)
 }
 
 static bool
-make_parts(struct kms_index *x)
+make_parts(struct kms_index *x, struct kms_store *s, bool side_by_side)
 {
-    x->all = kms_people_new(&x->hash);
+    x->all = kms_crowd_new(&x->hash, s, side_by_side);
     x->groups = kms_groups_new(NULL);
     x->keys = kms_keys_new(&x->hash);
     x->revoked = kms_revoked_new();
@@ -109,17 +111,15 @@ make_parts(struct kms_index *x)
 static bool
 seal_parts(struct kms_index *x)
 {
-    bool people = false, keys = false;
-    bool ok = kms_people_seal(x->all, &people) && kms_groups_seal(x->groups) &&
-              kms_keys_seal(x->keys, &keys);
+    bool keys = false, ok = kms_groups_seal(x->groups) && kms_keys_seal(x->keys, &keys);
 
     kms_revoked_sort(x->revoked);
-    x->locked = people && keys;
+    x->locked = kms_crowd_locked(x->all) && keys;
     return ok;
 }
 
-enum kms_store_rc
-kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
+static enum kms_store_rc
+build(struct kms_index **index, struct kms_store *s, bool side_by_side, struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
     const struct kms_sink sink = { .user = take_user,
@@ -136,10 +136,10 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
         return no_memory(err);
     if (!mkt_crypto_random(NULL, (uint8_t *)&x->hash, sizeof x->hash))
         rc = kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
-    else if (!make_parts(x))
+    else if (!make_parts(x, s, side_by_side))
         rc = no_memory(err);
     else
-        rc = s->ops->read(s, &sink, true, err);
+        rc = kms_crowd_read(x->all, s, &sink, err);
     if (rc == KMS_STORE_OK && !seal_parts(x))
         rc = no_memory(err);
     if (rc != KMS_STORE_OK) {
@@ -148,6 +148,14 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
     }
     *index = x;
     return KMS_STORE_OK;
+}
+
+enum kms_store_rc
+kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
+{
+    enum kms_store_rc rc = build(index, s, true, err);
+
+    return rc == KMS_STORE_FORGOTTEN ? build(index, s, false, err) : rc;
 }
 
 /* --- what has changed ---------------------------------------------------------------------------
@@ -249,7 +257,7 @@ finish(struct kms_index *x, const struct kms_index *old)
         x->revoked = kms_revoked_share(old->revoked);
     else
         kms_revoked_sort(x->revoked);
-    x->all = kms_people_share(old->all);
+    x->all = kms_crowd_share(old->all);
     x->locked = old->locked && people && keys;
     return true;
 }
@@ -282,7 +290,7 @@ kms_index_follow(struct kms_index **index, const struct kms_index *old, struct k
     if (rc == KMS_STORE_OK && !finish(x, old))
         rc = no_memory(err);
     if (rc == KMS_STORE_OK &&
-        kms_people_overridden(x->changed) > CHANGED_MIN + kms_people_persons(x->all) / CHANGED_PART)
+        kms_people_overridden(x->changed) > CHANGED_MIN + kms_crowd_persons(x->all) / CHANGED_PART)
         rc = kms_store_fail(err, KMS_STORE_FORGOTTEN, "too many changes");
     if (rc != KMS_STORE_OK) {
         kms_index_free(x);
@@ -309,6 +317,7 @@ look_key(const struct kms_people *p, struct mkt_identity name, struct kms_item *
 static const struct kms_person *
 find(const struct kms_index *x, look *by, struct mkt_identity name, struct kms_item *item)
 {
+    const struct kms_people *part;
     const struct kms_person *person;
 
     if (name.data.p == NULL)
@@ -316,7 +325,8 @@ find(const struct kms_index *x, look *by, struct mkt_identity name, struct kms_i
     person = x->changed == NULL ? NULL : by(x->changed, name, item);
     if (person != NULL)
         return person;
-    person = by(x->all, name, item);
+    for (size_t i = 0; person == NULL && (part = kms_crowd_part(x->all, i)) != NULL; i++)
+        person = by(part, name, item);
     return person != NULL && x->changed != NULL && kms_people_overrides(x->changed, person->number)
                ? NULL
                : person;
@@ -524,11 +534,8 @@ kms_index_group_revoked(const struct kms_index *x, struct mkt_identity group, in
 size_t
 kms_index_users(const struct kms_index *x)
 {
-    size_t n = kms_people_keys(x->all);
-
-    return x->changed == NULL
-               ? n
-               : n + kms_people_keys(x->changed) - kms_people_hidden(x->all, x->changed);
+    return kms_crowd_keys(x->all, x->changed) +
+           (x->changed == NULL ? 0 : kms_people_keys(x->changed));
 }
 
 size_t
@@ -552,7 +559,7 @@ kms_index_locked(const struct kms_index *x)
 size_t
 kms_index_octets(const struct kms_index *x)
 {
-    return sizeof *x + kms_people_octets(x->all) +
+    return sizeof *x + kms_crowd_octets(x->all) +
            (x->changed == NULL ? 0 : kms_people_octets(x->changed)) + kms_groups_octets(x->groups) +
            kms_keys_octets(x->keys);
 }

@@ -45,7 +45,8 @@ struct kms_user {
     const char *psk_id;
     struct mkt_span psk;   /* n = 0 where keys are not shown */
     int psk_len;           /* octets */
-    int64_t added;         /* seconds since 1970: the credential, or the user without one */
+    int64_t added;         /* seconds since 1970: the credential, or the user without one; 0
+                              where keys are shown */
     uint64_t serial;       /* made by the store, never used again: psk-ids may be */
     const char *realm;     /* to user_add only: NULL is the default one */
     uint32_t realm_number; /* out only */
@@ -233,6 +234,14 @@ struct kms_store_ops {
      * that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
+    /* read_part gives what `read` with keys does, but of all users only part `part` of `of`; and
+     * what is no user with part 0 alone. *version gets the number of the last change that it has
+     * seen: parts of one number are of one store. */
+    enum kms_store_rc (*read_part)(struct kms_store *s, const struct kms_sink *sink, unsigned part,
+                                   unsigned of, uint64_t *version, struct kms_store_err *err);
+    /* another opens one more connection to the same database, for another thread. FAILED. */
+    enum kms_store_rc (*another)(struct kms_store *s, struct kms_store **other,
+                                 struct kms_store_err *err);
     /* follow gives what was touched after version *version, then all rows, with keys, of the users
      * and groups among it that are still there, and all keys and realms if one was touched, and
      * all revocations likewise.

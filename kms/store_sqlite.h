@@ -87,6 +87,11 @@ enum kms_store_rc kms_sqlite_realm_remove(struct kms_store *s, const char *name,
                                           struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                                   struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_read_part(struct kms_store *s, const struct kms_sink *sink,
+                                       unsigned part, unsigned of, uint64_t *version,
+                                       struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_another(struct kms_store *s, struct kms_store **other,
+                                     struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_follow(struct kms_store *s, uint64_t *version,
                                     const struct kms_sink *sink, struct kms_store_err *err);
 

@@ -349,7 +349,7 @@ prepare_db(struct sqlite_store *q, unsigned max_pages, struct kms_store_err *err
             q, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON") ||
         (max_pages > 0 && !kms_sqlite_run(q, sql)))
         return kms_sqlite_fail(q, err, "cannot be prepared");
-    return migrate(q, err);
+    return version == SCHEMA_VERSION ? KMS_STORE_OK : migrate(q, err);
 }
 
 /* Opens what is there, a file of ours or memory. */
@@ -385,6 +385,16 @@ kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages
     enum kms_store_rc rc = prepare_file(path, err);
 
     return rc == KMS_STORE_OK ? open_db(s, path, max_pages, err) : rc;
+}
+
+enum kms_store_rc
+kms_sqlite_another(struct kms_store *s, struct kms_store **other, struct kms_store_err *err)
+{
+    const char *path = kms_sqlite_of(s)->path;
+
+    if (path == NULL || path[0] == '\0')
+        return kms_store_fail(err, KMS_STORE_FAILED, "a store in memory has one connection");
+    return open_db(other, path, 0, err);
 }
 
 struct kms_store *
