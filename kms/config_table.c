@@ -49,7 +49,7 @@ const struct kms_option kms_options[] = {
     { "http_timeout", KMS_OPT_TIME, AT(http_timeout_s), 30, 1, 600, NULL,
       "time for an HTTP client to complete its next request; later the connection is closed" },
     { "http_connections", KMS_OPT_NUMBER, AT(http_connections), 1000, 1, 100000, NULL,
-      "open connections on each http address" },
+      "open connections on each http address; then who has the most gives way" },
     { "tls.certificate", KMS_OPT_FILES, AT(tls_certificate), 0, 0, 0, NULL,
       "files of the certificates for https addresses, each with its chain (PEM)" },
     { "tls.private_key", KMS_OPT_FILES, AT(tls_private_key), 0, 0, 0, NULL,

@@ -12,15 +12,17 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "base64.h"
+#include "guests.h"
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
 #include "settle.h"
 
+#define MORE 64      /* connections above the limit, while others that gave way for them end */
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
 #define TEXT_CAP (4 * ((MKT_MSG_MAX + 2) / 3)) /* characters of the longest answer */
@@ -43,10 +45,8 @@ struct exchange {
 };
 
 struct connection {
-    struct connection *prev, *next;
+    struct kms_guest guest;  /* first member */
     struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
-    int fd;
-    _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
 
 static const struct kms_request over_http = { .transport = KMS_HTTP };
@@ -58,8 +58,7 @@ struct server {
     struct MHD_Daemon *mhd;
     struct exchange *spares;
     size_t n_spares;
-    pthread_mutex_t lock; /* of the list of connections, shared with the sweeper */
-    struct connection *connections;
+    struct kms_guests *guests; /* shared with the sweeper */
     struct kms_http_plain plain;
     uint8_t out[MKT_MSG_MAX];
     char text[TEXT_CAP];
@@ -68,15 +67,6 @@ struct server {
 struct kms_http {
     struct server *servers; /* a list */
 };
-
-static int64_t
-steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    return ts.tv_sec;
-}
 
 static struct exchange *
 exchange_new(struct server *s)
@@ -353,27 +343,13 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     struct server *s = cls;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *k = info != NULL ? info->socket_context : NULL;
 
     (void)code;
-    if (k != NULL)
-        atomic_store_explicit(&k->deadline_s,
-                              steady_s() + s->worker->service->config->http_timeout_s,
-                              memory_order_relaxed);
+    if (info != NULL && info->socket_context != NULL)
+        kms_guest_served(s->guests, info->socket_context);
     if (*context != NULL)
         exchange_end(s, *context);
     *context = NULL;
-}
-
-/* Without certificates a session fails at its first message. */
-static void
-begin_tls(struct server *s, struct MHD_Connection *c, struct connection *k)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-
-    if (s->listener->tls && info != NULL)
-        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session);
 }
 
 static int
@@ -392,6 +368,22 @@ no_certificate(gnutls_session_t session, const gnutls_datum_t *names, int n_name
     return -1;
 }
 
+/* Without certificates a session fails at its first message. */
+static void
+begin(struct server *s, struct MHD_Connection *c, struct connection *k)
+{
+    const union MHD_ConnectionInfo *tls = MHD_get_connection_info(
+                                       c, MHD_CONNECTION_INFO_GNUTLS_SESSION),
+                                   *from = MHD_get_connection_info(
+                                       c, MHD_CONNECTION_INFO_CLIENT_ADDRESS),
+                                   *fd = MHD_get_connection_info(c,
+                                                                 MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (s->listener->tls && tls != NULL)
+        k->tls = kms_tls_begin(s->worker->service->tls, tls->tls_session);
+    kms_guest_enter(s->guests, &k->guest, fd->connect_fd, kms_address_site(from->client_addr));
+}
+
 static void
 on_connection(void *cls, struct MHD_Connection *c, void **context,
               enum MHD_ConnectionNotificationCode code)
@@ -400,47 +392,22 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
     struct connection *k = *context;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        k = calloc(1, sizeof *k);
-        *context = k;
-        if (k == NULL)
-            return; /* served without a deadline of its own; the idle timeout holds */
-        k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
-        begin_tls(s, c, k);
-        pthread_mutex_lock(&s->lock);
-        k->next = s->connections;
-        if (k->next != NULL)
-            k->next->prev = k;
-        s->connections = k;
-        pthread_mutex_unlock(&s->lock);
+        *context = k = calloc(1, sizeof *k);
+        if (k != NULL) /* or served without a deadline of its own; the idle timeout holds */
+            begin(s, c, k);
     } else if (k != NULL) {
-        pthread_mutex_lock(&s->lock);
-        *(k->prev != NULL ? &k->prev->next : &s->connections) = k->next;
-        if (k->next != NULL)
-            k->next->prev = k->prev;
-        pthread_mutex_unlock(&s->lock);
+        kms_guest_leave(s->guests, &k->guest);
         *context = NULL;
         kms_tls_end(k->tls);
         free(k);
     }
 }
 
-/* libmicrohttpd's timeout is for idle clients: one that sends an octet now and then would hold its
- * connection for ever. */
 void
 kms_http_sweep(struct kms_http *http)
 {
-    int64_t now = steady_s();
-
-    if (http == NULL)
-        return;
-    for (struct server *s = http->servers; s != NULL; s = s->next) {
-        pthread_mutex_lock(&s->lock);
-        for (struct connection *k = s->connections; k != NULL; k = k->next)
-            if (atomic_load_explicit(&k->deadline_s, memory_order_relaxed) < now)
-                shutdown(k->fd, SHUT_RDWR);
-        pthread_mutex_unlock(&s->lock);
-    }
+    for (struct server *s = http == NULL ? NULL : http->servers; s != NULL; s = s->next)
+        kms_guests_sweep(s->guests);
 }
 
 /* Before the handshake of TLS, which would cost more than the request. */
@@ -475,7 +442,7 @@ server_free(struct server *s)
         free(x);
     }
     kms_http_plain_free(&s->plain);
-    pthread_mutex_destroy(&s->lock);
+    kms_guests_free(s->guests);
     kms_worker_free(s->worker);
     free(s);
 }
@@ -497,18 +464,18 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
         close(fd);
         return NULL;
     }
-    pthread_mutex_init(&s->lock, NULL);
     s->listener = l;
+    s->guests = kms_guests_new(limit, config->http_timeout_s);
     s->worker = kms_worker_new(sv, slot, KMS_HTTP);
-    if (s->worker != NULL && kms_http_plain_init(&s->plain))
-        s->mhd = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
-                                      MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
-                                  0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
-                                  be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-                                  MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
-                                  config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                                  s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-                                  MHD_OPTION_ARRAY, l->tls ? tls : tls + 2, MHD_OPTION_END);
+    if (s->guests != NULL && s->worker != NULL && kms_http_plain_init(&s->plain))
+        s->mhd = MHD_start_daemon(
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
+            0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit + MORE,
+            MHD_OPTION_CONNECTION_TIMEOUT, config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED,
+            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_ARRAY,
+            l->tls ? tls : tls + 2, MHD_OPTION_END);
     if (s->mhd == NULL) {
         close(fd);
         server_free(s);

@@ -185,8 +185,14 @@ spawn(const struct rig *r, const char *const *words, int out)
     _exit(127);
 }
 
-static int
-exit_code(pid_t pid)
+pid_t
+rig_spawn(const struct rig *r, const char *const *words)
+{
+    return spawn(r, words, -1);
+}
+
+int
+rig_reap(pid_t pid)
 {
     int status;
 
@@ -197,7 +203,7 @@ exit_code(pid_t pid)
 int
 rig_run(const struct rig *r, const char *const *words)
 {
-    return exit_code(spawn(r, words, -1));
+    return rig_reap(spawn(r, words, -1));
 }
 
 static void
@@ -244,7 +250,7 @@ rig_stop(struct rig *r)
 
     r->pid = 0;
     kill(pid, SIGTERM);
-    return exit_code(pid);
+    return rig_reap(pid);
 }
 
 void
@@ -254,7 +260,7 @@ rig_kill(struct rig *r)
 
     r->pid = 0;
     kill(pid, SIGKILL);
-    (void)exit_code(pid);
+    (void)rig_reap(pid);
 }
 
 bool
