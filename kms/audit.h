@@ -24,6 +24,10 @@ struct kms_audit; /* opaque, owned; any number of threads */
 bool kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct kms_log *log,
                     struct kms_store *store, char err[KMS_AUDIT_ERR]);
 
+/* kms_audit_former gives the time of the latest record of the run before, in nanoseconds since
+ * 1970: everything that was taken was taken before. 0: nothing is known of it. */
+int64_t kms_audit_former(const struct kms_audit *a);
+
 /* kms_audit_close writes the last record, tells the store where the chain ends, and frees. Nobody
  * else may use it any more. `note` is a record about the end, or NULL. NULL is allowed. */
 void kms_audit_close(struct kms_audit *a, struct kms_trail *note);

@@ -205,8 +205,10 @@ kms_audit_file_open(struct kms_audit_file *f, const char *dir, bool sync, struct
             ok = fail(err, "%s cannot be removed", f->path);
     }
     free(numbers);
-    if (ok && !empty)
+    if (ok && !empty) {
         found->head = w.head;
+        found->latest_ns = kms_line_time(w.latest);
+    }
     if (empty && f->fd >= 0) {
         close(f->fd);
         f->fd = -1;

@@ -27,6 +27,7 @@ struct kms_audit_found {
     uint64_t torn;        /* octets cut off the end: a record that was not written whole */
     uint64_t damages;     /* in the last segment */
     char first[256];      /* of them, in words */
+    int64_t latest_ns;    /* of the records in the last segment; 0: none */
 };
 
 /* kms_audit_file_open makes the folder (mode 0700) if it is not there, takes it for this process,

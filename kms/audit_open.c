@@ -127,6 +127,7 @@ open_file(struct kms_audit *a, char *err)
     if (a->has_file && !kms_audit_file_open(&a->file, a->config->audit_dir, a->config->audit_sync,
                                             a->crypto, &a->sealed, &found, err))
         return false;
+    a->former_ns = found.latest_ns;
     judge(&a->sealed, &found, damage);
     if (found.head.chain[0] == '\0') {
         if (!new_chain(a))
@@ -142,6 +143,12 @@ open_file(struct kms_audit *a, char *err)
         damage[0] = '\0';
     note_start(a, &found, damage);
     return true;
+}
+
+int64_t
+kms_audit_former(const struct kms_audit *a)
+{
+    return a == NULL ? 0 : a->former_ns;
 }
 
 static void

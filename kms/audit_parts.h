@@ -31,6 +31,7 @@ struct kms_audit {
     struct kms_octets taken, lines;
     uint32_t n_taken;
     struct kms_head head, sealed;
+    int64_t former_ns; /* the latest record of the run before; 0: none is known */
     bool rotate, has_file;
     int64_t rotate_at_s; /* steady clock; 0: never */
     struct kms_audit_file file;

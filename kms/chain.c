@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hex.h"
 
@@ -192,6 +193,30 @@ check_first(struct kms_walk *w, const char *file, uint64_t segment, const struct
     memcpy(w->other, former, sizeof former);
 }
 
+/* Clocks go back: the last record is not always the latest. */
+static void
+note_time(struct kms_walk *w, struct mkt_span text)
+{
+    static const char key[] = ",\"time\":\"";
+    const char *at = memmem(text.p, text.n < 40 ? text.n : 40, key, sizeof key - 1);
+    size_t left = at == NULL ? 0 : text.n - (size_t)(at - (const char *)text.p) - (sizeof key - 1);
+
+    if (left >= KMS_LINE_TIME - 1 && memcmp(at + sizeof key - 1, w->latest, KMS_LINE_TIME - 1) > 0)
+        memcpy(w->latest, at + sizeof key - 1, KMS_LINE_TIME - 1);
+}
+
+int64_t
+kms_line_time(const char *text)
+{
+    struct tm tm = { 0 };
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    long micros = rest == NULL || *rest != '.' ? -1 : strtol(rest + 1, NULL, 10);
+
+    return micros < 0 || micros > 999999
+               ? 0
+               : (int64_t)timegm(&tm) * 1000000000 + (int64_t)micros * 1000;
+}
+
 static void
 walk_line(struct kms_walk *w, const char *file, uint64_t segment, uint64_t number,
           struct mkt_span line)
@@ -216,6 +241,7 @@ walk_line(struct kms_walk *w, const char *file, uint64_t segment, uint64_t numbe
         damaged(w, file, number, "record %" PRIu64 " was changed: its hash does not fit", l.seq);
     }
     check_seal(w, file, number, &l);
+    note_time(w, l.text);
     w->head.seq = l.seq;
     w->head.segment = segment;
     memcpy(w->head.hash, l.hash, sizeof l.hash);

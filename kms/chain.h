@@ -13,6 +13,8 @@
 #define KMS_CHAIN_HASH 32 /* octets */
 #define KMS_CHAIN_ID 33   /* characters of the name of a chain, terminated */
 
+#define KMS_LINE_TIME 28 /* characters of the time of a record, terminated */
+
 /* Where a chain has come to: after its record `seq`. */
 struct kms_head {
     char chain[KMS_CHAIN_ID]; /* "" : none yet */
@@ -38,6 +40,9 @@ bool kms_line_hash(struct mkt_crypto *c, const uint8_t former[KMS_CHAIN_HASH], s
  * the hash before it into former. False when it is another record. */
 bool kms_line_first(struct mkt_span text, struct kms_head *head, uint8_t former[KMS_CHAIN_HASH]);
 
+/* kms_line_time reads such a time: nanoseconds since 1970, 0 when it is none. */
+int64_t kms_line_time(const char *text);
+
 /* A walk over the segments of one folder, in order. Zero-initialise, then set what is marked in. */
 struct kms_walk {
     struct mkt_crypto *crypto;   /* in */
@@ -49,8 +54,9 @@ struct kms_walk {
     struct kms_head head;          /* after the last record read */
     uint8_t other[KMS_CHAIN_HASH]; /* what its hash should have been */
     uint64_t records, damages;
-    uint64_t end, size; /* of the last file: end of its last whole line, and its octets */
-    bool trust_first;   /* in: the first record read may stand behind any hash and number */
+    uint64_t end, size;         /* of the last file: end of its last whole line, and its octets */
+    char latest[KMS_LINE_TIME]; /* of all records read, as it is written; "": none */
+    bool trust_first;           /* in: the first record read may stand behind any hash and number */
 };
 
 /* kms_walk_file reads one segment. False when the file cannot be read: errno. */

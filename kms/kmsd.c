@@ -127,12 +127,28 @@ count_readers(const struct kms_config *c)
     return n;
 }
 
+static void
+look_at_clock(struct daemon *d)
+{
+    int64_t behind = kms_service_former(&d->service, kms_audit_former(d->service.audit));
+
+    if (behind > 0)
+        KMS_LOG(&d->log, KMS_WARN, "clock-behind", kms_number("seconds", behind),
+                kms_text("effect", behind <= KMS_BEHIND_MAX_S
+                                       ? "messages stamped before the last record of the run "
+                                         "before are refused: they may have been taken"
+                                       : "messages of the run before may be taken once more when "
+                                         "their time comes"),
+                kms_text("hint", "was the clock put back?"));
+}
+
 static bool
 start_serving(struct daemon *d, char *err)
 {
     struct kms_config *c = &d->config;
     size_t slot = 0;
 
+    look_at_clock(d);
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
     d->service.tls = d->tls;

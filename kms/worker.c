@@ -55,6 +55,22 @@ kms_service_free(struct kms_service *sv)
     kms_current_free(&sv->current);
 }
 
+/* A replay cache that begins empty is no hole when nothing older than the start is taken: and a
+ * clock that was put back meanwhile makes the past new again. */
+int64_t
+kms_service_former(struct kms_service *sv, int64_t former_ns)
+{
+    int64_t second = former_ns / 1000000000, behind;
+    uint64_t former = mkt_ntp_from_unix(second, (uint32_t)(former_ns % 1000000000));
+
+    if (former_ns == 0 || (int64_t)(former - sv->start) <= 0)
+        return 0;
+    behind = second - sv->state.started_s + 1;
+    if (behind <= KMS_BEHIND_MAX_S)
+        sv->start = former + 1;
+    return behind;
+}
+
 void
 kms_service_tally(const struct kms_service *sv, struct kms_tally *sum)
 {

@@ -86,6 +86,13 @@ bool kms_service_init(struct kms_service *sv, const struct kms_config *config, s
                       const char **failed);
 void kms_service_free(struct kms_service *sv);
 
+#define KMS_BEHIND_MAX_S 3600 /* a clock that was further ahead was wrong: nobody waits so long */
+
+/* kms_service_former tells a service that has not begun that a run before took messages up to then
+ * (nanoseconds since 1970; 0: nobody knows). Returns how far the clock is behind that, in seconds,
+ * rounded up; 0: it is not. */
+int64_t kms_service_former(struct kms_service *sv, int64_t former_ns);
+
 /* kms_service_tally adds up what all workers have counted, also while they work. */
 void kms_service_tally(const struct kms_service *sv, struct kms_tally *sum);
 

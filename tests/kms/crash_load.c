@@ -116,14 +116,15 @@ take(struct crash *c, struct channel *k)
     }
     if (n == 0)
         return false;
-    c->sent[k->sent].answered = true;
     if (k->resolving) {
         c->resolved += rig_resolved(&k->ask, mkt_span(out, n), &io);
         return true;
     }
     g = rig_granted(&k->ask, mkt_span(out, n), &io);
-    if (g != NULL)
-        keep_ticket(c, k, g);
+    if (g == NULL) /* over UDP perhaps a late answer to the one before */
+        return true;
+    c->sent[k->sent].answered = true;
+    keep_ticket(c, k, g);
     return true;
 }
 

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hex.h"
@@ -408,26 +409,9 @@ rig_get(const struct rig *r, const char *method, const char *path, char *text, s
 uint64_t
 rig_cpu_us(const struct rig *r)
 {
-    char path[64], line[256];
-    uint64_t ns = 0;
-    struct dirent *e;
-    DIR *d;
+    struct timespec ts;
+    clockid_t clock;
 
-    snprintf(path, sizeof path, "/proc/%d/task", (int)r->pid);
-    d = opendir(path);
-    must(d != NULL, path);
-    while ((e = readdir(d)) != NULL) {
-        char file[512];
-        FILE *f;
-
-        snprintf(file, sizeof file, "/proc/%d/task/%s/schedstat", (int)r->pid, e->d_name);
-        f = e->d_name[0] == '.' ? NULL : fopen(file, "r");
-        if (f == NULL)
-            continue;
-        if (fgets(line, sizeof line, f) != NULL)
-            ns += strtoull(line, NULL, 10);
-        fclose(f);
-    }
-    closedir(d);
-    return ns / 1000;
+    must(clock_getcpuclockid(r->pid, &clock) == 0 && clock_gettime(clock, &ts) == 0, "cpu clock");
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }

@@ -101,8 +101,8 @@ bool rig_alive(const struct rig *r);
 int rig_run(const struct rig *r, const char *const *words);
 #define RIG_RUN(r, ...) rig_run((r), (const char *const[]){ __VA_ARGS__, NULL })
 
-/* rig_spawn starts a program so and does not wait; rig_reap does, and returns the exit code, -1 when
- * it was killed. */
+/* rig_spawn starts a program so and does not wait; rig_reap does, and returns the exit code, -1
+ * when it was killed. */
 pid_t rig_spawn(const struct rig *r, const char *const *words);
 int rig_reap(pid_t pid);
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Preloaded into a real daemon where the kernel offers a test nothing better: a clock that jumps,
+ * as time namespaces do not have one, and a disk that takes its time, as device mapper is not
+ * everywhere. What it does stands in the file that RIG_SHIM names, and changes while it runs. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+struct wish {
+    int64_t ahead_ns; /* of the real clock */
+    int64_t sync_ns;  /* that each fdatasync and fsync takes more */
+};
+
+int clock_gettime(clockid_t id, struct timespec *ts);
+int gettimeofday(struct timeval *tv, void *zone);
+time_t time(time_t *t);
+int fdatasync(int fd);
+int fsync(int fd);
+
+static const volatile struct wish *wish;
+
+static void __attribute__((constructor)) begin(void)
+{
+    const char *path = getenv("RIG_SHIM");
+    int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    void *p = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *wish, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (p == MAP_FAILED)
+        abort();
+    wish = p;
+    close(fd);
+}
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, ts);
+    int64_t ns;
+
+    if (rc != 0 || wish == NULL || (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE))
+        return rc;
+    ns = (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec + wish->ahead_ns;
+    ts->tv_sec = ns / 1000000000;
+    ts->tv_nsec = ns % 1000000000;
+    return 0;
+}
+
+int
+gettimeofday(struct timeval *tv, void *zone)
+{
+    struct timespec ts;
+
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    *tv = (struct timeval){ ts.tv_sec, ts.tv_nsec / 1000 };
+    return 0;
+}
+
+time_t
+time(time_t *t)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    if (t != NULL)
+        *t = ts.tv_sec;
+    return ts.tv_sec;
+}
+
+static void
+wait_a_bit(void)
+{
+    int64_t ns = wish == NULL ? 0 : wish->sync_ns;
+    const struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+
+    if (ns > 0)
+        nanosleep(&ts, NULL);
+}
+
+int
+fdatasync(int fd)
+{
+    wait_a_bit();
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+    wait_a_bit();
+    return (int)syscall(SYS_fsync, fd);
+}
