@@ -135,7 +135,7 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
 {
     int64_t v;
 
-    if (!kms_sqlite_number(kms_sqlite_of(s), "SELECT number FROM change", &v))
+    if (kms_sqlite_do(kms_sqlite_of(s), &v, "SELECT number FROM change", "") != SQLITE_ROW)
         return kms_sqlite_fail(kms_sqlite_of(s), err, "cannot read");
     *version = (uint64_t)v;
     return KMS_STORE_OK;

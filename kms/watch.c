@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Five times a second the version of the store is read, and what has changed is followed; when that
- * is too much, everything is read again. A store that cannot be read leaves the index as it is: the
- * service goes on with what it knew, and says so once. After a long reading there is a short pause,
- * so that a store that never rests leaves the processor to requests; it is bounded, so that a
- * removal takes effect within a second. */
+/* Twenty times a second the version of the store is read, and what has changed is followed; when
+ * that is too much, everything is read again. A store that cannot be read leaves the index as it
+ * is: the service goes on with what it knew, and says so once. After a long reading there is a
+ * short pause, so that a store that never rests leaves the processor to requests; it is bounded, so
+ * that a removal takes effect within a second. */
 #include "watch.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include "clock.h"
 
-#define PERIOD_MS 200
+#define PERIOD_MS 50
 #define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
 struct kms_watch {
