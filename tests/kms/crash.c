@@ -428,15 +428,15 @@ judge_start(struct crash *c, unsigned kills, int64_t *ready_us, int64_t *cpu_us)
 {
     double load = 0;
     bool busy = getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned half = kills / 2, most = kills - 1 - kills / 20;
 
     qsort(ready_us, kills, sizeof *ready_us, by_time);
     qsort(cpu_us, kills, sizeof *cpu_us, by_time);
     printf("# ready again after %.3f s (fastest), %.3f s (median), %.3f s (19 of 20), %.3f s "
            "(slowest); of processor time %.3f s (median); load of the machine %.1f\n",
-           (double)ready_us[0] / 1e6, (double)ready_us[kills / 2] / 1e6,
-           (double)ready_us[kills - 1 - kills / 20] / 1e6, (double)ready_us[kills - 1] / 1e6,
-           (double)cpu_us[kills / 2] / 1e6, load);
-    crash_hold(c, READY, (busy ? cpu_us : ready_us)[kills / 2] < READY_BAR_US,
+           (double)ready_us[0] / 1e6, (double)ready_us[half] / 1e6, (double)ready_us[most] / 1e6,
+           (double)ready_us[kills - 1] / 1e6, (double)cpu_us[half] / 1e6, load);
+    crash_hold(c, READY, (busy ? cpu_us : ready_us)[half] < READY_BAR_US,
                "the median is above a second");
 }
 
