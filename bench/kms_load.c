@@ -7,7 +7,7 @@
 
 #include "load.h"
 #include "servers.h"
-#include "store.h"
+#include "tpk.h"
 #include "world.h"
 
 #include <fcntl.h>
@@ -75,18 +75,22 @@ fill_store(const struct bed *b)
 {
     char path[PATH_MAX + 16];
     struct kms_store *s;
+    struct kms_vault *v;
     struct kms_store_err err = { 0 };
     int64_t generation;
 
     snprintf(path, sizeof path, "%s/users.db", b->dir);
     if (kms_store_open_sqlite(&s, path, 0, &err) != KMS_STORE_OK)
         return failed(err.text);
-    bool ok = kms_tpk_rotate(s, &generation, &err) == KMS_STORE_OK;
+    v = kms_vault_local(NULL, 1);
+    bool ok =
+        v != NULL && kms_tpk_rotate(s, v, time(NULL), 86400, &generation, &err) == KMS_STORE_OK;
+    kms_vault_close(v);
     for (size_t i = 0; ok && i < USERS; i++) {
         const struct user *u = &b->users[i];
         const struct kms_user row = { .identity = u->identity,
                                       .psk_id = u->psk_id,
-                                      .psk = mkt_secret_span(&u->psk.key),
+                                      .psk = { 0, mkt_secret_span(&u->psk.key) },
                                       .psk_len = u->psk.key.n,
                                       .added = time(NULL) };
         ok = s->ops->user_add(s, &row, &err) == KMS_STORE_OK;

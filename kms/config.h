@@ -40,7 +40,9 @@ struct kms_config {
     struct kms_listener listen[KMS_LISTENERS_MAX];
     size_t n_listen;
     char store[KMS_PATH_MAX]; /* path of the SQLite file */
-    uint32_t workers;         /* threads for each transport */
+    char
+        kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand in the store in clear */
+    uint32_t workers;           /* threads for each transport */
     uint32_t clock_window_s;
     uint32_t max_validity_s;
     uint32_t replay_capacity;   /* messages */

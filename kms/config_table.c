@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kek.h"
+
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const no_yes[] = { "false", "true", NULL };
@@ -19,6 +21,9 @@ const struct kms_option kms_options[] = {
       "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
     { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
+    { "kek", KMS_OPT_KEK, 0, 0, 0, 0, NULL,
+      "key that wraps the keys in the store: file:FILE, credential:NAME, passphrase, "
+      "passphrase:file:FILE, passphrase:fd:N or pkcs11:URI; without it they stand there in clear" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
       "threads for each transport; 0: one for each processor" },
     { "clock_window", KMS_OPT_TIME, AT(clock_window_s), 300, 1, 3600, NULL,
@@ -141,6 +146,32 @@ set_store(struct kms_config *c, const char *text)
     return resolve_path(c, text + 7, c->store) ? NULL : "the path is too long";
 }
 
+/* Only the paths of files are ours to complete. */
+static const char *
+set_kek(struct kms_config *c, const char *text)
+{
+    static const char *const with_path[] = { "file:", "passphrase:file:" };
+    char path[KMS_PATH_MAX];
+
+    if (!kms_kek_known(text))
+        return "a KEK is written file:FILE, credential:NAME, passphrase[:file:FILE|:fd:N] or "
+               "pkcs11:URI";
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(with_path[i]);
+
+        if (strncmp(text, with_path[i], n) != 0)
+            continue;
+        if (text[n] == '\0' || !resolve_path(c, text + n, path))
+            return "the path is empty or too long";
+        snprintf(c->kek, sizeof c->kek, "%s%s", with_path[i], path);
+        return NULL;
+    }
+    if (strlen(text) >= sizeof c->kek)
+        return "it is too long";
+    snprintf(c->kek, sizeof c->kek, "%s", text);
+    return NULL;
+}
+
 static const char *
 add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 {
@@ -208,6 +239,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_listener(c, text);
     case KMS_OPT_STORE:
         return set_store(c, text);
+    case KMS_OPT_KEK:
+        return set_kek(c, text);
     case KMS_OPT_NUMBER:
         return set_number(out, o, text, "", NULL, err, cap);
     case KMS_OPT_TIME:

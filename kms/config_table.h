@@ -10,6 +10,7 @@ enum kms_option_type {
     KMS_OPT_IDENTITY,
     KMS_OPT_LISTEN, /* one address or a list */
     KMS_OPT_STORE,
+    KMS_OPT_KEK,
     KMS_OPT_NUMBER,
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */

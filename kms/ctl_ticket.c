@@ -22,7 +22,8 @@ struct issue {
     struct mkt_env env;
     struct mkt_policy want, granted;
     struct mkt_identity client, kms;
-    struct mkt_inkey_mem psk, tpk;
+    struct mkt_inkey_mem psk;
+    struct kms_inkey tpk;
     struct kms_found_tpk found;
     struct mkt_initiator *initiator;
     struct mkt_kms_txn *txn;
@@ -82,7 +83,9 @@ reply(struct issue *x, struct mkt_io *io)
         kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
                       &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
-    if (mkt_inkey_mem_init(&x->tpk, x->found.key) != MKT_OK) {
+    const struct kms_locker l = kms_tpk_locker(&x->found);
+
+    if (!kms_inkey_init(&x->tpk, x->ctl->vault, 0, &l)) {
         mkt_fail(&io->err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1");
         return MKT_NEXT_ABORT;
     }
@@ -141,7 +144,8 @@ issue(struct issue *x)
 {
     struct kms_store_err err = { 0 };
 
-    if (kms_index_build(&x->index, x->ctl->store, &err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, x->ctl->store, x->ctl->vault, mkt_ntp_to_unix(x->env.now),
+                        &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (!kms_index_is_user(x->index, x->client)) {
         fprintf(stderr, "mikey-kmsctl: %s is no user: add it with user add first\n", x->ctl->as);

@@ -2,9 +2,13 @@
 /* tpk add, tpk list, tpk remove, tpk rotate, and what the commands share. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "kmsctl.h"
+#include "tpk.h"
+#include "tpk_schedule.h"
 
 enum kms_exit
 kms_ctl_fail(const struct kms_store_err *err)
@@ -46,11 +50,10 @@ kms_ctl_json(const char *s)
 }
 
 static enum kms_store_rc
-store_tpk(struct kms_store *s, const struct kms_keyfile *k, struct kms_store_err *err)
+store_tpk(struct kms_store *s, const struct kms_keyfile *k, const struct kms_sealed *key,
+          struct kms_store_err *err)
 {
-    const struct kms_tpk tpk = { .id = k->id,
-                                 .owner = k->identity,
-                                 .key = mkt_secret_span(k->key) };
+    const struct kms_tpk tpk = { .id = k->id, .owner = k->identity, .key = *key };
 
     return s->ops->tpk_share(s, &tpk, err);
 }
@@ -88,7 +91,8 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
     struct kms_store_err err = { 0 };
     int64_t generation;
 
-    if (kms_tpk_rotate(ctl->store, &generation, &err) != KMS_STORE_OK)
+    if (kms_tpk_rotate(ctl->store, ctl->vault, time(NULL), ctl->config->max_validity_s, &generation,
+                       &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     printf("ticket protection key %" PRId64 " is now current; former keys still open their "
            "tickets\n",
@@ -99,21 +103,58 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
 struct listing {
     bool json;
     size_t n;
+    int64_t now;
+    struct kms_generation *g;
+    size_t n_g;
 };
+
+/* State and end of a key; "shared" has neither. */
+static const char *
+state_of(const struct listing *l, const struct kms_tpk *t, char until[32])
+{
+    enum kms_tpk_state state;
+    int64_t end = INT64_MAX;
+
+    snprintf(until, 32, "-");
+    if (t->owner != NULL)
+        return "shared";
+    for (size_t i = 0; i < l->n_g; i++) {
+        if (l->g[i].number != t->generation)
+            continue;
+        state = kms_tpk_state(l->g, l->n_g, i, l->now, &end);
+        if (end != INT64_MAX)
+            kms_ctl_time(end, until);
+        return kms_tpk_state_word(state);
+    }
+    return "new"; /* made since the list was read */
+}
+
+static void
+print_date(int64_t seconds)
+{
+    char text[32];
+
+    kms_ctl_time(seconds, text);
+    kms_ctl_json(text);
+}
 
 static bool
 print_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct listing *l = ctx;
-    const char *state = t->owner != NULL ? "shared" : t->current ? "current" : "previous";
+    char starts[32], until[32];
+    const char *state = state_of(l, t, until);
     int suite = t->key_len == 16 ? 128 : 256;
-    char created[32];
 
-    kms_ctl_time(t->created, created);
+    kms_ctl_time(t->owner != NULL ? t->created : t->starts, starts);
     if (l->json) {
         printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
         kms_ctl_json(t->id);
-        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", suite, state, created);
+        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": ", suite, state);
+        print_date(t->created);
+        printf(", \"starts\": \"%s\"", starts);
+        if (strcmp(until, "-") != 0)
+            printf(", \"until\": \"%s\"", until);
         if (t->owner != NULL) {
             printf(", \"owner\": ");
             kms_ctl_json(t->owner);
@@ -121,8 +162,9 @@ print_tpk(void *ctx, const struct kms_tpk *t)
         putchar('}');
     } else {
         if (l->n == 0)
-            printf("%-24s %-5s %-8s %-20s %s\n", "ID", "SUITE", "STATE", "CREATED", "OWNER");
-        printf("%-24s %-5d %-8s %-20s %s\n", t->id, suite, state, created,
+            printf("%-24s %-5s %-8s %-20s %-20s %s\n", "ID", "SUITE", "STATE", "STARTS", "UNTIL",
+                   "OWNER");
+        printf("%-24s %-5d %-8s %-20s %-20s %s\n", t->id, suite, state, starts, until,
                t->owner != NULL ? t->owner : "-");
     }
     l->n++;
@@ -132,13 +174,18 @@ print_tpk(void *ctx, const struct kms_tpk *t)
 enum kms_exit
 kms_ctl_tpk_list(const struct kms_ctl *ctl)
 {
-    struct listing l = { ctl->json, 0 };
+    struct listing l = { .json = ctl->json, .now = time(NULL) };
     struct kms_sink sink = { .tpk = print_tpk, .ctx = &l };
     struct kms_store_err err = { 0 };
 
-    if (ctl->json)
+    enum kms_store_rc rc = kms_tpk_list(ctl->store, &l.g, &l.n_g, &err);
+
+    if (rc == KMS_STORE_OK && ctl->json)
         printf("[");
-    if (ctl->store->ops->read(ctl->store, &sink, false, &err) != KMS_STORE_OK)
+    if (rc == KMS_STORE_OK)
+        rc = ctl->store->ops->read(ctl->store, &sink, false, &err);
+    free(l.g);
+    if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (ctl->json)
         printf("%s]\n", l.n == 0 ? "" : "\n");

@@ -5,11 +5,10 @@
 #include "kmsctl.h"
 
 static enum kms_store_rc
-store_psk(struct kms_store *s, const struct kms_keyfile *k, struct kms_store_err *err)
+store_psk(struct kms_store *s, const struct kms_keyfile *k, const struct kms_sealed *key,
+          struct kms_store_err *err)
 {
-    const struct kms_user user = { .identity = k->identity,
-                                   .psk_id = k->id,
-                                   .psk = mkt_secret_span(k->key) };
+    const struct kms_user user = { .identity = k->identity, .psk_id = k->id, .psk = *key };
 
     return s->ops->user_add(s, &user, err);
 }

@@ -16,11 +16,13 @@
 
 #define NONE UINT32_MAX
 #define ALIGN 8u
+#define WRAPS_MAX 64 /* of the store key: two for each generation in use, and two are */
 
 /* A record, followed by identity, id and key. */
 struct record {
     uint64_t serial;
     uint32_t same_identity; /* the next older key of this identity */
+    uint32_t kek;           /* generation that the key is sealed under */
     uint16_t identity_len;
     uint8_t id_len;
     uint8_t key_len;
@@ -39,8 +41,10 @@ struct key_set {
 
 struct own_tpk {
     char id[32];
-    bool current;
-    struct mkt_secret key;
+    int64_t generation, starts;
+    uint32_t kek;
+    uint8_t key_len;
+    uint8_t key[KMS_SEALED_MAX];
 };
 
 struct kms_index {
@@ -48,6 +52,11 @@ struct kms_index {
     struct key_set users, shared;
     struct own_tpk *own; /* the newest last */
     size_t n_own, room_own;
+    int64_t now;
+    int64_t current; /* generation; 0: none */
+    struct kms_wrap wraps[WRAPS_MAX];
+    size_t n_wraps;
+    bool in_clear; /* a key is */
     bool locked;
 };
 
@@ -80,10 +89,11 @@ id_of(const struct record *r)
     return mkt_span(r->octets + r->identity_len, r->id_len);
 }
 
-static struct mkt_span
+static struct kms_sealed
 key_of(const struct record *r)
 {
-    return mkt_span(r->octets + r->identity_len + r->id_len, r->key_len);
+    return (struct kms_sealed){ r->kek,
+                                mkt_span(r->octets + r->identity_len + r->id_len, r->key_len) };
 }
 
 /* Octets of a record with its padding. */
@@ -114,20 +124,28 @@ grow(struct key_set *ks, size_t need)
 }
 
 static bool
-take(struct key_set *ks, const char *identity, const char *key_id, struct mkt_span key,
+is_key(const struct kms_sealed *key)
+{
+    return kms_sealed_len(key) >= 16 && kms_sealed_len(key) <= MKT_SECRET_MAX;
+}
+
+static bool
+take(struct key_set *ks, const char *identity, const char *key_id, const struct kms_sealed *sealed,
      uint64_t serial)
 {
     struct mkt_identity who = kms_identity_of(identity);
+    struct mkt_span key = sealed->octets;
     size_t id_len = strlen(key_id), n = record_octets(who.data.n + id_len + key.n);
     struct record *r;
 
-    if (who.data.p == NULL || id_len > KMS_PSK_ID_MAX || key.n < 16 || key.n > MKT_SECRET_MAX)
+    if (who.data.p == NULL || id_len > KMS_PSK_ID_MAX || !is_key(sealed))
         return true; /* not written by us: it can belong to nobody */
     if (!grow(ks, n))
         return false;
     r = (struct record *)(void *)(ks->arena + ks->used);
     r->serial = serial;
     r->same_identity = NONE;
+    r->kek = sealed->kek;
     r->identity_len = (uint16_t)who.data.n;
     r->id_len = (uint8_t)id_len;
     r->key_len = (uint8_t)key.n;
@@ -143,7 +161,10 @@ take(struct key_set *ks, const char *identity, const char *key_id, struct mkt_sp
 static bool
 take_user(void *ctx, const struct kms_user *u)
 {
-    return take(&((struct kms_index *)ctx)->users, u->identity, u->psk_id, u->psk, u->serial);
+    struct kms_index *x = ctx;
+
+    x->in_clear = x->in_clear || u->psk.kek == 0;
+    return take(&x->users, u->identity, u->psk_id, &u->psk, u->serial);
 }
 
 static bool
@@ -161,10 +182,16 @@ take_own(struct kms_index *x, const struct kms_tpk *t)
         x->room_own = room / sizeof *r;
     }
     r = &x->own[x->n_own];
-    if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
+    if (strlen(t->id) >= sizeof r->id || !is_key(&t->key))
         return true;
     snprintf(r->id, sizeof r->id, "%s", t->id);
-    r->current = t->current;
+    r->generation = t->generation;
+    r->starts = t->starts;
+    r->kek = t->key.kek;
+    r->key_len = (uint8_t)t->key.octets.n;
+    memcpy(r->key, t->key.octets.p, t->key.octets.n);
+    if (t->starts <= x->now && t->generation > x->current)
+        x->current = t->generation;
     x->n_own++;
     return true;
 }
@@ -174,7 +201,19 @@ take_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct kms_index *x = ctx;
 
-    return t->owner == NULL ? take_own(x, t) : take(&x->shared, t->owner, t->id, t->key, 0);
+    x->in_clear = x->in_clear || t->key.kek == 0;
+    return t->owner == NULL ? take_own(x, t) : take(&x->shared, t->owner, t->id, &t->key, 0);
+}
+
+static bool
+take_wrap(void *ctx, const struct kms_wrap *w)
+{
+    struct kms_index *x = ctx;
+
+    if (x->n_wraps == WRAPS_MAX)
+        return false;
+    x->wraps[x->n_wraps++] = *w;
+    return true;
 }
 
 static size_t
@@ -230,19 +269,39 @@ lock_octets(const void *p, size_t n)
     return p == NULL || mlock(p, n) == 0;
 }
 
+/* The vault opens what is new. A key in clear among sealed ones was put there by nobody of ours, or
+ * is left over from an interrupted kek init. */
+static enum kms_store_rc
+admit(struct kms_index *x, struct kms_vault *vault, struct kms_store_err *err)
+{
+    char why[KMS_KEK_ERR];
+
+    if (!vault->ops->admit(vault, x->wraps, x->n_wraps, why))
+        return kms_store_fail(err, KMS_STORE_FAILED, "%s", why);
+    if (x->n_wraps > 0 && x->in_clear)
+        return kms_store_fail(err, KMS_STORE_FAILED,
+                              "a key in the store is not wrapped, others are: run mikey-kmsctl kek "
+                              "init to the end");
+    return KMS_STORE_OK;
+}
+
 enum kms_store_rc
-kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
+kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_vault *vault, int64_t now,
+                struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    struct kms_sink sink = { .user = take_user, .tpk = take_tpk, .ctx = x };
+    struct kms_sink sink = { .user = take_user, .tpk = take_tpk, .ctx = x, .wrap = take_wrap };
     enum kms_store_rc rc;
 
     if (x == NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    x->now = now;
     if (!mkt_crypto_random(NULL, (uint8_t *)&x->key, sizeof x->key))
         rc = kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
     else
         rc = s->ops->read(s, &sink, true, err);
+    if (rc == KMS_STORE_OK)
+        rc = admit(x, vault, err);
     if (rc == KMS_STORE_OK && (!make_tables(x, &x->users) || !make_tables(x, &x->shared)))
         rc = kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     if (rc != KMS_STORE_OK) {
@@ -346,7 +405,7 @@ static void
 show_own(const struct own_tpk *t, struct kms_found_tpk *found)
 {
     *found = (struct kms_found_tpk){ .id = mkt_span(t->id, strlen(t->id)),
-                                     .key = mkt_secret_span(&t->key) };
+                                     .key = { t->kek, mkt_span(t->key, t->key_len) } };
 }
 
 static void
@@ -362,6 +421,14 @@ fits(size_t key, size_t suite_key)
     return suite_key == 16 ? key == 16 : key >= suite_key;
 }
 
+static size_t
+key_len(const struct record *r)
+{
+    const struct kms_sealed key = key_of(r);
+
+    return kms_sealed_len(&key);
+}
+
 bool
 kms_index_tpk(const struct kms_index *x, struct mkt_span id, size_t suite_key,
               struct kms_found_tpk *found)
@@ -372,12 +439,12 @@ kms_index_tpk(const struct kms_index *x, struct mkt_span id, size_t suite_key,
         if (strlen(x->own[i].id) != id.n || memcmp(x->own[i].id, id.p, id.n) != 0)
             continue;
         show_own(&x->own[i], found);
-        return fits(found->key.n, suite_key);
+        return fits(kms_sealed_len(&found->key), suite_key);
     }
     if (r == NULL)
         return false;
     show_shared(r, found);
-    return fits(found->key.n, suite_key);
+    return fits(kms_sealed_len(&found->key), suite_key);
 }
 
 bool
@@ -387,19 +454,29 @@ kms_index_tpk_of(const struct kms_index *x, struct mkt_identity owner, size_t su
     const struct record *r = NULL;
 
     for (size_t i = x->n_own; owner.data.p == NULL && i-- > 0;) {
-        if (!x->own[i].current || !fits(x->own[i].key.n, suite_key))
-            continue;
         show_own(&x->own[i], found);
-        return true;
+        if (x->own[i].generation == x->current && fits(kms_sealed_len(&found->key), suite_key))
+            return true;
     }
     if (owner.data.p != NULL)
         r = find_identity(x, &x->shared, owner);
-    while (r != NULL && !fits(r->key_len, suite_key))
+    while (r != NULL && !fits(key_len(r), suite_key))
         r = r->same_identity == NONE ? NULL : record_at(&x->shared, r->same_identity);
     if (r == NULL)
         return false;
     show_shared(r, found);
     return true;
+}
+
+int64_t
+kms_index_due(const struct kms_index *x)
+{
+    int64_t due = INT64_MAX;
+
+    for (size_t i = 0; i < x->n_own; i++)
+        if (x->own[i].starts > x->now && x->own[i].starts < due)
+            due = x->own[i].starts;
+    return due;
 }
 
 size_t

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What requests read instead of the store: an immutable picture of all credentials and Ticket
- * Protection Keys in one locked block of memory, about 100 octets a user. When the store changes,
- * a new picture is built and swapped in; the old one is wiped when no worker looks at it. */
+ * Protection Keys, sealed as the store has them, about 130 octets a user. When the store changes, a
+ * new picture is built and swapped in; the old one is wiped when no worker looks at it. */
 #ifndef KMS_INDEX_H
 #define KMS_INDEX_H
 
@@ -11,25 +11,33 @@
 
 #include "hash.h"
 #include "store.h"
+#include "vault.h"
 
 struct kms_index; /* opaque, owned, immutable once built */
 
 /* A credential found; everything borrows from the index. */
 struct kms_found {
     struct mkt_identity identity;
-    struct mkt_span psk_id, psk;
+    struct mkt_span psk_id;
+    struct kms_sealed psk;
     uint64_t serial; /* names this credential among all there ever were */
 };
 
 /* A Ticket Protection Key found, likewise. */
 struct kms_found_tpk {
     struct mkt_identity owner; /* absent (data.p NULL): ours alone */
-    struct mkt_span id, key;
+    struct mkt_span id;
+    struct kms_sealed key;
 };
 
-/* kms_index_build reads the whole store. *index is owned by the caller. */
+/* kms_index_build reads the whole store as of `now` (seconds since 1970) and has the vault open the
+ * generations of the store key that are new. *index is owned by the caller. */
 enum kms_store_rc kms_index_build(struct kms_index **index, struct kms_store *s,
-                                  struct kms_store_err *err);
+                                  struct kms_vault *vault, int64_t now, struct kms_store_err *err);
+
+/* kms_index_due tells when the next TPK of ours starts (seconds since 1970): the picture is to be
+ * made anew then. INT64_MAX: no key waits. */
+int64_t kms_index_due(const struct kms_index *index);
 
 /* kms_index_free wipes and frees. NULL is allowed. */
 void kms_index_free(struct kms_index *index);

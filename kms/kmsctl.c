@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-kmsctl: users, ticket protection keys, tickets made in advance. It changes the store; a
- * running daemon notices by itself. Keys go in and never come out again: a generated one is shown
- * once, or written to a file.
+/* mikey-kmsctl: users, ticket protection keys, the KEK, tickets made in advance. It changes the
+ * store; a running daemon notices by itself. Keys go in and never come out again: a generated one
+ * is shown once, or written to a file.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -42,6 +42,16 @@ static const char usage[] =
     "      Lists ticket protection keys and who shares them, without keys.\n"
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
+    "  kek init [--quiet]\n"
+    "      Wraps the keys in the store with the key-encryption key (kek) that the configuration\n"
+    "      names; a file that is not there is made.\n"
+    "  kek rotate [--to KEK] [--quiet]\n"
+    "      Seals all keys under a new store key, while the daemon works. With --to the new KEK\n"
+    "      opens it as well as the old one.\n"
+    "  kek rotate --finish\n"
+    "      From now on only the KEK of the configuration opens the store.\n"
+    "  kek status [--json]\n"
+    "      Says how many keys are sealed under what.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
@@ -57,18 +67,22 @@ struct command {
     int args;             /* after the verb */
     const char *accepted; /* letters of the options that make sense */
     const char *wanted;   /* the argument, for messages */
+    bool keys;            /* needs the KEK */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipso", "IDENTITY", kms_ctl_user_add },
-    { "user", "list", 0, "j", "", kms_ctl_user_list },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add },
-    { "tpk", "rotate", 0, "", "", kms_ctl_tpk_rotate },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove },
-    { "ticket", "issue", 0, "atfvksF", "", kms_ctl_ticket_issue },
+    { "user", "add", 1, "ipso", "IDENTITY", true, kms_ctl_user_add },
+    { "user", "list", 0, "j", "", false, kms_ctl_user_list },
+    { "user", "remove", 1, "i", "IDENTITY", false, kms_ctl_user_remove },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", true, kms_ctl_tpk_add },
+    { "tpk", "rotate", 0, "", "", true, kms_ctl_tpk_rotate },
+    { "tpk", "list", 0, "j", "", false, kms_ctl_tpk_list },
+    { "tpk", "remove", 1, "", "ID", false, kms_ctl_tpk_remove },
+    { "kek", "init", 0, "q", "", false, kms_ctl_kek_init },
+    { "kek", "rotate", 0, "tqE", "", true, kms_ctl_kek_rotate },
+    { "kek", "status", 0, "j", "", false, kms_ctl_kek_status },
+    { "ticket", "issue", 0, "atfvksF", "", true, kms_ctl_ticket_issue },
 };
 
 static enum kms_exit
@@ -107,6 +121,32 @@ find_command(int argc, char **argv, enum kms_exit *code)
     return NULL;
 }
 
+/* The vault of this process, with everything opened that the store has. */
+static bool
+open_vault(struct kms_ctl *ctl, const struct kms_config *config)
+{
+    struct kms_store_err store_err = { 0 };
+    char err[KMS_KEK_ERR];
+    struct kms_kek *kek = NULL;
+
+    if (config->kek[0] != '\0') {
+        kek = kms_kek_open(config->kek, false, err);
+        if (kek == NULL) {
+            fprintf(stderr, "mikey-kmsctl: %s\n", err);
+            return false;
+        }
+    }
+    ctl->vault = kms_vault_local(kek, 1);
+    if (ctl->vault == NULL)
+        kms_store_fail(&store_err, KMS_STORE_FAILED, "out of memory");
+    if (ctl->vault == NULL ||
+        kms_vault_refresh(ctl->vault, ctl->store, &store_err) != KMS_STORE_OK) {
+        kms_ctl_fail(&store_err);
+        return false;
+    }
+    return true;
+}
+
 static enum kms_exit
 run(const char *path, const struct command *command, struct kms_ctl *ctl)
 {
@@ -128,7 +168,8 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
-        code = command->run(ctl);
+        code = !command->keys || open_vault(ctl, config) ? command->run(ctl) : KMS_EXIT_STORE;
+        kms_vault_close(ctl->vault);
         ctl->store->ops->close(ctl->store);
     }
     free(config);
@@ -178,6 +219,12 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'F':
         ctl->out = value;
         break;
+    case 'E':
+        ctl->finish = true;
+        break;
+    case 'q':
+        ctl->quiet = true;
+        break;
     }
     return true;
 }
@@ -193,6 +240,7 @@ main(int argc, char **argv)
         { "as", required_argument, NULL, 'a' },      { "to", required_argument, NULL, 't' },
         { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
+        { "finish", no_argument, NULL, 'E' },        { "quiet", no_argument, NULL, 'q' },
         { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
     };

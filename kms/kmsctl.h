@@ -10,9 +10,11 @@
 #include "keyfile.h"
 #include "program.h"
 #include "store.h"
+#include "vault.h"
 
 struct kms_ctl {
     struct kms_store *store;
+    struct kms_vault *vault; /* NULL: the command needs no keys */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
     const char *identity; /* of the user, or the id of a TPK */
@@ -23,6 +25,7 @@ struct kms_ctl {
     const char *as, *flags, *validity, *out;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
+    bool finish, quiet; /* kek rotate; no progress bar */
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -32,6 +35,9 @@ enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
@@ -40,7 +46,7 @@ struct kms_ctl_kind {
     const char *what; /* the file is, in words */
     const char *join; /* between name and digits of an id of our own making */
     enum kms_store_rc (*store)(struct kms_store *s, const struct kms_keyfile *k,
-                               struct kms_store_err *err);
+                               const struct kms_sealed *key, struct kms_store_err *err);
 };
 
 /* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */

@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lane.h"
 #include "net.h"
 #include "program.h"
+#include "tpk.h"
 #include "watch.h"
 
 static const char usage[] =
@@ -35,8 +37,9 @@ struct daemon {
     struct kms_log log;
     struct kms_service service;
     struct kms_store *store, *counters; /* two connections: counters are written by the lane */
-    uint64_t version;                   /* of the store, as read */
-    struct kms_pki *pki;                /* NULL: no key pair is configured */
+    struct kms_vault *vault;
+    uint64_t version;    /* of the store, as read */
+    struct kms_pki *pki; /* NULL: no key pair is configured */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -73,7 +76,7 @@ read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
 {
     enum kms_store_rc rc = d->store->ops->version(d->store, &d->version, err);
 
-    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, err) : rc;
+    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, time(NULL), err) : rc;
 }
 
 /* Opens the store, makes the first ticket protection key if there is none, reads everything. */
@@ -92,7 +95,7 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
         return rc;
     kms_index_free(*index);
     *index = NULL;
-    rc = kms_tpk_rotate(d->store, &generation, err);
+    rc = kms_tpk_rotate(d->store, d->vault, time(NULL), d->config.max_validity_s, &generation, err);
     if (rc != KMS_STORE_OK)
         return rc;
     KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));
@@ -116,6 +119,7 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     d->service.pki = d->pki;
+    d->service.vault = d->vault;
     d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
@@ -194,12 +198,29 @@ stop_serving(struct daemon *d)
             kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
 }
 
+/* The KEK comes first: without it nothing else is of use. */
+static bool
+open_vault(struct daemon *d, char err[KMS_KEK_ERR])
+{
+    struct kms_kek *kek = NULL;
+
+    if (d->config.kek[0] != '\0') {
+        kek = kms_kek_open(d->config.kek, false, err);
+        if (kek == NULL)
+            return false;
+    }
+    d->vault = kms_vault_local(kek, count_readers(&d->config));
+    if (d->vault == NULL)
+        snprintf(err, KMS_KEK_ERR, "out of memory");
+    return d->vault != NULL;
+}
+
 static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "";
+    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "", kek_err[KMS_KEK_ERR] = "";
     const char *failed;
     enum kms_exit code = KMS_EXIT_OK;
     sigset_t signals;
@@ -209,6 +230,8 @@ serve(struct daemon *d)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (!open_vault(d, kek_err))
+        return fail(d, KMS_EXIT_STORE, "kek", kek_err);
     if (open_store(d, &index, &store_err) != KMS_STORE_OK) {
         kms_index_free(index);
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
@@ -285,6 +308,7 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    kms_vault_close(d->vault);
     if (d->counters != NULL)
         d->counters->ops->close(d->counters);
     if (d->store != NULL)

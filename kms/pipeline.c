@@ -30,7 +30,7 @@ struct job {
     bool known;         /* client is a credential of ours */
     bool allowed;       /* by the limit of the identity */
     bool authenticated; /* and the message is the client's */
-    struct mkt_inkey_mem psk, tpk;
+    struct kms_inkey psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
     uint64_t tag;                   /* of the retransmission table */
     enum kms_outcome outcome;
@@ -161,7 +161,7 @@ static enum verdict
 gather(struct job *j)
 {
     struct mkt_span id = j->ask->psk_id.data;
-    int len = j->ask->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
+    struct kms_locker l = { .kind = KMS_PSK };
 
     if (j->ask->pk && j->req->defer != NULL)
         return later(j); /* RSA takes longer than everything else together */
@@ -175,9 +175,13 @@ gather(struct job *j)
     if (!j->known) { /* nobody's key, so that the work is the same */
         j->client.identity =
             j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
-        j->client.psk = mkt_span(j->w->dummy.key.b, (size_t)len);
+        l.key = j->w->dummy[j->ask->prf == MKT_PRF_MIKEY_1 ? 0 : 1];
+    } else {
+        l.owner = j->client.identity.data;
+        l.id = j->client.psk_id;
+        l.key = j->client.psk;
     }
-    if (mkt_inkey_mem_init(&j->psk, j->client.psk) != MKT_OK) {
+    if (!kms_inkey_init(&j->psk, j->w->service->vault, j->w->slot, &l)) {
         mkt_fail(&j->io.err, MKT_E_WEAK_KEY, 0, "PSK", "RFC 6043 12.1");
         return silent(j, KMS_BUSY);
     }
@@ -299,7 +303,9 @@ authorise(struct job *j)
 static bool
 take_tpk(struct job *j)
 {
-    if (mkt_inkey_mem_init(&j->tpk, j->found_tpk.key) == MKT_OK)
+    const struct kms_locker l = kms_tpk_locker(&j->found_tpk);
+
+    if (kms_inkey_init(&j->tpk, j->w->service->vault, j->w->slot, &l))
         return true;
     mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
     return false;
@@ -468,8 +474,6 @@ audit(struct job *j, const char *stage)
 static void
 leave(struct job *j)
 {
-    mkt_inkey_mem_wipe(&j->psk);
-    mkt_inkey_mem_wipe(&j->tpk);
     mkt_kms_end(j->w->txn);
     if (j->index != NULL)
         kms_current_put(&j->w->service->current, j->w->slot);

@@ -10,13 +10,16 @@
 
 #include <mikeyticket/secret.h>
 
+#include "kek.h"
+
 #define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
 
 enum kms_store_rc {
     KMS_STORE_OK,
     KMS_STORE_EXISTS,    /* that id is taken */
     KMS_STORE_NOT_FOUND, /* no such user or key */
-    KMS_STORE_CURRENT,   /* the key protects new tickets */
+    KMS_STORE_CURRENT,   /* the key protects new tickets, or is in use */
+    KMS_STORE_STALE,     /* sealed under a generation that is not the newest any more */
     KMS_STORE_NEWER,     /* the file was written by a newer version */
     KMS_STORE_FAILED     /* the text says what the database said */
 };
@@ -26,26 +29,44 @@ struct kms_store_err {
     char text[512];
 };
 
+/* A long-term key as it stands in a row: sealed under a generation of the store key, or (kek 0) in
+ * clear. Only the vault looks inside. */
+struct kms_sealed {
+    uint32_t kek;           /* generation */
+    struct mkt_span octets; /* n = 0 where keys are not shown */
+};
+#define KMS_SEALED_MAX (MKT_SECRET_MAX + KMS_SEAL_MORE)
+
+/* kms_sealed_len returns the octets of the key itself; 0: not a key. */
+static inline size_t
+kms_sealed_len(const struct kms_sealed *k)
+{
+    size_t more = k->kek == 0 ? 0 : KMS_SEAL_MORE;
+
+    return k->octets.n > more ? k->octets.n - more : 0;
+}
+
 /* One credential of one user: a user with several devices has several. */
 struct kms_user {
     const char *identity;
     const char *psk_id;
-    struct mkt_span psk; /* n = 0 where keys are not shown */
-    int psk_len;         /* octets */
-    int64_t added;       /* seconds since 1970 */
-    uint64_t serial;     /* made by the store, never used again: psk-ids may be */
+    struct kms_sealed psk;
+    int psk_len;     /* octets of the key itself */
+    int64_t added;   /* seconds since 1970 */
+    uint64_t serial; /* made by the store, never used again: psk-ids may be */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
  * or shared with one user (RFC 6043 4.1.1, modes 2 and 3). */
 struct kms_tpk {
     const char *id;
-    const char *owner;   /* identity of the user; NULL: ours alone */
-    int64_t generation;  /* 0 when shared */
-    bool current;        /* ours: protects new tickets; the others only open old ones */
-    struct mkt_span key; /* n = 0 where keys are not shown */
-    int key_len;         /* octets */
-    int64_t created;     /* seconds since 1970 */
+    const char *owner;  /* identity of the user; NULL: ours alone */
+    int64_t generation; /* 0 when shared */
+    int64_t starts;     /* ours: protects new tickets from then on, seconds since 1970 */
+    int64_t validity;   /* ours: of the longest ticket made with it, in seconds */
+    struct kms_sealed key;
+    int key_len;     /* octets of the key itself */
+    int64_t created; /* seconds since 1970 */
 };
 
 /* Up to which COUNTER value the messages of a credential may have been accepted. */
@@ -60,23 +81,44 @@ struct kms_sink {
     bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
     void *ctx;
     bool (*mark)(void *ctx, const struct kms_mark *mark);
+    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* before all others */
+};
+
+/* A row whose key is to be sealed anew. */
+struct kms_row {
+    bool tpk;          /* else a PSK */
+    const char *owner; /* identity; NULL: ours alone */
+    const char *id;
+    struct kms_sealed key;
 };
 
 struct kms_store; /* begins with a pointer to its operations */
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it. */
+    /* user_add: EXISTS when the psk_id is taken, whoever has it. STALE here and below: the key is
+     * not sealed under the newest generation. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
     /* user_remove removes one credential, or all of the identity when psk_id is NULL. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
                                      unsigned *removed, struct kms_store_err *err);
-    /* tpk_add makes a new current generation; former ones stay for resolving. *generation gets
-     * its number. */
-    enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct mkt_secret *key_128,
-                                 const struct mkt_secret *key_256, int64_t *generation,
+    /* tpk_add adds the two keys of a new generation; former ones stay for resolving. Of several
+     * callers that make the same one, exactly one succeeds: EXISTS when its number is not the one
+     * after the last. */
+    enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct kms_tpk pair[2],
                                  struct kms_store_err *err);
+    /* tpk_start lets a generation that waits start earlier. NOT_FOUND when it does not wait beyond
+     * `starts`. */
+    enum kms_store_rc (*tpk_start)(struct kms_store *s, int64_t generation, int64_t starts,
+                                   struct kms_store_err *err);
+    /* tpk_validity notes that tickets of `validity` seconds may be made from now on, or that any
+     * that is known may be as long. */
+    enum kms_store_rc (*tpk_validity)(struct kms_store *s, int64_t validity,
+                                      struct kms_store_err *err);
+    /* tpk_retire removes the keys of a generation. NOT_FOUND when somebody else has. */
+    enum kms_store_rc (*tpk_retire)(struct kms_store *s, int64_t generation,
+                                    struct kms_store_err *err);
     /* tpk_share adds a key shared with tpk->owner. EXISTS when the id is taken. */
     enum kms_store_rc (*tpk_share)(struct kms_store *s, const struct kms_tpk *tpk,
                                    struct kms_store_err *err);
@@ -89,7 +131,23 @@ struct kms_store_ops {
     /* read gives every row, with keys or without. A callback that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
-    /* version gets a number that differs when users or keys have changed. */
+    /* kek_add adds a generation of the store key, wrapped n times: EXISTS when it is not the number
+     * after the last one. From then on rows are accepted under it only. */
+    enum kms_store_rc (*kek_add)(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
+                                 struct kms_store_err *err);
+    /* kek_reseal takes at most `batch` rows of former generations through `reseal`, in one
+     * transaction. *left gets how many there were before. reseal sets row->key to octets in buf. */
+    enum kms_store_rc (*kek_reseal)(struct kms_store *s, size_t batch,
+                                    bool (*reseal)(void *ctx, struct kms_row *row,
+                                                   uint8_t buf[KMS_SEALED_MAX]),
+                                    void *ctx, uint64_t *left, struct kms_store_err *err);
+    /* kek_forget removes every wrap but the n given. CURRENT when a row needs another one. */
+    enum kms_store_rc (*kek_forget)(struct kms_store *s, const struct kms_wrap *keep, size_t n,
+                                    struct kms_store_err *err);
+    /* compact writes the whole store anew, so that nothing is left of what was overwritten. */
+    enum kms_store_rc (*compact)(struct kms_store *s, struct kms_store_err *err);
+    /* version gets a number that differs when users or keys have changed, or a generation of the
+     * store key was added. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };
@@ -112,9 +170,5 @@ enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc
 
 /* kms_tpk_id_reserved tells whether an id is of the form that our own keys have. */
 bool kms_tpk_id_reserved(const char *id);
-
-/* kms_tpk_rotate generates and adds a new generation. */
-enum kms_store_rc kms_tpk_rotate(struct kms_store *s, int64_t *generation,
-                                 struct kms_store_err *err);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct user_row {
     char *identity, *psk_id;
-    struct mkt_secret psk;
+    struct mkt_secret psk; /* never sealed here */
     int64_t added;
     uint64_t serial;
 };
@@ -17,7 +17,7 @@ struct user_row {
 struct tpk_row {
     char id[KMS_PSK_ID_MAX + 1];
     char *owner;
-    int64_t generation, created;
+    int64_t generation, starts, validity, created;
     struct mkt_secret key;
 };
 
@@ -61,7 +61,7 @@ memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
     row.identity = strdup(user->identity);
     row.psk_id = strdup(user->psk_id);
     if (row.identity == NULL || row.psk_id == NULL ||
-        mkt_secret_set(&row.psk, user->psk) != MKT_OK) {
+        mkt_secret_set(&row.psk, user->psk.octets) != MKT_OK) {
         drop_user(&row);
         return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
     }
@@ -96,28 +96,78 @@ memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id
 }
 
 static enum kms_store_rc
-memory_tpk_add(struct kms_store *s, const struct mkt_secret *key_128,
-               const struct mkt_secret *key_256, int64_t *generation, struct kms_store_err *err)
+memory_tpk_add(struct kms_store *s, const struct kms_tpk pair[2], struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
-    struct tpk_row *grown = realloc(m->tpks, (m->n_tpks + 2) * sizeof *grown);
+    struct tpk_row *grown;
 
+    if (pair->generation != m->generation + 1)
+        return kms_store_fail(err, KMS_STORE_EXISTS, "somebody else made that key");
+    grown = realloc(m->tpks, (m->n_tpks + 2) * sizeof *grown);
     if (grown == NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     m->tpks = grown;
-    *generation = ++m->generation;
+    m->generation++;
     for (int i = 0; i < 2; i++) {
         struct tpk_row *t = &m->tpks[m->n_tpks++];
 
-        t->owner = NULL;
-        snprintf(t->id, sizeof t->id, "tpk-%lld-%s", (long long)*generation,
-                 i == 0 ? "128" : "256");
-        t->generation = *generation;
-        t->created = (int64_t)time(NULL);
-        t->key = i == 0 ? *key_128 : *key_256;
+        *t = (struct tpk_row){ .generation = pair[i].generation,
+                               .starts = pair[i].starts,
+                               .validity = pair[i].validity,
+                               .created = (int64_t)time(NULL) };
+        snprintf(t->id, sizeof t->id, "%s", pair[i].id);
+        if (mkt_secret_set(&t->key, pair[i].key.octets) != MKT_OK)
+            return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
     }
     m->version++;
     return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_tpk_start(struct kms_store *s, int64_t generation, int64_t starts, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    bool found = false;
+
+    for (size_t i = 0; i < m->n_tpks; i++) {
+        struct tpk_row *t = &m->tpks[i];
+
+        if (t->owner != NULL || t->generation != generation || t->starts <= starts)
+            continue;
+        t->starts = starts;
+        found = true;
+    }
+    m->version += found;
+    return found ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key");
+}
+
+static enum kms_store_rc
+memory_tpk_validity(struct kms_store *s, int64_t validity, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+
+    (void)err;
+    for (size_t i = 0; i < m->n_tpks; i++)
+        if (m->tpks[i].owner == NULL && m->tpks[i].validity < validity)
+            m->tpks[i].validity = validity;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_tpk_retire(struct kms_store *s, int64_t generation, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    size_t kept = 0, n = m->n_tpks;
+
+    for (size_t i = 0; i < n; i++) {
+        if (m->tpks[i].owner != NULL || m->tpks[i].generation != generation)
+            m->tpks[kept++] = m->tpks[i];
+    }
+    for (size_t i = kept; i < n; i++)
+        mkt_secret_wipe(&m->tpks[i].key);
+    m->n_tpks = kept;
+    m->version += kept < n;
+    return kept < n ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key");
 }
 
 static enum kms_store_rc
@@ -135,7 +185,7 @@ memory_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_stor
     m->tpks = grown;
     snprintf(row.id, sizeof row.id, "%s", tpk->id);
     row.owner = strdup(tpk->owner);
-    if (row.owner == NULL || mkt_secret_set(&row.key, tpk->key) != MKT_OK) {
+    if (row.owner == NULL || mkt_secret_set(&row.key, tpk->key.octets) != MKT_OK) {
         free(row.owner);
         return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
     }
@@ -194,11 +244,11 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
 
     for (size_t i = 0; more && sink->user != NULL && i < m->n_users; i++) {
         const struct user_row *u = &m->users[i];
-        struct kms_user row = { u->identity, u->psk_id, mkt_secret_span(&u->psk),
+        struct kms_user row = { u->identity, u->psk_id, { 0, mkt_secret_span(&u->psk) },
                                 u->psk.n,    u->added,  u->serial };
 
         if (!with_keys)
-            row.psk = mkt_span(NULL, 0);
+            row.psk.octets = mkt_span(NULL, 0);
         more = sink->user(sink->ctx, &row);
     }
     for (size_t i = 0; more && sink->tpk != NULL && i < m->n_tpks; i++) {
@@ -206,18 +256,57 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
         struct kms_tpk row = { .id = t->id,
                                .owner = t->owner,
                                .generation = t->generation,
-                               .current = t->owner == NULL && t->generation == m->generation,
-                               .key = mkt_secret_span(&t->key),
+                               .starts = t->starts,
+                               .validity = t->validity,
+                               .key = { 0, mkt_secret_span(&t->key) },
                                .key_len = t->key.n,
                                .created = t->created };
 
         if (!with_keys)
-            row.key = mkt_span(NULL, 0);
+            row.key.octets = mkt_span(NULL, 0);
         more = sink->tpk(sink->ctx, &row);
     }
     for (size_t i = 0; more && sink->mark != NULL && i < m->n_marks; i++)
         more = sink->mark(sink->ctx, &m->marks[i]);
     return more ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+}
+
+/* Nothing is at rest here: keys are never sealed. */
+static enum kms_store_rc
+memory_kek_add(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
+               struct kms_store_err *err)
+{
+    (void)s;
+    (void)wraps;
+    (void)n;
+    return kms_store_fail(err, KMS_STORE_FAILED, "a store in memory seals no keys");
+}
+
+static enum kms_store_rc
+memory_kek_reseal(struct kms_store *s, size_t batch,
+                  bool (*reseal)(void *ctx, struct kms_row *row, uint8_t buf[KMS_SEALED_MAX]),
+                  void *ctx, uint64_t *left, struct kms_store_err *err)
+{
+    (void)batch;
+    (void)reseal;
+    (void)ctx;
+    *left = 0;
+    return memory_kek_add(s, NULL, 0, err);
+}
+
+static enum kms_store_rc
+memory_kek_forget(struct kms_store *s, const struct kms_wrap *keep, size_t n,
+                  struct kms_store_err *err)
+{
+    return memory_kek_add(s, keep, n, err);
+}
+
+static enum kms_store_rc
+memory_compact(struct kms_store *s, struct kms_store_err *err)
+{
+    (void)s;
+    (void)err;
+    return KMS_STORE_OK;
 }
 
 static enum kms_store_rc
@@ -250,10 +339,17 @@ static const struct kms_store_ops memory_ops = {
     .user_add = memory_user_add,
     .user_remove = memory_user_remove,
     .tpk_add = memory_tpk_add,
+    .tpk_start = memory_tpk_start,
+    .tpk_validity = memory_tpk_validity,
+    .tpk_retire = memory_tpk_retire,
+    .kek_add = memory_kek_add,
+    .kek_reseal = memory_kek_reseal,
+    .kek_forget = memory_kek_forget,
     .tpk_share = memory_tpk_share,
     .tpk_remove = memory_tpk_remove,
     .marks = memory_marks,
     .read = memory_read,
+    .compact = memory_compact,
     .version = memory_version,
     .close = memory_close,
 };

@@ -20,4 +20,18 @@ enum mkt_rc kms_tpk_of_ticket(struct kms_found_tpk *tpk, const struct mkt_policy
                               struct mkt_identity tpk_id, const struct kms_index *index,
                               struct mkt_err *err);
 
+/* kms_tpk_locker says what a found TPK is to the vault; it borrows. */
+struct kms_locker kms_tpk_locker(const struct kms_found_tpk *tpk);
+
+/* kms_tpk_make makes generation number `generation`, which starts at `starts` (seconds since 1970)
+ * and whose longest ticket is of `validity` seconds, in the vault and puts it in the store. EXISTS,
+ * STALE: see tpk_add. */
+enum kms_store_rc kms_tpk_make(struct kms_store *s, struct kms_vault *vault, int64_t generation,
+                               int64_t starts, int64_t validity, struct kms_store_err *err);
+
+/* kms_tpk_rotate starts the generation that waits, or makes a new one, now. *generation gets its
+ * number. */
+enum kms_store_rc kms_tpk_rotate(struct kms_store *s, struct kms_vault *vault, int64_t now,
+                                 int64_t validity, int64_t *generation, struct kms_store_err *err);
+
 #endif

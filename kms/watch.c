@@ -19,6 +19,7 @@ struct kms_watch {
     struct kms_store *store;
     struct kms_http *http;
     uint64_t version;
+    int64_t due; /* a TPK starts: seconds since 1970 */
     int64_t not_before_ms;
     bool failing;
     int stop;
@@ -57,14 +58,15 @@ look(struct kms_watch *w)
         complain(w, &err);
         return;
     }
-    if (version == w->version && !w->failing)
+    if (version == w->version && !w->failing && time(NULL) < w->due)
         return;
-    if (kms_index_build(&index, w->store, &err) != KMS_STORE_OK) {
+    if (kms_index_build(&index, w->store, w->service->vault, time(NULL), &err) != KMS_STORE_OK) {
         complain(w, &err);
         return;
     }
     w->failing = false;
     w->version = version;
+    w->due = kms_index_due(index);
     KMS_LOG(w->service->log, KMS_INFO, "reloaded",
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
@@ -100,6 +102,7 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->store = store;
     w->version = version;
     w->http = http;
+    w->due = kms_index_due(atomic_load(&sv->current.index));
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {
         if (w->stop >= 0)

@@ -16,6 +16,7 @@ struct service {
     struct kms_log log;
     struct kms_service service;
     struct kms_store *store;
+    struct kms_vault *vault;
     struct kms_worker *udp, *http;
     struct rig_user alice, bob;
     struct rig_ask ask, resolve;
