@@ -45,13 +45,14 @@ struct kms_config {
     uint32_t workers;           /* threads for each transport */
     uint32_t clock_window_s;
     uint32_t max_validity_s;
-    uint32_t replay_capacity;   /* messages */
-    uint32_t retransmit_memory; /* octets a worker */
-    uint32_t log_level;         /* enum kms_level */
-    uint32_t log_format;        /* 1: JSON */
-    uint32_t suites;            /* bit of each PRF that is allowed */
-    uint32_t modes;             /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
-    uint32_t max_body;          /* octets of an HTTP body */
+    uint32_t tpk_rotate_every_s; /* 0: by hand only */
+    uint32_t replay_capacity;    /* messages */
+    uint32_t retransmit_memory;  /* octets a worker */
+    uint32_t log_level;          /* enum kms_level */
+    uint32_t log_format;         /* 1: JSON */
+    uint32_t suites;             /* bit of each PRF that is allowed */
+    uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
+    uint32_t max_body;           /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;
     uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */

@@ -30,6 +30,9 @@ const struct kms_option kms_options[] = {
       "how far a timestamp may be from our clock, either way" },
     { "max_validity", KMS_OPT_TIME, AT(max_validity_s), 86400, 1, 315360000, NULL,
       "longest validity of a ticket from now; longer wishes are cut" },
+    { "tpk_rotate_every", KMS_OPT_TIME, AT(tpk_rotate_every_s), 2592000, 0, 315360000, NULL,
+      "how long a ticket protection key protects new tickets before the next one does; 0: until "
+      "mikey-kmsctl tpk rotate" },
     { "replay_capacity", KMS_OPT_NUMBER, AT(replay_capacity), 4194304, 1024, 268435456, NULL,
       "messages remembered against replay, 28 octets each; when full, new ones are refused" },
     { "retransmit_memory", KMS_OPT_SIZE, AT(retransmit_memory), 16777216, 65536, 1073741824, NULL,

@@ -14,7 +14,7 @@
 #include "lane.h"
 #include "net.h"
 #include "program.h"
-#include "tpk.h"
+#include "tpk_schedule.h"
 #include "watch.h"
 
 static const char usage[] =
@@ -79,27 +79,39 @@ read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, time(NULL), err) : rc;
 }
 
-/* Opens the store, makes the first ticket protection key if there is none, reads everything. */
+/* Makes the first ticket protection key, and what the schedule wants. */
+static enum kms_store_rc
+prepare_tpks(struct daemon *d, struct kms_store_err *err)
+{
+    const struct kms_config *c = &d->config;
+    struct kms_generation *g = NULL;
+    int64_t now = time(NULL);
+    size_t n = 0;
+    enum kms_store_rc rc = kms_vault_refresh(d->vault, d->store, err);
+
+    if (rc == KMS_STORE_OK)
+        rc = d->store->ops->tpk_validity(d->store, c->max_validity_s, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_tpk_list(d->store, &g, &n, err);
+    free(g);
+    if (rc != KMS_STORE_OK || (n > 0 && c->tpk_rotate_every_s == 0))
+        return rc;
+    return kms_tpk_keep(d->store, d->vault,
+                        c->tpk_rotate_every_s > 0 ? c->tpk_rotate_every_s : UINT32_MAX,
+                        c->max_validity_s, now, &d->log, err);
+}
+
+/* Opens the store and reads everything. */
 static enum kms_store_rc
 open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err)
 {
-    struct kms_found_tpk tpk;
-    int64_t generation;
     enum kms_store_rc rc = kms_store_open_sqlite(&d->store, d->config.store, 0, err);
 
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
-        rc = read_store(d, index, err);
-    if (rc != KMS_STORE_OK || kms_index_tpk_of(*index, (struct mkt_identity){ 0 }, 32, &tpk))
-        return rc;
-    kms_index_free(*index);
-    *index = NULL;
-    rc = kms_tpk_rotate(d->store, d->vault, time(NULL), d->config.max_validity_s, &generation, err);
-    if (rc != KMS_STORE_OK)
-        return rc;
-    KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));
-    return read_store(d, index, err);
+        rc = prepare_tpks(d, err);
+    return rc == KMS_STORE_OK ? read_store(d, index, err) : rc;
 }
 
 static size_t

@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tpk_schedule.h"
+
 #define PERIOD_MS 200
+#define TPK_PERIOD_MS 60000
 #define PAUSE 4 /* times the last rebuild */
 
 struct kms_watch {
@@ -74,6 +77,20 @@ look(struct kms_watch *w)
     w->not_before_ms = steady_ms() + PAUSE * (steady_ms() - began);
 }
 
+/* Ticket protection keys by their schedule. Other nodes may do the same at the same time. */
+static void
+keep_tpks(struct kms_watch *w)
+{
+    const struct kms_config *c = w->service->config;
+    struct kms_store_err err = { 0 };
+
+    if (c->tpk_rotate_every_s > 0 &&
+        kms_tpk_keep(w->store, w->service->vault, c->tpk_rotate_every_s, c->max_validity_s,
+                     time(NULL), w->service->log, &err) != KMS_STORE_OK)
+        KMS_LOG(w->service->log, KMS_ERROR, "ticket-keys-not-kept", kms_text("error", err.text),
+                kms_text("effect", "the present ones stay in use"));
+}
+
 static void *
 run(void *arg)
 {
@@ -86,6 +103,8 @@ run(void *arg)
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
             kms_pki_refresh(w->service->pki, w->service->log);
+        if (ticks % (TPK_PERIOD_MS / PERIOD_MS) == 0)
+            keep_tpks(w);
     }
     return NULL;
 }

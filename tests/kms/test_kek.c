@@ -381,6 +381,34 @@ the_kek_stays_in_a_token(void **state)
     assert_true(keys_says("err", "there is no such AES key in the token"));
 }
 
+/* A daemon that starts finds its key overdue, makes the next one ahead of time, and removes the one
+ * whose tickets have all ended. */
+static void
+the_daemon_keeps_ticket_keys_by_their_schedule(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    assert_int_equal(CTL("tpk", "rotate"), 0);
+    keys_sql("UPDATE tpk SET starts = starts - 5000000 WHERE generation = 1;"
+             "UPDATE tpk SET starts = starts - 4000000 WHERE generation = 2");
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_true(keys_says("out", " retired "));
+    rig_start(&rig);
+    assert_true(keys_call());
+    assert_int_equal(CTL("tpk", "list", "--json"), 0);
+    assert_null(strstr(keys_text("out"), "tpk-1-"));
+    assert_true(keys_says("out", "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
+    assert_true(keys_says("out", "{\"id\": \"tpk-3-256\", \"suite\": 256, \"state\": \"next\""));
+    assert_int_equal(rig_stop(&rig), 0);
+    assert_true(keys_says("log", "ticket-key-retired generation=1"));
+    keys_config("kek: file:kms.kek\ntpk_rotate_every: 0\n");
+    keys_sql("UPDATE tpk SET starts = starts - 90000000");
+    rig_start(&rig);
+    assert_true(keys_call());
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_true(keys_says("out", "tpk-2-256")); /* by hand only */
+}
+
 static void
 wrong_words_are_explained(void **state)
 {
@@ -414,6 +442,8 @@ main(void)
         cmocka_unit_test_setup_teardown(the_kek_comes_from_a_passphrase, start, stop),
         cmocka_unit_test_setup_teardown(the_kek_comes_from_a_credential_of_systemd, start, stop),
         cmocka_unit_test_setup_teardown(the_kek_stays_in_a_token, start, stop_token),
+        cmocka_unit_test_setup_teardown(the_daemon_keeps_ticket_keys_by_their_schedule, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(wrong_words_are_explained, start, stop),
     };
 
