@@ -64,5 +64,6 @@ bool bench_primitives(struct bench_report *r);
 bool bench_kms_ops(struct bench_report *r);
 bool bench_kms_pk(struct bench_report *r);
 bool bench_daemon(struct bench_report *r);
+bool bench_vault(struct bench_report *r);
 
 #endif

@@ -28,8 +28,12 @@ struct user {
     struct mkt_inkey_mem psk;
 };
 
+/* How the keys stand in the store, and where they are opened. */
+enum form { CLEAR, SEALED, VAULT };
+
 struct bed {
     uint8_t prf;
+    enum form form;
     struct mkt_env env;
     struct user *users;
     struct load load;
@@ -157,9 +161,23 @@ write_config(const struct bed *b, char *path, size_t cap)
     fprintf(f,
             "identity: sip:kms@bench.example\n"
             "listen:\n  - udp://127.0.0.1:%u\n  - http://127.0.0.1:%u\n"
-            "store: sqlite:users.db\n",
-            ntohs(b->udp.sin_port), ntohs(b->http.sin_port));
+            "store: sqlite:users.db\n%s%s",
+            ntohs(b->udp.sin_port), ntohs(b->http.sin_port),
+            b->form == CLEAR ? "" : "kek: file:kms.kek\n",
+            b->form == VAULT ? "vault: process\n" : "");
     return fclose(f) == 0;
+}
+
+/* mikey-kmsctl stands beside the daemon. */
+static bool
+seal_store(const struct bed *b, const char *config)
+{
+    char command[3 * PATH_MAX];
+    if (b->form == CLEAR)
+        return true;
+    snprintf(command, sizeof command, "%.*sctl --config %s kek init >/dev/null",
+             (int)strlen(b->program) - 1, b->program, config);
+    return system(command) == 0 || failed("the store cannot be wrapped");
 }
 
 static bool
@@ -167,7 +185,7 @@ start_daemon(struct bed *b)
 {
     char config[PATH_MAX + 16], log[PATH_MAX + 16];
     if (!load_port(SOCK_DGRAM, &b->udp) || !load_port(SOCK_STREAM, &b->http) ||
-        !write_config(b, config, sizeof config))
+        !write_config(b, config, sizeof config) || !seal_store(b, config))
         return false;
     snprintf(log, sizeof log, "%s/log", b->dir);
     b->daemon = fork();
@@ -195,15 +213,26 @@ show_log(const struct bed *b)
     return failed("mikey-kmsd did not start");
 }
 
-/* Waits until both transports take connections: a TCP port that is open. */
+static bool
+is_ready(const struct bed *b)
+{
+    char path[PATH_MAX + 16], line[256];
+    bool ready = false;
+    snprintf(path, sizeof path, "%s/log", b->dir);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && !ready && fgets(line, sizeof line, f) != NULL)
+        ready = strcmp(line, "ready\n") == 0;
+    if (f != NULL)
+        fclose(f);
+    return ready;
+}
+
+/* Waits until the daemon serves; messages stamped before that would be refused. */
 static bool
 await_daemon(const struct bed *b)
 {
     for (int i = 0; i < 500; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool up = connect(fd, (const struct sockaddr *)&b->http, sizeof b->http) == 0;
-        close(fd);
-        if (up)
+        if (is_ready(b))
             return true;
         if (waitpid(b->daemon, NULL, WNOHANG) == b->daemon)
             break;
@@ -228,8 +257,8 @@ start_bare(struct bed *b)
 static void
 remove_dir(const struct bed *b)
 {
-    static const char *const files[] = { "users.db", "users.db-wal", "users.db-shm", "kmsd.yaml",
-                                         "log" };
+    static const char *const files[] = { "users.db",  "users.db-wal", "users.db-shm",
+                                         "kmsd.yaml", "kms.kek",      "log" };
     char path[PATH_MAX + 16];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", b->dir, files[i]);
@@ -255,12 +284,12 @@ close_bed(struct bed *b)
 }
 
 static bool
-open_bed(struct bed *b, uint8_t prf)
+open_bed(struct bed *b, uint8_t prf, enum form form)
 {
     const char *tmp = getenv("TMPDIR");
     char self[PATH_MAX] = { 0 };
 
-    *b = (struct bed){ .prf = prf };
+    *b = (struct bed){ .prf = prf, .form = form };
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return false;
     snprintf(b->program, sizeof b->program, "%.4000s/../kms/mikey-kmsd", dirname(self));
@@ -282,10 +311,10 @@ typedef bool send_load(const struct sockaddr_in *to, struct load_range m, uint8_
 static bool
 cpu_of(double *us, pid_t server, send_load *send, const struct sockaddr_in *to, struct load_range m)
 {
-    double before = server_cpu_us(server);
+    double before = server_family_cpu_us(server);
     if (!send(to, m, MKT_DT_REQUEST_RESP))
         return false;
-    double after = server_cpu_us(server);
+    double after = server_family_cpu_us(server);
     *us = (after - before) / (double)m.n;
     return before >= 0 && after >= 0;
 }
@@ -354,7 +383,7 @@ bench_daemon(struct bench_report *r)
 
     for (uint8_t prf = MKT_PRF_MIKEY_1; ok && prf <= MKT_PRF_HMAC_SHA_256; prf++) {
         struct bed *b = calloc(1, sizeof *b);
-        ok = b != NULL && open_bed(b, prf) && size_answer(b) && start_bare(b) &&
+        ok = b != NULL && open_bed(b, prf, CLEAR) && size_answer(b) && start_bare(b) &&
              make_messages(b, n) && measure(r, &t[prf][0], b, &b->udp, &b->echo, b->echo_pid);
         if (ok) { /* new messages: the daemon remembers the others */
             mkt_crypto_free(b->env.crypto);
@@ -363,6 +392,31 @@ bench_daemon(struct bench_report *r)
             ok =
                 make_messages(b, n) && measure(r, &t[prf][1], b, &b->http, &b->fixed, b->fixed_pid);
         }
+        if (b != NULL)
+            close_bed(b);
+        free(b);
+    }
+    return ok;
+}
+
+bool
+bench_vault(struct bench_report *r)
+{
+    static const struct transport t[] = {
+        [CLEAR] = { "udp_request_clear", "REQUEST_INIT_PSK over UDP, keys in clear",
+                    "UDP echo, batched", load_udp, 25 },
+        [SEALED] = { "udp_request_sealed", "the same, keys sealed, opened in the daemon",
+                     "UDP echo, batched", load_udp, 30 },
+        [VAULT] = { "udp_request_vault", "the same, keys opened in a vault process, both counted",
+                    "UDP echo, batched", load_udp, 60 },
+    };
+    bool ok = true;
+
+    for (enum form form = CLEAR; ok && form <= VAULT; form++) {
+        struct bed *b = calloc(1, sizeof *b);
+        ok = b != NULL && open_bed(b, MKT_PRF_HMAC_SHA_256, form) && size_answer(b) &&
+             start_bare(b) && make_messages(b, RUNS * REQUESTS + REQUESTS / 10) &&
+             measure(r, &t[form], b, &b->udp, &b->echo, b->echo_pid);
         if (b != NULL)
             close_bed(b);
         free(b);

@@ -14,6 +14,7 @@ static const struct {
     { "kms", bench_kms_ops, "one Ticket Request and one Ticket Resolve at the KMS" },
     { "pk", bench_kms_pk, "one Ticket Request signed with RSA, at the KMS" },
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
+    { "vault", bench_vault, "mikey-kmsd with keys in clear, sealed, and in a vault process" },
 };
 
 static int

@@ -194,6 +194,9 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->certificate.n > 0 && c->trust.n == 0)
         return fail_at(l, &root->start_mark,
                        "\"trust\" is missing: without it nobody's signature is accepted");
+    if (c->vault != 0 && c->kek[0] == '\0')
+        return fail_at(l, &root->start_mark,
+                       "\"vault: process\" needs a \"kek\": it opens sealed keys only");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)

@@ -24,6 +24,8 @@ struct kms_listener {
     socklen_t addr_len;
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
+    int *bound;       /* kms_listen_bind: sockets that wait for their threads, else NULL */
+    size_t n_bound;
 };
 
 #define KMS_FILES_MAX 8
@@ -42,6 +44,11 @@ struct kms_config {
     char store[KMS_PATH_MAX]; /* path of the SQLite file */
     char
         kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand in the store in clear */
+    uint32_t vault;             /* 1: a process of its own */
+    uint32_t lock_memory;       /* 0: off, 1: try, 2: require */
+    uint32_t seccomp;           /* 1: filter system calls */
+    uint32_t core_dumps;        /* 1: allowed */
+    char user[64], group[64];   /* to become once the sockets are bound; "": stay */
     uint32_t workers;           /* threads for each transport */
     uint32_t clock_window_s;
     uint32_t max_validity_s;

@@ -10,6 +10,8 @@
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const no_yes[] = { "false", "true", NULL };
+static const char *const vaults[] = { "inprocess", "process", NULL };
+static const char *const locks[] = { "off", "try", "require", NULL };
 static const char *const pk_users[] = { "known", "any", NULL };
 
 #define AT(field) offsetof(struct kms_config, field)
@@ -24,6 +26,18 @@ const struct kms_option kms_options[] = {
     { "kek", KMS_OPT_KEK, 0, 0, 0, 0, NULL,
       "key that wraps the keys in the store: file:FILE, credential:NAME, passphrase, "
       "passphrase:file:FILE, passphrase:fd:N or pkcs11:URI; without it they stand there in clear" },
+    { "vault", KMS_OPT_WORD, AT(vault), 0, 0, 1, vaults,
+      "where keys are opened: in the daemon, or in a process of its own (needs a kek)" },
+    { "user", KMS_OPT_ACCOUNT, AT(user), 0, 0, 0, NULL,
+      "user of the system to become once the addresses are bound" },
+    { "group", KMS_OPT_ACCOUNT, AT(group), 0, 0, 0, NULL,
+      "group to become; without it that of the user" },
+    { "lock_memory", KMS_OPT_WORD, AT(lock_memory), 1, 0, 2, locks,
+      "whether memory is kept out of swap; try: as far as the limit allows" },
+    { "seccomp", KMS_OPT_WORD, AT(seccomp), 1, 0, 1, no_yes,
+      "whether system calls are filtered: any other than the daemon's own ends it" },
+    { "core_dumps", KMS_OPT_WORD, AT(core_dumps), 0, 0, 1, no_yes,
+      "whether the daemon may dump core and be traced; the vault process never" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
       "threads for each transport; 0: one for each processor" },
     { "clock_window", KMS_OPT_TIME, AT(clock_window_s), 300, 1, 3600, NULL,
@@ -176,6 +190,15 @@ set_kek(struct kms_config *c, const char *text)
 }
 
 static const char *
+set_account(char out[64], const char *text)
+{
+    if (text[0] == '\0' || strlen(text) > 63)
+        return "a name has 1 to 63 characters";
+    snprintf(out, 64, "%s", text);
+    return NULL;
+}
+
+static const char *
 add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 {
     if (files->n == KMS_FILES_MAX)
@@ -244,6 +267,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_store(c, text);
     case KMS_OPT_KEK:
         return set_kek(c, text);
+    case KMS_OPT_ACCOUNT:
+        return set_account((char *)out, text);
     case KMS_OPT_NUMBER:
         return set_number(out, o, text, "", NULL, err, cap);
     case KMS_OPT_TIME:

@@ -11,6 +11,7 @@ enum kms_option_type {
     KMS_OPT_LISTEN, /* one address or a list */
     KMS_OPT_STORE,
     KMS_OPT_KEK,
+    KMS_OPT_ACCOUNT, /* of the system: 64 octets */
     KMS_OPT_NUMBER,
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */
@@ -23,7 +24,8 @@ enum kms_option_type {
 struct kms_option {
     const char *name; /* a dot separates an option from the group it stands in */
     enum kms_option_type type;
-    size_t offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), of FILES */
+    size_t
+        offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), FILES, ACCOUNT */
     uint32_t standard, min, max;
     const char *const *words;
     const char *help;

@@ -282,6 +282,6 @@ main(int argc, char **argv)
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[optind + 2] : NULL;
-    kms_harden();
+    kms_harden(false);
     return (int)run(path, command, &ctl);
 }

@@ -11,10 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harden.h"
 #include "lane.h"
 #include "net.h"
 #include "program.h"
 #include "tpk_schedule.h"
+#include "vault_process.h"
 #include "watch.h"
 
 static const char usage[] =
@@ -38,6 +40,8 @@ struct daemon {
     struct kms_service service;
     struct kms_store *store, *counters; /* two connections: counters are written by the lane */
     struct kms_vault *vault;
+    _Atomic bool vault_gone;
+    pthread_t main;
     uint64_t version;    /* of the store, as read */
     struct kms_pki *pki; /* NULL: no key pair is configured */
     struct kms_udp *udp;
@@ -155,13 +159,14 @@ announce(struct daemon *d, const struct kms_index *index)
         printf("listening %s\n", c->listen[i].url);
     puts("ready");
     fflush(stdout); /* a reader that is gone is no reason to stop */
-    if (!kms_index_locked(index))
+    if (!kms_memory_locked() && !kms_index_locked(index) && c->lock_memory != 0)
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
                 kms_text("effect", "keys may be written to swap"),
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
             kms_number("workers", c->workers),
+            kms_number("vault", d->config.vault != 0 ? kms_vault_process_id(d->vault) : getpid()),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
             kms_number("source_rate", c->source_rate),
@@ -216,6 +221,10 @@ open_vault(struct daemon *d, char err[KMS_KEK_ERR])
 {
     struct kms_kek *kek = NULL;
 
+    if (d->config.vault != 0) {
+        d->vault = kms_vault_process(&d->config, count_readers(&d->config), err);
+        return d->vault != NULL;
+    }
     if (d->config.kek[0] != '\0') {
         kek = kms_kek_open(d->config.kek, false, err);
         if (kek == NULL)
@@ -225,6 +234,40 @@ open_vault(struct daemon *d, char err[KMS_KEK_ERR])
     if (d->vault == NULL)
         snprintf(err, KMS_KEK_ERR, "out of memory");
     return d->vault != NULL;
+}
+
+/* Nothing can be served without the vault: an orderly end, from the thread that notices. */
+static void
+vault_gone(void *ctx, const char *how)
+{
+    struct daemon *d = ctx;
+
+    atomic_store(&d->vault_gone, true);
+    KMS_LOG(&d->log, KMS_ERROR, "vault-gone", kms_text("how", how),
+            kms_text("effect", "no key can be used: the daemon ends"));
+    pthread_kill(d->main, SIGTERM);
+}
+
+/* The sockets first, which may need a privilege; then only what is needed is kept. */
+static enum kms_exit
+settle(struct daemon *d)
+{
+    struct kms_config *c = &d->config;
+    char err[KMS_NET_ERR];
+
+    _Static_assert(KMS_NET_ERR >= KMS_HARDEN_ERR, "one buffer for both");
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (!kms_listen_bind(&c->listen[i], c->workers, err))
+            return fail(d, KMS_EXIT_LISTEN, "listen", err);
+    if (!kms_lock_memory(c, err) || !kms_drop_privileges(c, err) ||
+        !kms_filter_install(c,
+                            c->vault == 0 && strncmp(c->kek, "pkcs11:", 7) == 0 ? KMS_FILTER_BOTH
+                                                                                : KMS_FILTER_DAEMON,
+                            err))
+        return fail(d, KMS_EXIT_FAILED, "harden", err);
+    if (d->config.vault != 0 && !kms_vault_process_watch(d->vault, vault_gone, d))
+        return fail(d, KMS_EXIT_FAILED, "start", "no thread to watch the vault");
+    return KMS_EXIT_OK;
 }
 
 static enum kms_exit
@@ -244,6 +287,9 @@ serve(struct daemon *d)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (!open_vault(d, kek_err))
         return fail(d, KMS_EXIT_STORE, "kek", kek_err);
+    code = settle(d);
+    if (code != KMS_EXIT_OK)
+        return code;
     if (open_store(d, &index, &store_err) != KMS_STORE_OK) {
         kms_index_free(index);
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
@@ -265,7 +311,7 @@ serve(struct daemon *d)
     }
     kms_service_free(&d->service);
     kms_pki_close(d->pki);
-    return code;
+    return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
 
 static void
@@ -313,6 +359,8 @@ run(const char *path, bool check)
         free(d);
         return (int)code;
     }
+    kms_harden(d->config.core_dumps != 0);
+    d->main = pthread_self();
     kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,
                  d->config.log_format == 1);
     if (!selftest())
@@ -320,6 +368,8 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    for (size_t i = 0; i < d->config.n_listen; i++)
+        kms_listen_close(&d->config.listen[i]);
     kms_vault_close(d->vault);
     if (d->counters != NULL)
         d->counters->ops->close(d->counters);
@@ -363,7 +413,6 @@ main(int argc, char **argv)
               stderr);
         return KMS_EXIT_USAGE;
     }
-    kms_harden();
     raise_file_limit();
     return run(path, check);
 }
