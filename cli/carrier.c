@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <mikeyticket/message.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,9 +243,9 @@ cli_carrier_operand(struct cli_carrier *c, const char *operand, struct cli_error
     return cli_carrier_open(c, mkt_span(operand, strlen(operand)), name, err);
 }
 
-bool
-cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *octets,
-                     struct cli_error *err)
+static bool
+load_checked(struct cli_carrier *c, const char *path, bool update, struct mkt_span *octets,
+             struct cli_error *err)
 {
     static struct mkt_msg m; /* some kilobytes; only its verdict is used */
     struct mkt_err why = { 0 };
@@ -255,15 +254,52 @@ cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *o
     if (c->n > 1)
         cli_say("%s holds %zu messages; the first is taken", path, c->n);
     *octets = cli_carrier_message(c, 0);
-    if (mkt_msg_parse(&m, *octets, &why) == MKT_OK && mkt_msg_check(&m, &why) == MKT_OK)
+    if (mkt_msg_parse(&m, *octets, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);
+    update = update && m.hdr.data_type != MKT_DT_ERROR;
+    if ((update ? mkt_msg_check_update(&m, &why) : mkt_msg_check(&m, &why)) == MKT_OK)
         return true;
     return cli_fail_mkt(err, CLI_EXIT_MALFORMED, path, &why);
+}
+
+bool
+cli_carrier_load_one(struct cli_carrier *c, const char *path, struct mkt_span *octets,
+                     struct cli_error *err)
+{
+    return load_checked(c, path, false, octets, err);
+}
+
+bool
+cli_carrier_load_update(struct cli_carrier *c, const char *path, struct mkt_span *octets,
+                        struct cli_error *err)
+{
+    return load_checked(c, path, true, octets, err);
 }
 
 struct mkt_span
 cli_carrier_message(const struct cli_carrier *c, size_t index)
 {
     return mkt_span(c->octets.p + c->msg[index].at, c->msg[index].len);
+}
+
+struct mkt_span
+cli_sdp_ids(const struct mkt_msg *m, size_t *at)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mkt_payload *p = &m->pl[i];
+        if (p->type != MKT_PL_GENERAL_EXT || p->u.ext.ext_type != MKT_EXT_SDP_IDS)
+            continue;
+        if (at != NULL)
+            *at = p->at;
+        return p->u.ext.data;
+    }
+    return mkt_span(NULL, 0);
+}
+
+bool
+cli_sdp_ids_equal(struct mkt_span a, struct mkt_span b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
 }
 
 void

@@ -6,6 +6,8 @@
 
 #include "cli.h"
 
+#include <mikeyticket/message.h>
+
 #define CLI_CARRIER_MAX 16          /* messages in one text */
 #define CLI_CARRIER_TEXT_MAX 262144 /* octets of a text that is read */
 #define CLI_PROTOCOLS_MAX 256       /* octets of a list of key management protocols */
@@ -50,8 +52,20 @@ MKT_MUST_USE bool cli_carrier_operand(struct cli_carrier *c, const char *operand
 MKT_MUST_USE bool cli_carrier_load_one(struct cli_carrier *c, const char *path,
                                        struct mkt_span *octets, struct cli_error *err);
 
+/* cli_carrier_load_update is the same for a message of a CSB update (RFC 6043 5.2), or an Error
+ * message about one. */
+MKT_MUST_USE bool cli_carrier_load_update(struct cli_carrier *c, const char *path,
+                                          struct mkt_span *octets, struct cli_error *err);
+
 /* cli_carrier_message borrows message `index`, from 0. */
 struct mkt_span cli_carrier_message(const struct cli_carrier *c, size_t index);
+
+/* cli_sdp_ids returns the General Extension "SDP IDs" of a message (RFC 4567 4.1.4), wherever it
+ * stands among others; data.p NULL: it has none. *at, if not NULL, gets its offset. */
+struct mkt_span cli_sdp_ids(const struct mkt_msg *m, size_t *at);
+
+/* cli_sdp_ids_equal compares two lists of protocols: letters in either case. */
+bool cli_sdp_ids_equal(struct mkt_span a, struct mkt_span b);
 
 /* cli_carrier_free releases c. */
 void cli_carrier_free(struct cli_carrier *c);

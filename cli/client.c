@@ -35,21 +35,30 @@ read_suite(struct cli_client *c, const struct cli_args *args, struct cli_error *
     const char *suite = cli_args_get(args, CLI_OPT_SUITE);
     if (suite != NULL && !cli_suite_prf(suite, &c->file.prf))
         return cli_fail(err, CLI_EXIT_USAGE, "--suite %s: expected 128 or 256", suite);
-    if (c->file.psk.n < mkt_suite_of(c->file.prf)->key_len)
+    if (c->file.psk.n != 0 && c->file.psk.n < mkt_suite_of(c->file.prf)->key_len)
         return cli_fail(err, CLI_EXIT_USAGE,
                         "--suite 256 needs a key of 32 octets; that of the credential has %u",
                         c->file.psk.n);
     return true;
 }
 
-static bool
-open_crypto(struct cli_client *c, struct cli_error *err)
+bool
+cli_crypto_open(struct mkt_crypto **crypto, struct cli_error *err)
 {
-    c->crypto = mkt_crypto_new();
-    if (c->crypto == NULL)
+    *crypto = mkt_crypto_new();
+    if (*crypto == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "OpenSSL does not offer the algorithms needed");
-    if (!mkt_crypto_selftest(c->crypto))
-        return cli_fail(err, CLI_EXIT_FAILURE, "an algorithm of OpenSSL fails its self-test");
+    return mkt_crypto_selftest(*crypto) ||
+           cli_fail(err, CLI_EXIT_FAILURE, "an algorithm of OpenSSL fails its self-test");
+}
+
+static bool
+open_keys(struct cli_client *c, const char *path, struct cli_error *err)
+{
+    if (*c->file.certificate != '\0')
+        return cli_pk_open(&c->pk, &c->file, path, err);
+    if (c->file.psk.n == 0)
+        return true;
     enum mkt_rc rc = mkt_inkey_mem_init(&c->psk, mkt_secret_span(&c->file.psk));
     return rc == MKT_OK || cli_fail(err, CLI_EXIT_FAILURE, "psk: %s", mkt_strerror(rc));
 }
@@ -66,21 +75,33 @@ cli_client_open(struct cli_client *c, const struct cli_args *args, struct cli_er
     if (n < 0 || (size_t)n >= sizeof c->counter)
         return cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
     if (!read_timestamp(args, &ts_type, err) || !cli_credential_load(&c->file, path, err) ||
-        !read_suite(c, args, err) || !open_crypto(c, err))
+        !read_suite(c, args, err) || !cli_crypto_open(&c->crypto, err) || !open_keys(c, path, err))
         return false;
     c->cred = (struct mkt_credential){
         .self = cli_identity(c->file.identity),
         .kms = cli_identity(c->file.kms),
         .psk_id = mkt_span(c->file.psk_id, strlen(c->file.psk_id)),
-        .psk = &c->psk.base,
+        .psk = c->file.psk.n != 0 ? &c->psk.base : NULL,
+        .pk = *c->file.certificate != '\0' ? &c->pk.cred : NULL,
         .ts_type = ts_type,
     };
     return true;
 }
 
+bool
+cli_client_check_kms(const struct cli_client *c, struct cli_error *err)
+{
+    return c->cred.psk != NULL || c->cred.pk != NULL ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "the credential of %s has neither a psk nor a certificate, so no KMS can be "
+                    "asked with it",
+                    c->file.identity);
+}
+
 void
 cli_client_close(struct cli_client *c)
 {
+    cli_pk_close(&c->pk);
     mkt_crypto_free(c->crypto);
     mkt_inkey_mem_wipe(&c->psk);
     cli_credential_wipe(&c->file);

@@ -6,13 +6,15 @@
 
 #include "credential.h"
 #include "options.h"
+#include "pk.h"
 
 #include <mikeyticket/io.h>
 
 struct cli_client {
     struct cli_credential file;
     struct mkt_inkey_mem psk;
-    struct mkt_credential cred; /* for the roles; borrows from the two above */
+    struct cli_pk pk;
+    struct mkt_credential cred; /* for the roles; borrows from the three above */
     struct mkt_crypto *crypto;
     char counter[4096];    /* path of the counter of COUNTER timestamps */
     struct cli_error *err; /* a timestamp that could not be made ends here */
@@ -23,6 +25,9 @@ struct cli_client {
 MKT_MUST_USE bool cli_client_open(struct cli_client *c, const struct cli_args *args,
                                   struct cli_error *err);
 
+/* cli_client_check_kms tells whether c can ask a KMS: there is one, and a key for it. */
+MKT_MUST_USE bool cli_client_check_kms(const struct cli_client *c, struct cli_error *err);
+
 /* cli_client_close wipes c. */
 void cli_client_close(struct cli_client *c);
 
@@ -31,5 +36,8 @@ void cli_client_close(struct cli_client *c);
 /* cli_client_env returns the environment of a call made now. After the call look at c->err: a
  * timestamp may have failed, and then nothing is sent. */
 struct mkt_env cli_client_env(struct cli_client *c);
+
+/* cli_crypto_open makes a cryptographic context and tests it; mkt_crypto_free. */
+MKT_MUST_USE bool cli_crypto_open(struct mkt_crypto **crypto, struct cli_error *err);
 
 #endif

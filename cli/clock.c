@@ -58,6 +58,17 @@ cli_clock_duration(const char *text, uint32_t *seconds)
     return false;
 }
 
+bool
+cli_clock_parse(const char *text, uint32_t *seconds)
+{
+    struct tm tm = { 0 };
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (rest == NULL || *rest != '\0')
+        return false;
+    *seconds = (uint32_t)(mkt_ntp_from_unix(timegm(&tm), 0) >> 32);
+    return true;
+}
+
 void
 cli_timer_start(struct cli_timer *t, int64_t total)
 {

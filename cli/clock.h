@@ -18,6 +18,9 @@ void cli_clock_format(uint64_t ntp, char out[CLI_TIME_TEXT]);
 /* cli_clock_duration reads "90", "90s", "15m", "1h" or "7d" as seconds, 1 to 4294967295. */
 MKT_MUST_USE bool cli_clock_duration(const char *text, uint32_t *seconds);
 
+/* cli_clock_parse reads what cli_clock_format writes, as the seconds of NTP-UTC. */
+MKT_MUST_USE bool cli_clock_parse(const char *text, uint32_t *seconds);
+
 /* A retry timer: half a second, then twice as long each time (RFC 6043 leaves it to the
  * transport), and an end after which nothing is sent any more. */
 struct cli_timer {

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-ticket answer: what can be refused is refused before the KMS is asked (RFC 6043 4.2.2.2);
- * then Ticket Resolve (4.2.3), and only when everything verifies an answer and keys. The keys are
- * written first: an answer that was sent without them would be a call with silence. */
+/* mikey-ticket answer: what can be refused is refused before anybody is asked (RFC 6043 4.2.2.2);
+ * then the ticket is opened: by what was kept of it (5.3), by a key of our own (modes 2 and 4), or
+ * by the KMS (4.2.3); and only when everything verifies an answer and keys. The keys are written
+ * first: an answer that was sent without them would be a call with silence. */
+#include "cache.h"
 #include "carrier.h"
+#include "csb_ids.h"
 #include "kms.h"
 #include "session.h"
+#include "session_key.h"
 #include "srtp_suite.h"
+#include "tpk.h"
 
 #include <mikeyticket/responder.h>
 #include <string.h>
@@ -21,8 +26,14 @@ struct answering {
     size_t n_sp;
     struct mkt_choose_cs cs[UINT8_MAX];
     struct mkt_choice choice;
+    struct mkt_keys *keys; /* supplied */
+    struct cli_spis spis;
+    struct cli_tpk *tpk; /* path NULL: no --tpk */
+    struct cli_cache *cache;
+    struct mkt_resolution *kept; /* of this ticket, from the cache */
     struct mkt_csb *csb;
-    enum mkt_next next; /* what the last step said */
+    enum mkt_next next;    /* what the last step said */
+    const char *opened_by; /* for the report */
 };
 
 static enum mkt_next
@@ -70,15 +81,24 @@ write_refusal(struct answering *a, enum mkt_rc rc, struct mkt_io *io)
         cli_say("no Error message could be written for the other party");
 }
 
+/* What the other party may not know of us: --srtp takes more than the level of the ticket. */
+static const char *
+hint_of(enum mkt_rc rc)
+{
+    if (rc == MKT_E_STALE)
+        return ". Ask for a new offer, or set the clocks of both machines";
+    if (rc == MKT_E_SP_PARAM)
+        return ". decode shows what it offers; --srtp names the suites to take";
+    return "";
+}
+
 static bool
 refuse(struct answering *a, struct mkt_io *io, const struct mkt_err *why, struct cli_error *err)
 {
     char text[256];
     mkt_err_format(why, text, sizeof text);
     write_refusal(a, why->rc, io);
-    return cli_fail(
-        err, CLI_EXIT_PEER, "the offer is refused: %s%s", text,
-        why->rc == MKT_E_STALE ? ". Ask for a new offer, or set the clocks of both machines" : "");
+    return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: %s%s", text, hint_of(why->rc));
 }
 
 /* RFC 4567 4.1.4: a list of protocols that was cut down on its way shows here. */
@@ -87,17 +107,16 @@ check_protocols(const struct answering *a, const struct mkt_msg *offer, struct m
 {
     static const char ref[] = "RFC 4567 4.1.4";
     const char *listed = a->carrier.protocols;
-    const struct mkt_payload *ids = mkt_msg_find(offer, MKT_PL_GENERAL_EXT, 0);
-    bool named = ids != NULL && ids->u.ext.ext_type == MKT_EXT_SDP_IDS;
+    size_t at = 0;
+    struct mkt_span ids = cli_sdp_ids(offer, &at);
 
     if (a->carrier.kind != CLI_CARRIER_SDP)
         return true; /* no list to compare with */
-    if (!named && strchr(listed, ';') != NULL)
+    if (ids.p == NULL && strchr(listed, ';') != NULL)
         return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,
                         "SDP IDs, although the SDP offers several protocols", ref) == MKT_OK;
-    if (named && (ids->u.ext.data.n != strlen(listed) ||
-                  strncasecmp((const char *)ids->u.ext.data.p, listed, strlen(listed)) != 0))
-        return mkt_fail(why, MKT_E_FIELD, ids->at,
+    if (ids.p != NULL && !cli_sdp_ids_equal(ids, mkt_span(listed, strlen(listed))))
+        return mkt_fail(why, MKT_E_FIELD, at,
                         "SDP IDs differ from the protocols that the SDP offers", ref) == MKT_OK;
     return true;
 }
@@ -157,6 +176,56 @@ send_policies(struct answering *a, const struct mkt_msg *offer)
     a->choice.n_sp = n;
 }
 
+/* The parameters that a session will have: those of the offer, or ours. */
+static struct mkt_span
+chosen_params(const struct answering *a, const struct mkt_msg *offer, uint8_t policy_no)
+{
+    for (size_t i = 0; i < offer->n; i++)
+        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no &&
+            offer->pl[i].u.sp.prot_type == MKT_PROT_SRTP)
+            return offer->pl[i].u.sp.params;
+    for (size_t i = 0; i < a->n_sp; i++)
+        if (a->sp[i].policy_no == policy_no)
+            return a->sp[i].params;
+    return mkt_span(NULL, 0);
+}
+
+/* Keys that we supply are for the sessions we send in, and for those that have none yet. */
+static bool
+supply(struct answering *a, const struct mkt_msg *offer, struct cli_error *err)
+{
+    struct mkt_map_iter it;
+    struct mkt_cs cs;
+    size_t next = 0;
+
+    if (!cli_supply_read(a->keys, a->args, offer->hdr.prf, err) || a->keys->n == 0)
+        return err->code == CLI_EXIT_OK;
+    if ((mkt_responder_policy_unverified(a->responder)->flags & MKT_TP_M) == 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--supply: the policy of the ticket forbids the responder to supply keys "
+                        "(no M flag)");
+    a->choice.keys = a->keys;
+    mkt_map_begin(&it, &offer->hdr);
+    for (size_t i = 0; i < a->choice.n_cs && mkt_map_next(&it, &cs); i++) {
+        if (cs.cs_id % 2 != 0 && cs.spi.n != 0)
+            continue;
+        a->cs[i].spi = cli_supply_spi(a->keys, next);
+        next += cs.cs_id % 2 == 0;
+        if (!cli_supply_fits(a->keys, chosen_params(a, offer, a->cs[i].policy_no), err))
+            return false;
+    }
+    return true;
+}
+
+/* The key of --spi, whoever brings it; whether there is one with that SPI is not known before the
+ * ticket is open. */
+static void
+choose_keys(struct answering *a)
+{
+    for (size_t i = 0; a->spis.n > 0 && i < a->choice.n_cs; i++)
+        a->cs[i].spi = cli_spis_of(&a->spis, i);
+}
+
 static bool
 choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
 {
@@ -173,6 +242,11 @@ choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
         return refuse(a, io, &why, err);
     a->choice.cs = a->cs;
     send_policies(a, offer);
+    /* They go both ways, so that the other side sees that its list arrived whole. */
+    a->choice.sdp_ids = cli_sdp_ids(offer, NULL);
+    if (!supply(a, offer, err) || !cli_spis_read(&a->spis, a->args, err))
+        return false;
+    choose_keys(a);
     return choose_ssrcs(a, err);
 }
 
@@ -210,6 +284,98 @@ resolve(struct answering *a, struct mkt_io *io, struct cli_error *err)
     return false;
 }
 
+/* --- the ways to open a ticket -----------------------------------------------------------------
+ */
+
+static bool
+took(struct answering *a, struct mkt_io *io, const char *opened_by, struct cli_error *err)
+{
+    a->opened_by = opened_by;
+    if (a->next != MKT_NEXT_ABORT)
+        return err->code == CLI_EXIT_OK; /* a timestamp may have failed */
+    struct mkt_err why = io->err;
+    return refuse(a, io, &why, err);
+}
+
+static bool
+reuse(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    struct mkt_env env = cli_client_env(a->client);
+    memset(&io->err, 0, sizeof io->err);
+    a->next = mkt_responder_reuse(a->responder, &env, &a->choice, a->kept, io, &a->csb);
+    return took(a, io, "cache", err);
+}
+
+static bool
+open_ticket(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    struct mkt_env env = cli_client_env(a->client);
+    memset(&io->err, 0, sizeof io->err);
+    a->next = mkt_responder_open(a->responder, &env, &a->choice, &a->tpk->key.base, io, &a->csb);
+    return took(a, io, "tpk", err);
+}
+
+static bool
+ask_kms(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    uint8_t prf = mkt_responder_offer_unverified(a->responder)->hdr.prf;
+    size_t psk = a->client->file.psk.n;
+    struct mkt_err why = { 0 };
+
+    if (psk != 0 && psk < mkt_suite_of(prf)->key_len) {
+        (void)mkt_fail(&why, MKT_E_PRF, 0, "of suite 256, the psk of the credential of suite 128",
+                       "RFC 6043 12.1");
+        return refuse(a, io, &why, err);
+    }
+    a->opened_by = "kms";
+    return resolve(a, io, err);
+}
+
+/* Whatever our keys cannot open is the KMS's to open, if we may ask one. */
+static bool
+open_or_ask(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    bool has_kms = cli_args_has(a->args, CLI_OPT_KMS);
+    struct mkt_err why = { 0 };
+
+    if (a->tpk->path != NULL &&
+        cli_tpk_may_open(a->tpk, mkt_responder_policy_unverified(a->responder), &why) == MKT_OK)
+        return open_ticket(a, io, err);
+    if (has_kms)
+        return ask_kms(a, io, err);
+    if (a->tpk->path != NULL)
+        return cli_fail_mkt(err, CLI_EXIT_USAGE,
+                            "the ticket cannot be opened with --tpk, and there "
+                            "is no --kms to ask",
+                            &why);
+    return cli_fail(err, CLI_EXIT_USAGE,
+                    "nothing is kept of this ticket, so it needs --kms or --tpk");
+}
+
+static bool
+establish(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    const struct mkt_msg *offer = mkt_responder_offer_unverified(a->responder);
+
+    if (!cli_cache_open(a->cache, a->args, a->client, err) ||
+        !cli_cache_resolution(&a->kept, a->cache, mkt_msg_find(offer, MKT_PL_TICKET, 0), err))
+        return false;
+    cli_cache_close(a->cache);
+    return a->kept != NULL ? reuse(a, io, err) : open_or_ask(a, io, err);
+}
+
+/* --- what is left ------------------------------------------------------------------------------
+ */
+
+static bool
+keep(const struct answering *a, struct cli_error *err)
+{
+    struct mkt_resolution *res = mkt_responder_take_resolution(a->responder);
+    bool done = a->kept != NULL || cli_cache_keep_resolution(a->cache, res, err);
+    mkt_resolution_free(res);
+    return done && cli_csb_ids_add(a->cache, mkt_csb_id(a->csb), err);
+}
+
 static bool
 save(const struct answering *a, const struct mkt_io *io, struct cli_error *err)
 {
@@ -217,17 +383,38 @@ save(const struct answering *a, const struct mkt_io *io, struct cli_error *err)
     bool has_answer = a->next == MKT_NEXT_SEND_PEER;
     struct cli_report r;
 
-    if (!cli_session_save(session, a->csb, a->client->crypto, false, err) ||
+    if (!cli_session_save(session, a->csb, a->client->crypto, err) ||
         (has_answer && !write_message(a, mkt_span(io->out, io->out_len), err)))
         return false;
     cli_report_begin(&r, stdout, cli_args_has(a->args, CLI_OPT_JSON));
     if (has_answer)
         cli_report_text(&r, "answer", cli_args_get(a->args, CLI_OPT_OUT));
     cli_report_bool(&r, "answer-expected", has_answer);
+    cli_report_text(&r, "opened-by", a->opened_by);
     cli_report_text(&r, "session", session);
-    cli_session_report_csb(&r, a->csb, false);
+    cli_session_report_csb(&r, a->csb);
     cli_report_end(&r);
     return true;
+}
+
+static bool
+load_tpk(struct answering *a, struct cli_error *err)
+{
+    const char *path = cli_args_get(a->args, CLI_OPT_TPK);
+
+    if (path == NULL && !cli_args_has(a->args, CLI_OPT_KMS) &&
+        !cli_args_has(a->args, CLI_OPT_CACHE))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "how is the ticket to be opened? --kms URL asks the KMS, --tpk FILE is a "
+                        "key of your own");
+    return path == NULL || cli_tpk_load(a->tpk, path, a->client->file.identity, err);
+}
+
+static bool
+answer(struct answering *a, struct mkt_io *io, struct cli_error *err)
+{
+    return load_tpk(a, err) && look_at(a, io, err) && establish(a, io, err) && keep(a, err) &&
+           save(a, io, err);
 }
 
 bool
@@ -235,13 +422,19 @@ cli_cmd_answer(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CLIENT client;
     CLI_SCOPED_BLOB out = { 0 };
-    struct answering a = { .client = &client, .args = args };
+    CLI_SCOPED_KEYS keys = { .n = 0 };
+    CLI_SCOPED_TPK tpk = { .path = NULL };
+    CLI_SCOPED_CACHE cache = { .lock = -1 };
+    struct answering a = {
+        .client = &client, .args = args, .keys = &keys, .tpk = &tpk, .cache = &cache
+    };
     struct mkt_io io = { .cap = MKT_MSG_MAX };
 
     bool done = cli_client_open(&client, args, err) && cli_blob_alloc(&out, MKT_MSG_MAX, err);
     io.out = out.p;
-    done = done && look_at(&a, &io, err) && resolve(&a, &io, err) && save(&a, &io, err);
+    done = done && answer(&a, &io, err);
     mkt_csb_free(a.csb);
+    mkt_resolution_free(a.kept);
     mkt_responder_free(a.responder);
     cli_carrier_free(&a.carrier);
     return done;

@@ -92,8 +92,28 @@ acceptable(const struct completing *c, const char *path, struct cli_error *err)
     if (mkt_csb_check_policies(c->csb, sp, n, &why) == MKT_OK)
         return true;
     return cli_fail(err, CLI_EXIT_PEER,
-                    "the answer %s is refused: its security policy is not supported. The offer "
-                    "stays open",
+                    "the answer %s is refused: its security policy is not supported (RFC 6043 "
+                    "4.2.2.4). The offer stays open",
+                    path);
+}
+
+/* RFC 4567 4.1.4, the other way: an answer that names the protocols names those of our offer. One
+ * that names none may be of a party that knows no better. */
+static bool
+check_sdp_ids(const struct completing *c, struct mkt_span octets, const char *path,
+              struct cli_error *err)
+{
+    static struct mkt_msg offer, answer;
+    struct mkt_err ignored = { 0 };
+
+    if (mkt_msg_parse(&offer, cli_blob_span(&c->state.offer), &ignored) != MKT_OK ||
+        mkt_msg_parse(&answer, octets, &ignored) != MKT_OK)
+        return true; /* the library says what is wrong */
+    struct mkt_span sent = cli_sdp_ids(&offer, NULL), got = cli_sdp_ids(&answer, NULL);
+    return got.p == NULL || (sent.p != NULL && cli_sdp_ids_equal(sent, got)) ||
+           cli_fail(err, CLI_EXIT_PEER,
+                    "the answer %s is refused: its SDP IDs differ from those of the offer "
+                    "(RFC 4567 4.1.4). The offer stays open",
                     path);
 }
 
@@ -107,7 +127,7 @@ take_answer(struct completing *c, const char *path, struct cli_error *err)
         return false;
     if (mkt_initiator_answered(c->initiator, &env, &io, &c->csb) != MKT_NEXT_DONE)
         return refused(&io, path, err);
-    return acceptable(c, path, err);
+    return check_sdp_ids(c, io.in, path, err) && acceptable(c, path, err);
 }
 
 static bool
@@ -127,11 +147,11 @@ save(const struct completing *c, const struct cli_args *args, struct cli_error *
     const char *session = cli_args_get(args, CLI_OPT_SESSION);
     struct cli_report r;
 
-    if (!cli_session_save(session, c->csb, c->client->crypto, true, err))
+    if (!cli_session_save(session, c->csb, c->client->crypto, err))
         return false;
     cli_report_begin(&r, stdout, cli_args_has(args, CLI_OPT_JSON));
     cli_report_text(&r, "session", session);
-    cli_session_report_csb(&r, c->csb, true);
+    cli_session_report_csb(&r, c->csb);
     cli_report_end(&r);
     return true;
 }

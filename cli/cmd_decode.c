@@ -28,6 +28,16 @@ is_ours(const struct mkt_msg *m)
            (m->hdr.data_type >= MKT_DT_REQUEST_INIT_PSK && m->hdr.data_type <= MKT_DT_RESOLVE_RESP);
 }
 
+/* A TRANSFER_INIT without a ticket of its own is a CSB update (RFC 6043 5.2). */
+static enum mkt_rc
+check(const struct mkt_msg *m, struct mkt_err *why)
+{
+    bool update = m->hdr.data_type == MKT_DT_TRANSFER_INIT &&
+                  mkt_msg_find(m, MKT_PL_TICKET, 0) == NULL &&
+                  mkt_msg_find(m, MKT_PL_RANDR, 0) == NULL;
+    return update ? mkt_msg_check_update(m, why) : mkt_msg_check(m, why);
+}
+
 static struct finding
 inspect(struct mkt_msg *m, struct mkt_span octets)
 {
@@ -35,7 +45,7 @@ inspect(struct mkt_msg *m, struct mkt_span octets)
     if (mkt_msg_parse(m, octets, &f.err) != MKT_OK)
         return f;
     f.whole = true;
-    if (is_ours(m) && mkt_msg_check(m, &f.err) != MKT_OK)
+    if (is_ours(m) && check(m, &f.err) != MKT_OK)
         return f;
     return f;
 }

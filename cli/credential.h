@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The credential file: who we are to which KMS, and the pre-shared key
- * (docs/formats/credential-file.md). */
+/* The credential file: who we are to which KMS, and by what: a pre-shared key, a certificate, or
+ * nothing at all for tickets that need no KMS (docs/formats/credential-file.md). */
 #ifndef MKT_CLI_CREDENTIAL_H
 #define MKT_CLI_CREDENTIAL_H
 
@@ -9,11 +9,21 @@
 #include <mikeyticket/policy.h>
 #include <mikeyticket/secret.h>
 
+#define CLI_PATH_MAX 1024 /* octets of a file name in a credential */
+
 struct cli_credential {
-    char identity[MKT_ID_MAX + 1], kms[MKT_ID_MAX + 1];
+    char identity[MKT_ID_MAX + 1];
+    char kms[MKT_ID_MAX + 1];    /* empty: no KMS */
     char psk_id[MKT_ID_MAX + 1]; /* empty: none is sent */
     uint8_t prf;                 /* enum mkt_prf */
-    struct mkt_secret psk;
+    struct mkt_secret psk;       /* n = 0: none */
+    /* With a certificate; file names as they stand in the file. */
+    char certificate[CLI_PATH_MAX + 1]; /* empty: the user has none */
+    char private_key[CLI_PATH_MAX + 1];
+    char kms_certificate[CLI_PATH_MAX + 1];
+    char kms_ca[CLI_PATH_MAX + 1]; /* empty: the KMS's certificate is trusted as it is */
+    uint8_t padding, s_type;       /* enum mkt_pad, enum mkt_s_type */
+    bool chash, sha1;
 };
 
 /* cli_credential_read parses text; path names it in errors. */
@@ -26,6 +36,12 @@ MKT_MUST_USE bool cli_credential_load(struct cli_credential *c, const char *path
 
 /* cli_credential_wipe clears c. */
 void cli_credential_wipe(struct cli_credential *c);
+
+/* A mapping of words to numbers, for a key of a file. */
+struct cli_word {
+    const char *word;
+    uint8_t value;
+};
 
 /* cli_identity makes an identity of text, borrowed: a URI when it begins with a scheme and a
  * colon, else an NAI (RFC 3830 6.7). */

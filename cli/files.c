@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,4 +141,54 @@ cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octet
     if (*temporary != '\0')
         unlink(temporary);
     return false;
+}
+
+/* A file that was replaced while we waited is not the one to lock: there is a new one. */
+static bool
+is_current(int fd, const char *path)
+{
+    struct stat ours, now;
+    return fstat(fd, &ours) == 0 && stat(path, &now) == 0 && ours.st_ino == now.st_ino &&
+           ours.st_dev == now.st_dev;
+}
+
+bool
+cli_file_lock(int *lock, const char *path, struct cli_error *err)
+{
+    for (;;) {
+        *lock = open(path, O_RDONLY | O_CLOEXEC);
+        if (*lock < 0)
+            return fail_errno(err, "open", path);
+        while (flock(*lock, LOCK_EX) != 0)
+            if (errno != EINTR)
+                return fail_errno(err, "lock", path);
+        if (is_current(*lock, path))
+            return true;
+        cli_file_unlock(lock);
+    }
+}
+
+void
+cli_file_unlock(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
+}
+
+bool
+cli_file_wipe(const char *path, struct cli_error *err)
+{
+    static const uint8_t zeros[4096];
+    struct stat st = { 0 };
+    __attribute__((cleanup(fd_close))) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return fail_errno(err, "open", path);
+    bool done = true;
+    for (off_t at = 0; done && at < st.st_size; at += (off_t)sizeof zeros)
+        done = write_all(fd, mkt_span(zeros, st.st_size - at < (off_t)sizeof zeros
+                                                 ? (size_t)(st.st_size - at)
+                                                 : sizeof zeros));
+    return (done && fsync(fd) == 0 && unlink(path) == 0) || fail_errno(err, "wipe", path);
 }

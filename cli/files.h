@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that other commands, on other machines, read: whole or not at all. */
+/* Files that other commands, on other machines, read: whole or not at all; those that several
+ * commands of one machine rewrite: one after the other; and their end. */
 #ifndef MKT_CLI_FILES_H
 #define MKT_CLI_FILES_H
 
@@ -19,5 +20,17 @@ MKT_MUST_USE bool cli_file_read(struct cli_blob *out, const char *path, size_t m
  * renamed. A crash leaves the old file or the new one. Public octets may go to "-". */
 MKT_MUST_USE bool cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
                                  struct cli_error *err);
+
+/* cli_file_lock keeps other commands that lock the same file waiting until cli_file_unlock, or the
+ * end of the process. It may be replaced meanwhile by cli_file_write. *lock is set to -1 before it
+ * is used first. */
+MKT_MUST_USE bool cli_file_lock(int *lock, const char *path, struct cli_error *err);
+void cli_file_unlock(int *lock);
+
+#define CLI_SCOPED_LOCK __attribute__((cleanup(cli_file_unlock))) int
+
+/* cli_file_wipe overwrites the octets of the file at path and removes it. Where the file system
+ * writes to another place than before (journals, flash), the octets may survive. */
+MKT_MUST_USE bool cli_file_wipe(const char *path, struct cli_error *err);
 
 #endif

@@ -41,19 +41,35 @@ is_local(enum mkt_rc rc)
     return rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || rc == MKT_E_RANDOM || rc == MKT_E_NO_SPACE;
 }
 
+/* What an Error no of the KMS may come from (RFC 6043 5.4): the message has the number only. */
+static const char *
+hint(uint8_t error_no)
+{
+    static const char *const hints[] = {
+        [MKT_ERR_AUTH_FAILURE] = ". Check identity, psk-id and psk in the credential file",
+        [MKT_ERR_INVALID_TS] = ". Set the clocks of both machines, and check the counter",
+        [MKT_ERR_INVALID_ID] =
+            ". It does not know who is named, or refuses the ticket to one of them",
+        [MKT_ERR_INVALID_CERT] = ". It does not trust the certificate of the credential file",
+        [MKT_ERR_INVALID_TICKET] = ". It does not serve this type of ticket, or cannot open it",
+        [MKT_ERR_INVALID_TPPAR] =
+            ". It does not serve such a Ticket Policy: mode, flags, keys, validity (RFC 6043 6.10)",
+    };
+    return error_no < CLI_COUNT(hints) && hints[error_no] != NULL ? hints[error_no] : "";
+}
+
 static enum verdict
 judge_error(struct exchange *x, const struct mkt_io *io, struct cli_error *err)
 {
     const char *name = mkt_error_no_name(io->peer_error);
     if (io->peer_error_authentic) {
-        cli_fail(err, CLI_EXIT_KMS_REFUSED, "the KMS refused: %s (error %u)", name, io->peer_error);
+        cli_fail(err, CLI_EXIT_KMS_REFUSED, "the KMS refused: %s (error %u)%s", name,
+                 io->peer_error, hint(io->peer_error));
         return FINAL;
     }
     snprintf(x->last, sizeof x->last,
              "the KMS, it seems, refused: %s (error %u, not authenticated)%s", name, io->peer_error,
-             io->peer_error == MKT_ERR_AUTH_FAILURE
-                 ? ". Check identity, psk-id and psk in the credential file"
-                 : "");
+             hint(io->peer_error));
     return HINT;
 }
 
@@ -165,6 +181,8 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     size_t cap = io->cap;
     uint64_t seconds = DEFAULT_TIMEOUT_S;
 
+    if (!cli_client_check_kms(client, err))
+        return false;
     if (transport == NULL)
         return cli_fail(err, CLI_EXIT_USAGE,
                         "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);

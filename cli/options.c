@@ -117,7 +117,7 @@ print_option(int id, bool repeats)
 }
 
 static void
-print_options(uint32_t set, uint32_t repeated, const char *title)
+print_options(uint64_t set, uint64_t repeated, const char *title)
 {
     if (set == 0)
         return;
@@ -151,7 +151,7 @@ cli_help(void)
           "so that the two parties may be two machines.\n\nCommands:\n",
           stdout);
     for (size_t i = 0; i < cli_commands_count; i++)
-        printf("  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
+        printf("  %-15s %s\n", cli_commands[i].name, cli_commands[i].summary);
     fputs("\nExit codes:\n", stdout);
 #define CLI_EXITS_ROW(name, code, text) printf("  %d  %s\n", code, text);
     CLI_EXITS(CLI_EXITS_ROW)

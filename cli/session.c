@@ -11,28 +11,46 @@
 #include "srtp_suite.h"
 
 #include <inttypes.h>
+#include <mikeyticket/message.h>
 #include <stdio.h>
 #include <string.h>
 
 #define FORMAT "mikey-ticket-session-1"
 #define SESSION_FILE_MAX 524288 /* octets: 255 crypto sessions of 2 kB */
+#define CSB_FILE_MAX 524288     /* octets: two messages, and 255 sessions with their policies */
 
 static const struct cli_yaml_key keys[] = {
     { "format", false, true },       { "role", false, true },   { "peer", false, true },
     { "peer-vouched", false, true }, { "csb-id", false, true }, { "expires", false, false },
-    { "cs-id", true, true },         { "prot", true, true },    { "suite", true, true },
-    { "ssrc", true, false },         { "roc", true, false },    { "seq", true, false },
-    { "mki", true, true },           { "sp", true, true },      { "key", true, true },
-    { "salt", true, true },
+    { "rekey-by", false, false },    { "cs-id", true, true },   { "prot", true, true },
+    { "suite", true, true },         { "ssrc", true, false },   { "roc", true, false },
+    { "seq", true, false },          { "mki", true, true },     { "sp", true, true },
+    { "key", true, true },           { "salt", true, true },
 };
 static const struct cli_yaml_form form = { "session", keys, CLI_COUNT(keys), "sessions" };
 
-/* With key forking the KMS has vouched for the one that answered (RFC 6043 5.1.1); the Initiator's
- * identity is always that of the ticket. */
+/* With key forking the KMS has vouched for the one that answered (RFC 6043 5.1.1), and only who
+ * asked for the ticket can offer it. Without, all that may open the ticket can offer it under any
+ * name, so the caller is known only if there is one such party, and by the name in the ticket. */
 static bool
-is_vouched(const struct mkt_csb *csb, bool initiator)
+is_vouched(const struct mkt_csb *csb)
 {
-    return !initiator || (mkt_csb_policy(csb)->flags & MKT_TP_I) != 0;
+    const struct mkt_policy *p = mkt_csb_policy(csb);
+    if (mkt_csb_is_initiator(csb))
+        return (p->flags & MKT_TP_I) != 0;
+    return mkt_identity_equal(mkt_csb_peer(csb), p->initiator) &&
+           ((p->flags & MKT_TP_I) != 0 || p->n_responders == 1);
+}
+
+/* When new session keys are due (TRr). */
+static bool
+rekey_by(const struct mkt_csb *csb, char out[CLI_TIME_TEXT])
+{
+    uint64_t by = mkt_csb_rekey_by(csb);
+    if (by == UINT64_MAX)
+        return false;
+    cli_clock_format(by, out);
+    return true;
 }
 
 static bool
@@ -89,44 +107,136 @@ print_session(struct cli_blob *b, const struct mkt_csb *csb, struct mkt_crypto *
 }
 
 static bool
-print_head(struct cli_blob *b, const struct mkt_csb *csb, bool initiator, struct cli_error *err)
+print_head(struct cli_blob *b, const struct mkt_csb *csb, struct cli_error *err)
 {
-    char peer[CLI_IDENTITY_TEXT], end[CLI_TIME_TEXT];
+    char peer[CLI_IDENTITY_TEXT], end[CLI_TIME_TEXT], rekey[CLI_TIME_TEXT];
     cli_identity_text(mkt_csb_peer(csb), peer);
     return (cli_blob_print(b, "# Keys of a call. Keep this file secret.\nformat: %s\nrole: %s\n",
-                           FORMAT, initiator ? "initiator" : "responder") &&
+                           FORMAT, mkt_csb_is_initiator(csb) ? "initiator" : "responder") &&
             cli_yaml_print(b, "", "peer", mkt_span(peer, strlen(peer))) &&
             cli_blob_print(b, "peer-vouched: %s\ncsb-id: %" PRIu32 "\n",
-                           is_vouched(csb, initiator) ? "yes" : "no", mkt_csb_id(csb)) &&
+                           is_vouched(csb) ? "yes" : "no", mkt_csb_id(csb)) &&
             (!expires(csb, end) || cli_blob_print(b, "expires: \"%s\"\n", end)) &&
+            (!rekey_by(csb, rekey) || cli_blob_print(b, "rekey-by: \"%s\"\n", rekey)) &&
             cli_blob_print(b, "sessions:%s\n", mkt_csb_count(csb) == 0 ? " []" : "")) ||
            cli_fail(err, CLI_EXIT_FAILURE, "session file too long");
 }
 
+static bool
+csb_path(char out[4096], const char *path, struct cli_error *err)
+{
+    int n = snprintf(out, 4096, "%s.csb", path);
+    return (n > 0 && n < 4096) ||
+           cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
+}
+
+bool
+cli_session_keep(const char *path, const struct mkt_csb *csb, struct cli_error *err)
+{
+    CLI_SCOPED_BLOB octets = { 0 };
+    char beside[4096];
+
+    if (!csb_path(beside, path, err) || !cli_blob_alloc(&octets, CSB_FILE_MAX, err))
+        return false;
+    enum mkt_rc rc = mkt_csb_export(csb, octets.p, octets.cap, &octets.n);
+    return rc == MKT_OK ? cli_file_write(beside, CLI_SECRET, cli_blob_span(&octets), err)
+                        : cli_fail(err, CLI_EXIT_FAILURE, "%s: %s", beside, mkt_strerror(rc));
+}
+
 bool
 cli_session_save(const char *path, const struct mkt_csb *csb, struct mkt_crypto *crypto,
-                 bool initiator, struct cli_error *err)
+                 struct cli_error *err)
 {
     CLI_SCOPED_BLOB b = { 0 };
-    if (!cli_blob_alloc(&b, SESSION_FILE_MAX, err) || !print_head(&b, csb, initiator, err))
+    if (!cli_blob_alloc(&b, SESSION_FILE_MAX, err) || !print_head(&b, csb, err))
         return false;
     for (size_t i = 0; i < mkt_csb_count(csb); i++)
         if (!print_session(&b, csb, crypto, i, err))
             return false;
-    return cli_file_write(path, CLI_SECRET, cli_blob_span(&b), err);
+    return cli_session_keep(path, csb, err) &&
+           cli_file_write(path, CLI_SECRET, cli_blob_span(&b), err);
+}
+
+bool
+cli_session_open(struct mkt_csb **csb, int *lock, const char *path, struct cli_error *err)
+{
+    CLI_SCOPED_BLOB octets = { 0 };
+    struct mkt_err why = { 0 };
+    char beside[4096];
+
+    *csb = NULL;
+    if (!csb_path(beside, path, err) || !cli_file_lock(lock, beside, err) ||
+        !cli_file_read(&octets, beside, CSB_FILE_MAX, CLI_SECRET, err))
+        return false;
+    return mkt_csb_import(csb, cli_blob_span(&octets), &why) == MKT_OK ||
+           cli_fail_mkt(err, CLI_EXIT_FAILURE, beside, &why);
+}
+
+/* --- updates ---------------------------------------------------------------------------------- */
+
+static uint64_t
+stamp(void *ctx, uint8_t ts_type)
+{
+    (void)ctx;
+    /* The library takes the next of the bundle when this is none that is newer. */
+    return ts_type == MKT_TS_COUNTER ? 0 : cli_clock_ntp();
+}
+
+struct mkt_env
+cli_session_env(struct mkt_crypto *crypto)
+{
+    return (struct mkt_env){
+        .crypto = crypto, .now = cli_clock_ntp(), .random = mkt_crypto_random, .stamp = stamp
+    };
+}
+
+static bool
+in_use(const struct mkt_csb *csb, struct mkt_span params)
+{
+    struct mkt_session s;
+    for (size_t i = 0; mkt_csb_session(csb, i, &s) == MKT_OK; i++)
+        if (s.params.n == params.n &&
+            (params.n == 0 || memcmp(s.params.p, params.p, params.n) == 0))
+            return true;
+    return false;
+}
+
+bool
+cli_session_check_policies(const struct mkt_csb *csb, struct mkt_span octets, const char *path,
+                           struct cli_error *err)
+{
+    static struct mkt_msg m; /* some kilobytes */
+    struct mkt_err ignored = { 0 };
+    bool weak = mkt_csb_policy(csb)->prf == MKT_PRF_MIKEY_1;
+
+    if (mkt_msg_parse(&m, octets, &ignored) != MKT_OK)
+        return true; /* the library says what is wrong */
+    for (size_t i = 0; i < m.n; i++) {
+        const struct mkt_pl_sp *sp = &m.pl[i].u.sp;
+        if (m.pl[i].type != MKT_PL_SP || in_use(csb, sp->params))
+            continue;
+        const struct cli_srtp_suite *suite = cli_srtp_find(cli_srtp_name(sp->params));
+        if (sp->prot_type != MKT_PROT_SRTP || suite == NULL || suite->long_key == weak)
+            return cli_fail(
+                err, CLI_EXIT_PEER,
+                "%s is refused: a security policy in it is not supported (RFC 6043 4.2.2.4)", path);
+    }
+    return true;
 }
 
 void
-cli_session_report_csb(struct cli_report *r, const struct mkt_csb *csb, bool initiator)
+cli_session_report_csb(struct cli_report *r, const struct mkt_csb *csb)
 {
     char end[CLI_TIME_TEXT];
     struct mkt_session s;
 
     cli_report_identity(r, "peer", mkt_csb_peer(csb));
-    cli_report_bool(r, "peer-vouched", is_vouched(csb, initiator));
+    cli_report_bool(r, "peer-vouched", is_vouched(csb));
     cli_report_uint(r, "csb-id", mkt_csb_id(csb));
     if (expires(csb, end))
         cli_report_text(r, "expires", end);
+    if (rekey_by(csb, end))
+        cli_report_text(r, "rekey-by", end);
     cli_report_list(r, "sessions");
     for (size_t i = 0; i < mkt_csb_count(csb); i++) {
         if (mkt_csb_session(csb, i, &s) != MKT_OK)
@@ -200,7 +310,7 @@ report_item(struct cli_report *r, const struct cli_yaml *y, size_t item, bool sh
 static bool
 report_all(struct cli_report *r, const struct cli_yaml *y, bool show_keys, struct cli_error *err)
 {
-    static const char *const head[] = { "role", "peer", "expires" };
+    static const char *const head[] = { "role", "peer", "expires", "rekey-by" };
     const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, "format");
     uint64_t csb_id;
 

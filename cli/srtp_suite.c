@@ -90,6 +90,17 @@ cli_srtp_name(struct mkt_span params)
     return "not a named suite";
 }
 
+bool
+cli_srtp_lengths(struct mkt_span params, size_t *key_len, size_t *salt_len)
+{
+    int value[PARAMS];
+    if (!fill(params, value))
+        return false;
+    *key_len = (size_t)value[KEY_LEN];
+    *salt_len = (size_t)value[SALT_LEN];
+    return true;
+}
+
 static void
 add(struct mkt_pl_sp *sp, size_t *n, const struct cli_srtp_suite *suite)
 {

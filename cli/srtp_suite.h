@@ -24,6 +24,10 @@ const struct cli_srtp_suite *cli_srtp_find(const char *name);
  * absent parameter has its default. */
 const char *cli_srtp_name(struct mkt_span params);
 
+/* cli_srtp_lengths gives the octets of master key and salt that the parameters ask for. False when
+ * they are not understood. */
+bool cli_srtp_lengths(struct mkt_span params, size_t *key_len, size_t *salt_len);
+
 /* cli_srtp_policies makes an SP for each of the names (n of them), Policy_no from 0. n = 0: for an
  * offer the default of prf, for an answer (`all`) every suite of its level. The SPs borrow from
  * static tables. */

@@ -21,8 +21,8 @@ static const struct cli_yaml_key keys[] = {
 };
 static const struct cli_yaml_form form = { "offer state", keys, CLI_COUNT(keys), NULL };
 
-static bool
-export_grant(struct cli_blob *out, const struct mkt_grant *g, struct cli_error *err)
+bool
+cli_grant_export(struct cli_blob *out, const struct mkt_grant *g, struct cli_error *err)
 {
     if (!cli_blob_alloc(out, GRANT_MAX, err))
         return false;
@@ -47,7 +47,7 @@ bool
 cli_grant_save(const char *path, const struct mkt_grant *g, struct cli_error *err)
 {
     CLI_SCOPED_BLOB octets = { 0 };
-    return export_grant(&octets, g, err) &&
+    return cli_grant_export(&octets, g, err) &&
            cli_file_write(path, CLI_SECRET, cli_blob_span(&octets), err);
 }
 
@@ -76,7 +76,7 @@ cli_state_save(const char *path, const char *to, const struct mkt_grant *grant,
 {
     CLI_SCOPED_BLOB octets = { 0 };
     CLI_SCOPED_BLOB text = { 0 };
-    if (!export_grant(&octets, grant, err) || !cli_blob_alloc(&text, STATE_MAX, err))
+    if (!cli_grant_export(&octets, grant, err) || !cli_blob_alloc(&text, STATE_MAX, err))
         return false;
     if (!cli_blob_print(&text, "# An offer that waits for answers. Keep this file secret.\n"
                                "format: " FORMAT "\n") ||

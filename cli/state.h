@@ -24,6 +24,10 @@ MKT_MUST_USE bool cli_state_load(struct cli_state *s, const char *path, struct c
 /* cli_state_close wipes and frees. */
 void cli_state_close(struct cli_state *s);
 
+/* cli_grant_export makes out the octets of a ticket file. */
+MKT_MUST_USE bool cli_grant_export(struct cli_blob *out, const struct mkt_grant *g,
+                                   struct cli_error *err);
+
 #define CLI_SCOPED_STATE __attribute__((cleanup(cli_state_close))) struct cli_state
 
 /* cli_grant_save and cli_grant_load: a ticket file (docs/formats/ticket-file.md), mode 0600. *g is

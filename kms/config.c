@@ -110,7 +110,7 @@ static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
     bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
-                o->type == KMS_OPT_MODES || o->type == KMS_OPT_FILES;
+                o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES;
     yaml_node_item_t *item;
 
     if (!list || node->type == YAML_SCALAR_NODE)
@@ -203,6 +203,8 @@ finish(struct load *l, const yaml_node_t *root)
         c->suites = 1u << MKT_PRF_MIKEY_1 | 1u << MKT_PRF_HMAC_SHA_256;
     if (c->modes == 0)
         c->modes = 1u << 1 | 1u << 2 | 1u << 3;
+    if (c->ticket_types == 0)
+        c->ticket_types = KMS_MAKES_BASE;
     if (c->source_burst == 0)
         c->source_burst = 2 * c->source_rate;
     if (c->identity_burst == 0)

@@ -28,6 +28,9 @@ struct kms_listener {
     size_t n_bound;
 };
 
+/* Ticket Types that are made when somebody asks. */
+enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2 };
+
 #define KMS_FILES_MAX 8
 
 /* Files or folders. */
@@ -59,6 +62,7 @@ struct kms_config {
     uint32_t log_format;         /* 1: JSON */
     uint32_t suites;             /* bit of each PRF that is allowed */
     uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
+    uint32_t ticket_types;       /* enum kms_makes: what is made */
     uint32_t max_body;           /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;

@@ -57,6 +57,8 @@ const struct kms_option kms_options[] = {
     { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
     { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
       "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
+    { "ticket_types", KMS_OPT_TYPES, 0, 0, 0, 0, NULL,
+      "Ticket Types that are made: [base], and compat for responders that know RFC 3830 only" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
       "octets of an HTTP request body" },
     { "http_timeout", KMS_OPT_TIME, AT(http_timeout_s), 30, 1, 600, NULL,
@@ -250,6 +252,19 @@ add_mode(struct kms_config *c, const char *text)
     return NULL;
 }
 
+static const char *
+add_type(struct kms_config *c, const char *text)
+{
+    static const char *const words[] = { "base", "compat" };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i], text) == 0) {
+            c->ticket_types |= 1u << i;
+            return NULL;
+        }
+    return "a Ticket Type is base or compat";
+}
+
 const char *
 kms_option_set(struct kms_config *c, const struct kms_option *o, const char *text, char *err,
                size_t cap)
@@ -281,6 +296,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_suite(c, text);
     case KMS_OPT_MODES:
         return add_mode(c, text);
+    case KMS_OPT_TYPES:
+        return add_type(c, text);
     case KMS_OPT_FILES:
         return add_file((struct kms_files *)(void *)out, c, text);
     }

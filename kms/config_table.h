@@ -18,6 +18,7 @@ enum kms_option_type {
     KMS_OPT_WORD, /* one of the words, its position is the value */
     KMS_OPT_SUITES,
     KMS_OPT_MODES,
+    KMS_OPT_TYPES,
     KMS_OPT_FILES /* one path or a list */
 };
 

@@ -210,7 +210,7 @@ kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k)
     enum kms_exit code = KMS_EXIT_FAILED;
 
     if (wrong == NULL && kms_identity_of(ctl->identity).data.p == NULL)
-        wrong = "an identity is a URI (sip:alice@example.com) or a NAI (alice@example.com)";
+        wrong = KMS_CTL_IDENTITY;
     if (wrong == NULL && ctl->key_id != NULL)
         wrong = check_id(ctl->key_id, k);
     if (wrong != NULL)

@@ -13,11 +13,38 @@ store_psk(struct kms_store *s, const struct kms_keyfile *k, const struct kms_sea
     return s->ops->user_add(s, &user, err);
 }
 
+/* Who has no PSK cannot ask with one, not even with the wrong one: there is nothing to match. */
+static enum kms_exit
+add_unkeyed(const struct kms_ctl *ctl)
+{
+    const struct kms_user user = { .identity = ctl->identity };
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc;
+
+    if (ctl->key_id != NULL || ctl->key_hex != NULL || ctl->key_out != NULL || ctl->suite != NULL)
+        return kms_ctl_misuse("--no-psk goes without --psk-id, --psk-hex, --psk-out and --suite");
+    if (kms_identity_of(ctl->identity).data.p == NULL)
+        return kms_ctl_misuse(KMS_CTL_IDENTITY);
+    rc = ctl->store->ops->user_add(ctl->store, &user, &err);
+    if (rc == KMS_STORE_EXISTS) {
+        fprintf(stderr, "mikey-kmsctl: %s is a user without PSK already\n", ctl->identity);
+        return KMS_EXIT_STORE;
+    }
+    if (rc != KMS_STORE_OK)
+        return kms_ctl_fail(&err);
+    printf("added %s, without PSK: it signs its requests\n", ctl->identity);
+    if (ctl->config->certificate.n == 0)
+        puts("The configuration has no certificate yet: signed requests are not served.");
+    return KMS_EXIT_OK;
+}
+
 enum kms_exit
 kms_ctl_user_add(const struct kms_ctl *ctl)
 {
     static const struct kms_ctl_kind psk = { KMS_PSK, "credential", "-", store_psk };
 
+    if (ctl->no_psk)
+        return add_unkeyed(ctl);
     return kms_ctl_key_add(ctl, &psk);
 }
 
@@ -25,6 +52,12 @@ struct listing {
     bool json;
     size_t n;
 };
+
+static const char *
+suite_word(const struct kms_user *u, const char *none)
+{
+    return u->psk_id == NULL ? none : u->psk_len == 16 ? "128" : "256";
+}
 
 static bool
 print_user(void *ctx, const struct kms_user *u)
@@ -37,13 +70,16 @@ print_user(void *ctx, const struct kms_user *u)
         printf("%s\n  {\"identity\": ", l->n == 0 ? "" : ",");
         kms_ctl_json(u->identity);
         printf(", \"psk-id\": ");
-        kms_ctl_json(u->psk_id);
-        printf(", \"suite\": %d, \"added\": \"%s\"}", u->psk_len == 16 ? 128 : 256, added);
+        if (u->psk_id != NULL)
+            kms_ctl_json(u->psk_id);
+        else
+            printf("null");
+        printf(", \"suite\": %s, \"added\": \"%s\"}", suite_word(u, "null"), added);
     } else {
         if (l->n == 0)
             printf("%-32s %-24s %-5s %s\n", "IDENTITY", "PSK-ID", "SUITE", "ADDED");
-        printf("%-32s %-24s %-5d %s\n", u->identity, u->psk_id, u->psk_len == 16 ? 128 : 256,
-               added);
+        printf("%-32s %-24s %-5s %s\n", u->identity, u->psk_id != NULL ? u->psk_id : "-",
+               suite_word(u, "-"), added);
     }
     l->n++;
     return true;
@@ -71,18 +107,27 @@ enum kms_exit
 kms_ctl_user_remove(const struct kms_ctl *ctl)
 {
     struct kms_store_err err = { 0 };
-    unsigned removed = 0;
+    struct kms_removed removed;
     enum kms_store_rc rc =
         ctl->store->ops->user_remove(ctl->store, ctl->identity, ctl->key_id, &removed, &err);
 
     if (rc == KMS_STORE_NOT_FOUND) {
-        fprintf(stderr, "mikey-kmsctl: %s has no %scredential%s%s: see user list\n", ctl->identity,
-                ctl->key_id != NULL ? "such " : "", ctl->key_id != NULL ? " " : "",
+        fprintf(stderr, "mikey-kmsctl: %s %s%s: see user list\n", ctl->identity,
+                ctl->key_id != NULL ? "has no such credential " : "is no user",
                 ctl->key_id != NULL ? ctl->key_id : "");
         return KMS_EXIT_STORE;
     }
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    printf("removed %u credential%s of %s\n", removed, removed == 1 ? "" : "s", ctl->identity);
+    if (removed.credentials > 0)
+        printf("removed %u credential%s of %s\n", removed.credentials,
+               removed.credentials == 1 ? "" : "s", ctl->identity);
+    if (removed.unkeyed)
+        printf("removed %s, a user without PSK\n", ctl->identity);
+    if (removed.tpks > 0)
+        printf("removed %u ticket protection key%s shared with %s: the KMS resolves no ticket made "
+               "with %s any more\n",
+               removed.tpks, removed.tpks == 1 ? "" : "s", ctl->identity,
+               removed.tpks == 1 ? "it" : "them");
     return KMS_EXIT_OK;
 }

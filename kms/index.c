@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two sets of keys, credentials and shared TPKs: each an arena of records with two open hash tables
- * of record numbers over it, by the id of the key and by the identity of its owner. Our own TPKs
+/* Sets of keys, credentials and shared TPKs: each an arena of records with two open hash tables
+ * of record numbers over it, by the id of the key and by the identity of its owner. Users without
+ * PSK are a set whose records have neither id nor key, so that no request matches one. Our own TPKs
  * are few and stand in a list. Arenas grow by mremap, so that growing leaves no copy of a key
  * behind; they are kept out of core dumps and, as far as the system allows, out of swap. */
 #include "index.h"
@@ -49,7 +50,7 @@ struct own_tpk {
 
 struct kms_index {
     struct kms_hash_key key;
-    struct key_set users, shared;
+    struct key_set users, unkeyed, shared;
     struct own_tpk *own; /* the newest last */
     size_t n_own, room_own;
     int64_t now;
@@ -123,10 +124,12 @@ grow(struct key_set *ks, size_t need)
     return true;
 }
 
+/* Whether what stands in the store was written by us: else it belongs to nobody. */
 static bool
-is_key(const struct kms_sealed *key)
+sound(size_t id_len, const struct kms_sealed *key)
 {
-    return kms_sealed_len(key) >= 16 && kms_sealed_len(key) <= MKT_SECRET_MAX;
+    return id_len <= KMS_PSK_ID_MAX && kms_sealed_len(key) >= 16 &&
+           kms_sealed_len(key) <= MKT_SECRET_MAX;
 }
 
 static bool
@@ -138,7 +141,7 @@ take(struct key_set *ks, const char *identity, const char *key_id, const struct 
     size_t id_len = strlen(key_id), n = record_octets(who.data.n + id_len + key.n);
     struct record *r;
 
-    if (who.data.p == NULL || id_len > KMS_PSK_ID_MAX || !is_key(sealed))
+    if (who.data.p == NULL)
         return true; /* not written by us: it can belong to nobody */
     if (!grow(ks, n))
         return false;
@@ -152,7 +155,8 @@ take(struct key_set *ks, const char *identity, const char *key_id, const struct 
     r->id_type = who.type;
     memcpy(r->octets, who.data.p, who.data.n);
     memcpy(r->octets + who.data.n, key_id, id_len);
-    memcpy(r->octets + who.data.n + id_len, key.p, key.n);
+    if (key.n != 0)
+        memcpy(r->octets + who.data.n + id_len, key.p, key.n);
     ks->used += n;
     ks->n++;
     return true;
@@ -161,10 +165,14 @@ take(struct key_set *ks, const char *identity, const char *key_id, const struct 
 static bool
 take_user(void *ctx, const struct kms_user *u)
 {
+    static const struct kms_sealed none = { 0, { NULL, 0 } };
     struct kms_index *x = ctx;
 
+    if (u->psk_id == NULL)
+        return take(&x->unkeyed, u->identity, "", &none, 0);
     x->in_clear = x->in_clear || u->psk.kek == 0;
-    return take(&x->users, u->identity, u->psk_id, &u->psk, u->serial);
+    return !sound(strlen(u->psk_id), &u->psk) ||
+           take(&x->users, u->identity, u->psk_id, &u->psk, u->serial);
 }
 
 static bool
@@ -182,7 +190,7 @@ take_own(struct kms_index *x, const struct kms_tpk *t)
         x->room_own = room / sizeof *r;
     }
     r = &x->own[x->n_own];
-    if (strlen(t->id) >= sizeof r->id || !is_key(&t->key))
+    if (strlen(t->id) >= sizeof r->id || !sound(0, &t->key))
         return true;
     snprintf(r->id, sizeof r->id, "%s", t->id);
     r->generation = t->generation;
@@ -202,7 +210,9 @@ take_tpk(void *ctx, const struct kms_tpk *t)
     struct kms_index *x = ctx;
 
     x->in_clear = x->in_clear || t->key.kek == 0;
-    return t->owner == NULL ? take_own(x, t) : take(&x->shared, t->owner, t->id, &t->key, 0);
+    if (t->owner == NULL)
+        return take_own(x, t);
+    return !sound(strlen(t->id), &t->key) || take(&x->shared, t->owner, t->id, &t->key, 0);
 }
 
 static bool
@@ -228,9 +238,11 @@ enter(const struct kms_index *x, struct key_set *ks, uint32_t unit)
     struct record *r = (struct record *)(void *)(ks->arena + (size_t)unit * ALIGN);
     size_t i;
 
-    for (i = slot_of(x, ks, id_of(r)); ks->by_id[i] != NONE; i = (i + 1) & ks->mask)
-        ;
-    ks->by_id[i] = unit;
+    if (r->key_len != 0) {
+        for (i = slot_of(x, ks, id_of(r)); ks->by_id[i] != NONE; i = (i + 1) & ks->mask)
+            ;
+        ks->by_id[i] = unit;
+    }
     i = slot_of(x, ks, identity_of(r).data);
     for (; ks->by_identity[i] != NONE; i = (i + 1) & ks->mask)
         if (mkt_identity_equal(identity_of(record_at(ks, ks->by_identity[i])), identity_of(r))) {
@@ -302,7 +314,8 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_vault 
         rc = s->ops->read(s, &sink, true, err);
     if (rc == KMS_STORE_OK)
         rc = admit(x, vault, err);
-    if (rc == KMS_STORE_OK && (!make_tables(x, &x->users) || !make_tables(x, &x->shared)))
+    if (rc == KMS_STORE_OK &&
+        (!make_tables(x, &x->users) || !make_tables(x, &x->unkeyed) || !make_tables(x, &x->shared)))
         rc = kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     if (rc != KMS_STORE_OK) {
         kms_index_free(x);
@@ -332,6 +345,7 @@ kms_index_free(struct kms_index *x)
     if (x == NULL)
         return;
     wipe_set(&x->users);
+    wipe_set(&x->unkeyed);
     wipe_set(&x->shared);
     if (x->own != NULL) {
         mkt_wipe(x->own, x->n_own * sizeof *x->own);
@@ -398,7 +412,8 @@ kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, struct 
 bool
 kms_index_is_user(const struct kms_index *x, struct mkt_identity id)
 {
-    return id.data.p != NULL && find_identity(x, &x->users, id) != NULL;
+    return id.data.p != NULL &&
+           (find_identity(x, &x->users, id) != NULL || find_identity(x, &x->unkeyed, id) != NULL);
 }
 
 static void
@@ -506,7 +521,8 @@ octets_of(const struct key_set *ks)
 size_t
 kms_index_octets(const struct kms_index *x)
 {
-    return sizeof *x + octets_of(&x->users) + octets_of(&x->shared) + x->n_own * sizeof *x->own;
+    return sizeof *x + octets_of(&x->users) + octets_of(&x->unkeyed) + octets_of(&x->shared) +
+           x->n_own * sizeof *x->own;
 }
 
 bool

@@ -50,7 +50,7 @@ bool kms_index_by_psk_id(const struct kms_index *index, struct mkt_span psk_id,
 bool kms_index_by_identity(const struct kms_index *index, struct mkt_identity id,
                            struct kms_found *found);
 
-/* kms_index_is_user tells whether an identity has any credential. */
+/* kms_index_is_user tells whether an identity has any credential, or is a user without PSK. */
 bool kms_index_is_user(const struct kms_index *index, struct mkt_identity id);
 
 /* kms_index_tpk finds the key with that id, whoever shares it. False too when it is not for the
@@ -63,8 +63,8 @@ bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, size_t sui
 bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
                       struct kms_found_tpk *found);
 
-/* kms_index_users and kms_index_tpks count (tpks: ours and shared ones). kms_index_octets gives the
- * memory in use. */
+/* kms_index_users counts credentials, kms_index_tpks TPKs (ours and shared ones). kms_index_octets
+ * gives the memory in use. */
 size_t kms_index_users(const struct kms_index *index);
 size_t kms_index_tpks(const struct kms_index *index);
 size_t kms_index_octets(const struct kms_index *index);

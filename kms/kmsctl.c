@@ -28,10 +28,13 @@ static const char usage[] =
     "      --psk-hex a key is generated for the suite (default 256) and shown once; with\n"
     "      --psk-out it goes to a new file of mode 0600 instead. --psk-hex - reads the key\n"
     "      from standard input, where other users of this machine cannot see it.\n"
+    "  user add IDENTITY --no-psk\n"
+    "      Adds a user without pre-shared key: one who has a certificate and signs requests.\n"
+    "      Requests with any pre-shared key are refused as those of an unknown user.\n"
     "  user list [--json]\n"
-    "      Lists credentials, without keys.\n"
+    "      Lists credentials, without keys, and users without.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
-    "      Removes one credential, or all of the identity.\n"
+    "      Removes one credential, or the user with the ticket protection keys shared with it.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -72,7 +75,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipso", "IDENTITY", true, kms_ctl_user_add },
+    { "user", "add", 1, "ipson", "IDENTITY", true, kms_ctl_user_add },
     { "user", "list", 0, "j", "", false, kms_ctl_user_list },
     { "user", "remove", 1, "i", "IDENTITY", false, kms_ctl_user_remove },
     { "tpk", "add", 1, "IPsO", "IDENTITY", true, kms_ctl_tpk_add },
@@ -201,6 +204,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'j':
         ctl->json = true;
         break;
+    case 'n':
+        ctl->no_psk = true;
+        break;
     case 'a':
         ctl->as = value;
         break;
@@ -233,16 +239,27 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' },  { "psk-id", required_argument, NULL, 'i' },
-        { "psk-hex", required_argument, NULL, 'p' }, { "psk-out", required_argument, NULL, 'o' },
-        { "tpk-id", required_argument, NULL, 'I' },  { "tpk-hex", required_argument, NULL, 'P' },
-        { "tpk-out", required_argument, NULL, 'O' }, { "suite", required_argument, NULL, 's' },
-        { "as", required_argument, NULL, 'a' },      { "to", required_argument, NULL, 't' },
-        { "flags", required_argument, NULL, 'f' },   { "validity", required_argument, NULL, 'v' },
-        { "key", required_argument, NULL, 'k' },     { "out", required_argument, NULL, 'F' },
-        { "finish", no_argument, NULL, 'E' },        { "quiet", no_argument, NULL, 'q' },
-        { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
+        { "config", required_argument, NULL, 'c' },
+        { "psk-id", required_argument, NULL, 'i' },
+        { "psk-hex", required_argument, NULL, 'p' },
+        { "psk-out", required_argument, NULL, 'o' },
+        { "tpk-id", required_argument, NULL, 'I' },
+        { "tpk-hex", required_argument, NULL, 'P' },
+        { "tpk-out", required_argument, NULL, 'O' },
+        { "suite", required_argument, NULL, 's' },
+        { "as", required_argument, NULL, 'a' },
+        { "to", required_argument, NULL, 't' },
+        { "flags", required_argument, NULL, 'f' },
+        { "validity", required_argument, NULL, 'v' },
+        { "key", required_argument, NULL, 'k' },
+        { "out", required_argument, NULL, 'F' },
+        { "finish", no_argument, NULL, 'E' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "json", no_argument, NULL, 'j' },
+        { "no-psk", no_argument, NULL, 'n' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { NULL, 0, NULL, 0 },
     };
     struct kms_ctl ctl = { 0 };
     const struct command *command;

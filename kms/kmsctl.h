@@ -20,7 +20,7 @@ struct kms_ctl {
     const char *identity; /* of the user, or the id of a TPK */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
-    bool json;
+    bool json, no_psk;
     /* ticket issue */
     const char *as, *flags, *validity, *out;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
@@ -48,6 +48,8 @@ struct kms_ctl_kind {
     enum kms_store_rc (*store)(struct kms_store *s, const struct kms_keyfile *k,
                                const struct kms_sealed *key, struct kms_store_err *err);
 };
+
+#define KMS_CTL_IDENTITY "an identity is a URI (sip:alice@example.com) or a NAI (alice@example.com)"
 
 /* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */
 enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k);

@@ -317,6 +317,10 @@ resolve(struct job *j)
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
+    if (j->ask->ticket_err->rc != MKT_OK) {
+        j->io.err = *j->ask->ticket_err;
+        return REFUSE;
+    }
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;

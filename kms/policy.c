@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of today: every user may ask for tickets, for at most max_validity; only the responders
- * named in a ticket may resolve it; only the modes of the configuration are served. */
+ * named in a ticket may resolve it; only the modes of the configuration are served, and only its
+ * Ticket Types are made. */
 #include "policy.h"
 
 static enum mkt_rc
@@ -12,6 +13,19 @@ check_mode(const struct kms_config *rules, unsigned mode, struct mkt_err *err)
     if ((rules->modes >> mode & 1) != 0)
         return MKT_OK;
     return mkt_fail(err, MKT_E_TP_PARAM, 0, not_served[mode], "RFC 6043 4.1.1");
+}
+
+/* What has no bit here is refused by mkt_policy_grant, by the same Error no. */
+static enum mkt_rc
+check_type(const struct kms_config *rules, const struct mkt_policy *want, struct mkt_err *err)
+{
+    unsigned bit = want->ticket_type == MKT_TICKET_TYPE_BASE     ? KMS_MAKES_BASE
+                   : want->ticket_type == MKT_TICKET_TYPE_COMPAT ? KMS_MAKES_COMPAT
+                                                                 : 0;
+
+    if (bit == 0 || (rules->ticket_types & bit) != 0)
+        return MKT_OK;
+    return mkt_fail(err, MKT_E_TICKET_TYPE, 0, "not in ticket_types", "RFC 6043 4.2.1.4");
 }
 
 static enum mkt_rc
@@ -30,7 +44,7 @@ kms_policy_request(struct mkt_policy *granted, const struct mkt_policy *want,
 {
     unsigned mode = (want->flags & MKT_TP_E) != 0 ? 1 : 2;
 
-    if (check_mode(q->rules, mode, err) != MKT_OK ||
+    if (check_type(q->rules, want, err) != MKT_OK || check_mode(q->rules, mode, err) != MKT_OK ||
         grant(granted, want, q, q->client, responder_has_tpk, err) != MKT_OK)
         return err->rc;
     mode = (granted->flags & MKT_TP_E) != 0 ? 1 : 2;

@@ -18,7 +18,8 @@ struct kms_circumstances {
 /* kms_policy_request decides on the ticket that the client wants: *granted is the policy to issue.
  * responder_has_tpk: the only IDRr shares a TPK of the suite with us, so mode 2 is possible; the
  * ticket goes under that TPK when E is not set in *granted. Borrows as mkt_policy_grant does.
- * MKT_E_TP_PARAM when the mode that is wanted, or left, is not served; else as mkt_policy_grant. */
+ * MKT_E_TICKET_TYPE when the configuration does not make such tickets; MKT_E_TP_PARAM when the mode
+ * that is wanted, or left, is not served; else as mkt_policy_grant. */
 enum mkt_rc kms_policy_request(struct mkt_policy *granted, const struct mkt_policy *want,
                                const struct kms_circumstances *q, bool responder_has_tpk,
                                struct mkt_err *err);

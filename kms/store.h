@@ -46,7 +46,8 @@ kms_sealed_len(const struct kms_sealed *k)
     return k->octets.n > more ? k->octets.n - more : 0;
 }
 
-/* One credential of one user: a user with several devices has several. */
+/* One credential of one user: a user with several devices has several. Or, with psk_id NULL, that
+ * the identity is a user all the same: one who has no PSK and signs. */
 struct kms_user {
     const char *identity;
     const char *psk_id;
@@ -54,6 +55,13 @@ struct kms_user {
     int psk_len;     /* octets of the key itself */
     int64_t added;   /* seconds since 1970 */
     uint64_t serial; /* made by the store, never used again: psk-ids may be */
+};
+
+/* What user_remove took away. */
+struct kms_removed {
+    unsigned credentials;
+    unsigned tpks; /* that the user shared */
+    bool unkeyed;  /* the row of a user without PSK */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -96,13 +104,15 @@ struct kms_store; /* begins with a pointer to its operations */
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it. STALE here and below: the key is
-     * not sealed under the newest generation. */
+    /* user_add: EXISTS when the psk_id is taken, whoever has it; without one, when the identity is
+     * a user without PSK already. STALE here and below: the key is not sealed under the
+     * newest generation. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or all of the identity when psk_id is NULL. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
+     * that the user shared too. NOT_FOUND, nothing removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
-                                     unsigned *removed, struct kms_store_err *err);
+                                     struct kms_removed *removed, struct kms_store_err *err);
     /* tpk_add adds the two keys of a new generation; former ones stay for resolving. Of several
      * callers that make the same one, exactly one succeeds: EXISTS when its number is not the one
      * after the last. */

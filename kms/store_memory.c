@@ -8,8 +8,8 @@
 #include "store.h"
 
 struct user_row {
-    char *identity, *psk_id;
-    struct mkt_secret psk; /* never sealed here */
+    char *identity, *psk_id; /* psk_id NULL: no PSK */
+    struct mkt_secret psk;   /* never sealed here */
     int64_t added;
     uint64_t serial;
 };
@@ -45,23 +45,38 @@ drop_user(struct user_row *u)
     mkt_secret_wipe(&u->psk);
 }
 
+static bool
+user_taken(const struct memory_store *m, const struct kms_user *user)
+{
+    for (size_t i = 0; i < m->n_users; i++) {
+        const struct user_row *u = &m->users[i];
+
+        if ((u->psk_id == NULL) == (user->psk_id == NULL) &&
+            (u->psk_id != NULL ? strcmp(u->psk_id, user->psk_id)
+                               : strcmp(u->identity, user->identity)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum kms_store_rc
 memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     struct user_row *grown, row = { .added = (int64_t)time(NULL), .serial = ++m->serial };
 
-    for (size_t i = 0; i < m->n_users; i++)
-        if (strcmp(m->users[i].psk_id, user->psk_id) == 0)
-            return kms_store_fail(err, KMS_STORE_EXISTS, "the psk-id %s is taken", user->psk_id);
+    if (user_taken(m, user))
+        return kms_store_fail(err, KMS_STORE_EXISTS, "%s is taken",
+                              user->psk_id != NULL ? user->psk_id : user->identity);
     grown = realloc(m->users, (m->n_users + 1) * sizeof *grown);
     if (grown == NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     m->users = grown;
     row.identity = strdup(user->identity);
-    row.psk_id = strdup(user->psk_id);
-    if (row.identity == NULL || row.psk_id == NULL ||
-        mkt_secret_set(&row.psk, user->psk.octets) != MKT_OK) {
+    if (user->psk_id != NULL)
+        row.psk_id = strdup(user->psk_id);
+    if (row.identity == NULL || (row.psk_id == NULL) != (user->psk_id == NULL) ||
+        (row.psk_id != NULL && mkt_secret_set(&row.psk, user->psk.octets) != MKT_OK)) {
         drop_user(&row);
         return kms_store_fail(err, KMS_STORE_FAILED, "cannot be kept");
     }
@@ -71,26 +86,49 @@ memory_user_add(struct kms_store *s, const struct kms_user *user, struct kms_sto
     return KMS_STORE_OK;
 }
 
+static void
+drop_tpk(struct memory_store *m, size_t i)
+{
+    struct tpk_row *t = &m->tpks[i];
+
+    free(t->owner);
+    memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
+    mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+}
+
 static enum kms_store_rc
-memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id, unsigned *removed,
-                   struct kms_store_err *err)
+memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
+                   struct kms_removed *removed, struct kms_store_err *err)
 {
     struct memory_store *m = self(s);
     size_t kept = 0;
 
+    *removed = (struct kms_removed){ .credentials = 0 };
     for (size_t i = 0; i < m->n_users; i++) {
         struct user_row *u = &m->users[i];
 
-        if (strcmp(u->identity, identity) == 0 &&
-            (psk_id == NULL || strcmp(u->psk_id, psk_id) == 0))
-            drop_user(u);
-        else
+        if (strcmp(u->identity, identity) != 0 ||
+            (psk_id != NULL && (u->psk_id == NULL || strcmp(u->psk_id, psk_id) != 0))) {
             m->users[kept++] = *u;
+            continue;
+        }
+        removed->credentials += u->psk_id != NULL;
+        removed->unkeyed = removed->unkeyed || u->psk_id == NULL;
+        drop_user(u);
     }
-    *removed = (unsigned)(m->n_users - kept);
     m->n_users = kept;
-    if (*removed == 0)
+    if (removed->credentials == 0 && !removed->unkeyed)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
+    for (size_t i = 0; psk_id == NULL && i < m->n_tpks;) {
+        const char *owner = m->tpks[i].owner;
+
+        if (owner == NULL || strcmp(owner, identity) != 0) {
+            i++;
+            continue;
+        }
+        drop_tpk(m, i);
+        removed->tpks++;
+    }
     m->version++;
     return KMS_STORE_OK;
 }
@@ -207,9 +245,7 @@ memory_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err
             continue;
         if (t->owner == NULL && t->generation == m->generation)
             return kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id);
-        free(t->owner);
-        memmove(t, t + 1, (--m->n_tpks - i) * sizeof *t);
-        mkt_secret_wipe(&m->tpks[m->n_tpks].key);
+        drop_tpk(m, i);
         m->version++;
         return KMS_STORE_OK;
     }

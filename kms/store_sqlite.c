@@ -19,55 +19,81 @@ seconds_now(void)
     return (int64_t)time(NULL);
 }
 
+/* A user without PSK has a row of its own: it is no credential that could match. */
+static const char *const add_user[] = { "INSERT INTO unkeyed_user(identity, added) VALUES(?1, ?2)",
+                                        "INSERT INTO credential(identity, added, psk_id, psk, "
+                                        "kek, serial) VALUES(?1, ?2, ?3, ?4, ?5, random())" };
+
 static enum kms_store_rc
 sqlite_user_add(struct kms_store *s, const struct kms_user *user, struct kms_store_err *err)
 {
     struct sqlite_store *q = self(s);
+    bool keyed = user->psk_id != NULL;
     sqlite3_stmt *st;
     int rc;
 
-    if (sqlite3_prepare_v2(q->db,
-                           "INSERT INTO credential(psk_id, identity, psk, added, kek, serial) "
-                           "VALUES(?, ?, ?, ?, ?, random())",
-                           -1, &st, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(q->db, add_user[keyed], -1, &st, NULL) != SQLITE_OK)
         return kms_sqlite_fail(q, err, "cannot add");
-    sqlite3_bind_text(st, 1, user->psk_id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, user->identity, -1, SQLITE_STATIC);
-    sqlite3_bind_blob(st, 3, user->psk.octets.p, (int)user->psk.octets.n, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 4, seconds_now());
-    sqlite3_bind_int64(st, 5, user->psk.kek);
+    sqlite3_bind_text(st, 1, user->identity, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 2, seconds_now());
+    if (keyed) {
+        sqlite3_bind_text(st, 3, user->psk_id, -1, SQLITE_STATIC);
+        sqlite3_bind_blob(st, 4, user->psk.octets.p, (int)user->psk.octets.n, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 5, user->psk.kek);
+    }
     rc = sqlite3_step(st);
     if (rc != SQLITE_DONE && kms_sqlite_refused(q, err) == KMS_STORE_EXISTS)
-        kms_store_fail(err, KMS_STORE_EXISTS, "the psk-id %s is taken", user->psk_id);
+        kms_store_fail(err, KMS_STORE_EXISTS, "%s is taken", keyed ? user->psk_id : user->identity);
     sqlite3_finalize(st);
     return rc == SQLITE_DONE ? KMS_STORE_OK : err->rc;
 }
 
-static enum kms_store_rc
-sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id, unsigned *removed,
-                   struct kms_store_err *err)
+/* Runs a statement with one or two parameters that are text; *n gets the rows it changed or found.
+ */
+static bool
+run_with(struct sqlite_store *q, const char *sql, const char *first, const char *second,
+         unsigned *n)
 {
-    struct sqlite_store *q = self(s);
     sqlite3_stmt *st;
     int rc;
 
-    if (sqlite3_prepare_v2(q->db,
-                           "DELETE FROM credential WHERE identity = ?1 AND "
-                           "(?2 IS NULL OR psk_id = ?2)",
-                           -1, &st, NULL) != SQLITE_OK)
-        return kms_sqlite_fail(q, err, "cannot remove");
-    sqlite3_bind_text(st, 1, identity, -1, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, psk_id, -1, SQLITE_STATIC);
+    if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK)
+        return false;
+    sqlite3_bind_text(st, 1, first, -1, SQLITE_STATIC);
+    if (second != NULL)
+        sqlite3_bind_text(st, 2, second, -1, SQLITE_STATIC);
     rc = sqlite3_step(st);
-    *removed = rc == SQLITE_DONE ? (unsigned)sqlite3_changes(q->db) : 0;
-    if (rc != SQLITE_DONE)
-        kms_sqlite_fail(q, err, "cannot remove");
+    if (rc == SQLITE_ROW)
+        *n += 1;
+    else if (rc == SQLITE_DONE && !sqlite3_stmt_readonly(st))
+        *n += (unsigned)sqlite3_changes(q->db);
     sqlite3_finalize(st);
-    if (rc != SQLITE_DONE)
-        return err->rc;
-    kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
-    if (*removed == 0)
+    return rc == SQLITE_ROW || rc == SQLITE_DONE;
+}
+
+static enum kms_store_rc
+sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
+                   struct kms_removed *removed, struct kms_store_err *err)
+{
+    struct sqlite_store *q = self(s);
+    unsigned unkeyed = 0;
+
+    *removed = (struct kms_removed){ .credentials = 0 };
+    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
+        return kms_sqlite_fail(q, err, "cannot begin");
+    bool ok =
+        run_with(q, "DELETE FROM credential WHERE identity = ?1 AND (?2 IS NULL OR psk_id = ?2)",
+                 identity, psk_id, &removed->credentials) &&
+        (psk_id != NULL ||
+         run_with(q, "DELETE FROM unkeyed_user WHERE identity = ?1", identity, NULL, &unkeyed));
+    removed->unkeyed = unkeyed != 0;
+    if (ok && psk_id == NULL && (removed->credentials > 0 || removed->unkeyed))
+        ok = run_with(q, "DELETE FROM shared_tpk WHERE owner = ?1", identity, NULL, &removed->tpks);
+    if (!ok || !kms_sqlite_run(q, "COMMIT"))
+        return kms_sqlite_rollback(q, err, "cannot remove");
+    if (removed->credentials == 0 && !removed->unkeyed)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such credential");
+    kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
     return KMS_STORE_OK;
 }
 
@@ -145,20 +171,20 @@ read_marks(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped)
     return *stopped || rc == SQLITE_DONE;
 }
 
+/* Keys are not sorted: they would pass through files of the sorter. */
+#define USERS(psk)                                              \
+    "SELECT identity, psk_id, " KMS_SQLITE_LEN(                 \
+        "psk") ", added, " psk ", serial, kek FROM credential " \
+               "UNION ALL SELECT identity, NULL, 0, added, NULL, 0, 0 FROM unkeyed_user"
+
 static bool
 read_users(struct sqlite_store *q, const struct kms_sink *sink, bool with_keys, bool *stopped)
 {
     sqlite3_stmt *st;
     int rc = SQLITE_DONE;
 
-    if (sqlite3_prepare_v2(q->db,
-                           with_keys ? "SELECT identity, psk_id, " KMS_SQLITE_LEN(
-                                           "psk") ", added, psk, serial, kek "
-                                                  "FROM credential"
-                                     : "SELECT identity, psk_id, " KMS_SQLITE_LEN(
-                                           "psk") ", added, NULL, serial, kek "
-                                                  "FROM credential ORDER BY identity, psk_id",
-                           -1, &st, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(q->db, with_keys ? USERS("psk") : USERS("NULL") " ORDER BY 1, 2", -1,
+                           &st, NULL) != SQLITE_OK)
         return false;
     while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct kms_user u = { .identity = (const char *)sqlite3_column_text(st, 0),

@@ -51,6 +51,9 @@ static const char *const migrations[] = {
     "CREATE TABLE change(number INTEGER NOT NULL);"
     "INSERT INTO change VALUES(0);" COUNTED(credential) COUNTED(tpk) COUNTED(shared_tpk),
 
+    "CREATE TABLE unkeyed_user(identity TEXT PRIMARY KEY NOT NULL, added INTEGER NOT NULL)"
+    " WITHOUT ROWID;" COUNTED(unkeyed_user),
+
     "CREATE TABLE kek(generation INTEGER NOT NULL, scheme TEXT NOT NULL, salt BLOB NOT NULL,"
     " sealed BLOB NOT NULL PRIMARY KEY, created INTEGER NOT NULL);" COUNTS(kek, INSERT)
         SEALED_COLUMN(credential) SEALED_COLUMN(tpk) SEALED_COLUMN(shared_tpk),

@@ -18,12 +18,25 @@ suite_key(const struct mkt_policy *p)
     return suite == NULL ? SIZE_MAX : suite->key_len;
 }
 
+/* The key that the one Responder shares with us. For a compatibility ticket it is a PSK of RFC
+ * 3830, which may be longer than the keys of the suite. */
+static bool
+find_shared(struct kms_found_tpk *tpk, const struct mkt_policy *want, const struct kms_index *index)
+{
+    const struct mkt_identity owner = want->responders[0];
+
+    if (want->n_responders != 1)
+        return false;
+    return kms_index_tpk_of(index, owner, suite_key(want), tpk) ||
+           (want->ticket_type == MKT_TICKET_TYPE_COMPAT &&
+            kms_index_tpk_of(index, owner, mkt_suite_of(MKT_PRF_HMAC_SHA_256)->key_len, tpk));
+}
+
 enum mkt_rc
 kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk, const struct mkt_policy *want,
               const struct kms_circumstances *q, const struct kms_index *index, struct mkt_err *err)
 {
-    bool shared = want->n_responders == 1 &&
-                  kms_index_tpk_of(index, want->responders[0], suite_key(want), tpk);
+    bool shared = find_shared(tpk, want, index);
 
     if (kms_policy_request(granted, want, q, shared, err) != MKT_OK)
         return err->rc;

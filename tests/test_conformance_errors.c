@@ -165,6 +165,31 @@ a_peer_that_is_not_authenticated_gets_an_error_without_a_mac(void **state)
     call_close(&c);
 }
 
+/* A ticket that is not what it says it is: who sent it comes first. */
+static void
+a_ticket_that_cannot_be_read_is_named_with_a_mac_and_to_a_user_only(void **state)
+{
+    struct protection p;
+    (void)state;
+    assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
+    assert_int_equal(call_up_to(&c, RESOLVE_INIT), MKT_OK);
+    /* Ticket Type: by reference, though the keys are in it */
+    uint8_t *type = c.resolve[0].b + parse(&c.resolve[0], MKT_PL_TICKET)->at + 1;
+    type[0] = MKT_TICKET_TYPE_REFERENCE >> 8;
+    type[1] = MKT_TICKET_TYPE_REFERENCE & 0xFF;
+    assert_int_equal(call_resolve(&c, 0), MKT_E_AUTH);
+    assert_int_equal(parse(&c.resolved[0], MKT_PL_ERR)->u.err.error_no, MKT_ERR_AUTH_FAILURE);
+    assert_null(mkt_msg_find(&msg, MKT_PL_V, 0)); /* RFC6043:5.4-2 */
+    assert_true(protection_of(&p, &c, RESOLVE_INIT));
+    assert_true(seal(&c.resolve[0], &p, &c));
+    assert_int_equal(call_resolve(&c, 0), MKT_E_TICKET);
+    assert_int_equal(parse(&c.resolved[0], MKT_PL_ERR)->u.err.error_no, MKT_ERR_INVALID_TICKET);
+    assert_non_null(mkt_msg_find(&msg, MKT_PL_V, 0)); /* RFC6043:5.4-3 */
+    assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
+    assert_true(c.io.peer_error_authentic);
+    call_close(&c);
+}
+
 /* Ticket Transfer: with the policies that would do, and a V if there is one. */
 static void
 an_error_of_a_responder_names_what_it_supports(void **state)
@@ -265,6 +290,7 @@ main(void)
         cmocka_unit_test(what_is_ignored_in_an_error_leaves_it_authentic),
         cmocka_unit_test(a_message_that_fails_is_discarded_and_answered_with_an_error),
         cmocka_unit_test(a_peer_that_is_not_authenticated_gets_an_error_without_a_mac),
+        cmocka_unit_test(a_ticket_that_cannot_be_read_is_named_with_a_mac_and_to_a_user_only),
         cmocka_unit_test(an_error_of_a_responder_names_what_it_supports),
         cmocka_unit_test(an_error_of_a_responder_may_have_a_mac),
         cmocka_unit_test(an_error_is_a_hint_and_ends_nothing),

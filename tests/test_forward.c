@@ -172,6 +172,22 @@ nothing_is_forwarded_that_did_not_verify(void **state)
 }
 
 static void
+no_ticket_of_an_unknown_type_is_forwarded(void **state)
+{
+    (void)state;
+    struct far_call f;
+    struct mkt_msg m;
+    open_far(&f, MKT_PRF_MIKEY_1, 0);
+    const struct mkt_payload *ticket = payload(&f.c.init, &m, MKT_PL_TICKET, 0);
+    f.c.init.b[ticket->at + 1] = 0xF0; /* Ticket Type */
+    assert_int_equal(call_offered(&f.c, 0), MKT_OK);
+    assert_int_equal(call_accept(&f.c, 0), MKT_OK);
+    assert_int_equal(leg_out(&f), MKT_E_TICKET_TYPE);
+    assert_int_equal(f.leg_init.n, 0);
+    close_far(&f);
+}
+
+static void
 every_changed_octet_of_the_other_kms_s_answer_is_noticed(void **state)
 {
     (void)state;
@@ -295,6 +311,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ticket_is_resolved_through_another_kms),
         cmocka_unit_test(nothing_is_forwarded_that_did_not_verify),
+        cmocka_unit_test(no_ticket_of_an_unknown_type_is_forwarded),
         cmocka_unit_test(every_changed_octet_of_the_other_kms_s_answer_is_noticed),
         cmocka_unit_test(the_answer_to_another_question_is_refused),
         cmocka_unit_test(a_refusal_of_the_other_kms_reaches_the_responder),

@@ -129,6 +129,23 @@ an_initiator_refuses_a_policy_it_cannot_accept(void **state)
     assert_int_equal(call_granted(&c), MKT_OK);
 }
 
+static void
+a_ticket_for_later_is_accepted_if_it_was_asked_for(void **state)
+{
+    (void)state;
+    c.want.start.value = NOW + (5ULL << 32);
+    assert_int_equal(call_request(&c), MKT_OK);
+    c.twist = begin_it_later; /* later still */
+    assert_int_equal(call_issue(&c), MKT_OK);
+    assert_int_equal(call_granted(&c), MKT_E_TICKET_EXPIRED);
+    c.twist = NULL;
+    assert_int_equal(call_issue(&c), MKT_OK);
+    assert_int_equal(call_granted(&c), MKT_OK);
+    assert_int_equal(call_offer(&c), MKT_E_TICKET_EXPIRED);
+    c.env.now = NOW + (5ULL << 32);
+    assert_int_equal(call_offer(&c), MKT_OK);
+}
+
 /* Every octet of an answer, altered: refused, and the true answer works after all of them. */
 static void
 refuse_each_altered_octet(struct message *m, enum mkt_rc (*step)(struct call *, size_t), size_t k)
@@ -298,6 +315,23 @@ a_ticket_of_an_unknown_type_is_left_to_the_kms_which_refuses_it(void **state)
     assert_int_equal(call_resolve(&c, 0), MKT_E_TICKET_TYPE);
     assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
     assert_int_equal(c.io.peer_error, MKT_ERR_INVALID_TICKET);
+    assert_true(c.io.peer_error_authentic); /* RFC6043:5.4-3 */
+}
+
+/* Who has no key learns nothing about the ticket. */
+static void
+a_stranger_is_not_told_that_the_type_is_unknown(void **state)
+{
+    (void)state;
+    assert_int_equal(call_until_offer(&c), MKT_OK);
+    *octet(&c.init, MKT_PL_TICKET, 0, 1) = 0xF0;
+    assert_int_equal(call_offered(&c, 0), MKT_OK);
+    assert_int_equal(call_accept(&c, 0), MKT_OK);
+    c.resolve[0].b[c.resolve[0].n - 1] ^= 1;
+    assert_int_equal(call_resolve(&c, 0), MKT_E_AUTH);
+    assert_int_equal(call_resolved(&c, 0), MKT_E_PEER_ERROR);
+    assert_int_equal(c.io.peer_error, MKT_ERR_AUTH_FAILURE);
+    assert_false(c.io.peer_error_authentic); /* RFC6043:5.4-2 */
 }
 
 static void
@@ -517,6 +551,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_a_call, close_the_call)
     const struct CMUnitTest tests[] = {
         TEST(an_initiator_refuses_a_policy_it_cannot_accept),
+        TEST(a_ticket_for_later_is_accepted_if_it_was_asked_for),
         TEST(forged_answers_change_nothing),
         TEST(an_answer_for_another_device_gives_no_csb),
         TEST(an_error_without_a_mac_is_only_a_hint),
@@ -525,6 +560,7 @@ main(void)
         TEST(octets_that_are_no_message_are_not_answered_for_an_earlier_offer),
         TEST(a_responder_refuses_early_what_cannot_work),
         TEST(a_ticket_of_an_unknown_type_is_left_to_the_kms_which_refuses_it),
+        TEST(a_stranger_is_not_told_that_the_type_is_unknown),
         TEST(a_responder_refuses_a_ticket_that_is_over),
         TEST(a_kms_refuses_a_ticket_that_ended_on_the_way),
         TEST(a_security_policy_that_nobody_supports_is_refused_by_name),

@@ -17,6 +17,9 @@ MKT_API void mkt_csb_free(struct mkt_csb *csb);
 /* mkt_csb_id returns the CSB ID. */
 MKT_API uint32_t mkt_csb_id(const struct mkt_csb *csb);
 
+/* mkt_csb_is_initiator tells our role in the initial exchange, which updates do not change. */
+MKT_API bool mkt_csb_is_initiator(const struct mkt_csb *csb);
+
 /* mkt_csb_peer returns the other party's identity: IDRr as vouched for by the KMS at the
  * Initiator (with forking), IDRi of the Ticket Policy at the Responder. Borrowed. */
 MKT_API struct mkt_identity mkt_csb_peer(const struct mkt_csb *csb);

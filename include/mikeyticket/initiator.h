@@ -29,8 +29,8 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_initiator_request(struct mkt_initiator *i
 
 /* mkt_initiator_granted reads REQUEST_RESP or an Error message from io->in, verifies it, and checks
  * that the granted policy is acceptable (4.2.1.6): D and N set (N clear for a compatibility ticket
- * that was asked for), same PRF and type, forking not dropped, no responder added, validity not
- * over. *grant is owned by the caller.
+ * that was asked for), same PRF and type, forking not dropped, no responder added, valid now,
+ * or from the TRs that was asked for. *grant is owned by the caller.
  * -> DONE or ABORT (the request is still open: a forged answer changes nothing). */
 MKT_API MKT_MUST_USE enum mkt_next mkt_initiator_granted(struct mkt_initiator *i,
                                                          const struct mkt_env *env,

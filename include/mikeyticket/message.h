@@ -31,6 +31,10 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_msg_parse(struct mkt_msg *m, struct mkt_spa
  * Payloads of a known type that the table does not list are ignored, as 4.2.x says. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_msg_check(const struct mkt_msg *m, struct mkt_err *err);
 
+/* mkt_msg_check_update is the same for a TRANSFER_INIT or TRANSFER_RESP inside a CSB, which brings
+ * no RANDs and no TICKET (RFC 6043 5.2). That it is one cannot be told from its header. */
+MKT_API MKT_MUST_USE enum mkt_rc mkt_msg_check_update(const struct mkt_msg *m, struct mkt_err *err);
+
 /* mkt_msg_find returns the first payload of that type and role (0: any), or NULL. */
 MKT_API const struct mkt_payload *mkt_msg_find(const struct mkt_msg *m, uint16_t type,
                                                uint8_t role);

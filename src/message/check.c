@@ -154,7 +154,7 @@ mkt_msg_check(const struct mkt_msg *m, struct mkt_err *err)
 }
 
 enum mkt_rc
-mkt_update_check(const struct mkt_msg *m, struct mkt_err *err)
+mkt_msg_check_update(const struct mkt_msg *m, struct mkt_err *err)
 {
     return check(m, mkt_form_of_update(m->hdr.data_type), err);
 }

@@ -16,9 +16,6 @@
 size_t mkt_cover(const struct mkt_msg *m, const struct mkt_span *tail, size_t n_tail,
                  struct mkt_span part[MKT_COVER_MAX]);
 
-/* mkt_msg_check for a message of a CSB update (RFC 6043 5.2). */
-enum mkt_rc mkt_update_check(const struct mkt_msg *m, struct mkt_err *err);
-
 /* True for Ticket Type 1, Subtype 1, Version 1: Ticket Data as in RFC 6043 Appendix A. */
 bool mkt_is_base_ticket(const struct mkt_pl_ticket *t);
 

@@ -9,6 +9,12 @@ mkt_csb_id(const struct mkt_csb *csb)
     return csb->id;
 }
 
+bool
+mkt_csb_is_initiator(const struct mkt_csb *csb)
+{
+    return csb->initiator;
+}
+
 struct mkt_identity
 mkt_csb_peer(const struct mkt_csb *csb)
 {

@@ -52,6 +52,8 @@ mkt_kms_forward(struct mkt_kms_forward *f, const struct mkt_kms_txn *t, const st
     io->out_len = 0;
     if (t->stage != MKT_KMS_VERIFIED || !t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "forward before verify", REF);
+    if (t->ticket_err.rc != MKT_OK)
+        return mkt_ex_abort(io, t->ticket_err.rc, t->ticket_err.what, t->ticket_err.ref);
     return mkt_kms_exchange_open(&f->resolve, env, &f->own.cred, t->ask.prf, f->own.cred.omit,
                                  write_ticket, t->ticket, io);
 }

@@ -107,7 +107,9 @@ check_grant(struct mkt_policy *got, const struct mkt_initiator *i, const struct 
     if (mkt_policy_decode(&want, &tp->u.ticket, false, 0, err) != MKT_OK ||
         acceptable(&want, got, err) != MKT_OK)
         return err->rc;
-    return mkt_policy_valid_at(got, env->now, err);
+    /* A ticket for later is one to keep: it must be valid when the wish begins. */
+    bool later = want.start.has && mkt_ntp_order(want.start.value) > mkt_ntp_order(env->now);
+    return mkt_policy_valid_at(got, later ? want.start.value : env->now, err);
 }
 
 enum mkt_next

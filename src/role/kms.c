@@ -93,6 +93,7 @@ fill_ask(struct mkt_kms_txn *t)
         .csb_id = m->hdr.csb_id,
         .prf = m->hdr.prf,
         .policy = &t->policy,
+        .ticket_err = &t->ticket_err,
     };
     if (m->pl[m->n - 1].type == MKT_PL_SIGN)
         fill_ask_pk(&t->ask, m);
@@ -123,8 +124,9 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
     if (mkt_policy_decode(&t->policy, &t->ticket->u.ticket, t->resolve,
                           (size_t)(t->ticket->u.ticket.tp_data.p - in.p), err) != MKT_OK)
         return err->rc;
-    if (t->resolve && begin_ticket(t, err) != MKT_OK)
-        return err->rc;
+    t->ticket_err = (struct mkt_err){ .rc = MKT_OK };
+    if (t->resolve) /* an Error about the ticket may have V, once somebody is authenticated (5.4) */
+        (void)begin_ticket(t, &t->ticket_err);
     t->stage = MKT_KMS_BEGUN;
     return MKT_OK;
 }
@@ -449,6 +451,10 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
 
     if (t->stage != MKT_KMS_VERIFIED || !t->resolve)
         return mkt_fail(err, MKT_E_STATE, 0, "open before verify", "RFC 6043 4.2.3.4");
+    if (t->ticket_err.rc != MKT_OK) {
+        *err = t->ticket_err;
+        return err->rc;
+    }
     if (mkt_base_ticket_open(&t->keys, t->ticket, &t->data, p, env->crypto, tpk->key, err) !=
         MKT_OK)
         return err->rc;

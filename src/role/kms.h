@@ -26,6 +26,7 @@ struct mkt_kms_txn {
     struct mkt_policy policy;
     const struct mkt_payload *ticket; /* TP or TICKET payload of msg */
     struct mkt_ticket_data data;      /* RESOLVE_INIT only */
+    struct mkt_err ticket_err;        /* why it cannot be read */
     bool has_initiator_data;
     struct mkt_initiator_data initiator_data;
     struct mkt_msg msg;

@@ -315,7 +315,7 @@ parse(struct mkt_msg *m, const struct mkt_csb *csb, struct mkt_span in, uint8_t 
 {
     const struct mkt_suite *suite = NULL;
 
-    if (mkt_msg_parse(m, in, err) != MKT_OK || mkt_update_check(m, err) != MKT_OK ||
+    if (mkt_msg_parse(m, in, err) != MKT_OK || mkt_msg_check_update(m, err) != MKT_OK ||
         mkt_ex_answers(m, data_type, csb->prf, csb->id, err) != MKT_OK)
         return err->rc;
     return mkt_ex_suite(&suite, m, err);

@@ -1,121 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2317 # the checks are called by name
+# shellcheck disable=SC1091,SC2154,SC2317 # checks and variables of rig.sh
 # The client against the real KMS daemon, as a user drives it: request, offer, answer, complete,
 # keys, over HTTP and UDP, and everything that must not work. Prints TAP.
 # Usage: scenario.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL LOSSY_RELAY ODD_HTTP
 set -u
-
-ticket=$(realpath "$1") kmsd=$(realpath "$2") kmsctl=$(realpath "$3") relay=$(realpath "$4")
-odd_http=$(realpath "$5")
-dir=$(mktemp -d)
-pids=()
-count=0
-failed=0
-export no_proxy='*'
-
-# Every word that any command prints goes here too: no key may be among them.
-said=$dir/said
-: > "$said"
-
-finish() {
-    for pid in "${pids[@]}"; do
-        kill "$pid" 2> "$dir/ignored"
-        wait "$pid" 2> "$dir/ignored"
-    done
-    rm -rf "$dir"
-}
-trap finish EXIT
-
-# Runs the client; its output is in $dir/stdout and $dir/stderr, its exit code in $code.
-run() {
-    "$ticket" "$@" > "$dir/stdout" 2> "$dir/stderr"
-    code=$?
-    case " $* " in
-    *' --show-keys '*) ;;
-    *) cat "$dir/stdout" "$dir/stderr" >> "$said" ;;
-    esac
-}
-
-# check NAME COMMAND...: one TAP line.
-check() {
-    local name=$1
-    shift
-    count=$((count + 1))
-    if "$@"; then
-        echo "ok $count - $name"
-        return
-    fi
-    failed=1
-    echo "not ok $count - $name"
-    echo "# exit code $code"
-    sed 's/^/# /' "$dir/stdout" "$dir/stderr"
-}
-
-exits() { [ "$code" -eq "$1" ]; }
-# exits_saying CODE PATTERN: and says so on stderr.
-exits_saying() { [ "$code" -eq "$1" ] && grep -q "$2" "$dir/stderr"; }
-prints() { [ "$code" -eq 0 ] && grep -q "$1" "$dir/stdout"; }
-mode_is() { [ "$(stat -c %a "$2")" = "$1" ]; }
-absent() { [ ! -e "$1" ]; }
-keys_of() { "$ticket" keys --session "$1" --show-keys | grep -E '^ +(key|salt|mki|ssrc):'; }
-same_keys() { [ -n "$(keys_of "$1")" ] && [ "$(keys_of "$1")" = "$(keys_of "$2")" ]; }
-other_keys() {
-    local a b
-    a=$("$ticket" keys --session "$1" --show-keys | grep ' key:')
-    b=$("$ticket" keys --session "$2" --show-keys | grep ' key:')
-    [ -n "$a" ] && [ -n "$b" ] && [ -z "$(comm -12 <(sort <<< "$a") <(sort <<< "$b"))" ]
-}
-# The files differ and both hold something.
-differ() { [ -s "$1" ] && [ -s "$2" ] && ! cmp -s "$1" "$2"; }
-is_json() { [ "$code" -eq 0 ] && python3 -m json.tool "$dir/stdout" > "$dir/ignored"; }
-# Changes one character in the middle of line 1 of a base64 file, and keeps it base64.
-tamper() {
-    local text at
-    text=$(head -n 1 "$1")
-    at=$((${#text} - $3))
-    case ${text:at:1} in A) new=B ;; *) new=A ;; esac
-    printf '%s\n' "${text:0:at}$new${text:at+1}" > "$2"
-}
-
-bail() {
-    echo "Bail out! $1"
-    sed 's/^/# /' "$2"
-    exit 1
-}
-
-# --- the KMS and four users ---------------------------------------------------------------------
-
-cd "$dir" || exit 1
-umask 022
-cat > kms.yaml << 'EOF'
-identity: sip:kms@example.com
-listen:
-  - udp://127.0.0.1:0
-  - http://127.0.0.1:0
-store: sqlite:kms.db
-workers: 1
-max_validity: 2h
-EOF
-for user in alice bob carol; do
-    "$kmsctl" --config kms.yaml user add "sip:$user@example.com" --psk-out "$user.cred" > made 2>&1 || bail "no user" made
-done
-"$kmsctl" --config kms.yaml user add sip:dave@example.com --suite 128 --psk-out dave.cred > made 2>&1 ||
-    bail "no user" made
-mkfifo ready
-"$kmsd" --config kms.yaml > ready 2> kms.log &
-pids+=($!)
-udp='' http=''
-while read -r word url; do
-    case "$word $url" in
-    'listening udp://'*) udp=$url ;;
-    'listening http://'*) http=$url ;;
-    'ready '*) break ;;
-    esac
-done < <(cat ready)
-if [ -z "$udp" ] || [ -z "$http" ]; then
-    bail 'the daemon did not start' kms.log
-fi
+. "$(dirname "$0")/rig.sh"
+relay=$(realpath "$4") odd_http=$(realpath "$5")
+rig_begin "$1" "$2" "$3"
+start_kms ""
 
 # --- what works ----------------------------------------------------------------------------------
 
@@ -213,7 +106,6 @@ chmod 600 other.cred
 run request --credentials other.cred --kms "$http" --to sip:bob@example.com --out never
 check 'a KMS of another name is refused' exits 3
 
-closed=${udp%:*}:1
 run request --credentials alice.cred --kms "$closed" --to sip:bob@example.com --out never --timeout 1
 check 'a closed UDP port is said to be unreachable' exits_saying 6 'no answer from the KMS'
 run request --credentials alice.cred --kms "${closed/udp/http}" --to sip:bob@example.com --out never
@@ -313,7 +205,8 @@ run complete --credentials alice.cred --state offer.state --answer phone.mikey -
 check 'a state that others can read is refused' exits_saying 1 'chmod 600 offer.state'
 run keys --session phone.session
 check 'a session that others can read is refused' exits_saying 1 'chmod 600 phone.session'
-run offer --credentials alice.cred --ticket udp.mkt --to sip:carol@example.com --out w.mikey --state w.state
+run request --credentials alice.cred --kms "$udp" --to sip:bob@example.com --out w.mkt
+run offer --credentials alice.cred --ticket w.mkt --to sip:carol@example.com --out w.mikey --state w.state
 check 'an offer to one whom the ticket does not name is made with a warning' \
     exits_saying 0 'may refuse to resolve'
 run offer --credentials alice.cred --ticket bob.cred --to sip:bob@example.com --out never --state never
@@ -338,5 +231,4 @@ check 'there are secrets to look for' test "$(wc -l < secrets)" -ge 16
 check 'no command printed one without --show-keys' bash -c "! grep -qFf '$dir/secrets' '$said'"
 check 'the daemon logged none either' bash -c "! grep -qFf '$dir/secrets' '$dir/kms.log'"
 
-echo "1..$count"
-exit $failed
+rig_end

@@ -3,12 +3,15 @@
  * nothing, and that a counter never goes back. */
 #include "counter.h"
 #include "credential.h"
+#include "csb_ids.h"
 #include "files.h"
 #include "flat_yaml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <mikeyticket/pk.h>
 
 #include <cmocka.h>
 #include <dirent.h>
@@ -110,10 +113,45 @@ needs_no_psk_id(void **state)
 }
 
 static void
+reads_a_credential_with_a_certificate(void **state)
+{
+    (void)state;
+    struct cli_credential c;
+    struct cli_error err = { 0 };
+    assert_true(cli_credential_read(&c, "f",
+                                    text("identity: sip:a@b\nkms: sip:k@b\nsuite: 256\n"
+                                         "certificate: a.pem\nprivate-key: /keys/a.pem\n"
+                                         "kms-certificate: kms.pem\nkms-ca: ca.pem\n"
+                                         "padding: oaep-sha256\nsignature: pss\nchash: yes\n"),
+                                    &err));
+    assert_string_equal(c.certificate, "a.pem");
+    assert_string_equal(c.private_key, "/keys/a.pem");
+    assert_string_equal(c.kms_certificate, "kms.pem");
+    assert_string_equal(c.kms_ca, "ca.pem");
+    assert_int_equal(c.padding, MKT_PAD_OAEP_SHA_256);
+    assert_int_equal(c.s_type, MKT_S_RSA_PSS);
+    assert_true(c.chash);
+    assert_false(c.sha1);
+    assert_int_equal(c.psk.n, 0);
+}
+
+static void
+reads_a_credential_that_is_a_name_only(void **state)
+{
+    (void)state;
+    struct cli_credential c;
+    struct cli_error err = { 0 };
+    assert_true(cli_credential_read(&c, "f", text("{identity: sip:a@b, suite: 128}"), &err));
+    assert_string_equal(c.kms, "");
+    assert_int_equal(c.psk.n, 0);
+}
+
+static void
 says_line_and_column_of_what_is_wrong(void **state)
 {
     (void)state;
 #define HEAD "identity: sip:a@b\nkms: sip:k@b\n"
+#define PK "certificate: c\nprivate-key: k\nkms-certificate: m\nsuite: 128\n"
     static const struct {
         const char *content, *says;
     } bad[] = {
@@ -123,7 +161,15 @@ says_line_and_column_of_what_is_wrong(void **state)
         { HEAD "psk: " PSK "0\nsuite: 128\n", "f:3:6: psk: expected pairs of hex digits" },
         { HEAD "psk: \"" PSK "xy\"\nsuite: 128\n", "f:3:6: psk: expected pairs of hex digits" },
         { HEAD "pks: \"" PSK "\"\nsuite: 128\n", "f:3:1: unknown key; known here: identity, kms" },
-        { HEAD "suite: 128\n", "f:4:1: missing before this point: psk" },
+        { HEAD "suite: 128\n", "f:2:6: kms: needs a psk or a certificate" },
+        { "identity: sip:a@b\npsk: \"" PSK "\"\nsuite: 128\n", "f:2:6: psk: of which kms?" },
+        { HEAD "certificate: c\nsuite: 128\n", "f:3:14: certificate: needs private-key" },
+        { HEAD PK "psk: " PSK "\n", "f:3:14: certificate: there is a psk already" },
+        { HEAD PK "padding: oaep\n",
+          "f:7:10: padding: expected pkcs1 or oaep-sha1 or oaep-sha256" },
+        { HEAD PK "chash: true\n", "f:7:8: chash: expected no or yes" },
+        { HEAD "psk: " PSK "\nsuite: 128\nchash: yes\n", "f:5:8: chash: there is no certificate" },
+        { HEAD "certificate: ''\nsuite: 128\n", "f:3:14: certificate: expected a file name" },
         { HEAD "kms: sip:other@b\n", "f:3:1: key given twice: kms" },
         { HEAD "psk: [1, 2]\n", "f:3:6: expected one value" },
         { HEAD "psk: &a x\n", "f:3:6: tags, anchors and NUL are not allowed" },
@@ -341,12 +387,130 @@ refuses_a_counter_that_is_used_up_or_odd(void **state)
     }
 }
 
+/* --- locks, and the end of a file --------------------------------------------------------------
+ */
+
+static void
+a_lock_is_of_the_file_that_has_the_name_now(void **state)
+{
+    (void)state;
+    const char *path = file_with("locked", "old", 0600);
+    struct cli_error err = { 0 };
+    int ready[2];
+    CLI_SCOPED_LOCK lock = -1;
+    assert_int_equal(pipe(ready), 0);
+    assert_true(cli_file_lock(&lock, path, &err));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) { /* waits for the lock, then reads what the parent wrote meanwhile */
+        CLI_SCOPED_LOCK mine = -1;
+        struct cli_blob got = { 0 };
+        cli_file_unlock(&lock); /* the copy of the parent's, which would hold it with him */
+        bool ok = write(ready[1], "", 1) == 1 && cli_file_lock(&mine, path, &err) &&
+                  cli_file_read(&got, path, 16, CLI_SECRET, &err) && got.n == 3 &&
+                  memcmp(got.p, "new", 3) == 0;
+        _exit(ok ? 0 : 1);
+    }
+    char go;
+    int status = 0;
+    assert_int_equal(read(ready[0], &go, 1), 1);
+    assert_true(cli_file_write(path, CLI_SECRET, text("new"), &err)); /* another inode */
+    cli_file_unlock(&lock);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void
+a_lock_needs_a_file(void **state)
+{
+    (void)state;
+    struct cli_error err = { 0 };
+    CLI_SCOPED_LOCK lock = -1;
+    assert_false(cli_file_lock(&lock, in_dir("nowhere"), &err));
+    assert_int_equal(err.code, CLI_EXIT_FAILURE);
+}
+
+static void
+what_is_wiped_leaves_zeros(void **state)
+{
+    (void)state;
+    char content[5001];
+    memset(content, 'k', sizeof content - 1);
+    content[sizeof content - 1] = '\0';
+    const char *path = file_with("secret", content, 0600), *other = in_dir("same-inode");
+    struct cli_error err = { 0 };
+    struct cli_blob got = { 0 };
+    assert_int_equal(link(path, other), 0);
+    assert_true(cli_file_wipe(path, &err));
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_true(cli_file_read(&got, other, 8192, CLI_SECRET, &err));
+    assert_int_equal(got.n, 5000);
+    for (size_t i = 0; i < got.n; i++)
+        assert_int_equal(got.p[i], 0);
+    cli_blob_free(&got);
+    assert_false(cli_file_wipe(path, &err));
+}
+
+static void
+wiping_follows_no_link(void **state)
+{
+    (void)state;
+    const char *path = file_with("target", "k", 0600), *name = in_dir("symlink");
+    struct cli_error err = { 0 };
+    assert_int_equal(symlink(path, name), 0);
+    assert_false(cli_file_wipe(name, &err));
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* --- CSB IDs of a cache ----------------------------------------------------------------------- */
+
+static void
+remembers_the_newest_csb_ids(void **state)
+{
+    (void)state;
+    static uint32_t ids[CLI_CSB_IDS_MAX];
+    const struct cli_cache none = { .lock = -1 }, c = { .path = in_dir("cache"), .lock = -1 };
+    struct cli_error err = { 0 };
+    size_t n = 7;
+    assert_int_equal(mkdir(c.path, 0700), 0);
+    assert_true(cli_csb_ids_add(&none, 1, &err)); /* no cache holds nothing */
+    assert_true(cli_csb_ids_load(ids, &n, &none, &err));
+    assert_int_equal(n, 0);
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err)); /* nor does a new one */
+    assert_int_equal(n, 0);
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_add(&c, 1, &err));
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err));
+    assert_int_equal(n, 2);
+    assert_int_equal(ids[0], 0xFEDCBA98);
+    assert_int_equal(ids[1], 1);
+    const char *full = in_dir("cache/csb-ids");
+    FILE *f = fopen(full, "w");
+    assert_non_null(f);
+    fputs("format: mikey-ticket-csb-ids-1\nids: ", f);
+    for (unsigned id = 1; id <= CLI_CSB_IDS_MAX; id++)
+        fprintf(f, "%08x", id);
+    fclose(f);
+    assert_int_equal(chmod(full, 0600), 0);
+    assert_true(cli_csb_ids_add(&c, 0xFEDCBA98, &err));
+    assert_true(cli_csb_ids_load(ids, &n, &c, &err));
+    assert_int_equal(n, CLI_CSB_IDS_MAX);
+    assert_int_equal(ids[0], 2); /* the oldest is gone */
+    assert_int_equal(ids[n - 1], 0xFEDCBA98);
+    assert_int_equal(unlink(full), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_credential),
         cmocka_unit_test(needs_no_psk_id),
+        cmocka_unit_test(reads_a_credential_with_a_certificate),
+        cmocka_unit_test(reads_a_credential_that_is_a_name_only),
         cmocka_unit_test(says_line_and_column_of_what_is_wrong),
         cmocka_unit_test(refuses_a_secret_file_that_others_can_reach),
         cmocka_unit_test(reads_a_private_file_and_a_public_one),
@@ -359,6 +523,11 @@ main(void)
         cmocka_unit_test(counts_up_from_one_and_remembers),
         cmocka_unit_test(never_gives_a_value_twice_to_two_processes),
         cmocka_unit_test(refuses_a_counter_that_is_used_up_or_odd),
+        cmocka_unit_test(a_lock_is_of_the_file_that_has_the_name_now),
+        cmocka_unit_test(a_lock_needs_a_file),
+        cmocka_unit_test(what_is_wiped_leaves_zeros),
+        cmocka_unit_test(wiping_follows_no_link),
+        cmocka_unit_test(remembers_the_newest_csb_ids),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

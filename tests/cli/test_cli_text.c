@@ -357,6 +357,49 @@ wishes_what_the_command_line_says(void **state)
     assert_true(wish(&p, &err, CLI_OPT_KEY, "GTGK"));
     assert_int_equal(p.wanted[0].key_len, 32); /* of the suite */
     assert_int_equal(p.wanted[0].salt_len, 0);
+    assert_true(wish(&p, &err, CLI_OPT_NO_RESOLVE, ""));
+    assert_int_equal(p.flags & (MKT_TP_D | MKT_TP_E | MKT_TP_I), MKT_TP_D);
+    assert_true(wish(&p, &err, CLI_OPT_REUSE, ""));
+    assert_int_equal(p.flags & MKT_TP_J, MKT_TP_J);
+    assert_true(wish(&p, &err, CLI_OPT_REKEY, "15m")); /* RFC6043:6.10 TRr is a number of seconds */
+    assert_true(p.rekey.has && p.rekey.type == MKT_TS_NTP_UTC_32);
+    assert_true(p.rekey.value == (uint64_t)900 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_VALID_FROM, "10m")); /* and the validity counts from then */
+    assert_true(p.start.has && p.start.value == (uint64_t)1600 << 32);
+    assert_true(p.end.value == (uint64_t)5200 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_VALID_FROM, "1970-01-01T00:00:01Z"));
+    assert_true(p.start.value == (uint64_t)2208988801 << 32);
+    assert_true(wish(&p, &err, CLI_OPT_APP, "voice"));
+    assert_int_equal(p.n_apps, 1);
+    assert_int_equal(p.apps[0].type, MKT_ID_BYTES);
+    assert_true(wish(&p, &err, CLI_OPT_APP, "urn:example:voice"));
+    assert_int_equal(p.apps[0].type, MKT_ID_URI);
+    assert_true(wish(&p, &err, CLI_OPT_KEY, "TGK:16@0aFF")); /* RFC6043:6.2.1 */
+    assert_int_equal(p.wanted[0].kv, MKT_KV_SPI);
+    assert_int_equal(p.wanted[0].key_len, 16);
+    assert_int_equal(p.wanted[0].spi.n, 2);
+    assert_memory_equal(p.wanted[0].spi.p, "\x0a\xff", 2);
+}
+
+static void
+wishes_for_its_own_ticket_have_no_d_flag(void **state)
+{
+    (void)state;
+    struct cli_args args = { .value[CLI_OPT_TO][0] = "sip:bob@example.com", .n[CLI_OPT_TO] = 1 };
+    struct cli_error err = { 0 };
+    struct mkt_policy p;
+    char flags[13];
+    assert_true(cli_wish_read_own(&p, &args, MKT_PRF_MIKEY_1, 0, &err));
+    mkt_policy_flags_format(p.flags, flags);
+    assert_string_equal(flags, "EFGHILNO");
+    args.value[CLI_OPT_FLAGS][args.n[CLI_OPT_FLAGS]++] = "FGHLMNO";
+    args.n[CLI_OPT_NO_KEYS] = 1;
+    assert_true(cli_wish_read_own(&p, &args, MKT_PRF_MIKEY_1, 0, &err));
+    assert_true(p.has_kemac);
+    assert_int_equal(p.n_wanted, 0);
+    args.n[CLI_OPT_REUSE] = 1; /* beside --flags */
+    assert_false(cli_wish_read_own(&p, &args, MKT_PRF_MIKEY_1, 0, &err));
+    assert_int_equal(err.code, CLI_EXIT_USAGE);
 }
 
 static void
@@ -380,7 +423,14 @@ refuses_wishes_that_cannot_be(void **state)
                 { CLI_OPT_KEY, "TGK:16:14" }, /* a salt, but not +SALT */
                 { CLI_OPT_KEY, "TGK+SALT:16:0" },
                 { CLI_OPT_KEY, "TGK:" },
-                { CLI_OPT_KEY, "TGK:1000" } };
+                { CLI_OPT_KEY, "TGK:1000" },
+                { CLI_OPT_KEY, "TGK@" },
+                { CLI_OPT_KEY, "TGK@abc" },
+                { CLI_OPT_VALID_FROM, "tomorrow" },
+                { CLI_OPT_VALID_FROM, "2030-01-31T08:00:00Zulu" },
+                { CLI_OPT_APP, "" },
+                { CLI_OPT_REKEY, "often" },
+                { CLI_OPT_NO_KEYS, "" } }; /* without L or M nobody could supply one */
     for (size_t i = 0; i < CLI_COUNT(bad); i++) {
         struct mkt_policy p;
         struct cli_error err;
@@ -516,6 +566,7 @@ main(void)
         cmocka_unit_test(reads_numbers_in_their_range_only),
         cmocka_unit_test(reads_durations),
         cmocka_unit_test(wishes_what_the_command_line_says),
+        cmocka_unit_test(wishes_for_its_own_ticket_have_no_d_flag),
         cmocka_unit_test(refuses_wishes_that_cannot_be),
         cmocka_unit_test(names_the_suite_it_made_parameters_for),
         cmocka_unit_test(keeps_long_keys_out_of_suite_128),

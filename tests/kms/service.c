@@ -65,6 +65,7 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
                                      .retransmit_memory = 65536,
                                      .suites = 3,
                                      .modes = 14,
+                                     .ticket_types = KMS_MAKES_BASE,
                                      .identity_rate = identity_rate,
                                      .identity_burst = identity_rate };
     assert_int_equal(pipe(f->log_pipe), 0);

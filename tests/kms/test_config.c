@@ -58,6 +58,7 @@ reads_the_three_options_and_fills_in_the_rest(void **state)
     assert_int_equal(config.max_body, 65536);
     assert_int_equal(config.suites, 3);
     assert_int_equal(config.modes, 1 << 1 | 1 << 2 | 1 << 3);
+    assert_int_equal(config.ticket_types, KMS_MAKES_BASE);
     assert_int_equal(config.certificate.n, 0);
     assert_int_equal(config.sha1, 0);
     assert_int_equal(config.pk_users, 0);
@@ -75,10 +76,11 @@ reads_every_other_option(void **state)
                           "log_format: json\nsuites: [256]\nmax_body: 32K\nhttp_timeout: 5s\n"
                           "http_connections: 7\nlimits:\n  source_rate: 100\n"
                           "  identity_rate: 5\n  identity_burst: 50\n"
-                          "modes: [1, 3]\ncertificate: [a.pem, /b.pem]\n"
+                          "modes: [1, 3]\nticket_types: compat\ncertificate: [a.pem, /b.pem]\n"
                           "private_key: [a.key, b.key]\ntrust: cas\ncrl: [x.crl]\n"
                           "require_crl: true\nsha1: true\npk_users: any\n"));
     assert_int_equal(config.modes, 1 << 1 | 1 << 3);
+    assert_int_equal(config.ticket_types, KMS_MAKES_COMPAT);
     assert_int_equal(config.certificate.n, 2);
     assert_memory_equal(config.certificate.at[0], dir, strlen(dir)); /* next to the configuration */
     assert_string_equal(config.certificate.at[1], "/b.pem");
@@ -138,6 +140,9 @@ names_the_place_of_a_wrong_value(void **state)
     refused(HEAD LISTEN STORE "suites: [128, 192]\n", "4:15: suites: a suite is 128 or 256");
     refused(HEAD LISTEN STORE "modes: [1, 4]\n",
             "4:12: modes: a mode is 1, 2 or 3 (mode 4 does without a KMS)");
+    refused(HEAD LISTEN STORE "ticket_types: [base, wrong]\n",
+            "4:22: ticket_types: a Ticket Type is base or compat");
+    refused(HEAD LISTEN STORE "ticket_types: []\n", "4:15: \"ticket_types\" is an empty list");
     refused(HEAD LISTEN STORE "modes: []\n", "4:8: \"modes\" is an empty list");
     refused(HEAD LISTEN STORE "certificate: a\n",
             "1:1: each \"certificate\" needs its \"private_key\"");

@@ -160,6 +160,14 @@ wrong_words_are_refused_before_anything_happens(void **state)
         { "user", "add", "sip:a@b", "--psk-id", "a b" },
         { "user", "add", "sip:a@b", "--psk-id", "" },
         { "user", "add", "sip:a@b", "--json" },
+        { "user", "add", "alice", "--no-psk" },
+        { "user", "add", "sip:a@b", "--no-psk", "--psk-id", "a" },
+        { "user", "add", "sip:a@b", "--no-psk", "--psk-hex", KEY_128 },
+        { "user", "add", "sip:a@b", "--no-psk", "--psk-out", "a.cred" },
+        { "user", "add", "sip:a@b", "--no-psk", "--suite", "256" },
+        { "user", "add", "sip:a@b", "--no-psk", "--no-psk" },
+        { "user", "remove", "sip:a@b", "--no-psk" },
+        { "tpk", "add", "sip:a@b", "--no-psk" },
         { "user", "add", "sip:a@b", "--psk-id", "a", "--psk-id", "b" },
         { "user", "add" },
         { "user", "add", "sip:a@b", "sip:c@d" },
@@ -202,7 +210,27 @@ several_devices_of_one_user_are_told_apart(void **state)
     assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
     assert_non_null(strstr(stdout_text(), "removed 1 credential of sip:bob@example.com"));
     assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 4);
-    assert_non_null(strstr(stderr_text(), "has no credential"));
+    assert_non_null(strstr(stderr_text(), "sip:bob@example.com is no user"));
+}
+
+static void
+a_user_without_psk_is_added_listed_and_removed(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--no-psk"), 0);
+    assert_non_null(strstr(stdout_text(), "added sip:bob@example.com, without PSK"));
+    assert_non_null(strstr(out, "signed requests are not served")); /* no certificate configured */
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--no-psk"), 4);
+    assert_non_null(strstr(stderr_text(), "is a user without PSK already"));
+    assert_int_equal(CTL("user", "list"), 0);
+    assert_non_null(strstr(stdout_text(), "sip:bob@example.com              -  "));
+    assert_int_equal(CTL("user", "list", "--json"), 0);
+    assert_non_null(strstr(stdout_text(), "{\"identity\": \"sip:bob@example.com\", "
+                                          "\"psk-id\": null, \"suite\": null, \"added\": \"20"));
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com", "--psk-id", "bob"), 4);
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
+    assert_string_equal(stdout_text(), "removed sip:bob@example.com, a user without PSK\n");
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 4);
 }
 
 static void
@@ -260,6 +288,23 @@ a_shared_ticket_key_is_handed_out_once(void **state)
     assert_int_equal(CTL("tpk", "remove", "e"), 0);
     assert_int_equal(CTL("tpk", "remove", "e"), 4);
     assert_non_null(strstr(stderr_text(), "there is no key e"));
+}
+
+static void
+shared_ticket_keys_go_with_the_user(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--psk-id", "bob"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bob-1"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bob-2"), 0);
+    assert_int_equal(CTL("tpk", "add", "sip:eve@example.com", "--tpk-id", "eve-1"), 0);
+    assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
+    assert_non_null(strstr(stdout_text(), "removed 1 credential of sip:bob@example.com\n"));
+    assert_non_null(
+        strstr(out, "removed 2 ticket protection keys shared with sip:bob@example.com"));
+    assert_int_equal(CTL("tpk", "list"), 0);
+    assert_null(strstr(stdout_text(), "bob"));
+    assert_non_null(strstr(out, "eve-1"));
 }
 
 static void
@@ -457,8 +502,10 @@ main(void)
         TEST(a_given_key_goes_in_and_never_comes_out),
         TEST(wrong_words_are_refused_before_anything_happens),
         TEST(several_devices_of_one_user_are_told_apart),
+        TEST(a_user_without_psk_is_added_listed_and_removed),
         TEST(ticket_keys_are_listed_without_keys),
         TEST(a_shared_ticket_key_is_handed_out_once),
+        TEST(shared_ticket_keys_go_with_the_user),
         TEST(the_current_ticket_key_cannot_be_removed),
         TEST(a_ticket_can_be_made_in_advance),
         TEST(a_ticket_made_in_advance_follows_the_policy),

@@ -158,12 +158,19 @@ a_ticket_of_an_unknown_type_is_named_when_resolved(void **state)
     rig_request(&ask, &alice, BOB, 0);
     g = rig_granted(&ask, mkt_span(out, udp_answer(&ask, WAIT_MS)), &io);
     assert_non_null(g);
-    for (uint8_t at = 2; at <= 4; at++) {
+    for (uint8_t at = 2; at <= 4; at++) { /* type, subtype, version */
         rig_ask_free(&again);
         rig_resolve(&again, &bob, &alice, BOB, g);
         policy_of(&again, MKT_PL_TICKET)[at] = 9;
+        assert_int_equal(udp_error(&again, &authentic), MKT_ERR_AUTH_FAILURE);
+        assert_false(
+            authentic); /* RFC6043:5.4-2: V is wrong, so nothing is said about the ticket */
         rig_seal(&again, &bob);
         assert_int_equal(udp_error(&again, &authentic), MKT_ERR_INVALID_TICKET);
+        assert_true(authentic);
+        /* It was authentic, so it is remembered: RFC6043:12.4, and a replay over HTTP is told. */
+        assert_int_equal(http_error(&again, "ticketresolve", &authentic), MKT_ERR_INVALID_TS);
+        assert_false(authentic);
     }
     rig_ask_free(&again);
     rig_resolve(&again, &bob, &alice, BOB, g);

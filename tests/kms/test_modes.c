@@ -173,6 +173,7 @@ a_compatibility_ticket_needs_the_key_of_its_responder(void **state)
     struct mkt_io io;
     bool authentic;
 
+    f->config.ticket_types |= KMS_MAKES_COMPAT;
     rig_user_init(&f->alice, ALICE, "alice-1", MKT_PRF_MIKEY_1);
     service_add(f, &f->alice, "alice-1");
     service_reload(f);
@@ -341,16 +342,36 @@ the_initiator_must_still_be_a_user(void **state)
 {
     struct service *f = *state;
     struct kms_store_err err;
-    unsigned removed;
+    struct kms_removed removed;
     struct own o;
 
     service_share(f, ALICE, "alice-tpk", key_256);
-    assert_int_equal(f->store->ops->user_remove(f->store, ALICE, NULL, &removed, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(f->store->ops->user_remove(f->store, ALICE, "alice", &removed, &err),
+                     KMS_STORE_OK); /* her only credential; the TPK stays */
     service_reload(f);
     own_ticket(&o, f, MODE_3);
     assert_int_equal(resolve(f, &o), MKT_ERR_INVALID_ID);
     assert_non_null(strstr(service_logged(f), "reason=NOT_AUTHORISED field=\"IDRi is no user\""));
+}
+
+static void
+the_keys_of_a_removed_user_resolve_nothing(void **state)
+{
+    struct service *f = *state;
+    struct kms_store_err err;
+    struct kms_removed removed;
+    struct own o;
+
+    service_share(f, ALICE, "alice-tpk", key_256);
+    service_reload(f);
+    own_ticket(&o, f, MODE_3);
+    assert_int_equal(resolve(f, &o), -1);
+    assert_int_equal(f->store->ops->user_remove(f->store, ALICE, NULL, &removed, &err),
+                     KMS_STORE_OK);
+    assert_int_equal(removed.tpks, 1);
+    service_reload(f);
+    own_ticket(&o, f, MODE_3);
+    assert_int_equal(resolve(f, &o), MKT_ERR_INVALID_TICKET);
 }
 
 /* «applies at resolve time everything it would have applied at issue time» */
@@ -475,6 +496,7 @@ main(void)
         TEST(a_shared_key_makes_tickets_of_its_owner_only),
         TEST(a_removed_key_opens_no_ticket),
         TEST(the_initiator_must_still_be_a_user),
+        TEST(the_keys_of_a_removed_user_resolve_nothing),
         TEST(a_ticket_that_would_not_have_been_granted_is_refused),
         TEST(only_a_responder_of_the_ticket_gets_its_keys_in_mode_3),
         TEST(a_mode_that_is_not_served_is_refused_with_a_reason),

@@ -273,6 +273,60 @@ a_certificate_alone_makes_no_user(void **state)
     assert_true(authentic); /* she is who she says */
 }
 
+static bool
+logs(const char *what)
+{
+    for (int i = 0; i < 500; i++) {
+        rig_read(&rig, "log", text, sizeof text);
+        if (strstr(text, what) != NULL)
+            return true;
+        poll(NULL, 0, 10);
+    }
+    return false;
+}
+
+/* Error no and V of a request with a PSK that the KMS has never seen. */
+static int
+requests_with_psk(const char *identity, const char *psk_id, bool *authentic, size_t *len)
+{
+    struct rig_user u;
+    int fd = rig_udp_socket(&rig);
+
+    rig_user_init(&u, identity, psk_id, MKT_PRF_HMAC_SHA_256);
+    rig_ask_free(&ask);
+    rig_request(&ask, &u, BOB, 0);
+    *len = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
+    close(fd);
+    return rig_error_no(mkt_span(out, *len), authentic);
+}
+
+static void
+a_user_without_psk_signs_and_has_no_other_way_in(void **state)
+{
+    static const char *const psk_ids[] = { NULL, "alice", ALICE };
+    size_t len, unknown;
+    bool authentic;
+
+    (void)state;
+    assert_int_equal(
+        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", ALICE, "--no-psk"), 0);
+    rig_start(&rig);
+    assert_int_equal(requests(&alice, true, &authentic), -1);
+    for (size_t i = 0; i < sizeof psk_ids / sizeof psk_ids[0]; i++) {
+        assert_int_equal(requests_with_psk(ALICE, psk_ids[i], &authentic, &len),
+                         MKT_ERR_AUTH_FAILURE); /* RFC3830:5.3-3, as those of nobody */
+        assert_false(authentic);
+        assert_int_equal(
+            requests_with_psk("sip:nobody@example.com", psk_ids[i], &authentic, &unknown),
+            MKT_ERR_AUTH_FAILURE);
+        assert_int_equal(len, unknown);
+    }
+    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "remove", ALICE),
+                     0);
+    assert_true(logs(" reloaded "));
+    assert_int_equal(requests(&alice, true, &authentic), MKT_ERR_INVALID_ID);
+}
+
 static void
 anyone_with_a_certificate_is_served_when_configured(void **state)
 {
@@ -326,18 +380,6 @@ write_crl(long revoked)
     size_t n = pki_crl(&keyring, PKI_CA, " CA", revoked, 30, der);
 
     rig_write_octets(&rig, "ca.crl", mkt_span(der, n));
-}
-
-static bool
-logs(const char *what)
-{
-    for (int i = 0; i < 500; i++) {
-        rig_read(&rig, "log", text, sizeof text);
-        if (strstr(text, what) != NULL)
-            return true;
-        poll(NULL, 0, 10);
-    }
-    return false;
 }
 
 static void
@@ -535,6 +577,7 @@ main(void)
         TEST(a_repeated_datagram_gets_the_same_octets_and_a_replay_silence),
         TEST(strangers_and_forgers_are_refused),
         TEST(a_certificate_alone_makes_no_user),
+        TEST_OPEN(a_user_without_psk_signs_and_has_no_other_way_in),
         TEST_OPEN(anyone_with_a_certificate_is_served_when_configured),
         TEST(counters_work_with_signatures_and_outlive_a_restart),
         TEST_OPEN(without_a_key_pair_signed_requests_are_not_served),

@@ -67,7 +67,7 @@ behaves(struct kms_store *s)
 {
     struct kms_index *x;
     struct kms_found f;
-    unsigned removed;
+    struct kms_removed removed;
     int64_t generation;
 
     assert_int_equal(add(s, "sip:bob@example.com", "bob-phone"), KMS_STORE_OK);
@@ -94,7 +94,8 @@ behaves(struct kms_store *s)
     kms_index_free(x);
     assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", NULL, &removed, &err),
                      KMS_STORE_OK);
-    assert_int_equal(removed, 1);
+    assert_int_equal(removed.credentials, 1);
+    assert_false(removed.unkeyed);
 
     assert_int_equal(kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err), KMS_STORE_OK);
     assert_int_equal(generation, 1);
@@ -373,7 +374,7 @@ marks_end_with_their_credential_and_are_no_change(void **state)
     uint64_t before, after;
     struct kms_index *x;
     struct kms_found f;
-    unsigned removed;
+    struct kms_removed removed;
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {

@@ -427,6 +427,8 @@ resolve(struct rn *r, struct rn_world *w, const struct mkt_env *env, struct mkt_
     const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
     struct mkt_identity as = client;
     const struct rn_tpk *tpk = tpk_of_ticket(w, ask);
+    if (ask->ticket_err->rc != MKT_OK)
+        return ask->ticket_err->rc;
     if (tpk == NULL)
         return MKT_E_TICKET;
     enum mkt_rc rc = mkt_kms_open(
