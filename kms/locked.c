@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Pages of their own, from the system: what they held is gone when they are. */
 #include "locked.h"
 
 #include <sys/mman.h>

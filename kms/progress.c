@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Drawn on one line, again only when a percent has passed: a terminal must not slow the work. */
 #include "progress.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The state and the plan are pure functions of the list and the time; kms_tpk_keep is what applies
+ * them, and leaves to the store which of several nodes succeeds. */
 #include "tpk_schedule.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* alice and bob at a daemon whose store is wrapped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
