@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys at rest, with the real programs: where the KEK comes from, what it is bound to, and how it
  * is changed while the daemon serves. */
+#include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -301,6 +302,58 @@ the_kek_comes_from_a_passphrase(void **state)
     assert_null(strstr(keys_text("err"), "short\""));
 }
 
+/* Reads what a terminal shows until it ends with a question. */
+static void
+await(int terminal, const char *question, char shown[1024], size_t *n)
+{
+    ssize_t got;
+
+    while (strstr(shown, question) == NULL) {
+        assert_true(*n < 1000);
+        got = read(terminal, shown + *n, 1000 - *n);
+        assert_true(got > 0);
+        *n += (size_t)got;
+        shown[*n] = '\0';
+    }
+}
+
+static void
+a_passphrase_is_asked_for_at_the_terminal_unseen(void **state)
+{
+    static const char secret[] = "correct horse battery\n";
+    char shown[1024] = "";
+    int terminal, status;
+    size_t n = 0;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+    (void)state;
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(CTL("kek", "rotate", "--to", "passphrase"));
+    await(terminal, "Passphrase of the KEK: ", shown, &n);
+    assert_true(write(terminal, secret, sizeof secret - 1) > 0);
+    await(terminal, "The same again: ", shown, &n);
+    assert_true(write(terminal, secret, sizeof secret - 1) > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_null(strstr(shown, "horse"));
+    close(terminal);
+    rig_write_octets(&rig, "in", mkt_span((const uint8_t *)secret, sizeof secret - 1));
+    keys_config("kek: passphrase:fd:0\n");
+    rig_start(&rig);
+    assert_true(keys_call());
+    assert_int_equal(rig_stop(&rig), 0);
+    keys_config("kek: passphrase\n");
+    pid = fork();
+    if (pid == 0) { /* where there is no terminal */
+        setsid();
+        _exit(KMSD());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 4);
+    assert_true(keys_says("err", "there is no terminal to ask at"));
+}
+
 static void
 the_kek_comes_from_a_credential_of_systemd(void **state)
 {
@@ -440,6 +493,8 @@ main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(an_interrupted_rotation_loses_nothing, start_large, stop),
         cmocka_unit_test_setup_teardown(the_kek_comes_from_a_passphrase, start, stop),
+        cmocka_unit_test_setup_teardown(a_passphrase_is_asked_for_at_the_terminal_unseen, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(the_kek_comes_from_a_credential_of_systemd, start, stop),
         cmocka_unit_test_setup_teardown(the_kek_stays_in_a_token, start, stop_token),
         cmocka_unit_test_setup_teardown(the_daemon_keeps_ticket_keys_by_their_schedule, start,
