@@ -88,7 +88,7 @@ take_key(struct kms_kek *k, const char *text, size_t n, const char *what, char e
         else
             k->key[i / 2] = (uint8_t)(high << 4 | low);
     }
-    return n != 0 && n == 2 * KMS_SEAL_KEY
+    return n == 2 * KMS_SEAL_KEY
                ? true
                : fail(err, "%s: a KEK has 32 octets, or 64 hexadecimal digits", what);
 }

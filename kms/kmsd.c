@@ -245,7 +245,7 @@ vault_gone(void *ctx, const char *how)
     atomic_store(&d->vault_gone, true);
     KMS_LOG(&d->log, KMS_ERROR, "vault-gone", kms_text("how", how),
             kms_text("effect", "no key can be used: the daemon ends"));
-    pthread_kill(d->main, SIGTERM);
+    pthread_kill(d->main, SIGINT); /* it waits for one */
 }
 
 /* The sockets first, which may need a privilege; then only what is needed is kept. */

@@ -297,12 +297,15 @@ static bool
 do_what_is_allowed(void)
 {
     char octet;
+    void *block;
     int fds[2];
+    bool ok = pipe(fds) == 0 && install();
 
-    if (pipe(fds) != 0 || !install())
-        return false;
-    return write(fds[1], "x", 1) == 1 && read(fds[0], &octet, 1) == 1 && octet == 'x' &&
-           malloc(10 << 20) != NULL;
+    block = malloc(10 << 20);
+    ok = ok && block != NULL && write(fds[1], "x", 1) == 1 && read(fds[0], &octet, 1) == 1 &&
+         octet == 'x';
+    free(block);
+    return ok;
 }
 
 static void
