@@ -172,12 +172,19 @@ write_config(const struct bed *b, char *path, size_t cap)
 static bool
 seal_store(const struct bed *b, const char *config)
 {
-    char command[3 * PATH_MAX];
+    char program[PATH_MAX + 8];
+    int status = -1;
     if (b->form == CLEAR)
         return true;
-    snprintf(command, sizeof command, "%.*sctl --config %s kek init >/dev/null",
-             (int)strlen(b->program) - 1, b->program, config);
-    return system(command) == 0 || failed("the store cannot be wrapped");
+    snprintf(program, sizeof program, "%.*sctl", (int)strlen(b->program) - 1, b->program);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(open("/dev/null", O_WRONLY), 1);
+        execl(program, program, "--config", config, "kek", "init", (char *)NULL);
+        _exit(127);
+    }
+    return (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) ||
+           failed("the store cannot be wrapped");
 }
 
 static bool

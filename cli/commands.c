@@ -42,7 +42,7 @@ const struct cli_command cli_commands[] = {
     { .name = "request",
       .summary = "ask the KMS for a ticket",
       .required = BIT(CREDENTIALS) | BIT(KMS) | BIT(TO) | BIT(OUT),
-      .optional = WISH_OPTIONS | CACHE_OPTIONS | KMS_OPTIONS | ALWAYS,
+      .optional = WISH_OPTIONS | BIT(TICKET_TYPE) | CACHE_OPTIONS | KMS_OPTIONS | ALWAYS,
       .repeated = WISH_REPEATED,
       .details =
           "Writes the ticket with its keys to --out (mode 0600) and prints what was granted. The\n"
@@ -149,6 +149,19 @@ const struct cli_command cli_commands[] = {
       .details = "Rewrites --session and SESSION.csb.\n",
       .examples = "  mikey-ticket complete-update --session alice.session --answer updated.mikey\n",
       .run = cli_cmd_complete_update },
+    { .name = "compat",
+      .summary = "take the RFC 3830 message out of a compatibility ticket, and its keys",
+      .required = BIT(TICKET) | BIT(OUT) | BIT(SESSION),
+      .optional = BIT(SDP) | ALWAYS,
+      .details =
+          "For a ticket of request --ticket-type compat, or compat-no-ids if the other party must\n"
+          "not see ID payloads. That party knows RFC 3830 only and takes --out as it is: at once,\n"
+          "since its clock judges the message, and for one call, since it knows it again. It does\n"
+          "not answer. --session (mode 0600) holds the keys of both directions.\n",
+      .examples = "  mikey-ticket request ... --ticket-type compat --out bob.mkt\n"
+                  "  mikey-ticket compat --ticket bob.mkt --sdp --out bob.sdp \\\n"
+                  "      --session alice.session\n",
+      .run = cli_cmd_compat },
     { .name = "keys",
       .summary = "show the crypto sessions, and on demand their SRTP keys",
       .required = BIT(SESSION),

@@ -22,6 +22,7 @@
     X(SUITE, "suite", "128|256", "algorithms; default: those of the credential")                 \
     X(KEY, "key", "SPEC", "a key in the ticket: TYPE[:LEN[:SALT]][@SPI]")                        \
     X(NO_KEYS, "no-keys", NULL, "no session keys in the ticket; --supply brings them")           \
+    X(TICKET_TYPE, "ticket-type", "TYPE", "base (default), reference, compat, compat-no-ids")    \
     X(TIMESTAMP, "timestamp", "TYPE", "ntp-utc (default), ntp, ntp-utc-32 or counter")           \
     X(TICKET, "ticket", "FILE", "the ticket, as written by request")                             \
     X(CACHE, "cache", "DIR", "tickets kept for reuse (mode 0700): secret")                       \
@@ -110,6 +111,6 @@ void cli_help_command(const struct cli_command *command);
 
 cli_run cli_cmd_decode, cli_cmd_explain, cli_cmd_request, cli_cmd_offer, cli_cmd_answer,
     cli_cmd_complete, cli_cmd_keys, cli_cmd_ticket, cli_cmd_update, cli_cmd_answer_update,
-    cli_cmd_complete_update;
+    cli_cmd_complete_update, cli_cmd_compat;
 
 #endif

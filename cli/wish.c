@@ -64,6 +64,57 @@ take_flags(struct mkt_policy *want, const struct cli_args *args, struct cli_erro
     return true;
 }
 
+/* --- the type of the ticket: docs/formats/reference-ticket.md, compat-ticket.md */
+
+static const struct {
+    const char *word;
+    uint16_t type;
+    uint8_t subtype;
+} ticket_types[] = {
+    { "base", MKT_TICKET_TYPE_BASE, 1 },
+    { "reference", MKT_TICKET_TYPE_REFERENCE, 1 },
+    { "compat", MKT_TICKET_TYPE_COMPAT, MKT_COMPAT_IDS },
+    { "compat-no-ids", MKT_TICKET_TYPE_COMPAT, MKT_COMPAT_NO_IDS },
+};
+
+static bool
+take_type(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    const char *word = cli_args_get(args, CLI_OPT_TICKET_TYPE);
+    if (word == NULL)
+        return true;
+    for (size_t i = 0; i < CLI_COUNT(ticket_types); i++) {
+        if (strcmp(word, ticket_types[i].word) != 0)
+            continue;
+        if (ticket_types[i].type == MKT_TICKET_TYPE_COMPAT)
+            mkt_policy_init_compat(want, ticket_types[i].subtype);
+        want->ticket_type = ticket_types[i].type;
+        return true;
+    }
+    return cli_fail(err, CLI_EXIT_USAGE,
+                    "--ticket-type %.60s: expected base, reference, compat or compat-no-ids", word);
+}
+
+/* What RFC 3830 knows nothing of cannot be wished for. */
+static bool
+check_type(const struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
+{
+    if (want->ticket_type != MKT_TICKET_TYPE_COMPAT)
+        return true;
+    if (want->flags != (MKT_TP_D | MKT_TP_H))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--ticket-type %s: such a ticket has the flags D and H and no others",
+                        cli_args_get(args, CLI_OPT_TICKET_TYPE));
+    if (cli_args_has(args, CLI_OPT_SUITE) && strcmp(cli_args_get(args, CLI_OPT_SUITE), "128") != 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--ticket-type %s: RFC 3830 has the 128-bit suite only",
+                        cli_args_get(args, CLI_OPT_TICKET_TYPE));
+    if (args->n[CLI_OPT_TO] != 1)
+        return cli_fail(err, CLI_EXIT_USAGE, "--ticket-type %s: exactly one --to",
+                        cli_args_get(args, CLI_OPT_TICKET_TYPE));
+    return true;
+}
+
 static bool
 take_responders(struct mkt_policy *want, const struct cli_args *args, struct cli_error *err)
 {
@@ -188,7 +239,8 @@ cli_wish_read(struct mkt_policy *want, const struct cli_args *args, uint8_t prf,
               struct cli_error *err)
 {
     mkt_policy_init(want, prf);
-    return take_flags(want, args, err) && take_rest(want, args, now, err);
+    return take_type(want, args, err) && take_flags(want, args, err) &&
+           check_type(want, args, err) && take_rest(want, args, now, err);
 }
 
 bool
@@ -323,6 +375,10 @@ cli_wish_report(struct cli_report *r, const struct mkt_policy *want, const struc
     const struct mkt_policy *got = mkt_grant_policy(grant);
     char text[CLI_SPAN_TEXT]; /* longer than a time */
 
+    for (size_t i = 0; i < CLI_COUNT(ticket_types); i++)
+        if (got->ticket_type != MKT_TICKET_TYPE_BASE && ticket_types[i].type == got->ticket_type &&
+            ticket_types[i].subtype == got->subtype)
+            cli_report_text(r, "ticket-type", ticket_types[i].word);
     mkt_policy_flags_format(got->flags, text);
     cli_report_text(r, "flags", text);
     cli_report_uint(r, "mode", cli_explain_mode(got->flags)->number);

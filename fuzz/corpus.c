@@ -3,6 +3,7 @@
  * type, and their payloads by type, those nested in TP, TICKET and KEMAC too. */
 #include "../tests/hex.h"
 #include "../tests/wire_vectors.h"
+#include "compat.h"
 #include "handler.h"
 #include "message/message.h"
 #include "targets.h"
@@ -50,6 +51,18 @@ handlers(void)
             write_seed(targets[h / 2], mkt_span(octets, n));
         }
     mkt_handler_close();
+}
+
+/* Compatibility tickets of each kind: their Ticket Data, and ticket files. */
+static void
+compat(void)
+{
+    static uint8_t octets[MKT_MSG_MAX];
+    for (unsigned mode = 0; mode <= MKT_COMPAT_MODES; mode++) {
+        size_t n = mkt_compat_seed((uint8_t)mode, octets, sizeof octets);
+        write_seed("compat", mkt_span(octets, n));
+    }
+    mkt_compat_close();
 }
 
 static void
@@ -112,6 +125,7 @@ main(int argc, char **argv)
         seed(MKT_PROP_PAYLOAD, MKT_PL_KEY_DATA,
              mkt_span(octets, hex_octets(wire_key_data[i], octets, sizeof octets)));
     handlers();
+    compat();
     printf("%u seeds\n", seeds);
     return 0;
 }

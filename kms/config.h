@@ -29,7 +29,7 @@ struct kms_listener {
 };
 
 /* Ticket Types that are made when somebody asks. */
-enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2 };
+enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2, KMS_MAKES_REFERENCE = 4 };
 
 #define KMS_FILES_MAX 8
 

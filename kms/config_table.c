@@ -58,7 +58,8 @@ const struct kms_option kms_options[] = {
     { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
       "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
     { "ticket_types", KMS_OPT_TYPES, 0, 0, 0, 0, NULL,
-      "Ticket Types that are made: [base], and compat for responders that know RFC 3830 only" },
+      "Ticket Types that are made: [base]; reference: revocable at once, the keys stay in the "
+      "store; compat: for responders that know RFC 3830 only" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
       "octets of an HTTP request body" },
     { "http_timeout", KMS_OPT_TIME, AT(http_timeout_s), 30, 1, 600, NULL,
@@ -255,14 +256,14 @@ add_mode(struct kms_config *c, const char *text)
 static const char *
 add_type(struct kms_config *c, const char *text)
 {
-    static const char *const words[] = { "base", "compat" };
+    static const char *const words[] = { "base", "compat", "reference" };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i], text) == 0) {
             c->ticket_types |= 1u << i;
             return NULL;
         }
-    return "a Ticket Type is base or compat";
+    return "a Ticket Type is base, compat or reference";
 }
 
 const char *

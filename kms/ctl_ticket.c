@@ -12,6 +12,7 @@
 #include <mikeyticket/kms.h>
 
 #include "kmsctl.h"
+#include "tickets.h"
 #include "tpk.h"
 
 #define GRANT_MAX 131072 /* octets of an exported ticket */
@@ -93,6 +94,14 @@ reply(struct issue *x, struct mkt_io *io)
     return mkt_kms_issue(x->txn, &x->env, &x->granted, &tpk, mkt_span(NULL, 0), io);
 }
 
+/* The keys of a reference ticket go into the store before the ticket goes anywhere. */
+static bool
+keep(struct issue *x, struct kms_store_err *err)
+{
+    return kms_ticket_keep(x->ctl->store, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now), err) ==
+           KMS_STORE_OK;
+}
+
 static bool
 make_grant(struct issue *x)
 {
@@ -155,7 +164,7 @@ issue(struct issue *x)
     if (x->txn == NULL || x->env.crypto == NULL || !make_psk(x))
         return failed("out of memory, or the random number generator failed");
     if (make_grant(x))
-        return save(x);
+        return keep(x, &err) ? save(x) : kms_ctl_fail(&err);
     if (x->err.rc == MKT_E_STATE)
         return failed("there is no ticket protection key yet: start the daemon, or tpk rotate");
     return refused(&x->err);

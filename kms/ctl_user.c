@@ -129,5 +129,8 @@ kms_ctl_user_remove(const struct kms_ctl *ctl)
                "with %s any more\n",
                removed.tpks, removed.tpks == 1 ? "" : "s", ctl->identity,
                removed.tpks == 1 ? "it" : "them");
+    if (removed.kept > 0)
+        printf("revoked %u reference ticket%s of %s\n", removed.kept, removed.kept == 1 ? "" : "s",
+               ctl->identity);
     return KMS_EXIT_OK;
 }

@@ -24,6 +24,16 @@ take_flags(struct mkt_policy *want, const char *letters)
     return mkt_policy_check(want->flags, false, &err) == MKT_OK ? NULL : err.what;
 }
 
+/* A compatibility ticket is used at once or not at all, so none is made in advance. */
+static const char *
+take_type(struct mkt_policy *want, const char *word)
+{
+    if (word == NULL || strcmp(word, "base") == 0)
+        return NULL;
+    want->ticket_type = MKT_TICKET_TYPE_REFERENCE;
+    return strcmp(word, "reference") == 0 ? NULL : "--ticket-type is base or reference";
+}
+
 /* Seconds, or with s, m, h, d. */
 static bool
 read_duration(const char *text, uint32_t *seconds)
@@ -126,7 +136,9 @@ kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now)
     if (ctl->suite != NULL && !suite_128 && strcmp(ctl->suite, "256") != 0)
         return "--suite is 128 or 256";
     mkt_policy_init(want, suite_128 ? MKT_PRF_MIKEY_1 : MKT_PRF_HMAC_SHA_256);
-    wrong = take_flags(want, ctl->flags);
+    wrong = take_type(want, ctl->type);
+    if (wrong == NULL)
+        wrong = take_flags(want, ctl->flags);
     if (wrong == NULL)
         wrong = take_responders(want, ctl);
     if (wrong == NULL)

@@ -34,7 +34,8 @@ static const char usage[] =
     "  user list [--json]\n"
     "      Lists credentials, without keys, and users without.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
-    "      Removes one credential, or the user with the ticket protection keys shared with it.\n"
+    "      Removes one credential, or the user with the ticket protection keys shared with it\n"
+    "      and the reference tickets issued to it.\n"
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
@@ -56,9 +57,13 @@ static const char usage[] =
     "  kek status [--json]\n"
     "      Says how many keys are sealed under what.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
-    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256]\n"
+    "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
+    "  ticket list [--json]\n"
+    "      Lists reference tickets, whose keys are in the store, without keys.\n"
+    "  ticket revoke REFERENCE\n"
+    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -85,7 +90,9 @@ static const struct command commands[] = {
     { "kek", "init", 0, "q", "", false, kms_ctl_kek_init },
     { "kek", "rotate", 0, "tqE", "", true, kms_ctl_kek_rotate },
     { "kek", "status", 0, "j", "", false, kms_ctl_kek_status },
-    { "ticket", "issue", 0, "atfvksF", "", true, kms_ctl_ticket_issue },
+    { "ticket", "issue", 0, "atfvksFT", "", true, kms_ctl_ticket_issue },
+    { "ticket", "list", 0, "j", "", false, kms_ctl_ticket_list },
+    { "ticket", "revoke", 1, "", "REFERENCE", false, kms_ctl_ticket_revoke },
 };
 
 static enum kms_exit
@@ -222,6 +229,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'k':
         ctl->keys[ctl->n_keys++] = value;
         break;
+    case 'T':
+        ctl->type = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
@@ -257,6 +267,7 @@ main(int argc, char **argv)
         { "quiet", no_argument, NULL, 'q' },
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
+        { "ticket-type", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },

@@ -17,12 +17,12 @@ struct kms_ctl {
     struct kms_vault *vault; /* NULL: the command needs no keys */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user, or the id of a TPK */
+    const char *identity; /* of the user, or the id of a TPK, or a reference */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
     bool json, no_psk;
     /* ticket issue */
-    const char *as, *flags, *validity, *out;
+    const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
     bool finish, quiet; /* kek rotate; no progress bar */
@@ -39,6 +39,8 @@ enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {
@@ -54,8 +56,8 @@ struct kms_ctl_kind {
 /* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */
 enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k);
 
-/* kms_ctl_wish makes the wanted policy of --to, --flags, --validity, --key and --suite; now is
- * NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
+/* kms_ctl_wish makes the wanted policy of --to, --flags, --validity, --key, --suite and
+ * --ticket-type; now is NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
 const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
 
 /* kms_ctl_json prints s as a JSON string. */

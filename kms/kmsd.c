@@ -38,7 +38,8 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    struct kms_store *store, *counters; /* two connections: counters are written by the lane */
+    /* Three connections: counters and tickets are written by the lane, each under its own lock. */
+    struct kms_store *store, *counters, *tickets;
     struct kms_vault *vault;
     _Atomic bool vault_gone;
     pthread_t main;
@@ -114,6 +115,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
+        rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
+    if (rc == KMS_STORE_OK)
         rc = prepare_tpks(d, err);
     return rc == KMS_STORE_OK ? read_store(d, index, err) : rc;
 }
@@ -136,6 +139,11 @@ start_serving(struct daemon *d, char *err)
 
     d->service.pki = d->pki;
     d->service.vault = d->vault;
+    d->service.tickets = kms_tickets_new(d->tickets);
+    if (d->service.tickets == NULL) {
+        snprintf(err, KMS_NET_ERR, "out of memory");
+        return false;
+    }
     d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
@@ -371,6 +379,8 @@ run(const char *path, bool check)
     for (size_t i = 0; i < d->config.n_listen; i++)
         kms_listen_close(&d->config.listen[i]);
     kms_vault_close(d->vault);
+    if (d->tickets != NULL)
+        d->tickets->ops->close(d->tickets);
     if (d->counters != NULL)
         d->counters->ops->close(d->counters);
     if (d->store != NULL)

@@ -259,6 +259,16 @@ remember_counter(struct job *j)
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
+/* The keys of such a ticket are in the store, which is on a disk. */
+static bool
+by_reference(const struct job *j)
+{
+    if (j->ask->resolve)
+        return j->ask->reference.n != 0;
+    return j->ask->policy->ticket_type == MKT_TICKET_TYPE_REFERENCE &&
+           (j->w->service->config->ticket_types & KMS_MAKES_REFERENCE) != 0;
+}
+
 /* Only authenticated messages enter: RFC 6043 12.4. */
 static enum verdict
 remember(struct job *j)
@@ -267,6 +277,8 @@ remember(struct job *j)
     const struct mkt_time *t = &j->ask->t;
     enum kms_replay_rc rc;
 
+    if (by_reference(j) && j->req->defer != NULL)
+        return later(j);
     if (t->type == MKT_TS_COUNTER)
         return remember_counter(j);
     rc = kms_replay_enter(sv->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value), j->w->now_s);
@@ -294,6 +306,10 @@ authorise(struct job *j)
         mkt_fail(&j->io.err, MKT_E_IDENTITY, 0, "IDRkms", "RFC 6043 4.2.1.4");
         return REFUSE;
     }
+    if (j->ask->ticket_err->rc != MKT_OK) {
+        j->io.err = *j->ask->ticket_err;
+        return REFUSE;
+    }
     if (j->ask->resolve)
         return GO; /* the ticket must be opened before its policy means anything */
     rc = kms_tpk_grant(&j->granted, &j->found_tpk, j->ask->policy, &q, j->index, &j->io.err);
@@ -311,18 +327,27 @@ take_tpk(struct job *j)
     return false;
 }
 
+static bool
+recall(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+
+    if (sv->tickets != NULL)
+        return kms_tickets_recall(sv->tickets, j->w->txn, &j->io.err);
+    mkt_fail(&j->io.err, MKT_E_TICKET, 0, "reference", "RFC 6043 11");
+    return false;
+}
+
 static enum verdict
 resolve(struct job *j)
 {
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
-    if (j->ask->ticket_err->rc != MKT_OK) {
-        j->io.err = *j->ask->ticket_err;
-        return REFUSE;
-    }
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
+        return REFUSE;
+    if (by_reference(j) && !recall(j))
         return REFUSE;
     const struct mkt_tpk tpk = { .key = &j->tpk.base, .owner = j->found_tpk.owner };
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
@@ -334,6 +359,20 @@ resolve(struct job *j)
     if (mkt_kms_resolve(j->w->txn, &j->env, j->client.identity, &j->io) != MKT_NEXT_SEND_PEER)
         return REFUSE;
     return DONE;
+}
+
+/* The answer leaves when the keys are on disk: docs/formats/reference-ticket.md. */
+static bool
+keep(struct job *j)
+{
+    struct kms_store_err err = { 0 };
+
+    if (!by_reference(j) || (j->w->service->tickets != NULL &&
+                             kms_tickets_keep(j->w->service->tickets, j->w->txn, &j->granted,
+                                              j->w->now_s, &err) == KMS_STORE_OK))
+        return true;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep the ticket", "RFC 6043 11");
+    return false;
 }
 
 static enum verdict
@@ -349,7 +388,7 @@ issue(struct job *j)
     if (mkt_kms_issue(j->w->txn, &j->env, &j->granted, &tpk, mkt_span(NULL, 0), &j->io) !=
         MKT_NEXT_SEND_PEER)
         return REFUSE;
-    return DONE;
+    return keep(j) ? DONE : REFUSE;
 }
 
 static const struct {

@@ -19,9 +19,10 @@ check_mode(const struct kms_config *rules, unsigned mode, struct mkt_err *err)
 static enum mkt_rc
 check_type(const struct kms_config *rules, const struct mkt_policy *want, struct mkt_err *err)
 {
-    unsigned bit = want->ticket_type == MKT_TICKET_TYPE_BASE     ? KMS_MAKES_BASE
-                   : want->ticket_type == MKT_TICKET_TYPE_COMPAT ? KMS_MAKES_COMPAT
-                                                                 : 0;
+    unsigned bit = want->ticket_type == MKT_TICKET_TYPE_BASE        ? KMS_MAKES_BASE
+                   : want->ticket_type == MKT_TICKET_TYPE_COMPAT    ? KMS_MAKES_COMPAT
+                   : want->ticket_type == MKT_TICKET_TYPE_REFERENCE ? KMS_MAKES_REFERENCE
+                                                                    : 0;
 
     if (bit == 0 || (rules->ticket_types & bit) != 0)
         return MKT_OK;
@@ -33,7 +34,8 @@ grant(struct mkt_policy *granted, const struct mkt_policy *want, const struct km
       struct mkt_identity requester, bool responder_has_tpk, struct mkt_err *err)
 {
     const struct mkt_grant_rules rules = { .max_validity_s = q->rules->max_validity_s,
-                                           .responder_has_tpk = responder_has_tpk };
+                                           .responder_has_tpk = responder_has_tpk,
+                                           .keeps_keys = true };
 
     return mkt_policy_grant(granted, want, &rules, requester, q->kms, q->now, err);
 }

@@ -61,6 +61,7 @@ struct kms_user {
 struct kms_removed {
     unsigned credentials;
     unsigned tpks; /* that the user shared */
+    unsigned kept; /* reference tickets that the user asked for */
     bool unkeyed;  /* the row of a user without PSK */
 };
 
@@ -83,12 +84,24 @@ struct kms_mark {
     uint64_t mark;
 };
 
+#define KMS_REFERENCE 16 /* octets of the name of a reference ticket */
+
+/* The keys of one reference ticket (docs/formats/reference-ticket.md). They are here and nowhere
+ * else: without the row nobody resolves the ticket. */
+struct kms_kept {
+    uint8_t reference[KMS_REFERENCE];
+    const char *initiator, *responders; /* for people; several, a blank between them */
+    struct mkt_span keys;               /* n = 0 where keys are not shown */
+    int64_t issued, until;              /* seconds since 1970; until: TRe */
+};
+
 /* Receives rows in one consistent reading. False stops it (out of memory). */
 struct kms_sink {
     bool (*user)(void *ctx, const struct kms_user *user);
     bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
     void *ctx;
     bool (*mark)(void *ctx, const struct kms_mark *mark);
+    bool (*kept)(void *ctx, const struct kms_kept *kept); /* the oldest first; never with keys */
     bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* before all others */
 };
 
@@ -110,7 +123,8 @@ struct kms_store_ops {
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
     /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
-     * that the user shared too. NOT_FOUND, nothing removed, when there is no such user. */
+     * that the user shared and the reference tickets that it asked for too. NOT_FOUND, nothing
+     * removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
                                      struct kms_removed *removed, struct kms_store_err *err);
     /* tpk_add adds the two keys of a new generation; former ones stay for resolving. Of several
@@ -138,6 +152,16 @@ struct kms_store_ops {
     /* marks puts n marks on disk, all or none. They end with their credential. */
     enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
                                struct kms_store_err *err);
+    /* keep puts the keys of a reference ticket on disk and forgets those of tickets that ended
+     * before kept->issued. EXISTS when the reference is taken. */
+    enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,
+                              struct kms_store_err *err);
+    /* recall copies the keys that were kept under a reference, *n octets, secret. NOT_FOUND. */
+    enum kms_store_rc (*recall)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                                uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+    /* revoke removes what was kept under a reference. NOT_FOUND. */
+    enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                                struct kms_store_err *err);
     /* read gives every row, with keys or without. A callback that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
@@ -157,7 +181,7 @@ struct kms_store_ops {
     /* compact writes the whole store anew, so that nothing is left of what was overwritten. */
     enum kms_store_rc (*compact)(struct kms_store *s, struct kms_store_err *err);
     /* version gets a number that differs when users or keys have changed, or a generation of the
-     * store key was added. */
+     * store key was added; keys that were kept do not count. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };

@@ -21,8 +21,15 @@ struct tpk_row {
     struct mkt_secret key;
 };
 
+struct kept_row {
+    struct kms_kept row; /* its texts and keys are its own */
+    uint8_t *keys;
+};
+
 struct memory_store {
     struct kms_store base; /* first member */
+    struct kept_row *kept;
+    size_t n_kept;
     struct user_row *users;
     struct tpk_row *tpks;
     struct kms_mark *marks;
@@ -96,6 +103,18 @@ drop_tpk(struct memory_store *m, size_t i)
     mkt_secret_wipe(&m->tpks[m->n_tpks].key);
 }
 
+static void
+drop_kept(struct memory_store *m, size_t i)
+{
+    struct kept_row *k = &m->kept[i];
+
+    free((char *)(uintptr_t)k->row.initiator);
+    free((char *)(uintptr_t)k->row.responders);
+    mkt_wipe(k->keys, k->row.keys.n);
+    free(k->keys);
+    memmove(k, k + 1, (--m->n_kept - i) * sizeof *k);
+}
+
 static enum kms_store_rc
 memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id,
                    struct kms_removed *removed, struct kms_store_err *err)
@@ -129,6 +148,11 @@ memory_user_remove(struct kms_store *s, const char *identity, const char *psk_id
         drop_tpk(m, i);
         removed->tpks++;
     }
+    for (size_t i = m->n_kept; psk_id == NULL && i-- > 0;)
+        if (strcmp(m->kept[i].row.initiator, identity) == 0) {
+            drop_kept(m, i);
+            removed->kept++;
+        }
     m->version++;
     return KMS_STORE_OK;
 }
@@ -271,6 +295,83 @@ memory_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct
     return KMS_STORE_OK;
 }
 
+static struct kept_row *
+find_kept(const struct memory_store *m, const uint8_t reference[KMS_REFERENCE])
+{
+    for (size_t i = 0; i < m->n_kept; i++)
+        if (memcmp(m->kept[i].row.reference, reference, KMS_REFERENCE) == 0)
+            return &m->kept[i];
+    return NULL;
+}
+
+static enum kms_store_rc
+memory_keep(struct kms_store *s, const struct kms_kept *kept, struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    struct kept_row *grown, *k;
+
+    if (find_kept(m, kept->reference) != NULL)
+        return kms_store_fail(err, KMS_STORE_EXISTS, "the reference is taken");
+    for (size_t i = m->n_kept; i-- > 0;)
+        if (m->kept[i].row.until < kept->issued)
+            drop_kept(m, i);
+    grown = realloc(m->kept, (m->n_kept + 1) * sizeof *grown);
+    if (grown == NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    m->kept = grown;
+    k = &m->kept[m->n_kept++];
+    k->row = *kept;
+    k->row.initiator = strdup(kept->initiator);
+    k->row.responders = strdup(kept->responders);
+    k->keys = malloc(kept->keys.n + 1);
+    if (k->row.initiator == NULL || k->row.responders == NULL || k->keys == NULL)
+        abort(); /* a store for tests */
+    memcpy(k->keys, kept->keys.p, kept->keys.n);
+    k->row.keys.p = k->keys;
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE], uint8_t *out, size_t cap,
+              size_t *n, struct kms_store_err *err)
+{
+    const struct kept_row *k = find_kept(self(s), reference);
+
+    *n = 0;
+    if (k == NULL || k->row.keys.n > cap)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such ticket");
+    *n = k->row.keys.n;
+    memcpy(out, k->keys, *n);
+    return KMS_STORE_OK;
+}
+
+static enum kms_store_rc
+memory_revoke(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+              struct kms_store_err *err)
+{
+    struct memory_store *m = self(s);
+    const struct kept_row *k = find_kept(m, reference);
+
+    if (k == NULL)
+        return kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such ticket");
+    drop_kept(m, (size_t)(k - m->kept));
+    return KMS_STORE_OK;
+}
+
+static bool
+read_kept(const struct memory_store *m, const struct kms_sink *sink)
+{
+    bool more = true;
+
+    for (size_t i = 0; more && sink->kept != NULL && i < m->n_kept; i++) {
+        struct kms_kept row = m->kept[i].row;
+
+        row.keys = mkt_span(NULL, 0);
+        more = sink->kept(sink->ctx, &row);
+    }
+    return more;
+}
+
 static enum kms_store_rc
 memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
             struct kms_store_err *err)
@@ -304,6 +405,7 @@ memory_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     }
     for (size_t i = 0; more && sink->mark != NULL && i < m->n_marks; i++)
         more = sink->mark(sink->ctx, &m->marks[i]);
+    more = more && read_kept(m, sink);
     return more ? KMS_STORE_OK : kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
 }
 
@@ -364,6 +466,9 @@ memory_close(struct kms_store *s)
         free(m->tpks[i].owner);
         mkt_secret_wipe(&m->tpks[i].key);
     }
+    while (m->n_kept > 0)
+        drop_kept(m, 0);
+    free(m->kept);
     free(m->marks);
     free(m->users);
     free(m->tpks);
@@ -384,6 +489,9 @@ static const struct kms_store_ops memory_ops = {
     .tpk_share = memory_tpk_share,
     .tpk_remove = memory_tpk_remove,
     .marks = memory_marks,
+    .keep = memory_keep,
+    .recall = memory_recall,
+    .revoke = memory_revoke,
     .read = memory_read,
     .compact = memory_compact,
     .version = memory_version,

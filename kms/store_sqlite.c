@@ -88,7 +88,10 @@ sqlite_user_remove(struct kms_store *s, const char *identity, const char *psk_id
          run_with(q, "DELETE FROM unkeyed_user WHERE identity = ?1", identity, NULL, &unkeyed));
     removed->unkeyed = unkeyed != 0;
     if (ok && psk_id == NULL && (removed->credentials > 0 || removed->unkeyed))
-        ok = run_with(q, "DELETE FROM shared_tpk WHERE owner = ?1", identity, NULL, &removed->tpks);
+        ok = run_with(q, "DELETE FROM shared_tpk WHERE owner = ?1", identity, NULL,
+                      &removed->tpks) &&
+             run_with(q, "DELETE FROM kept_ticket WHERE initiator = ?1", identity, NULL,
+                      &removed->kept);
     if (!ok || !kms_sqlite_run(q, "COMMIT"))
         return kms_sqlite_rollback(q, err, "cannot remove");
     if (removed->credentials == 0 && !removed->unkeyed)
@@ -213,7 +216,8 @@ sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
     if ((sink->wrap != NULL && !kms_sqlite_wraps(q, sink, &stopped)) ||
         (sink->user != NULL && !stopped && !read_users(q, sink, with_keys, &stopped)) ||
         (sink->tpk != NULL && !stopped && !kms_sqlite_tpks(q, sink, with_keys, &stopped)) ||
-        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)))
+        (sink->mark != NULL && !stopped && !read_marks(q, sink, &stopped)) ||
+        (sink->kept != NULL && !stopped && !kms_sqlite_read_kept(q, sink, &stopped)))
         return kms_sqlite_rollback(q, err, "cannot read");
     kms_sqlite_run(q, "ROLLBACK"); /* nothing was written */
     if (stopped)
@@ -253,6 +257,9 @@ const struct kms_store_ops kms_sqlite_ops = {
     .kek_reseal = kms_sqlite_kek_reseal,
     .kek_forget = kms_sqlite_kek_forget,
     .marks = sqlite_marks,
+    .keep = kms_sqlite_keep,
+    .recall = kms_sqlite_recall,
+    .revoke = kms_sqlite_revoke,
     .read = sqlite_read,
     .compact = kms_sqlite_compact,
     .version = sqlite_version,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two halves of the SQLite store share: store_sqlite.c has its operations,
- * store_sqlite_open.c its file and its schema. */
+/* What the parts of the SQLite store share: store_sqlite.c has its operations, store_sqlite_kept.c
+ * those of reference tickets, store_sqlite_open.c its file and its schema. */
 #ifndef KMS_STORE_SQLITE_H
 #define KMS_STORE_SQLITE_H
 
@@ -63,5 +63,14 @@ bool kms_sqlite_wraps(struct sqlite_store *q, const struct kms_sink *sink, bool 
  * query. */
 bool kms_sqlite_run(struct sqlite_store *q, const char *sql);
 bool kms_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out);
+
+/* The operations keep, recall and revoke, and what read does for the sink's kept. */
+enum kms_store_rc kms_sqlite_keep(struct kms_store *s, const struct kms_kept *kept,
+                                  struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                                    uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_revoke(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                                    struct kms_store_err *err);
+bool kms_sqlite_read_kept(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);
 
 #endif

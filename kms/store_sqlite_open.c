@@ -14,8 +14,8 @@
 #define APPLICATION_ID 0x4d6b4b53 /* "MkKS" */
 #define BUSY_MS 5000
 
-/* Users and keys count their changes; marks do not, or each would make the daemon read all again.
- */
+/* Users and keys count their changes; marks and kept tickets do not, or each would make the daemon
+ * read all again. */
 #define COUNTS(table, action)                                                   \
     "CREATE TRIGGER change_" #table "_" #action " AFTER " #action " ON " #table \
     " BEGIN UPDATE change SET number = number + 1; END;"
@@ -53,6 +53,12 @@ static const char *const migrations[] = {
 
     "CREATE TABLE unkeyed_user(identity TEXT PRIMARY KEY NOT NULL, added INTEGER NOT NULL)"
     " WITHOUT ROWID;" COUNTED(unkeyed_user),
+
+    "CREATE TABLE kept_ticket(number INTEGER PRIMARY KEY, reference BLOB NOT NULL UNIQUE,"
+    " initiator TEXT NOT NULL, responders TEXT NOT NULL, keys BLOB NOT NULL,"
+    " issued INTEGER NOT NULL, until INTEGER NOT NULL);"
+    "CREATE INDEX kept_until ON kept_ticket(until);"
+    "CREATE INDEX kept_initiator ON kept_ticket(initiator);",
 
     "CREATE TABLE kek(generation INTEGER NOT NULL, scheme TEXT NOT NULL, salt BLOB NOT NULL,"
     " sealed BLOB NOT NULL PRIMARY KEY, created INTEGER NOT NULL);" COUNTS(kek, INSERT)

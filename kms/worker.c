@@ -52,6 +52,7 @@ kms_service_free(struct kms_service *sv)
 {
     kms_replay_free(sv->replay);
     kms_counters_free(sv->counters);
+    kms_tickets_free(sv->tickets);
     kms_limit_free(sv->by_source);
     kms_limit_free(sv->by_identity);
     kms_current_free(&sv->current);

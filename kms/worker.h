@@ -18,6 +18,7 @@
 #include "random.h"
 #include "replay.h"
 #include "retransmit.h"
+#include "tickets.h"
 
 /* X(NAME, word in the log) */
 #define KMS_OUTCOMES(X)                                                   \
@@ -46,6 +47,7 @@ struct kms_service {
     struct kms_counters *counters;
     struct kms_lane *lane;                     /* NULL: workers may wait */
     struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
+    struct kms_tickets *tickets;               /* NULL: no reference tickets */
     struct kms_limit *by_source, *by_identity; /* NULL: no limit */
     struct mkt_identity identity;              /* IDRkms; borrows from config */
     uint64_t start;                            /* NTP-UTC: nothing older is accepted */

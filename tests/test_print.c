@@ -243,6 +243,69 @@ keys_in_tp_data_and_ticket_data_are_not_shown(void **state)
     prints_no_key(message_of(&pl), "error: \"octet ");
 }
 
+/* A TICKET of one of our types with that Ticket Data. */
+static const struct mkt_msg *
+ticket_of(uint16_t type, uint8_t subtype, const char *hex)
+{
+    static uint8_t data[512];
+    struct mkt_payload pl = { .type = MKT_PL_TICKET };
+    pl.u.ticket = (struct mkt_pl_ticket){
+        .ticket_type = type, .subtype = subtype, .version = 1, .tp_data = mkt_span("", 1)
+    };
+    pl.u.ticket.ticket_data = mkt_span(data, hex_octets(hex, data, sizeof data));
+    return message_of(&pl);
+}
+
+static void
+the_message_in_a_compatibility_ticket_is_taken_apart(void **state)
+{
+    (void)state;
+    for (uint8_t subtype = 1; subtype <= 2; subtype++) {
+        print(ticket_of(MKT_TICKET_TYPE_COMPAT, subtype,
+                        "01 00 0b 00 cafe0001 00 01 06 03 aabbcc 00 01 0003 616263"),
+              MKT_PRINT_TEXT);
+        assert_says("Ticket Type: 61441 compatibility ticket\n");
+        assert_says("    Ticket Data, an RFC 3830 message\n      HDR at octet 23 (RFC 3830 6.1)\n"
+                    "        version: 1\n        data type: 0 PSK_INIT\n");
+        assert_says("        RAND at octet 33 (RFC 3830 6.11)\n          Next Payload: 6 ID\n"
+                    "          RAND: aabbcc\n        ID at octet 38 (RFC 3830 6.7)\n");
+        assert_says("ID Data: \"abc\"\n");
+    }
+    print(ticket_of(MKT_TICKET_TYPE_COMPAT, 1, "01 00 00 00 cafe0001 00 01"), MKT_PRINT_JSON);
+    assert_says("\"ticket_data\":{\"hdr\":{\"version\":1,\"data_type\":0,"
+                "\"data_type_name\":\"PSK_INIT\"");
+    print(ticket_of(MKT_TICKET_TYPE_COMPAT, 3, "01 00 00 00 cafe0001 00 01"), MKT_PRINT_JSON);
+    assert_says("\"ticket_data_hex\":\"01000000cafe00010001\"");
+}
+
+static void
+a_reference_ticket_shows_the_name_of_its_keys(void **state)
+{
+    (void)state;
+    print(ticket_of(MKT_TICKET_TYPE_REFERENCE, 1, "00 0010 000102030405060708090a0b0c0d0e0f"),
+          MKT_PRINT_TEXT);
+    assert_says("Ticket Type: 61440 reference ticket\n");
+    assert_says("    Ticket Data, THDR names the keys\n      THDR at octet 23 (RFC 6043 A.3)\n"
+                "        Next Payload: 0 Last payload\n"
+                "        THDR Data: 000102030405060708090a0b0c0d0e0f\n");
+}
+
+static void
+keys_in_the_message_of_a_ticket_are_not_shown(void **state)
+{
+    (void)state;
+    prints_no_key(ticket_of(MKT_TICKET_TYPE_COMPAT, 1,
+                            "01 00 01 00 cafe0001 00 01 00 00 0014 00 00 0010" KEY "00"),
+                  "Key data: 16 octets, not shown\n");
+    prints_no_key(ticket_of(MKT_TICKET_TYPE_COMPAT, 1,
+                            "01 00 01 00 cafe0001 00 01 00 00 0014 00 00 0010" KEY),
+                  "not shown\n"); /* ends inside the KEMAC */
+    prints_no_key(ticket_of(MKT_TICKET_TYPE_COMPAT, 1, "02 00 01 00" KEY),
+                  "rest: 20 octets, not shown\n"); /* not even a header */
+    prints_no_key(ticket_of(MKT_TICKET_TYPE_COMPAT, 1, "01 00 00 00 cafe0001 00 01" KEY),
+                  "rest: 16 octets, not shown\n"); /* something behind the last payload */
+}
+
 static void
 a_key_data_payload_standing_alone_shows_no_key(void **state)
 {
@@ -289,6 +352,9 @@ main(void)
         cmocka_unit_test(keys_that_cannot_be_taken_apart_are_not_shown),
         cmocka_unit_test(only_what_is_encrypted_is_shown),
         cmocka_unit_test(keys_in_tp_data_and_ticket_data_are_not_shown),
+        cmocka_unit_test(the_message_in_a_compatibility_ticket_is_taken_apart),
+        cmocka_unit_test(a_reference_ticket_shows_the_name_of_its_keys),
+        cmocka_unit_test(keys_in_the_message_of_a_ticket_are_not_shown),
         cmocka_unit_test(a_key_data_payload_standing_alone_shows_no_key),
         cmocka_unit_test(nesting_without_end_is_cut),
     };

@@ -217,9 +217,11 @@ kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *p
     } else if (mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, err) != MKT_OK) {
         return err->rc;
     }
+    if (ask->ticket_err->rc != MKT_OK) {
+        *err = *ask->ticket_err;
+        return err->rc;
+    }
     if (ask->resolve) {
-        if (ask->ticket_err->rc != MKT_OK)
-            return ask->ticket_err->rc;
         if (!tpk_named(c, ask->tpk_id.data, &tpk))
             return MKT_E_TICKET;
         if (mkt_kms_open(c->txn, &c->env, &tpk, err) != MKT_OK)

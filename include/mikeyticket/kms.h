@@ -23,8 +23,8 @@ MKT_API void mkt_kms_txn_free(struct mkt_kms_txn *t);
 MKT_API void mkt_kms_end(struct mkt_kms_txn *t);
 
 /* mkt_kms_begin parses REQUEST_INIT or RESOLVE_INIT, PSK or PK (anything else: MKT_E_DATA_TYPE),
- * and checks structure, suite and RAND lengths. No key is touched. A ticket that cannot be read is
- * no failure yet: whose it is must be known first, see ticket_err. `in` must live until
+ * and checks structure, suite and RAND lengths. No key is touched. A ticket or a policy that cannot
+ * be read is no failure yet: whose it is must be known first, see ticket_err. `in` must live until
  * mkt_kms_end. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in,
                                                struct mkt_err *err);
@@ -41,8 +41,9 @@ struct mkt_kms_ask {
     struct mkt_span reference;  /* name of the keys of a reference ticket (resolve); n = 0: none */
     struct mkt_time t;          /* timestamp of the message */
     uint32_t csb_id;
-    /* resolve: why the ticket cannot be read (its type or version is unknown, or it is damaged);
-     * rc MKT_OK: it can. mkt_kms_open and mkt_kms_forward fail with it. */
+    /* Why the ticket cannot be read (its type or version is unknown, or it is damaged), or the
+     * policy (a parameter twice, or one that is not allowed): policy is incomplete then. rc MKT_OK:
+     * they can. mkt_kms_issue, mkt_kms_open and mkt_kms_forward fail with it. */
     const struct mkt_err *ticket_err;
     uint8_t prf;                     /* enum mkt_prf of the header */
     const struct mkt_policy *policy; /* wanted (request) or of the ticket (resolve) */

@@ -12,6 +12,7 @@
 #define NEST_MAX 4 /* TP Data may hold a TP, which holds ... */
 
 static void print_payload(struct mkt_out *o, const struct mkt_payload *pl, unsigned nest);
+static void print_hdr(struct mkt_out *o, const struct mkt_hdr *h, size_t at);
 
 static void
 number(struct mkt_out *o, const char *key, const char *label, uint32_t value, enum mkt_reg reg)
@@ -80,11 +81,11 @@ timestamp(struct mkt_out *o, uint8_t ts_type, bool interval, struct mkt_span s)
 /* --- nested chains ---------------------------------------------------------------------------- */
 
 static void
-refusal(struct mkt_out *o, const struct mkt_err *err, size_t n)
+refusal(struct mkt_out *o, const char *key, const struct mkt_err *err, size_t n)
 {
     char buf[160];
     mkt_err_format(err, buf, sizeof buf);
-    o->format->group_begin(o, NULL, "refused");
+    o->format->group_begin(o, key, "refused");
     o->format->text(o, "error", "error", buf, strlen(buf));
     o->format->hidden(o, "rest", "rest", n);
     o->format->group_end(o);
@@ -105,14 +106,14 @@ chain(struct mkt_out *o, const char *key, const char *label, uint16_t first, str
     for (uint16_t type = first; type != MKT_PL_LAST; type = pl.next) {
         size_t left = r.left;
         if (mkt_pl_read(&r, type, &pl) != MKT_OK) {
-            refusal(o, &err, left);
+            refusal(o, NULL, &err, left);
             break;
         }
         print_payload(o, &pl, nest);
     }
     size_t left = r.left;
     if (err.rc == MKT_OK && mkt_r_end(&r) != MKT_OK)
-        refusal(o, &err, left);
+        refusal(o, NULL, &err, left);
     o->format->list_end(o);
 }
 
@@ -127,6 +128,28 @@ named_chain(struct mkt_out *o, const char *key, const char *label, struct mkt_sp
         o->format->hidden(o, key, label, s.n); /* with the octet that names its first payload */
     else
         chain(o, key, label, s.p[0], mkt_span(s.p + 1, s.n - 1), at + 1, nest);
+}
+
+/* A whole message in a payload: the Ticket Data of a compatibility ticket. */
+static void
+nested_message(struct mkt_out *o, const char *key, const char *label, struct mkt_span s, size_t at,
+               unsigned nest)
+{
+    struct mkt_err err = { 0 };
+    struct mkt_reader r = mkt_r_open(s, at, "HDR", "RFC 3830 6.1", &err);
+    struct mkt_hdr h;
+    if (nest > NEST_MAX) {
+        o->format->hidden(o, key, label, s.n);
+        return;
+    }
+    if (mkt_hdr_read(&r, &h) != MKT_OK) {
+        refusal(o, key, &err, s.n);
+        return;
+    }
+    o->format->group_begin(o, key, label);
+    print_hdr(o, &h, at);
+    chain(o, "payloads", "payloads", h.next, mkt_span(r.p, r.left), r.at, nest);
+    o->format->group_end(o);
 }
 
 /* --- what follows the fields of the table ------------------------------------------------------
@@ -190,6 +213,24 @@ flags(struct mkt_out *o, uint16_t set)
     o->format->text(o, "flags", "flags set", letters, n);
 }
 
+/* Ticket Data of the types that are known here; that of others is octets. */
+static void
+ticket_data(struct mkt_out *o, const struct mkt_pl_ticket *t, size_t at, unsigned nest)
+{
+    static const char key[] = "ticket_data";
+    bool by_reference =
+        t->ticket_type == MKT_TICKET_TYPE_REFERENCE && t->subtype == 1 && t->version == 1;
+    bool compat = t->ticket_type == MKT_TICKET_TYPE_COMPAT && t->version == 1 &&
+                  (t->subtype == MKT_COMPAT_IDS || t->subtype == MKT_COMPAT_NO_IDS);
+    if (t->ticket_data.n != 0 && (mkt_is_base_ticket(t) || by_reference))
+        chain(o, key, by_reference ? "Ticket Data, THDR names the keys" : "Ticket Data",
+              MKT_PL_THDR, t->ticket_data, at, nest);
+    else if (t->ticket_data.n != 0 && compat)
+        nested_message(o, key, "Ticket Data, an RFC 3830 message", t->ticket_data, at, nest);
+    else
+        octets(o, key, "Ticket Data", t->ticket_data);
+}
+
 static void
 ticket(struct mkt_out *o, const struct mkt_payload *pl, unsigned nest)
 {
@@ -202,10 +243,7 @@ ticket(struct mkt_out *o, const struct mkt_payload *pl, unsigned nest)
     if (pl->type == MKT_PL_TP)
         return;
     at += t->tp_data.n + 2;
-    if (mkt_is_base_ticket(t) && t->ticket_data.n != 0)
-        chain(o, "ticket_data", "Ticket Data", MKT_PL_THDR, t->ticket_data, at, nest);
-    else
-        octets(o, "ticket_data", "Ticket Data", t->ticket_data);
+    ticket_data(o, t, at, nest);
     named_chain(o, "initiator_data", "Initiator Data", t->initiator_data, at + t->ticket_data.n + 2,
                 nest);
 }
@@ -364,11 +402,13 @@ crypto_session(struct mkt_out *o, const struct mkt_cs *cs, uint8_t map_type)
 }
 
 static void
-print_hdr(struct mkt_out *o, const struct mkt_hdr *h)
+print_hdr(struct mkt_out *o, const struct mkt_hdr *h, size_t at)
 {
     struct mkt_map_iter it;
     struct mkt_cs cs;
-    o->format->group_begin(o, "hdr", "HDR at octet 0 (RFC 3830 6.1)");
+    char label[64];
+    snprintf(label, sizeof label, "HDR at octet %zu (RFC 3830 6.1)", at);
+    o->format->group_begin(o, "hdr", label);
     number(o, "version", "version", h->version, MKT_REG_NONE);
     number(o, "data_type", "data type", h->data_type, MKT_REG_DATA_TYPE);
     o->format->number(o, "next", "next payload", h->next,
@@ -395,7 +435,7 @@ mkt_msg_print(const struct mkt_msg *m, enum mkt_print how, mkt_sink *sink, void 
     o.format->begin(&o);
     number(&o, "data_type", "MIKEY message", m->hdr.data_type, MKT_REG_DATA_TYPE);
     number(&o, "octets", "octets", (uint32_t)m->octets.n, MKT_REG_NONE);
-    print_hdr(&o, &m->hdr);
+    print_hdr(&o, &m->hdr, 0);
     o.format->list_begin(&o, "payloads", "payloads");
     for (size_t i = 0; i < m->n; i++)
         print_payload(&o, &m->pl[i], 0);

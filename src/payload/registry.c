@@ -134,6 +134,9 @@ static const struct mkt_value exts[] = {
 static const struct mkt_value ticket_types[] = {
     { 1, 0, "MIKEY Base Ticket" },
     { 2, 0, "3GPP Base Ticket" },
+    /* private use: docs/formats */
+    { MKT_TICKET_TYPE_REFERENCE, 0, "reference ticket" },
+    { MKT_TICKET_TYPE_COMPAT, 0, "compatibility ticket" },
 };
 static const struct mkt_value srtp_params[] = {
     { 0, 0, "Encryption algorithm" },

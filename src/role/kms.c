@@ -121,12 +121,13 @@ mkt_kms_begin(struct mkt_kms_txn *t, struct mkt_span in, struct mkt_err *err)
         return err->rc;
     fill_ask(t);
     t->ticket = mkt_msg_find(m, t->resolve ? MKT_PL_TICKET : MKT_PL_TP, 0);
+    /* An Error about policy or ticket may have V, once somebody is authenticated (5.4). */
+    struct mkt_err *later = &t->ticket_err;
+    *later = (struct mkt_err){ .rc = MKT_OK };
     if (mkt_policy_decode(&t->policy, &t->ticket->u.ticket, t->resolve,
-                          (size_t)(t->ticket->u.ticket.tp_data.p - in.p), err) != MKT_OK)
-        return err->rc;
-    t->ticket_err = (struct mkt_err){ .rc = MKT_OK };
-    if (t->resolve) /* an Error about the ticket may have V, once somebody is authenticated (5.4) */
-        (void)begin_ticket(t, &t->ticket_err);
+                          (size_t)(t->ticket->u.ticket.tp_data.p - in.p), later) == MKT_OK &&
+        t->resolve)
+        (void)begin_ticket(t, later);
     t->stage = MKT_KMS_BEGUN;
     return MKT_OK;
 }
@@ -404,6 +405,8 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
 
     if (t->stage != MKT_KMS_VERIFIED || t->resolve)
         return mkt_ex_abort(io, MKT_E_STATE, "issue before verify", ref);
+    if (t->ticket_err.rc != MKT_OK)
+        return mkt_ex_abort(io, t->ticket_err.rc, t->ticket_err.what, t->ticket_err.ref);
     if (d.type == NULL)
         return mkt_ex_abort(io, MKT_E_TICKET_TYPE, "granted policy", ref);
     enum mkt_rc rc = draw_issue(&d, t, env, granted, tpk);

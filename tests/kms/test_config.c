@@ -141,7 +141,7 @@ names_the_place_of_a_wrong_value(void **state)
     refused(HEAD LISTEN STORE "modes: [1, 4]\n",
             "4:12: modes: a mode is 1, 2 or 3 (mode 4 does without a KMS)");
     refused(HEAD LISTEN STORE "ticket_types: [base, wrong]\n",
-            "4:22: ticket_types: a Ticket Type is base or compat");
+            "4:22: ticket_types: a Ticket Type is base, compat or reference");
     refused(HEAD LISTEN STORE "ticket_types: []\n", "4:15: \"ticket_types\" is an empty list");
     refused(HEAD LISTEN STORE "modes: []\n", "4:8: \"modes\" is an empty list");
     refused(HEAD LISTEN STORE "certificate: a\n",

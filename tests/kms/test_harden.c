@@ -209,8 +209,10 @@ privileges_are_dropped_for_good(void **state)
     assert_int_equal(chown(rig.dir, 65534, 65534), 0);
     snprintf(path, sizeof path, "%s/kms.db", rig.dir);
     assert_int_equal(chown(path, 65534, 65534), 0);
-    snprintf(path, sizeof path, "rm -f %s/kms.db-*", rig.dir); /* made anew by its new owner */
-    assert_int_equal(system(path), 0);
+    for (int i = 0; i < 2; i++) { /* made anew by its new owner */
+        snprintf(path, sizeof path, "%s/kms.db-%s", rig.dir, i == 0 ? "wal" : "shm");
+        unlink(path);
+    }
     rig_start(&rig);
     assert_true(keys_call());
     assert_string_equal(status_of(rig.pid, "Uid"), "65534\t65534\t65534\t65534");

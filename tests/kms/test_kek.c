@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys at rest, with the real programs: where the KEK comes from, what it is bound to, and how it
  * is changed while the daemon serves. */
+#include <fcntl.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -378,11 +379,34 @@ the_kek_comes_from_a_credential_of_systemd(void **state)
     assert_true(keys_says("err", "there is no $CREDENTIALS_DIRECTORY"));
 }
 
+/* Runs another program; what it says goes to the file token.log. */
+static void
+run_program(const char *const *words)
+{
+    char path[128];
+    int status, fd;
+    pid_t pid;
+
+    snprintf(path, sizeof path, "%s/token.log", rig.dir);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        execvp(words[0], (char *const *)(uintptr_t)words);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+#define RUN(...) run_program((const char *const[]){ __VA_ARGS__, NULL })
+
 /* A token of SoftHSM2 in a folder beside the rig's. */
 static void
 make_token(void)
 {
-    char conf[256], path[128], command[1024];
+    char conf[256], path[128];
 
     snprintf(path, sizeof path, "%s.token", rig.dir);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -391,22 +415,20 @@ make_token(void)
     rig_write_octets(&rig, "pin", mkt_span((const uint8_t *)"1234\n", 5));
     snprintf(path, sizeof path, "%s/softhsm2.conf", rig.dir);
     setenv("SOFTHSM2_CONF", path, 1);
-    snprintf(command, sizeof command,
-             "(softhsm2-util --init-token --free --label kms --pin 1234 --so-pin 5678 && "
-             "pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --token-label kms --login "
-             "--pin 1234 --keygen --key-type AES:32 --label kek --id 01)");
-    snprintf(command + strlen(command), sizeof command - strlen(command), " >%s/token.log 2>&1",
-             rig.dir);
-    assert_int_equal(system(command), 0);
+    RUN("softhsm2-util", "--init-token", "--free", "--label", "kms", "--pin", "1234", "--so-pin",
+        "5678");
+    RUN("pkcs11-tool", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--token-label", "kms",
+        "--login", "--pin", "1234", "--keygen", "--key-type", "AES:32", "--label", "kek", "--id",
+        "01");
 }
 
 static int
 stop_token(void **state)
 {
-    char command[256];
+    char path[128];
 
-    snprintf(command, sizeof command, "rm -rf %s.token", rig.dir);
-    assert_int_equal(system(command), 0);
+    snprintf(path, sizeof path, "%s.token", rig.dir);
+    RUN("rm", "-rf", path);
     return stop(state);
 }
 

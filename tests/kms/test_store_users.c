@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users in the store, whichever it is: those without PSK, and what goes when one is removed. */
+/* Users in the store, whichever it is: those without PSK, what goes when one is removed, and the
+ * keys of their reference tickets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -200,6 +201,95 @@ shared_keys_go_with_the_user(void **state)
         shared_keys_go(stores[i / 2], i % 2 == 0 ? "dora" : NULL);
 }
 
+/* --- keys of reference tickets --- */
+
+static enum kms_store_rc
+keep(struct kms_store *s, uint8_t name, const char *initiator, int64_t issued, int64_t until)
+{
+    uint8_t keys[3] = { name, 1, 2 };
+    struct kms_kept k = { .initiator = initiator,
+                          .responders = "sip:bob@example.com",
+                          .keys = mkt_span(keys, sizeof keys),
+                          .issued = issued,
+                          .until = until };
+
+    memset(k.reference, name, sizeof k.reference);
+    return s->ops->keep(s, &k, &err);
+}
+
+static bool
+recalls(struct kms_store *s, uint8_t name)
+{
+    uint8_t reference[KMS_REFERENCE], keys[16];
+    size_t n = 99;
+    enum kms_store_rc rc;
+
+    memset(reference, name, sizeof reference);
+    rc = s->ops->recall(s, reference, keys, sizeof keys, &n, &err);
+    if (rc != KMS_STORE_OK) {
+        assert_int_equal(rc, KMS_STORE_NOT_FOUND);
+        assert_int_equal(n, 0);
+        return false;
+    }
+    assert_int_equal(n, 3);
+    assert_int_equal(keys[0], name);
+    assert_int_equal(s->ops->recall(s, reference, keys, 2, &n, &err), KMS_STORE_NOT_FOUND);
+    return true;
+}
+
+static bool
+list_kept(void *ctx, const struct kms_kept *k)
+{
+    char *names = ctx;
+
+    assert_int_equal(k->keys.n, 0); /* never shown */
+    assert_string_equal(k->responders, "sip:bob@example.com");
+    snprintf(names + strlen(names), 64 - strlen(names), "%u ", k->reference[15]);
+    return true;
+}
+
+static void
+kept_keys(struct kms_store *s)
+{
+    char names[64] = "";
+    const struct kms_sink sink = { .kept = list_kept, .ctx = names };
+    uint8_t reference[KMS_REFERENCE] = { 0 };
+    struct kms_removed removed;
+    uint64_t before, after;
+
+    assert_int_equal(s->ops->version(s, &before, &err), KMS_STORE_OK);
+    assert_int_equal(keep(s, 7, DORA, 1000, 2000), KMS_STORE_OK);
+    assert_int_equal(keep(s, 7, DORA, 1000, 2000), KMS_STORE_EXISTS);
+    assert_int_equal(keep(s, 8, DORA, 1000, 1500), KMS_STORE_OK);
+    assert_int_equal(keep(s, 9, "sip:eve@example.com", 1000, 3000), KMS_STORE_OK);
+    assert_int_equal(s->ops->version(s, &after, &err), KMS_STORE_OK);
+    assert_int_equal(before, after); /* a daemon need not read all users again */
+    assert_true(recalls(s, 7) && recalls(s, 8) && recalls(s, 9));
+    assert_false(recalls(s, 6));
+    assert_int_equal(keep(s, 10, DORA, 1501, 4000), KMS_STORE_OK); /* 8 ended one second before */
+    assert_true(recalls(s, 7) && !recalls(s, 8) && recalls(s, 9) && recalls(s, 10));
+    assert_int_equal(s->ops->read(s, &sink, true, &err), KMS_STORE_OK);
+    assert_string_equal(names, "7 9 10 ");
+    assert_int_equal(s->ops->revoke(s, reference, &err), KMS_STORE_NOT_FOUND);
+    memset(reference, 7, sizeof reference);
+    assert_int_equal(s->ops->revoke(s, reference, &err), KMS_STORE_OK);
+    assert_int_equal(s->ops->revoke(s, reference, &err), KMS_STORE_NOT_FOUND);
+    assert_false(recalls(s, 7));
+    assert_true(recalls(s, 9) && recalls(s, 10));
+    assert_int_equal(add(s, DORA, "dora"), KMS_STORE_OK);
+    assert_int_equal(s->ops->user_remove(s, DORA, NULL, &removed, &err), KMS_STORE_OK);
+    assert_int_equal(removed.kept, 1);
+    assert_true(recalls(s, 9) && !recalls(s, 10));
+}
+
+static void
+keys_of_reference_tickets_are_kept_until_they_end_or_are_revoked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        kept_keys(stores[i]);
+}
+
 int
 main(void)
 {
@@ -207,6 +297,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_user_without_psk_is_a_user_and_no_key_finds_one),
         TEST(shared_keys_go_with_the_user),
+        TEST(keys_of_reference_tickets_are_kept_until_they_end_or_are_revoked),
     };
     int failed;
 

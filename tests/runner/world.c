@@ -427,8 +427,6 @@ resolve(struct rn *r, struct rn_world *w, const struct mkt_env *env, struct mkt_
     const struct mkt_kms_ask *ask = mkt_kms_ask(w->txn);
     struct mkt_identity as = client;
     const struct rn_tpk *tpk = tpk_of_ticket(w, ask);
-    if (ask->ticket_err->rc != MKT_OK)
-        return ask->ticket_err->rc;
     if (tpk == NULL)
         return MKT_E_TICKET;
     enum mkt_rc rc = mkt_kms_open(
@@ -471,6 +469,10 @@ answer(struct rn *r, struct rn_world *w, const struct mkt_env *env, const struct
         return reason;
     if (rn_replayed(r, w, ask->fingerprint))
         return MKT_E_REPLAY;
+    if (ask->ticket_err->rc != MKT_OK) {
+        io->err = *ask->ticket_err;
+        return io->err.rc;
+    }
     return ask->resolve ? resolve(r, w, env, client, io) : issue(r, w, env, like, client, io);
 }
 

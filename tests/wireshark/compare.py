@@ -4,7 +4,7 @@
 dissected by tshark with the Lua script, decoded by `mikey-ticket decode --json`, and compared field
 by field. Also every prefix of some messages, because a dissector must not fail on any octets.
 
-Usage: compare.py MIKEY-TICKET SCRIPT VECTORS...  Prints TAP; skips when there is no tshark."""
+Usage: compare.py MIKEY-TICKET SCRIPT FILE_OR_FOLDER...  Prints TAP; skips when there is no tshark."""
 import base64
 import copy
 import json
@@ -25,9 +25,11 @@ SHOWN = 10  # mismatches printed of a test
 
 
 def messages_of(vectors):
-    """(name, octets) of everything below the folders that is a message."""
+    """(name, octets) of everything that is a message in the files, and below the folders."""
     valid, invalid = [], []
-    for path in sorted(p for folder in vectors for p in pathlib.Path(folder).rglob("*.json")):
+    places = [pathlib.Path(place) for place in vectors]
+    for path in sorted(p for place in places
+                       for p in ([place] if place.is_file() else place.rglob("*.json"))):
         data = json.loads(path.read_text())
         if not isinstance(data, dict) or "kind" not in data:
             continue
@@ -59,8 +61,27 @@ def payload_in_payload(depth):
     return f"TP in TP, {depth} deep", bytes.fromhex("010b100000000001 00 01") + inner[1:]
 
 
+def message_in_message(depth):
+    """A message with a compatibility ticket that holds such a message, and so on; the innermost has
+    a RAND."""
+    message = bytes.fromhex("01000b0000000001 00 01 00 02aabb")
+    for _ in range(depth):
+        message = bytes.fromhex("0100110000000001 00 01 00 f001 01 01 000900 0001 00") + \
+            len(message).to_bytes(2, "big") + message + bytes(2)
+    return f"message in message, {depth} deep", message
+
+
 # Framing that no vector has.
-ODD = [payload_in_payload(depth) for depth in range(1, 8)] + [
+ODD = [payload_in_payload(depth) for depth in range(1, 8)] + \
+    [message_in_message(depth) for depth in range(8)] + [
+    ("compatibility ticket of another subtype",
+     bytes.fromhex("0100110000000001000100f001030100090000010000" "03aabbcc" "0000")),
+    ("compatibility ticket without a header",
+     bytes.fromhex("0100110000000001000100f001010100090000010000" "03010000" "0000")),
+    ("compatibility ticket without anything",
+     bytes.fromhex("0100110000000001000100f001010100090000010000" "00" "0000")),
+    ("reference ticket without anything",
+     bytes.fromhex("0100110000000001000100f000010100090000010000" "00" "0000")),
     ("key in the clear", bytes.fromhex("010001000000000100010000000d003100022b7e0002151602abcd00")),
     ("key with octets behind", bytes.fromhex("010001000000000100010000000900000002aabb01020300")),
     ("unknown Encr alg", bytes.fromhex("0100010000000001000100ff0003aabbcc00")),

@@ -17,7 +17,7 @@ PAYLOADS = {
 
 # Field of the dissector -> (key in JSON, what it is).
 NUMBER, NAMED, OCTETS, LENGTH, TEXT, TIME = "number", "named", "octets", "length", "text", "time"
-ELEMENT, CHAIN, FIRST = "element", "chain", "first payload of"
+ELEMENT, CHAIN, FIRST, MESSAGE = "element", "chain", "first payload of", "message"
 FIELDS = {
     "next": ("next", NAMED),
     "hdr.version": ("version", NUMBER),
@@ -113,6 +113,7 @@ FIELDS = {
     "ticket.ticket_data_len": ("ticket_data", LENGTH),
     "ticket.ticket_data": ("ticket_data", CHAIN),
     "ticket.other_data": ("ticket_data", OCTETS),
+    "ticket.message": ("ticket_data", MESSAGE),
     "ticket.initiator_data_len": ("initiator_data", LENGTH),
     "ticket.initiator_data": ("initiator_data", CHAIN),
     "ticket.tp_data_first": ("tp_data", FIRST),
@@ -218,7 +219,9 @@ class Dissected:
         if is_marked(header):  # JSON shows nothing of such a message
             self.whole, self.out[".payloads.count"] = False, 0
             return
-        self.header(header)
+        self.header(header, "")
+        for key in (".data_type", ".data_type.name"):
+            self.out[key] = self.out.get(f".hdr{key}")
         self.chain([n for n in proto if name_of(n) in PAYLOADS and not is_marked(n)], ".payloads")
         self.settle()
 
@@ -234,15 +237,13 @@ class Dissected:
             if n == 0 and f"{where}.count" not in self.out:
                 self.out[where] = ""
 
-    def header(self, node):
+    def header(self, node, where):
         sessions = [n for n in node if name_of(n) == "hdr.cs"]
-        self.fields([n for n in node if n not in sessions], ".hdr")
-        for key in (".data_type", ".data_type.name"):
-            self.out[key] = self.out.get(f".hdr{key}")
-        if self.out.get(".hdr.map_type.name") != "Empty map":
-            self.out[".hdr.map.count"] = len(sessions)
+        self.fields([n for n in node if n not in sessions], f"{where}.hdr")
+        if self.out.get(f"{where}.hdr.map_type.name") != "Empty map":
+            self.out[f"{where}.hdr.map.count"] = len(sessions)
         for i, session in enumerate(sessions):
-            path = f".hdr.map[{i}]"
+            path = f"{where}.hdr.map[{i}]"
             self.out[f"{path}.policies.count"] = 0
             self.fields(session, path)
             for key in ("ssrc", "roc", "seq"):  # Session Data of SRTP is shown as these
@@ -273,7 +274,7 @@ class Dissected:
     def nested(self, node, path):
         """A chain in a payload. A mark of its own means that it was only counted, or that it
         announces a payload where there is nothing left."""
-        nodes = [n for n in node if name_of(n) not in MARKS and
+        nodes = [n for n in node if name_of(n) not in MARKS and name_of(n) != "hdr" and
                  not name_of(n).endswith("_first")]
         if is_marked(node) and given_up(node) > 0:
             self.out[f"{path}.octets"] = given_up(node)
@@ -285,6 +286,17 @@ class Dissected:
         first = [n for n in node if name_of(n).endswith("_first")]
         if first and nodes and not is_marked(nodes[0]):
             self.check(label_of(first[0]) == PAYLOADS[name_of(nodes[0])], f"{path}: First Payload")
+
+    def message(self, node, path):
+        """A whole message in a payload."""
+        header = next((n for n in node if name_of(n) == "hdr"), None)
+        if header is None:  # too deep: it was only counted
+            self.nested(node, path)
+        elif is_marked(header):
+            self.out[f"{path}.refused"] = given_up(header)
+        else:
+            self.header(header, path)
+            self.nested(node, f"{path}.payloads")
 
     def size(self, where, n):
         self.sizes[where] = self.sizes.get(where, 0) + n
@@ -319,6 +331,8 @@ class Dissected:
             self.lengths[where] = int(show)
         elif kind == CHAIN:
             self.nested(node, where)
+        elif kind == MESSAGE:
+            self.message(node, where)
         elif kind == ELEMENT:
             self.out[f"{where}[{self.out[where + '.count']}]"] = int(show)
             self.out[f"{where}.count"] += 1

@@ -64,7 +64,16 @@ local EXT = {
   'SAKKE-to-self', '3GPP key parameters',
 }
 local EXT_IS_TEXT = { [0] = true, true }
-local TICKET_TYPE = { 'MIKEY Base Ticket', '3GPP Base Ticket' }
+local TICKET_TYPE = {
+  'MIKEY Base Ticket', '3GPP Base Ticket',
+  -- private use, docs/formats of this project
+  [61440] = 'reference ticket', [61441] = 'compatibility ticket',
+}
+-- What is in the Ticket Data, by type, subtype and version. Of other types nothing is known.
+local TICKET_DATA = {
+  ['1.1.1'] = 'payloads', ['61440.1.1'] = 'payloads', -- from THDR on; by reference it names the keys
+  ['61441.1.1'] = 'message', ['61441.2.1'] = 'message', -- of RFC 3830
+}
 local SRTP_PARAM = {
   [0] = 'Encryption algorithm', 'Session Encr. key length', 'Authentication algorithm',
   'Session Auth. key length', 'Session Salt key length', 'SRTP Pseudo Random Function',
@@ -212,6 +221,7 @@ for _, name in ipairs({ 'TP Data', 'Ticket Data', 'Initiator Data' }) do
   group(abbrev, name)
 end
 octets('ticket.other_data', 'Ticket Data')
+group('ticket.message', 'Ticket Data')
 group('kemac.keys', 'Encr data')
 local LENGTH_OF = { ['kemac.keys'] = 'kemac.encr_data_len' }
 
@@ -371,7 +381,7 @@ local function policy(c, item, ctx, is_tp)
   end
   nested(c, 'ticket.tp_data', 'TP Data', nil,
     { depth = ctx.depth, tp = is_tp, facts = ctx.facts })
-  return ticket[1] == 1 and ticket[2] == 1 and ticket[3] == 1
+  return TICKET_DATA[table.concat(ticket, '.')]
 end
 
 -- type -> { name of its field, dissector(cursor, item, ctx) }; ctx: depth, tp (inside a TP), facts
@@ -473,9 +483,35 @@ end }
 
 DISSECT[16] = { 'tp', function(c, item, ctx) policy(c, item, ctx, true) end }
 
+local header -- below, with the rest of the common header
+
+-- A whole message in a payload. What it says of itself is not what the message around it is about.
+local function nested_message(c, ctx)
+  local n = c:uint(2, 'Ticket Data length', 'ticket.ticket_data_len')
+  local at = c:take(n, 'Ticket Data')
+  if n == 0 then return end
+  local tree = c.tree:add(F['ticket.message'], c.tvb:range(at, n))
+  tree:set_text(string.format('Ticket Data: RFC 3830 message, %d octets', n))
+  if ctx.depth == NESTED_MAX then
+    malformed(tree, 'Ticket Data is nested too deep', n)
+    return
+  end
+  local inner, facts, first = cursor(c.tvb, at, at + n, tree), {}, nil
+  local item = tree:add(F['hdr'], c.tvb:range(at, n))
+  local hdr = cursor(c.tvb, at, at + n, item)
+  if guarded(item, n, function() first = header(hdr, facts) end) then
+    item:set_len(hdr.at - at)
+    inner.at = hdr.at
+    chain(inner, first, { depth = ctx.depth + 1, tp = false, facts = facts })
+  end
+end
+
 DISSECT[17] = { 'ticket', function(c, item, ctx)
-  if policy(c, item, ctx, false) then
+  local data = policy(c, item, ctx, false)
+  if data == 'payloads' then
     nested(c, 'ticket.ticket_data', 'Ticket Data', 'THDR', ctx)
+  elseif data == 'message' then
+    nested_message(c, ctx)
   else
     local n = c:uint(2, 'Ticket Data length', 'ticket.ticket_data_len')
     c:octets(n, 'Ticket Data', 'ticket.other_data')
@@ -585,7 +621,7 @@ local function srtp_id(c, i)
   return i
 end
 
-local function header(c, facts)
+function header(c, facts)
   if c:uint(1, 'Version', 'hdr.version') ~= 1 then fault('the version is not 1') end
   local kind = c:uint(1, 'Data type', 'hdr.data_type')
   facts.data_type = DATA_TYPE[kind] or string.format('data type %d', kind)
