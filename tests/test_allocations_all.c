@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The same walk as test_allocations.c over all that RFC 6043 adds to one call: the other modes,
  * keys of either party, reuse, tickets passed on, CSB updates, another KMS. What failed for want of
- * memory or of random octets has changed nothing: it works when it is tried again. */
+ * memory or of random octets, or in libcrypto, has changed nothing: it works when tried again. */
 #include "failing_alloc.h"
+#include "failing_crypto.h"
 #include "update_call.h"
 
 #include <setjmp.h>
@@ -12,7 +13,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static bool random_fails; /* the Nth draw fails instead of the Nth allocation */
+/* What fails the Nth time: an allocation, a draw of random octets, a call of libcrypto. */
+static enum { MEMORY, RANDOM, CRYPTO } what_fails;
 
 struct run {
     struct call c;
@@ -161,10 +163,11 @@ s_b_offered(struct run *r)
 static enum mkt_rc
 s_agree(struct run *r)
 {
-    long was = left;
-    left = -1; /* looking at the result is no part of the run */
+    long was = left, calls = crypto_left;
+    left = crypto_left = -1; /* looking at the result is no part of the run */
     bool ok = call_agrees(&r->c, 0);
     left = was;
+    crypto_left = calls;
     return ok ? MKT_OK : MKT_E_STATE;
 }
 
@@ -339,8 +342,10 @@ close_run(struct run *r)
 static void
 set_limit(struct run *r, long n)
 {
-    if (random_fails)
+    if (what_fails == RANDOM)
         r->c.random_left = n;
+    else if (what_fails == CRYPTO)
+        crypto_left = n;
     else
         left = n;
 }
@@ -348,13 +353,15 @@ set_limit(struct run *r, long n)
 static bool
 is_injected(enum mkt_rc rc)
 {
-    return rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || (random_fails && rc == MKT_E_RANDOM);
+    return rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || (what_fails == RANDOM && rc == MKT_E_RANDOM);
 }
 
 static bool
 was_reached(const struct run *r)
 {
-    return random_fails ? r->c.random_left == 0 : left == -1;
+    return what_fails == RANDOM   ? r->c.random_left == 0
+           : what_fails == CRYPTO ? crypto_left == -1
+                                  : left == -1;
 }
 
 static void
@@ -434,7 +441,7 @@ static void
 what_failed_for_want_of_memory_works_when_tried_again(void **state)
 {
     (void)state;
-    random_fails = false;
+    what_fails = MEMORY;
     walk();
 }
 
@@ -442,7 +449,15 @@ static void
 what_failed_for_want_of_random_octets_works_when_tried_again(void **state)
 {
     (void)state;
-    random_fails = true;
+    what_fails = RANDOM;
+    walk();
+}
+
+static void
+what_failed_in_libcrypto_works_when_tried_again(void **state)
+{
+    (void)state;
+    what_fails = CRYPTO;
     walk();
 }
 
@@ -452,6 +467,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_failed_for_want_of_memory_works_when_tried_again),
         cmocka_unit_test(what_failed_for_want_of_random_octets_works_when_tried_again),
+        cmocka_unit_test(what_failed_in_libcrypto_works_when_tried_again),
     };
     if (!failing_alloc_begin())
         return EXIT_FAILURE;

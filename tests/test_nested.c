@@ -178,6 +178,26 @@ the_signature_covers_its_type_and_length_but_not_itself(void **state)
     assert_int_equal(part[0].n, sign->at + 2); /* RFC3830:5.2-2 */
 }
 
+static void
+a_message_without_mac_or_signature_is_covered_wholly(void **state)
+{
+    const struct mkt_hdr hdr = { .data_type = MKT_DT_ERROR, .map_type = MKT_MAP_EMPTY };
+    const struct mkt_span tail[2] = { mkt_span(octets, 3), mkt_span(octets, 5) };
+    struct mkt_span part[MKT_COVER_MAX];
+    (void)state;
+    check(&hdr, NULL, 0); /* the header alone is no message, but it has been read */
+    assert_int_equal(changed.n, 0);
+    assert_int_equal(mkt_cover(&changed, tail, 2, part), 3);
+    assert_int_equal(part[0].n, 10);
+    assert_int_equal(part[1].n, 3);
+    assert_int_equal(part[2].n, 5);
+    const struct mkt_payload t = { .type = MKT_PL_T,
+                                   .u.t = { MKT_TS_COUNTER, mkt_span("\0\0\0\1", 4) } };
+    check(&hdr, (const struct mkt_payload *const[]){ &t }, 1);
+    assert_int_equal(mkt_cover(&changed, NULL, 0, part), 1);
+    assert_int_equal(part[0].n, changed.octets.n);
+}
+
 int
 main(void)
 {
@@ -190,6 +210,7 @@ main(void)
         cmocka_unit_test(the_mac_covers_what_the_vectors_say),
         cmocka_unit_test(the_mac_of_transfer_init_leaves_out_initiator_data_of_any_length),
         cmocka_unit_test(the_signature_covers_its_type_and_length_but_not_itself),
+        cmocka_unit_test(a_message_without_mac_or_signature_is_covered_wholly),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "wire_message.h"
 
 #include "../fuzz/json.h"
+#include "message/print.h"
 
 static char out[1 << 16];
 static size_t out_n;
@@ -338,6 +339,53 @@ nesting_without_end_is_cut(void **state)
     assert_says("\"tp_data\":\"not shown\"");
 }
 
+/* Key Data behind KEMAC with NULL encryption, at the depth where a chain is no longer taken apart:
+ * its octets are a key in the clear. */
+static void
+a_key_below_the_deepest_chain_is_not_shown(void **state)
+{
+    static uint8_t keys[64], deep[2][1024];
+    struct mkt_payload pl = { .type = MKT_PL_KEMAC };
+    size_t len, n;
+    (void)state;
+    pl.u.kemac.encr_data = mkt_span(keys, hex_octets("00 00 0010" KEY, keys, sizeof keys));
+    assert_int_equal(mkt_payload_encode(&pl, deep[0] + 1, 1023, &len), MKT_OK);
+    deep[0][0] = MKT_PL_KEMAC;
+    n = len + 1;
+    for (int i = 0; i < 4; i++) {
+        pl = (struct mkt_payload){ .type = MKT_PL_TP };
+        pl.u.ticket.tp_data = mkt_span(deep[i % 2], n);
+        if (i == 2) /* three deep, the length of the key is shown */
+            prints_no_key(message_of(&pl), "Key data: 16 octets, not shown\n");
+        if (i == 3) /* four deep, it is not looked for */
+            prints_no_key(message_of(&pl), "Encr data: 20 octets, not shown\n");
+        uint8_t *to = deep[1 - i % 2];
+        assert_int_equal(mkt_payload_encode(&pl, to + 1, 1023, &len), MKT_OK);
+        to[0] = MKT_PL_TP;
+        n = len + 1;
+    }
+}
+
+static void
+collect_quoted(const char *s, size_t n)
+{
+    struct mkt_out o = { .format = &mkt_format_json, .sink = collect };
+    out_n = 0;
+    mkt_out_quoted(&o, s, n);
+    assert_true(mkt_json_valid(out, out_n));
+}
+
+static void
+every_octet_outside_printable_ascii_is_escaped(void **state)
+{
+    static const char odd[] = "a\0b\x1f \x7e\x7f\x80\xff\"\\z";
+    (void)state;
+    collect_quoted(odd, sizeof odd - 1);
+    assert_string_equal(out, "\"a\\u0000b\\u001f ~\\u007f\\u0080\\u00ff\\\"\\\\z\"");
+    collect_quoted("", 0);
+    assert_string_equal(out, "\"\"");
+}
+
 int
 main(void)
 {
@@ -357,6 +405,8 @@ main(void)
         cmocka_unit_test(keys_in_the_message_of_a_ticket_are_not_shown),
         cmocka_unit_test(a_key_data_payload_standing_alone_shows_no_key),
         cmocka_unit_test(nesting_without_end_is_cut),
+        cmocka_unit_test(a_key_below_the_deepest_chain_is_not_shown),
+        cmocka_unit_test(every_octet_outside_printable_ascii_is_escaped),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,8 @@ struct mkt_env {
     /* Fills out with n octets; false on failure. */
     bool (*random)(void *ctx, uint8_t *out, size_t n);
     /* Gives the value of the next timestamp of type ts_type (MKT_TS_*) to be sent: 64-bit NTP for
-     * the NTP types, the counter for COUNTER. NULL: `now` for the NTP types, COUNTER refused. */
+     * the NTP types, the counter for COUNTER (above 2^32 - 1 it has run out, and nothing is made).
+     * NULL: `now` for the NTP types, COUNTER refused. */
     uint64_t (*stamp)(void *ctx, uint8_t ts_type);
     void *ctx; /* passed to random and stamp */
 };

@@ -183,21 +183,17 @@ check_credential(const struct mkt_credential *cred, uint8_t prf, uint64_t now, s
     return MKT_OK;
 }
 
-enum mkt_next
-mkt_kms_exchange_open(struct mkt_kms_exchange *x, const struct mkt_env *env,
-                      const struct mkt_credential *cred, uint8_t prf, unsigned omit,
-                      void (*body)(struct mkt_writer *w, const void *arg), const void *arg,
-                      struct mkt_io *io)
+/* Writes the message of x, which is new. */
+static enum mkt_next
+open_new(struct mkt_kms_exchange *x, const struct mkt_env *env, const struct mkt_credential *cred,
+         unsigned omit, void (*body)(struct mkt_writer *w, const void *arg), const void *arg,
+         struct mkt_io *io)
 {
     struct mkt_writer w = mkt_w_open(io->out, io->cap);
     const struct mkt_span tail[2] = { cred->self.data, cred->kms.data };
     uint64_t t64 = 0;
-    enum mkt_rc rc = check_credential(cred, prf, env->now, &io->err);
+    enum mkt_rc rc = draw(x, env, cred, mkt_suite_of(x->prf));
 
-    x->prf = prf;
-    if (rc != MKT_OK)
-        return mkt_ex_abort(io, rc, "credential", REF);
-    rc = draw(x, env, cred, mkt_suite_of(prf));
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "CSB ID, RANDR", REF);
     if (!mkt_ts_stamp(env, cred->ts_type, &t64))
@@ -209,6 +205,29 @@ mkt_kms_exchange_open(struct mkt_kms_exchange *x, const struct mkt_env *env,
     if (!w.overflow && mkt_octets_set(&x->init, mkt_span(w.buf, w.len)) != MKT_OK)
         return mkt_ex_abort(io, MKT_E_MEMORY, "message", REF);
     return mkt_ex_done(io, &w, MKT_NEXT_SEND_KMS);
+}
+
+/* The message before stays open until the new one is made: its answer may be on the way. */
+enum mkt_next
+mkt_kms_exchange_open(struct mkt_kms_exchange *x, const struct mkt_env *env,
+                      const struct mkt_credential *cred, uint8_t prf, unsigned omit,
+                      void (*body)(struct mkt_writer *w, const void *arg), const void *arg,
+                      struct mkt_io *io)
+{
+    struct mkt_kms_exchange fresh = { x->init_type, x->resp_type, .prf = prf };
+    enum mkt_rc rc = check_credential(cred, prf, env->now, &io->err);
+
+    if (rc != MKT_OK)
+        return mkt_ex_abort(io, rc, "credential", REF);
+    enum mkt_next next = open_new(&fresh, env, cred, omit, body, arg, io);
+    if (next == MKT_NEXT_ABORT) {
+        mkt_kms_exchange_wipe(&fresh);
+        return next;
+    }
+    mkt_kms_exchange_wipe(x);
+    *x = fresh;
+    mkt_wipe(&fresh, sizeof fresh); /* its octets are those of x now */
+    return next;
 }
 
 static bool

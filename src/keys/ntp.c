@@ -71,7 +71,6 @@ mkt_ts_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64)
     *t64 = env->stamp != NULL ? env->stamp(env->ctx, ts_type) : env->now;
     if (ts_type == MKT_TS_NTP_UTC_32)
         *t64 &= ~(uint64_t)UINT32_MAX; /* as the receiver will widen it (6.3) */
-    if (ts_type == MKT_TS_COUNTER)
-        *t64 &= UINT32_MAX;
-    return true;
+    /* A counter that begins again would accept old messages again. */
+    return ts_type != MKT_TS_COUNTER || *t64 <= UINT32_MAX;
 }

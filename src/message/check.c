@@ -53,7 +53,8 @@ count(const struct mkt_form *form, const struct mkt_msg *m, uint8_t *counts, str
     uint32_t policies[8] = { 0 };
     for (const struct mkt_payload *pl = m->pl; pl < m->pl + m->n; pl++) {
         size_t i = rule_of(form, pl);
-        /* A V has no business before the end, even where SIGN has its place. */
+        /* A V has no business before the end, even where SIGN has its place. Nothing follows a
+         * SIGN: it has no Next Payload. */
         if (pl->type == MKT_PL_V && pl + 1 != m->pl + m->n)
             return mkt_fail(err, MKT_E_PAYLOAD_ORDER, pl[1].at, "V", "RFC 3830 5.2");
         if (i == form->n)
@@ -62,8 +63,6 @@ count(const struct mkt_form *form, const struct mkt_msg *m, uint8_t *counts, str
         if (counts[i] == rule->max)
             return mkt_fail(err, MKT_E_EXTRA_PAYLOAD, pl->at, rule->what, rule->ref);
         counts[i]++;
-        if (rule->last && pl + 1 != m->pl + m->n)
-            return mkt_fail(err, MKT_E_PAYLOAD_ORDER, pl[1].at, rule->what, rule->ref);
         if (pl->type == MKT_PL_SP && seen_before(policies, pl->u.sp.policy_no))
             return mkt_fail(err, MKT_E_EXTRA_PAYLOAD, pl->at, "SP with that Policy no",
                             "RFC 3830 6.10");

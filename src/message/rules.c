@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The figures of RFC 6043 4.2 and 5.4 as tables. In the figures [x] is 0 or 1, {x} any number and
- * (x) at least one. Payloads without a row are ignored by whoever reads the message. */
+ * (x) at least one. V and SIGN are last without a word about it here: check.c sees to V, and SIGN
+ * has no Next Payload. Payloads without a row are ignored by whoever reads the message. */
 #include "message/rules.h"
 
 #define ONE 1, 1
@@ -8,25 +9,21 @@
 #define MANY 0, MKT_ANY
 #define SOME 1, MKT_ANY
 
-#define T(ref)                            \
+#define T(ref)                     \
+    {                              \
+        MKT_PL_T, 0, ONE, "T", ref \
+    }
+#define RANDR(role, name, how, ref)        \
+    {                                      \
+        MKT_PL_RANDR, role, how, name, ref \
+    }
+#define IDR(role, name, ref)                  \
+    {                                         \
+        MKT_PL_IDR, role, OPTIONAL, name, ref \
+    }
+#define PL(type, how, ref)                \
     {                                     \
-        MKT_PL_T, 0, ONE, false, "T", ref \
-    }
-#define RANDR(role, name, how, ref)               \
-    {                                             \
-        MKT_PL_RANDR, role, how, false, name, ref \
-    }
-#define IDR(role, name, ref)                         \
-    {                                                \
-        MKT_PL_IDR, role, OPTIONAL, false, name, ref \
-    }
-#define PL(type, how, ref)                       \
-    {                                            \
-        MKT_PL_##type, 0, how, false, #type, ref \
-    }
-#define LAST(type, how, ref)                    \
-    {                                           \
-        MKT_PL_##type, 0, how, true, #type, ref \
+        MKT_PL_##type, 0, how, #type, ref \
     }
 
 /* REQUEST_INIT_PSK = HDR, T, RANDRi, [IDRi], [IDRkms], TP, [IDRpsk], V */
@@ -37,7 +34,7 @@ static const struct mkt_rule request_init_psk[] = {
     IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.1.1"),
     PL(TP, ONE, "RFC 6043 4.2.1.1"),
     IDR(MKT_IDR_PSK, "IDRpsk", "RFC 6043 4.2.1.2"),
-    LAST(V, ONE, "RFC 6043 4.2.1.2"),
+    PL(V, ONE, "RFC 6043 4.2.1.2"),
 };
 /* REQUEST_INIT_PK = HDR, T, RANDRi, [IDRi], {CERTi}, [IDRkms], TP, [CHASH], PKE, SIGNi */
 static const struct mkt_rule request_init_pk[] = {
@@ -49,7 +46,7 @@ static const struct mkt_rule request_init_pk[] = {
     PL(TP, ONE, "RFC 6043 4.2.1.1"),
     PL(CHASH, OPTIONAL, "RFC 6043 4.2.1.3"),
     PL(PKE, ONE, "RFC 6043 4.2.1.3"),
-    LAST(SIGN, ONE, "RFC 6043 4.2.1.3"),
+    PL(SIGN, ONE, "RFC 6043 4.2.1.3"),
 };
 /* REQUEST_RESP = HDR, T, [IDRkms], TICKET, KEMAC, V */
 static const struct mkt_rule request_resp[] = {
@@ -57,7 +54,7 @@ static const struct mkt_rule request_resp[] = {
     IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.1"),
     PL(TICKET, ONE, "RFC 6043 4.2.1.5"),
     PL(KEMAC, ONE, "RFC 6043 4.2.1.5"),
-    LAST(V, ONE, "RFC 6043 4.2.1.5"),
+    PL(V, ONE, "RFC 6043 4.2.1.5"),
 };
 /* TRANSFER_INIT = HDR, T, RANDRi, [IDRi], [IDRr], {SP}, TICKET, [KEMAC], V */
 static const struct mkt_rule transfer_init[] = {
@@ -68,7 +65,7 @@ static const struct mkt_rule transfer_init[] = {
     PL(SP, MANY, "RFC 6043 4.2.2.1"),
     PL(TICKET, ONE, "RFC 6043 4.2.2.1"),
     PL(KEMAC, OPTIONAL, "RFC 6043 4.2.2.1"),
-    LAST(V, ONE, "RFC 6043 4.2.2.1"),
+    PL(V, ONE, "RFC 6043 4.2.2.1"),
 };
 /* TRANSFER_RESP = HDR, T, [RANDRr], [IDRr], [RANDRkms], {SP}, [KEMAC], V */
 static const struct mkt_rule transfer_resp[] = {
@@ -78,7 +75,7 @@ static const struct mkt_rule transfer_resp[] = {
     RANDR(MKT_RANDR_KMS, "RANDRkms", OPTIONAL, "RFC 6043 4.2.2.3"),
     PL(SP, MANY, "RFC 6043 4.2.2.3"),
     PL(KEMAC, OPTIONAL, "RFC 6043 4.2.2.3"),
-    LAST(V, ONE, "RFC 6043 4.2.2.3"),
+    PL(V, ONE, "RFC 6043 4.2.2.3"),
 };
 /* RESOLVE_INIT_PSK = HDR, T, RANDRr, [IDRr], [IDRkms], TICKET, [IDRpsk], V */
 static const struct mkt_rule resolve_init_psk[] = {
@@ -88,7 +85,7 @@ static const struct mkt_rule resolve_init_psk[] = {
     IDR(MKT_IDR_KMS, "IDRkms", "RFC 6043 4.2.3.1"),
     PL(TICKET, ONE, "RFC 6043 4.2.3.1"),
     IDR(MKT_IDR_PSK, "IDRpsk", "RFC 6043 4.2.3.2"),
-    LAST(V, ONE, "RFC 6043 4.2.3.2"),
+    PL(V, ONE, "RFC 6043 4.2.3.2"),
 };
 /* RESOLVE_INIT_PK = HDR, T, RANDRr, [IDRr], {CERTr}, [IDRkms], TICKET, [CHASH], PKE, SIGNr */
 static const struct mkt_rule resolve_init_pk[] = {
@@ -100,7 +97,7 @@ static const struct mkt_rule resolve_init_pk[] = {
     PL(TICKET, ONE, "RFC 6043 4.2.3.1"),
     PL(CHASH, OPTIONAL, "RFC 6043 4.2.3.3"),
     PL(PKE, ONE, "RFC 6043 4.2.3.3"),
-    LAST(SIGN, ONE, "RFC 6043 4.2.3.3"),
+    PL(SIGN, ONE, "RFC 6043 4.2.3.3"),
 };
 /* RESOLVE_RESP = HDR, T, [IDRkms], KEMAC, [IDRr], [RANDRkms], V */
 static const struct mkt_rule resolve_resp[] = {
@@ -109,15 +106,15 @@ static const struct mkt_rule resolve_resp[] = {
     PL(KEMAC, ONE, "RFC 6043 4.2.3.5"),
     IDR(MKT_IDR_R, "IDRr", "RFC 6043 4.2.3.5"),
     RANDR(MKT_RANDR_KMS, "RANDRkms", OPTIONAL, "RFC 6043 4.2.3.5"),
-    LAST(V, ONE, "RFC 6043 4.2.3.5"),
+    PL(V, ONE, "RFC 6043 4.2.3.5"),
 };
 /* Error message = HDR, T, (ERR), {SP}, [V|SIGNx] */
 static const struct mkt_rule error[] = {
     T("RFC 6043 5.4"),
     PL(ERR, SOME, "RFC 6043 5.4"),
     PL(SP, MANY, "RFC 6043 5.4"),
-    LAST(V, OPTIONAL, "RFC 6043 5.4"),
-    LAST(SIGN, OPTIONAL, "RFC 6043 5.4"),
+    PL(V, OPTIONAL, "RFC 6043 5.4"),
+    PL(SIGN, OPTIONAL, "RFC 6043 5.4"),
 };
 
 /* CSB update: TRANSFER_INIT = HDR, T, [IDRi], [IDRr], {SP}, [KEMAC], V, and its response
@@ -133,7 +130,7 @@ static const struct mkt_rule update_init[] = {
     PL(SP, MANY, "RFC 6043 5.2"),
     PL(TICKET, OPTIONAL, "RFC 6043 5.2"),
     PL(KEMAC, OPTIONAL, "RFC 6043 5.2"),
-    LAST(V, ONE, "RFC 6043 5.2"),
+    PL(V, ONE, "RFC 6043 5.2"),
 };
 
 #define RULES(a) sizeof a / sizeof a[0], a

@@ -11,7 +11,6 @@
 struct mkt_rule {
     uint8_t type, role; /* role 0: the payload has none, or any will do */
     uint8_t min, max;
-    bool last;        /* nothing may follow it */
     const char *what; /* the payload in the words of the RFC */
     const char *ref;
 };

@@ -44,6 +44,10 @@ struct mkt_kms_txn {
 enum mkt_rc mkt_kms_verified(struct mkt_kms_txn *t, const struct mkt_inkey *psk,
                              struct mkt_identity kms, struct mkt_err *err);
 
+/* Draws an MPK and the session keys that are granted, each with an SPI of its own, into t->keys. */
+bool mkt_kms_draw_keys(struct mkt_kms_txn *t, const struct mkt_policy *granted,
+                       const struct mkt_env *env);
+
 /* Fills what an Error message about t says. */
 enum mkt_rc mkt_kms_error_of(struct mkt_error_message *e, const struct mkt_kms_txn *t,
                              const struct mkt_env *env, enum mkt_rc rc);

@@ -48,8 +48,10 @@ keep_ticket(struct mkt_resolution *res, struct mkt_span from, struct mkt_err *er
     if (res->ticket.p == NULL)
         return mkt_fail(err, MKT_E_MEMORY, 0, "ticket", REF);
     memcpy(res->ticket.p, from.p, from.n);
+    /* GCOV_EXCL_START: a part of a ticket that was decoded, with an empty Initiator Data */
     if (mkt_payload_decode(&pl, MKT_PL_TICKET, mkt_octets_span(&res->ticket), &used, err) != MKT_OK)
         return err->rc;
+    /* GCOV_EXCL_STOP */
     return mkt_policy_decode(&res->policy, &pl.u.ticket, true, 0, err);
 }
 

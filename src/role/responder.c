@@ -179,6 +179,38 @@ mkt_responder_refuse(struct mkt_responder *r, const struct mkt_env *env, enum mk
 /* --- Ticket Resolve
  * ------------------------------------------------------------------------------- */
 
+/* Puts a copy of the choice in the place of the one before, which goes to *before. */
+static enum mkt_rc
+choose(struct mkt_responder *r, struct mkt_own_choice *before, const struct mkt_choice *choice,
+       struct mkt_err *err)
+{
+    struct mkt_own_choice own = { 0 };
+
+    if (!r->has_offer)
+        return mkt_fail(err, MKT_E_STATE, 0, "no offer", "RFC 6043 4.2.2");
+    enum mkt_rc rc = mkt_choice_copy(&own, choice, &r->offer);
+    if (rc != MKT_OK)
+        return mkt_fail(err, rc, 0, "choice", "RFC 6043 4.2.2");
+    *before = r->choice;
+    r->choice = own;
+    return MKT_OK;
+}
+
+/* A step that fails changes nothing: the choice before may still be answered with. */
+static enum mkt_next
+chosen(struct mkt_responder *r, struct mkt_own_choice *before, enum mkt_next next)
+{
+    struct mkt_own_choice own = r->choice;
+
+    if (next != MKT_NEXT_ABORT) {
+        mkt_choice_free(before);
+        return next;
+    }
+    r->choice = *before;
+    mkt_choice_free(&own);
+    return next;
+}
+
 static void
 write_ticket(struct mkt_writer *w, const void *arg)
 {
@@ -189,16 +221,14 @@ enum mkt_next
 mkt_responder_accept(struct mkt_responder *r, const struct mkt_env *env,
                      const struct mkt_choice *choice, struct mkt_io *io)
 {
-    static const char ref[] = "RFC 6043 4.2.3";
+    struct mkt_own_choice before;
 
-    if (!r->has_offer)
-        return mkt_ex_abort(io, MKT_E_STATE, "no offer", ref);
-    enum mkt_rc rc = mkt_choice_copy(&r->choice, choice, &r->offer);
-    if (rc != MKT_OK)
-        return mkt_ex_abort(io, rc, "choice", ref);
-    return mkt_kms_exchange_open(&r->resolve, env, &r->own.cred, r->policy.prf,
-                                 r->own.cred.omit | choice->omit_resolve, write_ticket,
-                                 mkt_msg_find(&r->offer, MKT_PL_TICKET, 0), io);
+    if (choose(r, &before, choice, &io->err) != MKT_OK)
+        return mkt_ex_abort(io, io->err.rc, "choice", "RFC 6043 4.2.3");
+    enum mkt_next next = mkt_kms_exchange_open(
+        &r->resolve, env, &r->own.cred, r->policy.prf, r->own.cred.omit | choice->omit_resolve,
+        write_ticket, mkt_msg_find(&r->offer, MKT_PL_TICKET, 0), io);
+    return chosen(r, &before, next);
 }
 
 /* --- what follows once the keys are known ------------------------------------------------------
@@ -282,31 +312,18 @@ mkt_responder_resolved(struct mkt_responder *r, const struct mkt_env *env, struc
 /* --- without the KMS: modes 2 and 4, and reuse
  * ----------------------------------------------------- */
 
-static enum mkt_rc
-choose(struct mkt_responder *r, const struct mkt_choice *choice, struct mkt_err *err)
-{
-    if (!r->has_offer)
-        return mkt_fail(err, MKT_E_STATE, 0, "no offer", "RFC 6043 4.2.2");
-    enum mkt_rc rc = mkt_choice_copy(&r->choice, choice, &r->offer);
-    return rc == MKT_OK ? rc : mkt_fail(err, rc, 0, "choice", "RFC 6043 4.2.2");
-}
-
-enum mkt_next
-mkt_responder_open(struct mkt_responder *r, const struct mkt_env *env,
-                   const struct mkt_choice *choice, const struct mkt_inkey *tpk, struct mkt_io *io,
-                   struct mkt_csb **csb)
+/* Opens the ticket of the offer, which is ours to open. */
+static enum mkt_next
+open_ticket(struct mkt_responder *r, const struct mkt_env *env, const struct mkt_inkey *tpk,
+            struct mkt_io *io, struct mkt_csb **csb)
 {
     MKT_SCOPED_KEYS keys;
     struct mkt_ticket_data data;
     struct mkt_resolution *res = NULL;
     const struct mkt_identity none = { 0, { NULL, 0 } };
+    const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
 
     keys.n = 0;
-    *csb = NULL;
-    io->out_len = 0;
-    if (choose(r, choice, &io->err) != MKT_OK)
-        return MKT_NEXT_ABORT;
-    const struct mkt_payload *ticket = mkt_msg_find(&r->offer, MKT_PL_TICKET, 0);
     if ((r->policy.flags & MKT_TP_E) != 0)
         return mkt_ex_abort(io, MKT_E_TP_PARAM, "Ticket Resolve is mandatory (E)", "RFC 6043 6.10");
     if (!mkt_is_base_ticket(&ticket->u.ticket))
@@ -320,6 +337,20 @@ mkt_responder_open(struct mkt_responder *r, const struct mkt_env *env,
     return establish(r, env, res, io, csb);
 }
 
+enum mkt_next
+mkt_responder_open(struct mkt_responder *r, const struct mkt_env *env,
+                   const struct mkt_choice *choice, const struct mkt_inkey *tpk, struct mkt_io *io,
+                   struct mkt_csb **csb)
+{
+    struct mkt_own_choice before;
+
+    *csb = NULL;
+    io->out_len = 0;
+    if (choose(r, &before, choice, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    return chosen(r, &before, open_ticket(r, env, tpk, io, csb));
+}
+
 struct mkt_resolution *
 mkt_responder_take_resolution(struct mkt_responder *r)
 {
@@ -328,17 +359,12 @@ mkt_responder_take_resolution(struct mkt_responder *r)
     return res;
 }
 
-enum mkt_next
-mkt_responder_reuse(struct mkt_responder *r, const struct mkt_env *env,
-                    const struct mkt_choice *choice, const struct mkt_resolution *cached,
-                    struct mkt_io *io, struct mkt_csb **csb)
+static enum mkt_next
+reuse(struct mkt_responder *r, const struct mkt_env *env, const struct mkt_resolution *cached,
+      struct mkt_io *io, struct mkt_csb **csb)
 {
     struct mkt_resolution *res = NULL;
 
-    *csb = NULL;
-    io->out_len = 0;
-    if (choose(r, choice, &io->err) != MKT_OK)
-        return MKT_NEXT_ABORT;
     if ((r->policy.flags & MKT_TP_J) == 0)
         return mkt_ex_abort(io, MKT_E_TICKET, "ticket may not be reused (J)", "RFC 6043 5.3");
     if (!mkt_resolution_is_of(cached, mkt_msg_find(&r->offer, MKT_PL_TICKET, 0)))
@@ -346,4 +372,18 @@ mkt_responder_reuse(struct mkt_responder *r, const struct mkt_env *env,
     if (mkt_resolution_copy(&res, cached, &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
     return establish(r, env, res, io, csb);
+}
+
+enum mkt_next
+mkt_responder_reuse(struct mkt_responder *r, const struct mkt_env *env,
+                    const struct mkt_choice *choice, const struct mkt_resolution *cached,
+                    struct mkt_io *io, struct mkt_csb **csb)
+{
+    struct mkt_own_choice before;
+
+    *csb = NULL;
+    io->out_len = 0;
+    if (choose(r, &before, choice, &io->err) != MKT_OK)
+        return MKT_NEXT_ABORT;
+    return chosen(r, &before, reuse(r, env, cached, io, csb));
 }

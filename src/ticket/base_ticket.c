@@ -177,8 +177,7 @@ mkt_mpk_split(struct mkt_keys *keys, const struct mkt_policy *policy, struct mkt
     MKT_SCOPED_SECRET
     mpk_r = { 0 };
 
-    if (keys->n == MKT_KEYS_MAX ||
-        !mkt_derive_mpks(&keys->k[0].key, &mpk_r, c, policy->prf, &mpk, rand))
+    if (!mkt_derive_mpks(&keys->k[0].key, &mpk_r, c, policy->prf, &mpk, rand))
         return false;
     if (mkt_policy_mpks(policy) == 1)
         return true;
@@ -216,6 +215,8 @@ open_keys(struct mkt_keys *keys, const struct mkt_ticket_data *d, const struct m
                                         : damaged(err, inner.offset, inner.what);
     if (rand.n < keys->k[0].key.n) /* RFC6043:12.1 */
         return damaged(err, d->rand->at, "Ticket Data: RAND shorter than the MPK");
+    if (keys->n > MKT_KEYS_MAX + 1 - mkt_policy_mpks(policy))
+        return damaged(err, d->v->at, "Ticket Data: no room for MPKr");
     if (!mkt_mpk_split(keys, policy, c, rand))
         return mkt_fail(err, MKT_E_CRYPTO, d->rand->at, "MPK", "RFC 6043 A.2.2");
     return MKT_OK;

@@ -129,8 +129,8 @@ struct mkt_ticket_data {
 enum mkt_rc mkt_ticket_data_read(struct mkt_ticket_data *d, const struct mkt_payload *ticket,
                                  struct mkt_err *err);
 
-/* Replaces the MPK, keys->k[0], by MPKi and, when keys fork, MPKr behind it (A.2.2). False when the
- * backend fails or there is no room. */
+/* Replaces the MPK, keys->k[0], by MPKi and, when keys fork, MPKr behind it (A.2.2), for which
+ * there must be room. False when the backend fails. */
 bool mkt_mpk_split(struct mkt_keys *keys, const struct mkt_policy *policy, struct mkt_crypto *c,
                    struct mkt_span rand);
 
