@@ -61,9 +61,11 @@ bool bench_recorded(struct bench_report *r, const char *name, double bar, bench_
 
 /* The parts; each adds its rows. False when something did not work. */
 bool bench_primitives(struct bench_report *r);
+bool bench_policy(struct bench_report *r);
 bool bench_kms_ops(struct bench_report *r);
 bool bench_kms_pk(struct bench_report *r);
 bool bench_daemon(struct bench_report *r);
+bool bench_users(struct bench_report *r);
 bool bench_vault(struct bench_report *r);
 
 #endif

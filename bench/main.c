@@ -11,9 +11,11 @@ static const struct {
     const char *what;
 } parts[] = {
     { "primitives", bench_primitives, "HMAC, PRF, AES-CM and random octets" },
+    { "policy", bench_policy, "the decision of 100 rules" },
     { "kms", bench_kms_ops, "one Ticket Request and one Ticket Resolve at the KMS" },
     { "pk", bench_kms_pk, "one Ticket Request signed with RSA, at the KMS" },
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
+    { "users", bench_users, "mikey-kmsd with a million users against a thousand" },
     { "vault", bench_vault, "mikey-kmsd with keys in clear, sealed, and in a vault process" },
 };
 

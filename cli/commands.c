@@ -4,7 +4,7 @@
 
 #define BIT(id) (UINT64_C(1) << CLI_OPT_##id)
 #define ALWAYS (BIT(JSON) | BIT(QUIET) | BIT(HELP))
-#define KMS_OPTIONS (BIT(TIMEOUT) | BIT(CACERT) | BIT(TIMESTAMP))
+#define KMS_OPTIONS (BIT(TIMEOUT) | BIT(CACERT) | BIT(TLS_CERT) | BIT(TLS_KEY) | BIT(TIMESTAMP))
 #define WISH_OPTIONS                                                                            \
     (BIT(FLAGS) | BIT(NO_FORKING) | BIT(NO_RESOLVE) | BIT(REUSE) | BIT(VALIDITY) | BIT(REKEY) | \
      BIT(SUITE) | BIT(KEY) | BIT(NO_KEYS) | BIT(APP) | BIT(VALID_FROM))

@@ -47,6 +47,8 @@
     X(SHOW_KEYS, "show-keys", NULL, "print master keys and salts")                               \
     X(TIMEOUT, "timeout", "SECONDS", "when to give up on the KMS (default 10)")                  \
     X(CACERT, "cacert", "FILE", "certificates to verify an https KMS with (PEM)")                \
+    X(TLS_CERT, "tls-cert", "FILE", "your certificate for an https KMS that asks for one (PEM)") \
+    X(TLS_KEY, "tls-key", "FILE", "its private key (PEM)")                                       \
     X(JSON, "json", NULL, "print the result as JSON")                                            \
     X(QUIET, "quiet", NULL, "no words of progress on standard error")                            \
     X(HELP, "help", NULL, "this text")

@@ -34,9 +34,27 @@ take_body(char *octets, size_t one, size_t n, void *ctx)
 }
 
 static bool
+set_up_tls(CURL *c, const struct cli_args *args)
+{
+    static const struct {
+        enum cli_option option;
+        CURLoption to;
+    } files[] = {
+        { CLI_OPT_CACERT, CURLOPT_CAINFO },
+        { CLI_OPT_TLS_CERT, CURLOPT_SSLCERT },
+        { CLI_OPT_TLS_KEY, CURLOPT_SSLKEY },
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path = cli_args_get(args, files[i].option);
+        if (path != NULL && curl_easy_setopt(c, files[i].to, path) != CURLE_OK)
+            return false;
+    }
+    return curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
+}
+
+static bool
 set_up(struct http *h, const struct cli_args *args)
 {
-    const char *cacert = cli_args_get(args, CLI_OPT_CACERT);
     CURL *c = h->curl;
     h->headers = curl_slist_append(NULL, "Content-Type: " MEDIA_TYPE);
     struct curl_slist *more = curl_slist_append(h->headers, "Accept: " MEDIA_TYPE);
@@ -48,8 +66,7 @@ set_up(struct http *h, const struct cli_args *args)
            curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->why) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_WRITEDATA, h) == CURLE_OK &&
-           (cacert == NULL || curl_easy_setopt(c, CURLOPT_CAINFO, cacert) == CURLE_OK);
+           curl_easy_setopt(c, CURLOPT_WRITEDATA, h) == CURLE_OK && set_up_tls(c, args);
 }
 
 static bool

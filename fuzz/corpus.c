@@ -109,6 +109,23 @@ message(const char *hex)
     chain(h.next, mkt_span(r.p, r.left), false);
 }
 
+/* One with every word of the language, and each damage is a new one. */
+static void
+policy(void)
+{
+    static const char text[] =
+        "profiles:\n  ours: {profile: strict, change: {validity: 2h}}\n"
+        "rules:\n- rule: a\n  from: ['sip:*@a.example', 'group:sip:b@c', realm:c, any]\n"
+        "  to: '*'\n  profile: [ours]\n"
+        "  when: {at: issue, modes: [1, 2], types: base, keys: [TGK, TEK, GTGK], key_count: 4,\n"
+        "         key_octets: {min: 16, max: 32}, applications: any, suites: 256}\n"
+        "- {rule: b, decision: refuse, when: {flags: {set: DE, clear: J}, forking: true}}\n"
+        "- {rule: c, profile: [compat], require: {randrr: true}}\n"
+        "- {rule: d, change: {reuse: false, rekey: 90s}, decision: grant}\n";
+
+    write_seed("policy", mkt_span(text, sizeof text - 1));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -126,6 +143,7 @@ main(int argc, char **argv)
              mkt_span(octets, hex_octets(wire_key_data[i], octets, sizeof octets)));
     handlers();
     compat();
+    policy();
     printf("%u seeds\n", seeds);
     return 0;
 }

@@ -3,60 +3,19 @@
  * place of the first thing that is wrong. */
 #include "config.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <yaml.h>
 
 #include "config_table.h"
+#include "document.h"
 
-#define FILE_MAX (1 << 20) /* octets of a configuration file */
+_Static_assert(KMS_CONFIG_ERR == KMS_DOCUMENT_ERR, "one size of error texts");
 
 struct load {
     struct kms_config *c;
-    yaml_document_t doc;
-    char *err;
+    struct kms_document doc;
     bool seen[64]; /* of each row of the table */
 };
-
-static bool __attribute__((format(printf, 3, 4)))
-fail_at(struct load *l, const yaml_mark_t *mark, const char *fmt, ...)
-{
-    int n = snprintf(l->err, KMS_CONFIG_ERR, "%.512s:%zu:%zu: ", l->c->path, mark->line + 1,
-                     mark->column + 1);
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(l->err + n, KMS_CONFIG_ERR - (size_t)n, fmt, ap);
-    va_end(ap);
-    return false;
-}
-
-static size_t
-distance(const char *a, const char *b)
-{
-    size_t row[64], na = strlen(a), nb = strlen(b);
-
-    if (na >= 64 || nb >= 64)
-        return 64;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            size_t best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = change < best ? change : best;
-        }
-    }
-    return row[nb];
-}
 
 /* The name of a row as it stands in the group `prefix` ("" or "limits."), cut at the next dot. */
 static bool
@@ -71,58 +30,119 @@ name_in(const struct kms_option *o, const char *prefix, char name[64])
 }
 
 static bool
-fail_unknown(struct load *l, const yaml_node_t *key, const char *prefix)
+names_in(const void *prefix, size_t i, char name[64])
 {
-    const char *text = (const char *)key->data.scalar.value;
-    char best[64] = "", name[64];
-    size_t least = strlen(text) / 3 + 2;
+    if (i == kms_n_options)
+        return false;
+    if (!name_in(&kms_options[i], prefix, name))
+        name[0] = '\0';
+    return true;
+}
 
-    for (size_t i = 0; i < kms_n_options; i++) {
-        if (!name_in(&kms_options[i], prefix, name))
-            continue;
-        if (distance(text, name) < least) {
-            least = distance(text, name);
-            memcpy(best, name, sizeof best);
-        }
+struct set {
+    struct load *l;
+    const struct kms_option *o;
+};
+
+static bool
+set_scalar(void *ctx, const yaml_node_t *node)
+{
+    struct set *s = ctx;
+    const char *text = kms_document_text(&s->l->doc, node, s->o->name), *wrong;
+    char buf[160];
+
+    if (text == NULL)
+        return false;
+    wrong = kms_option_set(s->l->c, s->o, text, buf, sizeof buf);
+    return wrong == NULL ||
+           kms_document_fail(&s->l->doc, &node->start_mark, "%s: %s", s->o->name, wrong);
+}
+
+struct nets {
+    struct load *l;
+    struct kms_net *net;
+    size_t *n;
+};
+
+static bool
+add_net(void *ctx, const yaml_node_t *node)
+{
+    struct nets *to = ctx;
+    const char *text = kms_document_text(&to->l->doc, node, "a network"), *wrong;
+
+    if (text == NULL)
+        return false;
+    wrong = *to->n == KMS_ACL_MAX ? "too many networks (32 at most)"
+                                  : kms_net_parse(&to->net[*to->n], text);
+    if (wrong != NULL)
+        return kms_document_fail(&to->l->doc, &node->start_mark, "%s", wrong);
+    ++*to->n;
+    return true;
+}
+
+/* The networks of `allow` or `deny`: one, or a list. */
+static bool
+add_nets(struct load *l, struct kms_net *net, size_t *n, const yaml_node_t *node)
+{
+    struct nets to = { l, net, n };
+
+    return kms_document_each(&l->doc, node, "networks", add_net, &to);
+}
+
+/* An address with its rules: {url: ..., allow: [...], deny: [...]}. */
+static bool
+set_listener(struct set *s, const yaml_node_t *map)
+{
+    struct load *l = s->l;
+    struct kms_acl acl = { 0 };
+    size_t before = l->c->n_listen;
+    yaml_node_pair_t *p;
+
+    for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = kms_document_node(&l->doc, p->key);
+        const yaml_node_t *value = kms_document_node(&l->doc, p->value);
+        const char *name = kms_document_text(&l->doc, key, "a key");
+        bool ok;
+
+        if (name == NULL)
+            return false;
+        if (strcmp(name, "url") == 0 && l->c->n_listen == before)
+            ok = set_scalar(s, value);
+        else if (strcmp(name, "allow") == 0 && acl.n_allow == 0)
+            ok = add_nets(l, acl.allow, &acl.n_allow, value);
+        else if (strcmp(name, "deny") == 0 && acl.n_deny == 0)
+            ok = add_nets(l, acl.deny, &acl.n_deny, value);
+        else
+            ok = kms_document_fail(&l->doc, &key->start_mark,
+                                   "an address has url, allow and deny, once each");
+        if (!ok)
+            return false;
     }
-    if (best[0] == '\0')
-        return fail_at(l, &key->start_mark, "unknown option \"%.60s\"", text);
-    return fail_at(l, &key->start_mark, "unknown option \"%.60s\"; did you mean \"%s\"?", text,
-                   best);
+    if (l->c->n_listen == before)
+        return kms_document_fail(&l->doc, &map->start_mark, "url is missing");
+    l->c->listen[before].acl = acl;
+    return true;
 }
 
 static bool
-set_scalar(struct load *l, const struct kms_option *o, const yaml_node_t *node)
+set_item(void *ctx, const yaml_node_t *node)
 {
-    char buf[160];
-    const char *wrong, *text;
+    struct set *s = ctx;
 
-    if (node->type != YAML_SCALAR_NODE)
-        return fail_at(l, &node->start_mark, "\"%s\" needs a single value", o->name);
-    text = (const char *)node->data.scalar.value;
-    if (strlen(text) != node->data.scalar.length)
-        return fail_at(l, &node->start_mark, "%s: the value holds a zero octet", o->name);
-    wrong = kms_option_set(l->c, o, text, buf, sizeof buf);
-    return wrong == NULL || fail_at(l, &node->start_mark, "%s: %s", o->name, wrong);
+    if (s->o->type == KMS_OPT_LISTEN && node->type == YAML_MAPPING_NODE)
+        return set_listener(s, node);
+    return set_scalar(s, node);
 }
 
 static bool
 set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
     bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
-                o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES;
-    yaml_node_item_t *item;
+                o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES ||
+                o->type == KMS_OPT_SET;
+    struct set s = { l, o };
 
-    if (!list || node->type == YAML_SCALAR_NODE)
-        return set_scalar(l, o, node);
-    if (node->type != YAML_SEQUENCE_NODE)
-        return fail_at(l, &node->start_mark, "\"%s\" needs a list", o->name);
-    if (node->data.sequence.items.start == node->data.sequence.items.top)
-        return fail_at(l, &node->start_mark, "\"%s\" is an empty list", o->name);
-    for (item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++)
-        if (!set_scalar(l, o, yaml_document_get_node(&l->doc, *item)))
-            return false;
-    return true;
+    return list ? kms_document_each(&l->doc, node, o->name, set_item, &s) : set_scalar(&s, node);
 }
 
 static bool walk(struct load *l, const yaml_node_t *map, const char *prefix);
@@ -134,7 +154,7 @@ walk_pair(struct load *l, const yaml_node_t *key, const yaml_node_t *value, cons
     char name[64], group[80];
 
     if (key->type != YAML_SCALAR_NODE)
-        return fail_at(l, &key->start_mark, "the name of an option must be a word");
+        return kms_document_fail(&l->doc, &key->start_mark, "the name of an option must be a word");
     for (size_t i = 0; i < kms_n_options; i++) {
         const struct kms_option *o = &kms_options[i];
 
@@ -143,16 +163,16 @@ walk_pair(struct load *l, const yaml_node_t *key, const yaml_node_t *value, cons
         snprintf(group, sizeof group, "%s%s.", prefix, name);
         if (strncmp(o->name, group, strlen(group)) == 0) {
             if (value->type != YAML_MAPPING_NODE)
-                return fail_at(l, &value->start_mark, "\"%s\" needs options of its own below it",
-                               name);
+                return kms_document_fail(&l->doc, &value->start_mark,
+                                         "\"%s\" needs options of its own below it", name);
             return walk(l, value, group);
         }
         if (l->seen[i])
-            return fail_at(l, &key->start_mark, "\"%s\" is given twice", o->name);
+            return kms_document_fail(&l->doc, &key->start_mark, "\"%s\" is given twice", o->name);
         l->seen[i] = true;
         return set_option(l, o, value);
     }
-    return fail_unknown(l, key, prefix);
+    return kms_document_unknown(&l->doc, key, "option", names_in, prefix);
 }
 
 static bool
@@ -161,8 +181,8 @@ walk(struct load *l, const yaml_node_t *map, const char *prefix)
     yaml_node_pair_t *p;
 
     for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++)
-        if (!walk_pair(l, yaml_document_get_node(&l->doc, p->key),
-                       yaml_document_get_node(&l->doc, p->value), prefix))
+        if (!walk_pair(l, kms_document_node(&l->doc, p->key), kms_document_node(&l->doc, p->value),
+                       prefix))
             return false;
     return true;
 }
@@ -178,6 +198,30 @@ set_defaults(struct kms_config *c, const char *path)
 }
 
 static bool
+given(const struct load *l, const char *name)
+{
+    for (size_t i = 0; i < kms_n_options; i++)
+        if (strcmp(kms_options[i].name, name) == 0)
+            return l->seen[i];
+    return false;
+}
+
+/* The audit is on unless it is turned off. */
+static bool
+default_audit(struct load *l)
+{
+    struct kms_config *c = l->c;
+    const char *slash = strrchr(c->store, '/');
+    int dir = slash == NULL ? 0 : (int)(slash - c->store) + 1;
+    int n;
+
+    if (given(l, "audit.file"))
+        return true;
+    n = snprintf(c->audit_dir, sizeof c->audit_dir, "%.*saudit", dir, c->store);
+    return n > 0 && n < (int)sizeof c->audit_dir;
+}
+
+static bool
 finish(struct load *l, const yaml_node_t *root)
 {
     static const char *const required[] = { "identity", "listen", "store" };
@@ -187,16 +231,30 @@ finish(struct load *l, const yaml_node_t *root)
     for (size_t r = 0; r < sizeof required / sizeof required[0]; r++)
         for (size_t i = 0; i < kms_n_options; i++)
             if (strcmp(kms_options[i].name, required[r]) == 0 && !l->seen[i])
-                return fail_at(l, &root->start_mark, "\"%s\" is missing: %s", required[r],
-                               kms_options[i].help);
+                return kms_document_fail(&l->doc, &root->start_mark, "\"%s\" is missing: %s",
+                                         required[r], kms_options[i].help);
     if (c->certificate.n != c->private_key.n)
-        return fail_at(l, &root->start_mark, "each \"certificate\" needs its \"private_key\"");
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "each \"certificate\" needs its \"private_key\"");
     if (c->certificate.n > 0 && c->trust.n == 0)
-        return fail_at(l, &root->start_mark,
-                       "\"trust\" is missing: without it nobody's signature is accepted");
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"trust\" is missing: without it nobody's signature is accepted");
+    if (!default_audit(l))
+        return kms_document_fail(&l->doc, &root->start_mark, "audit.file: the path is too long");
+    if (c->tls_certificate.n != c->tls_private_key.n)
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "each \"tls.certificate\" needs its \"tls.private_key\"");
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (c->listen[i].tls && c->tls_certificate.n == 0)
+            return kms_document_fail(&l->doc, &root->start_mark,
+                                     "\"tls.certificate\" is missing: %.200s needs it",
+                                     c->listen[i].url);
+    if (c->tls_client_ca.n > 0 && c->tls_certificate.n == 0)
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"tls.client_ca\" needs \"tls.certificate\"");
     if (c->vault != 0 && c->kek[0] == '\0')
-        return fail_at(l, &root->start_mark,
-                       "\"vault: process\" needs a \"kek\": it opens sealed keys only");
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"vault: process\" needs a \"kek\": it opens sealed keys only");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)
@@ -205,70 +263,21 @@ finish(struct load *l, const yaml_node_t *root)
         c->modes = 1u << 1 | 1u << 2 | 1u << 3;
     if (c->ticket_types == 0)
         c->ticket_types = KMS_MAKES_BASE;
-    if (c->source_burst == 0)
-        c->source_burst = 2 * c->source_rate;
-    if (c->identity_burst == 0)
-        c->identity_burst = 2 * c->identity_rate;
     return true;
-}
-
-static bool
-check(struct load *l)
-{
-    static const yaml_mark_t top = { 0, 0, 0 };
-    const yaml_node_t *root = yaml_document_get_root_node(&l->doc);
-
-    if (root == NULL)
-        return fail_at(l, &top, "the file is empty");
-    if (root->type != YAML_MAPPING_NODE)
-        return fail_at(l, &root->start_mark, "expected options as \"name: value\"");
-    return walk(l, root, "") && finish(l, root);
-}
-
-static bool
-parse(struct load *l, FILE *in)
-{
-    yaml_parser_t parser;
-    bool ok = false;
-
-    if (!yaml_parser_initialize(&parser)) {
-        snprintf(l->err, KMS_CONFIG_ERR, "%.512s: out of memory", l->c->path);
-        return false;
-    }
-    yaml_parser_set_input_file(&parser, in);
-    if (!yaml_parser_load(&parser, &l->doc)) {
-        fail_at(l, &parser.problem_mark, "%s",
-                parser.problem != NULL ? parser.problem : "cannot be read");
-    } else {
-        ok = check(l);
-        yaml_document_delete(&l->doc);
-    }
-    yaml_parser_delete(&parser);
-    return ok;
 }
 
 bool
 kms_config_load(struct kms_config *c, const char *path, char *err)
 {
-    struct load l = { .c = c, .err = err };
-    struct stat st;
-    FILE *in;
+    struct load l = { .c = c };
+    const yaml_node_t *root;
     bool ok;
 
     set_defaults(c, path);
-    in = fopen(path, "re");
-    if (in == NULL || fstat(fileno(in), &st) != 0) {
-        snprintf(err, KMS_CONFIG_ERR, "%.512s: cannot be read: %s", path, strerror(errno));
-        if (in != NULL)
-            fclose(in);
+    if (!kms_document_open(&l.doc, path, err))
         return false;
-    }
-    if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-        snprintf(err, KMS_CONFIG_ERR, "%.512s: not a file of at most 1 MiB", path);
-        fclose(in);
-        return false;
-    }
-    ok = parse(&l, in);
-    fclose(in);
+    root = kms_document_root(&l.doc, "options as \"name: value\"");
+    ok = root != NULL && walk(&l, root, "") && finish(&l, root);
+    kms_document_close(&l.doc);
     return ok;
 }

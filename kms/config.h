@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration of mikey-kmsd: one YAML file, one table of options, and errors that name the
- * line and column of the value that is wrong. Read once; immutable afterwards. */
+ * line and column of the value that is wrong. A reload (reload.h) changes words, those that
+ * are atomic here, one by one and whole; nothing else changes while the daemon runs. */
 #ifndef KMS_CONFIG_H
 #define KMS_CONFIG_H
 
@@ -12,19 +13,24 @@
 
 #include <mikeyticket/policy.h>
 
+#include "acl.h"
+#include "limit.h"
+
 #define KMS_LISTENERS_MAX 16
 #define KMS_PATH_MAX 4096
 #define KMS_CONFIG_ERR 1024 /* octets for an error text */
 
-enum kms_transport { KMS_UDP, KMS_HTTP };
+enum kms_transport { KMS_UDP, KMS_HTTP, KMS_TRANSPORT_COUNT };
 
 struct kms_listener {
     enum kms_transport transport;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    bool tls;         /* https */
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
-    int *bound;       /* kms_listen_bind: sockets that wait for their threads, else NULL */
+    struct kms_acl acl;
+    int *bound; /* kms_listen_bind: sockets that wait for their threads, else NULL */
     size_t n_bound;
 };
 
@@ -32,6 +38,7 @@ struct kms_listener {
 enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2, KMS_MAKES_REFERENCE = 4 };
 
 #define KMS_FILES_MAX 8
+#define KMS_ACCOUNT_MAX 64 /* octets of the name of a user of the system */
 
 /* Files or folders. */
 struct kms_files {
@@ -39,40 +46,53 @@ struct kms_files {
     char at[KMS_FILES_MAX][KMS_PATH_MAX];
 };
 
+/* Where records of the audit go; bits of audit_optional. */
+enum kms_audit_sink { KMS_AUDIT_FILE, KMS_AUDIT_SYSLOG, KMS_AUDIT_HTTP };
+
 struct kms_config {
     char path[KMS_PATH_MAX]; /* the file itself */
     char identity[MKT_ID_MAX + 1];
     struct kms_listener listen[KMS_LISTENERS_MAX];
     size_t n_listen;
-    char store[KMS_PATH_MAX]; /* path of the SQLite file */
-    char
-        kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand in the store in clear */
-    uint32_t vault;             /* 1: a process of its own */
-    uint32_t lock_memory;       /* 0: off, 1: try, 2: require */
-    uint32_t seccomp;           /* 1: filter system calls */
-    uint32_t core_dumps;        /* 1: allowed */
-    char user[64], group[64];   /* to become once the sockets are bound; "": stay */
-    uint32_t workers;           /* threads for each transport */
+    struct kms_listener admin;   /* metrics and health; url empty: none */
+    char control[KMS_PATH_MAX];  /* path of the control socket; empty: none */
+    char store[KMS_PATH_MAX];    /* path of the SQLite file */
+    char kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand there in clear */
+    uint32_t vault;              /* 1: a process of its own */
+    uint32_t lock_memory;        /* 0: off, 1: try, 2: require */
+    uint32_t seccomp;            /* 1: filter system calls */
+    uint32_t core_dumps;         /* 1: allowed */
+    char user[KMS_ACCOUNT_MAX], group[KMS_ACCOUNT_MAX]; /* to become; "": stay */
+    uint32_t workers;                                   /* threads for each transport */
     uint32_t clock_window_s;
-    uint32_t max_validity_s;
-    uint32_t tpk_rotate_every_s; /* 0: by hand only */
-    uint32_t replay_capacity;    /* messages */
-    uint32_t retransmit_memory;  /* octets a worker */
-    uint32_t log_level;          /* enum kms_level */
-    uint32_t log_format;         /* 1: JSON */
-    uint32_t suites;             /* bit of each PRF that is allowed */
-    uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
-    uint32_t ticket_types;       /* enum kms_makes: what is made */
-    uint32_t max_body;           /* octets of an HTTP body */
+    _Atomic uint32_t max_validity_s;
+    _Atomic uint32_t tpk_rotate_every_s; /* 0: by hand only */
+    uint32_t replay_capacity;            /* messages */
+    uint32_t retransmit_memory;          /* octets a worker */
+    _Atomic uint32_t log_level;          /* enum kms_level */
+    _Atomic uint32_t log_format;         /* 1: JSON */
+    _Atomic uint32_t suites;             /* bit of each PRF that is allowed */
+    _Atomic uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
+    uint32_t ticket_types;               /* enum kms_makes: what is made */
+    uint32_t max_body;                   /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;
-    uint32_t source_rate, source_burst; /* requests a second and at once, per address; 0: off */
-    uint32_t identity_rate, identity_burst;
+    struct kms_quota source, identity_quota; /* of an address, of an identity */
+    _Atomic uint32_t lockout_udp;            /* 1: failures over UDP count, too */
+    struct kms_files tls_certificate, tls_private_key, tls_client_ca;
     /* Requests with signatures; served when there is a key pair. */
     struct kms_files certificate, private_key, trust, crl;
-    uint32_t require_crl; /* 1: each issuer must have a CRL */
-    uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
-    uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    _Atomic uint32_t require_crl; /* 1: each issuer must have a CRL */
+    _Atomic uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
+    _Atomic uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    char policy[KMS_PATH_MAX];    /* path of the policy file; "": the built-in policy */
+    _Atomic uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
+    char audit_dir[KMS_PATH_MAX]; /* of the segments; "": no file */
+    char audit_syslog[KMS_PATH_MAX], audit_http[KMS_PATH_MAX]; /* socket, URL; "": none */
+    uint32_t audit_optional;                                   /* bits: enum kms_audit_sink */
+    uint32_t audit_size, audit_age_s; /* of a segment, octets and seconds; age 0: any */
+    uint32_t audit_sync;              /* 1: on the disk before the answer leaves */
+    uint32_t audit_timeout_s;         /* of syslog and HTTP */
 };
 
 /* kms_config_load reads the file at path into c. False: err holds "FILE:LINE:COL: what is wrong"
@@ -86,8 +106,8 @@ void kms_config_help(FILE *out);
  * borrows text. Absent (data.p NULL) when it can be neither. */
 struct mkt_identity kms_identity_of(const char *text);
 
-/* kms_url_parse reads udp://ADDRESS:PORT or http://ADDRESS:PORT[/PREFIX]; NULL, or what is wrong.
- */
+/* kms_url_parse reads udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX] or https://...; NULL, or
+ * what is wrong. */
 const char *kms_url_parse(struct kms_listener *l, const char *text);
 
 #endif

@@ -13,17 +13,23 @@ static const char *const no_yes[] = { "false", "true", NULL };
 static const char *const vaults[] = { "inprocess", "process", NULL };
 static const char *const locks[] = { "off", "try", "require", NULL };
 static const char *const pk_users[] = { "known", "any", NULL };
+static const char *const audit_sinks[] = { "file", "syslog", "http", NULL };
 
 #define AT(field) offsetof(struct kms_config, field)
 
 const struct kms_option kms_options[] = {
-    { "identity", KMS_OPT_IDENTITY, 0, 0, 0, 0, NULL,
+    { "identity", KMS_OPT_IDENTITY, AT(identity), 0, 0, 0, NULL,
       "identity of this KMS (IDRkms), such as sip:kms@example.com; required" },
-    { "listen", KMS_OPT_LISTEN, 0, 0, 0, 0, NULL,
-      "addresses: udp://ADDRESS:PORT, http://ADDRESS:PORT[/PREFIX]; port 0: any free; required" },
-    { "store", KMS_OPT_STORE, 0, 0, 0, 0, NULL,
+    { "listen", KMS_OPT_LISTEN, AT(listen), 0, 0, 0, NULL,
+      "addresses: udp://ADDRESS:PORT, http(s)://ADDRESS:PORT[/PREFIX]; port 0: any free; "
+      "required" },
+    { "admin", KMS_OPT_ADMIN, AT(admin), 0, 0, 0, NULL,
+      "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
+    { "control", KMS_OPT_PATH, AT(control), 0, 0, 0, NULL,
+      "socket where mikey-kmsctl tells the running daemon to reload, and asks how it is" },
+    { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
-    { "kek", KMS_OPT_KEK, 0, 0, 0, 0, NULL,
+    { "kek", KMS_OPT_KEK, AT(kek), 0, 0, 0, NULL,
       "key that wraps the keys in the store: file:FILE, credential:NAME, passphrase, "
       "passphrase:file:FILE, passphrase:fd:N or pkcs11:URI; without it they stand there in clear" },
     { "vault", KMS_OPT_WORD, AT(vault), 0, 0, 1, vaults,
@@ -54,10 +60,10 @@ const struct kms_option kms_options[] = {
     { "log_level", KMS_OPT_WORD, AT(log_level), 1, 0, 3, levels,
       "debug also logs every request that was answered" },
     { "log_format", KMS_OPT_WORD, AT(log_format), 0, 0, 1, formats, "form of a log line" },
-    { "suites", KMS_OPT_SUITES, 0, 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
-    { "modes", KMS_OPT_MODES, 0, 0, 0, 0, NULL,
+    { "suites", KMS_OPT_SUITES, AT(suites), 0, 0, 0, NULL, "security levels accepted: [128, 256]" },
+    { "modes", KMS_OPT_MODES, AT(modes), 0, 0, 0, NULL,
       "modes of RFC 6043 4.1.1 served: [1, 2, 3]; who holds the key of a ticket decides" },
-    { "ticket_types", KMS_OPT_TYPES, 0, 0, 0, 0, NULL,
+    { "ticket_types", KMS_OPT_TYPES, AT(ticket_types), 0, 0, 0, NULL,
       "Ticket Types that are made: [base]; reference: revocable at once, the keys stay in the "
       "store; compat: for responders that know RFC 3830 only" },
     { "max_body", KMS_OPT_SIZE, AT(max_body), 65536, 1024, 1048576, NULL,
@@ -66,14 +72,38 @@ const struct kms_option kms_options[] = {
       "time for an HTTP client to complete its next request; later the connection is closed" },
     { "http_connections", KMS_OPT_NUMBER, AT(http_connections), 1000, 1, 100000, NULL,
       "open connections on each http address" },
-    { "limits.source_rate", KMS_OPT_NUMBER, AT(source_rate), 0, 0, 10000000, NULL,
+    { "tls.certificate", KMS_OPT_FILES, AT(tls_certificate), 0, 0, 0, NULL,
+      "files of the certificates for https addresses, each with its chain (PEM)" },
+    { "tls.private_key", KMS_OPT_FILES, AT(tls_private_key), 0, 0, 0, NULL,
+      "files of their keys, in the same order, mode 0600 (PEM)" },
+    { "tls.client_ca", KMS_OPT_FILES, AT(tls_client_ca), 0, 0, 0, NULL,
+      "files or folders: only clients with a certificate of these authorities may connect" },
+    { "limits.source_rate", KMS_OPT_NUMBER, AT(source.rate), 0, 0, 10000000, NULL,
       "requests a second from one address (IPv6: one /64), before any cryptography; 0: no limit" },
-    { "limits.source_burst", KMS_OPT_NUMBER, AT(source_burst), 0, 0, 10000000, NULL,
+    { "limits.source_burst", KMS_OPT_NUMBER, AT(source.burst), 0, 0, 10000000, NULL,
       "requests at once from one address; 0: twice the rate" },
-    { "limits.identity_rate", KMS_OPT_NUMBER, AT(identity_rate), 0, 0, 10000000, NULL,
+    { "limits.identity_rate", KMS_OPT_NUMBER, AT(identity_quota.rate), 0, 0, 10000000, NULL,
       "authenticated requests a second of one identity; 0: no limit" },
-    { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_burst), 0, 0, 10000000, NULL,
+    { "limits.identity_burst", KMS_OPT_NUMBER, AT(identity_quota.burst), 0, 0, 10000000, NULL,
       "authenticated requests at once of one identity; 0: twice the rate" },
+    { "policy", KMS_OPT_PATH, AT(policy), 0, 0, 0, NULL,
+      "file of rules: who may have which tickets; without it every user may" },
+    { "limits.source_minute", KMS_OPT_NUMBER, AT(source.minute), 0, 0, 10000000, NULL,
+      "requests a minute from one address; 0: no limit" },
+    { "limits.source_hour", KMS_OPT_NUMBER, AT(source.hour), 0, 0, 10000000, NULL,
+      "requests an hour from one address; 0: no limit" },
+    { "limits.identity_minute", KMS_OPT_NUMBER, AT(identity_quota.minute), 0, 0, 10000000, NULL,
+      "authenticated requests a minute of one identity; 0: no limit" },
+    { "limits.identity_hour", KMS_OPT_NUMBER, AT(identity_quota.hour), 0, 0, 10000000, NULL,
+      "authenticated requests an hour of one identity; 0: no limit" },
+    { "limits.lockout_failures", KMS_OPT_NUMBER, AT(source.failures), 0, 0, 1000000, NULL,
+      "failed authentications after which an address is locked out; 0: never" },
+    { "limits.lockout_window", KMS_OPT_TIME, AT(source.window_s), 60, 1, 86400, NULL,
+      "time within which they count" },
+    { "limits.lockout_time", KMS_OPT_TIME, AT(source.lockout_s), 900, 1, 86400, NULL,
+      "how long the address is locked out" },
+    { "limits.lockout_udp", KMS_OPT_WORD, AT(lockout_udp), 0, 0, 1, no_yes,
+      "whether failures over UDP count, where anybody can forge the address" },
     { "certificate", KMS_OPT_FILES, AT(certificate), 0, 0, 0, NULL,
       "file of the KMS's certificate, or a list; with it requests with signatures are served" },
     { "private_key", KMS_OPT_FILES, AT(private_key), 0, 0, 0, NULL,
@@ -87,6 +117,24 @@ const struct kms_option kms_options[] = {
       "whether signatures with SHA-1 are accepted, in the 128-bit suite only" },
     { "pk_users", KMS_OPT_WORD, AT(pk_users), 0, 0, 1, pk_users,
       "whose signed requests are served: users of the store, or anyone with a certificate" },
+    { "cross_realm", KMS_OPT_WORD, AT(cross_realm), 0, 0, 1, no_yes,
+      "whether users of one realm may resolve tickets of another" },
+    { "audit.file", KMS_OPT_PATH_OR_OFF, AT(audit_dir), 0, 0, 0, NULL,
+      "folder of the audit, or off; default: audit, beside the store" },
+    { "audit.file_size", KMS_OPT_SIZE, AT(audit_size), 67108864, 65536, 1073741824, NULL,
+      "octets of a segment; then a new file" },
+    { "audit.file_time", KMS_OPT_TIME, AT(audit_age_s), 86400, 0, 31536000, NULL,
+      "age of a segment; then a new file; 0: any" },
+    { "audit.sync", KMS_OPT_WORD, AT(audit_sync), 1, 0, 1, no_yes,
+      "whether records are on the disk before their answers leave" },
+    { "audit.syslog", KMS_OPT_PATH_OR_OFF, AT(audit_syslog), 0, 0, 0, NULL,
+      "socket of syslog, such as /dev/log, or off; records go there too" },
+    { "audit.http", KMS_OPT_URL, AT(audit_http), 0, 0, 0, NULL,
+      "URL of a collector; records are posted there too" },
+    { "audit.timeout", KMS_OPT_TIME, AT(audit_timeout_s), 5, 1, 60, NULL,
+      "how long syslog or a collector may take" },
+    { "audit.optional", KMS_OPT_SET, AT(audit_optional), 0, 0, 0, audit_sinks,
+      "sinks that may fail without stopping the service: file, syslog, http" },
 };
 const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
 
@@ -166,6 +214,14 @@ set_store(struct kms_config *c, const char *text)
     return resolve_path(c, text + 7, c->store) ? NULL : "the path is too long";
 }
 
+static const char *
+set_path(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
+{
+    if (text[0] == '\0')
+        return "a path is empty";
+    return resolve_path(c, text, out) ? NULL : "the path is too long";
+}
+
 /* Only the paths of files are ours to complete. */
 static const char *
 set_kek(struct kms_config *c, const char *text)
@@ -193,25 +249,55 @@ set_kek(struct kms_config *c, const char *text)
 }
 
 static const char *
-set_account(char out[64], const char *text)
+set_account(char out[KMS_ACCOUNT_MAX], const char *text)
 {
-    if (text[0] == '\0' || strlen(text) > 63)
+    if (text[0] == '\0' || strlen(text) >= KMS_ACCOUNT_MAX)
         return "a name has 1 to 63 characters";
-    snprintf(out, 64, "%s", text);
+    snprintf(out, KMS_ACCOUNT_MAX, "%s", text);
     return NULL;
 }
 
 static const char *
 add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 {
+    const char *wrong;
+
     if (files->n == KMS_FILES_MAX)
         return "too many files (8 at most)";
-    if (text[0] == '\0')
-        return "a path is empty";
-    if (!resolve_path(c, text, files->at[files->n]))
-        return "the path is too long";
-    files->n++;
+    wrong = set_path(files->at[files->n], c, text);
+    files->n += wrong == NULL ? 1 : 0;
+    return wrong;
+}
+
+static const char *
+set_path_or_off(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
+{
+    if (strcmp(text, "off") != 0 && strcmp(text, "false") != 0)
+        return set_path(out, c, text);
+    out[0] = '\0';
     return NULL;
+}
+
+static const char *
+set_url(char url[KMS_PATH_MAX], const char *text)
+{
+    if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
+        return "not a URL of http or https";
+    if (strlen(text) >= 512)
+        return "the URL is too long";
+    snprintf(url, KMS_PATH_MAX, "%s", text);
+    return NULL;
+}
+
+static const char *
+add_word(uint32_t *out, const struct kms_option *o, const char *text, char *err, size_t cap)
+{
+    uint32_t bit = 0;
+    const char *wrong = set_word(&bit, o, text, err, cap);
+
+    if (wrong == NULL)
+        *out |= 1u << bit;
+    return wrong;
 }
 
 static const char *
@@ -229,6 +315,18 @@ add_listener(struct kms_config *c, const char *text)
             return "the same address stands in the list already";
     c->n_listen++;
     return NULL;
+}
+
+static const char *
+set_admin(struct kms_config *c, const char *text)
+{
+    const char *wrong = kms_url_parse(&c->admin, text);
+
+    if (wrong == NULL && (c->admin.transport != KMS_HTTP || c->admin.tls))
+        return "the address for the operator begins with http://";
+    if (wrong == NULL && c->admin.prefix[0] != '\0')
+        return "the address for the operator has no path";
+    return wrong;
 }
 
 static const char *
@@ -279,12 +377,16 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_identity(c, text);
     case KMS_OPT_LISTEN:
         return add_listener(c, text);
+    case KMS_OPT_ADMIN:
+        return set_admin(c, text);
     case KMS_OPT_STORE:
         return set_store(c, text);
     case KMS_OPT_KEK:
         return set_kek(c, text);
     case KMS_OPT_ACCOUNT:
         return set_account((char *)out, text);
+    case KMS_OPT_PATH:
+        return set_path((char *)out, c, text);
     case KMS_OPT_NUMBER:
         return set_number(out, o, text, "", NULL, err, cap);
     case KMS_OPT_TIME:
@@ -301,8 +403,50 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_type(c, text);
     case KMS_OPT_FILES:
         return add_file((struct kms_files *)(void *)out, c, text);
+    case KMS_OPT_PATH_OR_OFF:
+        return set_path_or_off((char *)out, c, text);
+    case KMS_OPT_URL:
+        return set_url((char *)out, text);
+    case KMS_OPT_SET:
+        return add_word(out, o, text, err, cap);
     }
     return "unknown type";
+}
+
+size_t
+kms_option_octets(const struct kms_option *o)
+{
+    static const struct kms_config *const c;
+
+    switch (o->type) {
+    case KMS_OPT_IDENTITY:
+        return sizeof c->identity;
+    case KMS_OPT_LISTEN:
+        return sizeof c->listen;
+    case KMS_OPT_ADMIN:
+        return sizeof c->admin;
+    case KMS_OPT_STORE:
+    case KMS_OPT_PATH:
+    case KMS_OPT_PATH_OR_OFF:
+    case KMS_OPT_URL:
+        return KMS_PATH_MAX;
+    case KMS_OPT_KEK:
+        return sizeof c->kek;
+    case KMS_OPT_ACCOUNT:
+        return KMS_ACCOUNT_MAX;
+    case KMS_OPT_FILES:
+        return sizeof(struct kms_files);
+    case KMS_OPT_NUMBER:
+    case KMS_OPT_TIME:
+    case KMS_OPT_SIZE:
+    case KMS_OPT_WORD:
+    case KMS_OPT_SUITES:
+    case KMS_OPT_MODES:
+    case KMS_OPT_TYPES:
+    case KMS_OPT_SET:
+        return sizeof(uint32_t);
+    }
+    return 0;
 }
 
 void
@@ -312,7 +456,7 @@ kms_config_help(FILE *out)
         const struct kms_option *o = &kms_options[i];
 
         fprintf(out, "  %-22s %s", o->name, o->help);
-        if (o->words != NULL)
+        if (o->words != NULL && o->type == KMS_OPT_WORD)
             fprintf(out, " (default %s)", o->words[o->standard]);
         else if (o->max != 0)
             fprintf(out, " (default %u%s)", o->standard, o->type == KMS_OPT_TIME ? "s" : "");

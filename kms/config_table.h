@@ -9,9 +9,11 @@
 enum kms_option_type {
     KMS_OPT_IDENTITY,
     KMS_OPT_LISTEN, /* one address or a list */
+    KMS_OPT_ADMIN,  /* an http address */
     KMS_OPT_STORE,
+    KMS_OPT_PATH, /* of a file that need not exist */
     KMS_OPT_KEK,
-    KMS_OPT_ACCOUNT, /* of the system: 64 octets */
+    KMS_OPT_ACCOUNT, /* a user or a group of the system */
     KMS_OPT_NUMBER,
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */
@@ -19,14 +21,16 @@ enum kms_option_type {
     KMS_OPT_SUITES,
     KMS_OPT_MODES,
     KMS_OPT_TYPES,
-    KMS_OPT_FILES /* one path or a list */
+    KMS_OPT_FILES, /* one path or a list */
+    KMS_OPT_PATH_OR_OFF,
+    KMS_OPT_URL, /* http: or https: */
+    KMS_OPT_SET  /* one of the words or a list: a bit each */
 };
 
 struct kms_option {
     const char *name; /* a dot separates an option from the group it stands in */
     enum kms_option_type type;
-    size_t
-        offset; /* in struct kms_config: of a uint32_t (NUMBER, TIME, SIZE, WORD), FILES, ACCOUNT */
+    size_t offset; /* in struct kms_config: where the value is */
     uint32_t standard, min, max;
     const char *const *words;
     const char *help;
@@ -39,5 +43,8 @@ extern const size_t kms_n_options;
  * may hold the returned text. */
 const char *kms_option_set(struct kms_config *c, const struct kms_option *o, const char *text,
                            char *err, size_t cap);
+
+/* kms_option_octets returns how many octets of struct kms_config the value takes. */
+size_t kms_option_octets(const struct kms_option *o);
 
 #endif

@@ -55,15 +55,11 @@ read_wraps(const struct kms_ctl *ctl, struct wraps *x, struct kms_store_err *err
 }
 
 static bool
-reseal(void *ctx, struct kms_row *row, uint8_t buf[KMS_SEALED_MAX])
+reseal(void *ctx, struct kms_row *row, uint8_t buf[KMS_ROW_MAX])
 {
     struct kms_vault *v = ctx;
-    struct kms_locker l = { .kind = row->tpk ? KMS_TPK : KMS_PSK,
-                            .id = mkt_span(row->id, strlen(row->id)),
-                            .key = row->key };
+    struct kms_locker l = { row->kind, row->owner, row->id, row->key };
 
-    if (row->owner != NULL)
-        l.owner = mkt_span(row->owner, strlen(row->owner));
     if (!kms_local_reseal(v, &l, buf))
         return false;
     row->key = l.key;
@@ -311,7 +307,8 @@ count(struct tally *t, const struct kms_sealed *key)
 static bool
 count_user(void *ctx, const struct kms_user *u)
 {
-    count(ctx, &u->psk);
+    if (u->psk_id != NULL)
+        count(ctx, &u->psk);
     return true;
 }
 
@@ -319,6 +316,13 @@ static bool
 count_tpk(void *ctx, const struct kms_tpk *t)
 {
     count(ctx, &t->key);
+    return true;
+}
+
+static bool
+count_kept(void *ctx, const struct kms_kept *k)
+{
+    count(ctx, &k->keys);
     return true;
 }
 
@@ -344,7 +348,9 @@ kms_ctl_kek_status(const struct kms_ctl *ctl)
     struct wraps *x = calloc(1, sizeof *x);
     struct kms_store_err err = { 0 };
     struct tally t = { 0 };
-    const struct kms_sink sink = { .user = count_user, .tpk = count_tpk, .ctx = &t };
+    const struct kms_sink sink = {
+        .user = count_user, .tpk = count_tpk, .kept = count_kept, .ctx = &t
+    };
     enum kms_store_rc rc;
 
     if (x == NULL)

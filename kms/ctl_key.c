@@ -171,7 +171,7 @@ seal_and_store(const struct kms_ctl *ctl, const struct kms_keyfile *file,
         if (rc == KMS_STORE_OK && !kms_local_seal(ctl->vault, &l, mkt_secret_span(file->key), buf))
             rc = kms_store_fail(err, KMS_STORE_FAILED, "the key cannot be sealed");
         if (rc == KMS_STORE_OK)
-            rc = k->store(ctl->store, file, &l.key, err);
+            rc = k->store(ctl, file, &l.key, err);
     }
     mkt_wipe(buf, sizeof buf);
     return rc;

@@ -11,6 +11,7 @@
 #include <mikeyticket/initiator.h>
 #include <mikeyticket/kms.h>
 
+#include "document.h"
 #include "kmsctl.h"
 #include "tickets.h"
 #include "tpk.h"
@@ -20,6 +21,7 @@
 struct issue {
     const struct kms_ctl *ctl;
     struct kms_index *index;
+    struct kms_rules *rules;
     struct mkt_env env;
     struct mkt_policy want, granted;
     struct mkt_identity client, kms;
@@ -75,7 +77,11 @@ ask(struct issue *x, struct mkt_io *io)
 static enum mkt_next
 reply(struct issue *x, struct mkt_io *io)
 {
-    const struct kms_circumstances q = { x->ctl->config, x->client, x->kms, x->env.now };
+    const struct kms_circumstances q = { .rules = x->rules,
+                                         .client = x->client,
+                                         .kms = x->kms,
+                                         .now = x->env.now,
+                                         .directory = kms_index_directory(x->index) };
     struct mkt_span question = mkt_span(x->question, io->out_len);
 
     *io = (struct mkt_io){ .out = x->answer, .cap = sizeof x->answer };
@@ -84,7 +90,7 @@ reply(struct issue *x, struct mkt_io *io)
         kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
                       &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
-    const struct kms_locker l = kms_tpk_locker(&x->found);
+    const struct kms_locker l = kms_found_tpk_locker(&x->found);
 
     if (!kms_inkey_init(&x->tpk, x->ctl->vault, 0, &l)) {
         mkt_fail(&io->err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1");
@@ -98,8 +104,8 @@ reply(struct issue *x, struct mkt_io *io)
 static bool
 keep(struct issue *x, struct kms_store_err *err)
 {
-    return kms_ticket_keep(x->ctl->store, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now), err) ==
-           KMS_STORE_OK;
+    return kms_ticket_keep(x->ctl->store, x->ctl->vault, x->txn, &x->granted,
+                           mkt_ntp_to_unix(x->env.now), err) == KMS_STORE_OK;
 }
 
 static bool
@@ -152,12 +158,18 @@ static enum kms_exit
 issue(struct issue *x)
 {
     struct kms_store_err err = { 0 };
+    char wrong[KMS_DOCUMENT_ERR];
 
-    if (kms_index_build(&x->index, x->ctl->store, x->ctl->vault, mkt_ntp_to_unix(x->env.now),
-                        &err) != KMS_STORE_OK)
+    x->rules = kms_rules_load(x->ctl->config, wrong);
+    if (x->rules == NULL) {
+        fprintf(stderr, "%s\n", wrong);
+        return KMS_EXIT_CONFIG;
+    }
+    if (kms_index_build(&x->index, x->ctl->store, x->ctl->vault, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    if (!kms_index_is_user(x->index, x->client)) {
-        fprintf(stderr, "mikey-kmsctl: %s is no user: add it with user add first\n", x->ctl->as);
+    if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now))) {
+        fprintf(stderr, "mikey-kmsctl: %s is no user, or suspended or expired: see user list\n",
+                x->ctl->as);
         return KMS_EXIT_STORE;
     }
     x->txn = mkt_kms_txn_new();
@@ -178,6 +190,7 @@ forget(struct issue *x)
     mkt_kms_txn_free(x->txn);
     mkt_crypto_free(x->env.crypto);
     kms_index_free(x->index);
+    kms_rules_free(x->rules);
     mkt_wipe(x, sizeof *x);
     free(x);
 }

@@ -2,12 +2,10 @@
 /* tpk add, tpk list, tpk remove, tpk rotate, and what the commands share. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "kmsctl.h"
-#include "tpk.h"
 #include "tpk_schedule.h"
 
 enum kms_exit
@@ -34,6 +32,27 @@ kms_ctl_time(int64_t seconds, char buf[32])
         snprintf(buf, 32, "%" PRId64, seconds);
 }
 
+/* strptime takes more than it should: what it read is written again and compared. */
+bool
+kms_ctl_instant(const char *text, int64_t *seconds)
+{
+    struct tm tm = { 0 };
+    char whole[32], again[32];
+    size_t n = strlen(text);
+
+    *seconds = 0;
+    if (strcmp(text, "never") == 0)
+        return true;
+    if (n != 10 && n != 20)
+        return false;
+    snprintf(whole, sizeof whole, "%s%s", text, n == 10 ? "T00:00:00Z" : "");
+    if (strptime(whole, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL)
+        return false;
+    *seconds = timegm(&tm);
+    kms_ctl_time(*seconds, again);
+    return *seconds > 0 && strcmp(again, whole) == 0;
+}
+
 void
 kms_ctl_json(const char *s)
 {
@@ -50,12 +69,12 @@ kms_ctl_json(const char *s)
 }
 
 static enum kms_store_rc
-store_tpk(struct kms_store *s, const struct kms_keyfile *k, const struct kms_sealed *key,
+store_tpk(const struct kms_ctl *ctl, const struct kms_keyfile *k, const struct kms_sealed *key,
           struct kms_store_err *err)
 {
     const struct kms_tpk tpk = { .id = k->id, .owner = k->identity, .key = *key };
 
-    return s->ops->tpk_share(s, &tpk, err);
+    return ctl->store->ops->tpk_share(ctl->store, &tpk, err);
 }
 
 enum kms_exit
@@ -91,8 +110,8 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
     struct kms_store_err err = { 0 };
     int64_t generation;
 
-    if (kms_tpk_rotate(ctl->store, ctl->vault, time(NULL), ctl->config->max_validity_s, &generation,
-                       &err) != KMS_STORE_OK)
+    if (kms_tpk_rotate(ctl->store, ctl->vault, ctl->realm, time(NULL), ctl->config->max_validity_s,
+                       &generation, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     printf("ticket protection key %" PRId64 " is now current; former keys still open their "
            "tickets\n",
@@ -104,8 +123,7 @@ struct listing {
     bool json;
     size_t n;
     int64_t now;
-    struct kms_generation *g;
-    size_t n_g;
+    struct kms_generations g;
 };
 
 /* State and end of a key; "shared" has neither. */
@@ -118,10 +136,10 @@ state_of(const struct listing *l, const struct kms_tpk *t, char until[32])
     snprintf(until, 32, "-");
     if (t->owner != NULL)
         return "shared";
-    for (size_t i = 0; i < l->n_g; i++) {
-        if (l->g[i].number != t->generation)
+    for (size_t i = 0; i < l->g.n; i++) {
+        if (l->g.at[i].number != t->generation)
             continue;
-        state = kms_tpk_state(l->g, l->n_g, i, l->now, &end);
+        state = kms_tpk_state(&l->g, i, l->now, &end);
         if (end != INT64_MAX)
             kms_ctl_time(end, until);
         return kms_tpk_state_word(state);
@@ -129,13 +147,37 @@ state_of(const struct listing *l, const struct kms_tpk *t, char until[32])
     return "new"; /* made since the list was read */
 }
 
-static void
-print_date(int64_t seconds)
+static const char *
+realm_of(const struct listing *l, const struct kms_tpk *t)
 {
-    char text[32];
+    for (size_t i = 0; t->owner == NULL && i < l->g.n_realms; i++)
+        if (l->g.realms[i].number == t->realm)
+            return l->g.realms[i].name;
+    return "-";
+}
 
-    kms_ctl_time(seconds, text);
-    kms_ctl_json(text);
+static void
+print_json(const struct listing *l, const struct kms_tpk *t, const char *state, const char *starts,
+           const char *until)
+{
+    char created[32];
+
+    kms_ctl_time(t->created, created);
+    printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
+    kms_ctl_json(t->id);
+    printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", t->key_len == 16 ? 128 : 256,
+           state, created);
+    if (t->owner != NULL) {
+        printf(", \"owner\": ");
+        kms_ctl_json(t->owner);
+    } else {
+        printf(", \"realm\": ");
+        kms_ctl_json(realm_of(l, t));
+        printf(", \"starts\": \"%s\"", starts);
+    }
+    if (strcmp(until, "-") != 0)
+        printf(", \"until\": \"%s\"", until);
+    putchar('}');
 }
 
 static bool
@@ -144,28 +186,16 @@ print_tpk(void *ctx, const struct kms_tpk *t)
     struct listing *l = ctx;
     char starts[32], until[32];
     const char *state = state_of(l, t, until);
-    int suite = t->key_len == 16 ? 128 : 256;
 
     kms_ctl_time(t->owner != NULL ? t->created : t->starts, starts);
     if (l->json) {
-        printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
-        kms_ctl_json(t->id);
-        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": ", suite, state);
-        print_date(t->created);
-        printf(", \"starts\": \"%s\"", starts);
-        if (strcmp(until, "-") != 0)
-            printf(", \"until\": \"%s\"", until);
-        if (t->owner != NULL) {
-            printf(", \"owner\": ");
-            kms_ctl_json(t->owner);
-        }
-        putchar('}');
+        print_json(l, t, state, starts, until);
     } else {
         if (l->n == 0)
-            printf("%-24s %-5s %-8s %-20s %-20s %s\n", "ID", "SUITE", "STATE", "STARTS", "UNTIL",
-                   "OWNER");
-        printf("%-24s %-5d %-8s %-20s %-20s %s\n", t->id, suite, state, starts, until,
-               t->owner != NULL ? t->owner : "-");
+            printf("%-24s %-5s %-8s %-20s %-20s %-12s %s\n", "ID", "SUITE", "STATE", "STARTS",
+                   "UNTIL", "REALM", "OWNER");
+        printf("%-24s %-5d %-8s %-20s %-20s %-12s %s\n", t->id, t->key_len == 16 ? 128 : 256, state,
+               starts, until, realm_of(l, t), t->owner != NULL ? t->owner : "-");
     }
     l->n++;
     return true;
@@ -177,19 +207,14 @@ kms_ctl_tpk_list(const struct kms_ctl *ctl)
     struct listing l = { .json = ctl->json, .now = time(NULL) };
     struct kms_sink sink = { .tpk = print_tpk, .ctx = &l };
     struct kms_store_err err = { 0 };
+    enum kms_exit code;
 
-    enum kms_store_rc rc = kms_tpk_list(ctl->store, &l.g, &l.n_g, &err);
-
-    if (rc == KMS_STORE_OK && ctl->json)
-        printf("[");
-    if (rc == KMS_STORE_OK)
-        rc = ctl->store->ops->read(ctl->store, &sink, false, &err);
-    free(l.g);
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (ctl->json)
-        printf("%s]\n", l.n == 0 ? "" : "\n");
-    else if (l.n == 0)
-        printf("No ticket protection key yet. The daemon makes the first one when it starts.\n");
-    return KMS_EXIT_OK;
+    if (kms_generations_read(&l.g, ctl->store, &err) != KMS_STORE_OK)
+        code = kms_ctl_fail(&err);
+    else
+        code = kms_ctl_list(
+            ctl, &sink, &l.n,
+            "No ticket protection key yet. The daemon makes the first one when it starts.");
+    kms_generations_free(&l.g);
+    return code;
 }

@@ -1,33 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user add, user list, user remove. */
+/* user add, remove, suspend, resume, expire, alias-add, alias-remove. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "kmsctl.h"
 
+/* The user of --realm and --expires; NULL, or what is wrong with it. */
+static const char *
+take_user(struct kms_user *user, const struct kms_ctl *ctl)
+{
+    *user = (struct kms_user){ .identity = ctl->identity, .realm = ctl->realm };
+    if (ctl->expires != NULL && !kms_ctl_instant(ctl->expires, &user->expires))
+        return KMS_CTL_INSTANT;
+    return NULL;
+}
+
 static enum kms_store_rc
-store_psk(struct kms_store *s, const struct kms_keyfile *k, const struct kms_sealed *key,
+store_psk(const struct kms_ctl *ctl, const struct kms_keyfile *k, const struct kms_sealed *key,
           struct kms_store_err *err)
 {
-    const struct kms_user user = { .identity = k->identity, .psk_id = k->id, .psk = *key };
+    struct kms_user user;
 
-    return s->ops->user_add(s, &user, err);
+    if (take_user(&user, ctl) != NULL)
+        return kms_store_fail(err, KMS_STORE_FAILED, KMS_CTL_INSTANT);
+    user.psk_id = k->id;
+    user.psk = *key;
+    return ctl->store->ops->user_add(ctl->store, &user, err);
 }
 
 /* Who has no PSK cannot ask with one, not even with the wrong one: there is nothing to match. */
 static enum kms_exit
 add_unkeyed(const struct kms_ctl *ctl)
 {
-    const struct kms_user user = { .identity = ctl->identity };
+    struct kms_user user;
     struct kms_store_err err = { 0 };
+    const char *wrong = take_user(&user, ctl);
     enum kms_store_rc rc;
 
     if (ctl->key_id != NULL || ctl->key_hex != NULL || ctl->key_out != NULL || ctl->suite != NULL)
-        return kms_ctl_misuse("--no-psk goes without --psk-id, --psk-hex, --psk-out and --suite");
+        wrong = "--no-psk goes without --psk-id, --psk-hex, --psk-out and --suite";
     if (kms_identity_of(ctl->identity).data.p == NULL)
-        return kms_ctl_misuse(KMS_CTL_IDENTITY);
+        wrong = KMS_CTL_IDENTITY;
+    if (wrong != NULL)
+        return kms_ctl_misuse(wrong);
     rc = ctl->store->ops->user_add(ctl->store, &user, &err);
-    if (rc == KMS_STORE_EXISTS) {
-        fprintf(stderr, "mikey-kmsctl: %s is a user without PSK already\n", ctl->identity);
+    if (rc == KMS_STORE_SAME) {
+        fprintf(stderr, "mikey-kmsctl: %s is a user already\n", ctl->identity);
         return KMS_EXIT_STORE;
     }
     if (rc != KMS_STORE_OK)
@@ -42,65 +62,11 @@ enum kms_exit
 kms_ctl_user_add(const struct kms_ctl *ctl)
 {
     static const struct kms_ctl_kind psk = { KMS_PSK, "credential", "-", store_psk };
+    int64_t at;
 
-    if (ctl->no_psk)
-        return add_unkeyed(ctl);
-    return kms_ctl_key_add(ctl, &psk);
-}
-
-struct listing {
-    bool json;
-    size_t n;
-};
-
-static const char *
-suite_word(const struct kms_user *u, const char *none)
-{
-    return u->psk_id == NULL ? none : u->psk_len == 16 ? "128" : "256";
-}
-
-static bool
-print_user(void *ctx, const struct kms_user *u)
-{
-    struct listing *l = ctx;
-    char added[32];
-
-    kms_ctl_time(u->added, added);
-    if (l->json) {
-        printf("%s\n  {\"identity\": ", l->n == 0 ? "" : ",");
-        kms_ctl_json(u->identity);
-        printf(", \"psk-id\": ");
-        if (u->psk_id != NULL)
-            kms_ctl_json(u->psk_id);
-        else
-            printf("null");
-        printf(", \"suite\": %s, \"added\": \"%s\"}", suite_word(u, "null"), added);
-    } else {
-        if (l->n == 0)
-            printf("%-32s %-24s %-5s %s\n", "IDENTITY", "PSK-ID", "SUITE", "ADDED");
-        printf("%-32s %-24s %-5s %s\n", u->identity, u->psk_id != NULL ? u->psk_id : "-",
-               suite_word(u, "-"), added);
-    }
-    l->n++;
-    return true;
-}
-
-enum kms_exit
-kms_ctl_user_list(const struct kms_ctl *ctl)
-{
-    struct listing l = { ctl->json, 0 };
-    struct kms_sink sink = { .user = print_user, .ctx = &l };
-    struct kms_store_err err = { 0 };
-
-    if (ctl->json)
-        printf("[");
-    if (ctl->store->ops->read(ctl->store, &sink, false, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (ctl->json)
-        printf("%s]\n", l.n == 0 ? "" : "\n");
-    else if (l.n == 0)
-        printf("No users yet. Add one with: mikey-kmsctl --config FILE user add IDENTITY\n");
-    return KMS_EXIT_OK;
+    if (ctl->expires != NULL && !kms_ctl_instant(ctl->expires, &at))
+        return kms_ctl_misuse(KMS_CTL_INSTANT);
+    return ctl->no_psk ? add_unkeyed(ctl) : kms_ctl_key_add(ctl, &psk);
 }
 
 enum kms_exit
@@ -122,8 +88,10 @@ kms_ctl_user_remove(const struct kms_ctl *ctl)
     if (removed.credentials > 0)
         printf("removed %u credential%s of %s\n", removed.credentials,
                removed.credentials == 1 ? "" : "s", ctl->identity);
-    if (removed.unkeyed)
+    if (removed.user && removed.credentials == 0)
         printf("removed %s, a user without PSK\n", ctl->identity);
+    else if (!removed.user)
+        printf("%s stays a user: user remove without --psk-id removes it\n", ctl->identity);
     if (removed.tpks > 0)
         printf("removed %u ticket protection key%s shared with %s: the KMS resolves no ticket made "
                "with %s any more\n",
@@ -132,5 +100,78 @@ kms_ctl_user_remove(const struct kms_ctl *ctl)
     if (removed.kept > 0)
         printf("revoked %u reference ticket%s of %s\n", removed.kept, removed.kept == 1 ? "" : "s",
                ctl->identity);
+    return KMS_EXIT_OK;
+}
+
+/* One change of a user; `done` says what was done. */
+static enum kms_exit
+change(const struct kms_ctl *ctl, const struct kms_user_change *c, const char *done)
+{
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc = ctl->store->ops->user_change(ctl->store, ctl->identity, c, &err);
+
+    if (rc != KMS_STORE_OK && rc != KMS_STORE_SAME)
+        return kms_ctl_fail(&err);
+    printf("%s: %s%s\n", ctl->identity, done, rc == KMS_STORE_SAME ? ", as before" : "");
+    return KMS_EXIT_OK;
+}
+
+enum kms_exit
+kms_ctl_user_suspend(const struct kms_ctl *ctl)
+{
+    static const bool yes = true;
+    const struct kms_user_change c = { .suspended = &yes };
+
+    return change(ctl, &c, "suspended");
+}
+
+enum kms_exit
+kms_ctl_user_resume(const struct kms_ctl *ctl)
+{
+    static const bool no = false;
+    const struct kms_user_change c = { .suspended = &no };
+
+    return change(ctl, &c, "not suspended");
+}
+
+enum kms_exit
+kms_ctl_user_expire(const struct kms_ctl *ctl)
+{
+    int64_t at;
+    const struct kms_user_change c = { .expires = &at };
+    char done[64], when[32];
+
+    if (!kms_ctl_instant(ctl->second, &at))
+        return kms_ctl_misuse(KMS_CTL_INSTANT);
+    kms_ctl_time(at, when);
+    snprintf(done, sizeof done, "%s%s", at == 0 ? "does not expire" : "expires ",
+             at == 0 ? "" : when);
+    return change(ctl, &c, done);
+}
+
+enum kms_exit
+kms_ctl_alias_add(const struct kms_ctl *ctl)
+{
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc;
+
+    if (kms_identity_of(ctl->second).data.p == NULL)
+        return kms_ctl_misuse(KMS_CTL_IDENTITY);
+    rc = ctl->store->ops->alias_add(ctl->store, ctl->identity, ctl->second, &err);
+    if (rc != KMS_STORE_OK && rc != KMS_STORE_SAME)
+        return kms_ctl_fail(&err);
+    printf("%s is %s too%s\n", ctl->identity, ctl->second,
+           rc == KMS_STORE_SAME ? ", as before" : "");
+    return KMS_EXIT_OK;
+}
+
+enum kms_exit
+kms_ctl_alias_remove(const struct kms_ctl *ctl)
+{
+    struct kms_store_err err = { 0 };
+
+    if (ctl->store->ops->alias_remove(ctl->store, ctl->identity, &err) != KMS_STORE_OK)
+        return kms_ctl_fail(&err);
+    printf("removed the alias %s\n", ctl->identity);
     return KMS_EXIT_OK;
 }

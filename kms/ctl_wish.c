@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Ticket Policy of ticket issue, in the words of mikey-ticket request. */
+/* The Ticket Policy of ticket issue and policy test, in the words of mikey-ticket request. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -124,7 +124,7 @@ take_responders(struct mkt_policy *want, const struct kms_ctl *ctl)
             return "--to is a URI (sip:bob@example.com) or a NAI (bob@example.com)";
     }
     want->n_responders = (uint8_t)ctl->n_to;
-    return ctl->n_to == 0 ? "ticket issue needs --to IDENTITY" : NULL;
+    return ctl->n_to == 0 ? "--to IDENTITY is needed" : NULL;
 }
 
 const char *

@@ -35,11 +35,14 @@ static const struct {
     { D | T, "openat open fstat newfstatat stat lstat statx lseek pread64 pwrite64 getdents64" },
     { D | T, "fcntl flock ftruncate fsync fdatasync fallocate unlink unlinkat access faccessat" },
     { D | T, "faccessat2 readlink readlinkat getcwd geteuid getuid getegid getgid fstatfs statfs" },
+    { D | T, "mkdir mkdirat" }, /* the folder of the audit */
     { D, "fchmod fchown utimensat" },
-    { T, "mkdir mkdirat rename renameat renameat2 umask sysinfo uname" },
+    { T, "rename renameat renameat2 umask sysinfo uname" },
     /* clients */
     { D, "accept4 accept recvmmsg sendmmsg shutdown getsockname getpeername getsockopt" },
     { D, "setsockopt epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 pipe2 sendfile" },
+    /* the control socket, systemd, the sinks of the audit; see add_sockets */
+    { D, "bind listen connect" },
     /* signals of ours, the end of the vault */
     { D, "rt_sigtimedwait wait4 sysinfo uname getrusage" },
 };
@@ -111,11 +114,27 @@ add_special(scmp_filter_ctx f, enum kms_filter which)
            allow_if(f, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 }
 
+/* New sockets stay within the machine, unless the audit goes to another one by HTTP: libcurl asks
+ * the resolver, and that the kernel. */
 static bool
-add_table(scmp_filter_ctx f, enum kms_filter which)
+add_sockets(scmp_filter_ctx f, const struct kms_config *config, unsigned who)
+{
+    static const int families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
+    size_t n = config->audit_http[0] != '\0' ? 4 : 1;
+    bool ok = true;
+
+    for (size_t i = 0; ok && (who & D) != 0 && i < n; i++)
+        ok = allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    if (ok && (who & D) != 0 && n > 1)
+        ok = add_names(f, SCMP_ACT_ALLOW, "socketpair ioctl");
+    return ok;
+}
+
+static bool
+add_table(scmp_filter_ctx f, const struct kms_config *config, enum kms_filter which)
 {
     unsigned who = which == KMS_FILTER_BOTH ? D | T : 1u << which;
-    bool ok = add_special(f, which);
+    bool ok = add_special(f, which) && add_sockets(f, config, who);
 
     for (size_t i = 0; ok && i < sizeof table / sizeof table[0]; i++)
         if ((table[i].who & who) != 0)
@@ -143,7 +162,8 @@ kms_filter_install(const struct kms_config *config, enum kms_filter which, char 
     told.sa_flags = (int)(SA_SIGINFO | SA_RESETHAND | SA_NODEFER);
     f = seccomp_init(SANITIZED ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP);
     ok = f != NULL && seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
-         (SANITIZED ? add_names(f, SCMP_ACT_TRAP, "execve mount chroot") : add_table(f, which));
+         (SANITIZED ? add_names(f, SCMP_ACT_TRAP, "execve mount chroot")
+                    : add_table(f, config, which));
     ok = ok && sigaction(SIGSYS, &told, NULL) == 0 && seccomp_load(f) == 0;
     seccomp_release(f);
     if (!ok)

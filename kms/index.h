@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What requests read instead of the store: an immutable picture of all credentials and Ticket
- * Protection Keys, sealed as the store has them, about 130 octets a user. When the store changes, a
- * new picture is built and swapped in; the old one is wiped when no worker looks at it. */
+/* What requests read instead of the store: an immutable picture of users, groups, Ticket
+ * Protection Keys and revocations in locked memory, keys sealed as the store has them. When the
+ * store changes, a new picture is made and swapped in (current.h); it shares with the old one what
+ * has not changed. The old one is wiped when no worker looks at it.
+ */
 #ifndef KMS_INDEX_H
 #define KMS_INDEX_H
 
-#include <stdatomic.h>
-
 #include <mikeyticket/policy.h>
 
-#include "hash.h"
+#include "directory.h"
+#include "groups.h"
+#include "keys.h"
+#include "people.h"
+#include "revoked.h"
 #include "store.h"
 #include "vault.h"
 
@@ -21,97 +25,84 @@ struct kms_found {
     struct mkt_span psk_id;
     struct kms_sealed psk;
     uint64_t serial; /* names this credential among all there ever were */
+    const struct kms_person *person;
 };
 
-/* A Ticket Protection Key found, likewise. */
-struct kms_found_tpk {
-    struct mkt_identity owner; /* absent (data.p NULL): ours alone */
-    struct mkt_span id;
-    struct kms_sealed key;
-};
-
-/* kms_index_build reads the whole store as of `now` (seconds since 1970) and has the vault open the
- * generations of the store key that are new. *index is owned by the caller. */
+/* kms_index_build reads the whole store, and has the vault open the generations of the store key
+ * that are new (NULL: no key will be used). *index is owned by the caller. */
 enum kms_store_rc kms_index_build(struct kms_index **index, struct kms_store *s,
-                                  struct kms_vault *vault, int64_t now, struct kms_store_err *err);
+                                  struct kms_vault *vault, struct kms_store_err *err);
 
-/* kms_index_due tells when the next TPK of ours starts (seconds since 1970): the picture is to be
- * made anew then. INT64_MAX: no key waits. */
-int64_t kms_index_due(const struct kms_index *index);
+/* kms_index_follow makes the picture that comes after `old`, with what has changed since *version,
+ * which gets the present one. Nobody else may make or free a picture meanwhile. FORGOTTEN: too much
+ * has changed, build it. */
+enum kms_store_rc kms_index_follow(struct kms_index **index, const struct kms_index *old,
+                                   struct kms_store *s, struct kms_vault *vault, uint64_t *version,
+                                   struct kms_store_err *err);
 
-/* kms_index_free wipes and frees. NULL is allowed. */
+/* kms_index_free wipes and frees. NULL is allowed. kms_index_release is the same, for kms_current.
+ */
 void kms_index_free(struct kms_index *index);
+void kms_index_release(void *index);
 
-/* kms_index_by_psk_id finds the credential with that psk-id. */
-bool kms_index_by_psk_id(const struct kms_index *index, struct mkt_span psk_id,
+/* kms_index_by_psk_id finds the credential with that psk-id, kms_index_by_identity that of a user
+ * who has exactly one. Who is suspended or has expired at now_s (seconds since 1970) is not found:
+ * nobody can tell them from strangers. */
+bool kms_index_by_psk_id(const struct kms_index *index, struct mkt_span psk_id, int64_t now_s,
                          struct kms_found *found);
-
-/* kms_index_by_identity finds the credential of an identity that has exactly one. */
-bool kms_index_by_identity(const struct kms_index *index, struct mkt_identity id,
+bool kms_index_by_identity(const struct kms_index *index, struct mkt_identity id, int64_t now_s,
                            struct kms_found *found);
 
-/* kms_index_is_user tells whether an identity has any credential, or is a user without PSK. */
-bool kms_index_is_user(const struct kms_index *index, struct mkt_identity id);
+/* kms_found_claims makes `claimed` the identity of a found user who has it, among others. */
+bool kms_found_claims(struct kms_found *found, struct mkt_identity claimed);
 
-/* kms_index_tpk finds the key with that id, whoever shares it. False too when it is not for the
- * suite whose keys have suite_key octets: levels are not mixed (RFC 6043 12.1). */
+/* kms_index_is_user tells whether an identity is that of a user, neither suspended nor expired.
+ * kms_index_barred: whether it is one who is. */
+bool kms_index_is_user(const struct kms_index *index, struct mkt_identity id, int64_t now_s);
+bool kms_index_barred(const struct kms_index *index, struct mkt_identity id, int64_t now_s);
+
+/* kms_index_realm returns the number of the realm of an identity; who is no user is in the default
+ * one. kms_index_realm_name returns its name, NULL when there is none. */
+uint32_t kms_index_realm(const struct kms_index *index, struct mkt_identity id);
+const char *kms_index_realm_name(const struct kms_index *index, uint32_t number);
+
+/* kms_index_stands_for tells whether `named`, an IDRr of a ticket (RFC 6043 6.10) or a name in a
+ * rule, stands for `who`: it is that identity or another one of the same user, a group that the
+ * user is in, or a pattern (pattern.h) that one of them fits. *as gets the identity of the user
+ * that it is so for: the one to answer with. */
+bool kms_index_stands_for(const struct kms_index *index, struct mkt_identity named,
+                          struct mkt_identity who, struct mkt_identity *as);
+
+/* kms_index_directory is the index as the policy asks it; borrowed. */
+struct kms_directory kms_index_directory(const struct kms_index *index);
+
+/* kms_found_locker and kms_found_tpk_locker say what a found key is to the vault; they borrow. */
+struct kms_locker kms_found_locker(const struct kms_found *found);
+struct kms_locker kms_found_tpk_locker(const struct kms_found_tpk *found);
+
+/* kms_index_tpk finds the key with that id, kms_index_tpk_current the one that protects new tickets
+ * of a realm at now_s, kms_index_tpk_of the newest that is shared with `owner`: see keys.h. */
 bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, size_t suite_key,
                    struct kms_found_tpk *found);
-
-/* kms_index_tpk_of finds the newest key that is shared with `owner`, or the current one of ours
- * when owner.data.p is NULL. */
+bool kms_index_tpk_current(const struct kms_index *index, uint32_t realm, size_t suite_key,
+                           int64_t now_s, struct kms_found_tpk *found);
 bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
                       struct kms_found_tpk *found);
 
-/* kms_index_users counts credentials, kms_index_tpks TPKs (ours and shared ones). kms_index_octets
- * gives the memory in use. */
+/* kms_index_revoked tells whether a ticket is revoked by its name. kms_index_user_revoked gets the
+ * time (seconds since 1970) up to which tickets of an Initiator are revoked, by any identity of
+ * that user; false: none are. */
+bool kms_index_revoked(const struct kms_index *index, struct mkt_span ticket_id);
+bool kms_index_user_revoked(const struct kms_index *index, struct mkt_identity who, int64_t *at);
+
+/* kms_index_users counts credentials, kms_index_tpks TPKs (ours and shared ones), kms_index_groups
+ * groups. kms_index_octets gives the memory in use. */
 size_t kms_index_users(const struct kms_index *index);
 size_t kms_index_tpks(const struct kms_index *index);
+size_t kms_index_groups(const struct kms_index *index);
 size_t kms_index_octets(const struct kms_index *index);
 
 /* kms_index_locked tells whether its keys are kept out of swap; RLIMIT_MEMLOCK may forbid it. */
 bool kms_index_locked(const struct kms_index *index);
-
-/* The picture now, and who looks at one. Readers never wait: a reader publishes the pointer it is
- * about to use in a slot of its own; the writer frees an old picture once no slot holds it. */
-
-struct kms_reader_slot {
-    _Alignas(64) _Atomic(const struct kms_index *) in_use;
-};
-
-struct kms_current {
-    _Atomic(const struct kms_index *) index;
-    struct kms_reader_slot *slots;
-    size_t n_slots;
-};
-
-/* kms_current_init starts with index, which current then owns, for n readers. */
-bool kms_current_init(struct kms_current *c, struct kms_index *index, size_t n_readers);
-void kms_current_free(struct kms_current *c);
-
-/* kms_current_swap puts a new picture in place, waits until nobody reads the old one and frees it.
- * One writer at a time. */
-void kms_current_swap(struct kms_current *c, struct kms_index *index);
-
-/* kms_current_get begins reading in slot; kms_current_put ends it. */
-static inline const struct kms_index *
-kms_current_get(struct kms_current *c, size_t slot)
-{
-    const struct kms_index *seen = atomic_load(&c->index), *again;
-
-    for (;;) {
-        atomic_store(&c->slots[slot].in_use, seen);
-        again = atomic_load(&c->index);
-        if (again == seen)
-            return seen;
-        seen = again;
-    }
-}
-
-static inline void
-kms_current_put(struct kms_current *c, size_t slot)
-{
-    atomic_store_explicit(&c->slots[slot].in_use, NULL, memory_order_release);
-}
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-kmsctl: users, ticket protection keys, the KEK, tickets made in advance. It changes the
- * store; a running daemon notices by itself. Keys go in and never come out again: a generated one
- * is shown once, or written to a file.
+/* mikey-kmsctl: users, ticket protection keys, tickets made in advance. It changes the store; a
+ * running daemon notices by itself. Keys go in and never come out again: a generated one is shown
+ * once, or written to a file.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -17,13 +17,15 @@
 #include "program.h"
 #include "store.h"
 
-static const char usage[] =
+/* In pieces: a string literal has 4095 octets at most. */
+static const char *const usage[] = {
     "Usage: mikey-kmsctl --config FILE COMMAND\n"
     "Users and keys of mikey-kmsd. Works while the daemon runs, and while it does not; a\n"
     "running daemon follows within a second, without a restart.\n"
     "\n"
     "Commands:\n"
     "  user add IDENTITY [--psk-id ID] [--psk-hex HEX|-] [--suite 128|256] [--psk-out FILE]\n"
+    "           [--realm NAME] [--expires TIME]\n"
     "      Adds a credential. An identity may have several, one for each device. Without\n"
     "      --psk-hex a key is generated for the suite (default 256) and shown once; with\n"
     "      --psk-out it goes to a new file of mode 0600 instead. --psk-hex - reads the key\n"
@@ -36,10 +38,34 @@ static const char usage[] =
     "  user remove IDENTITY [--psk-id ID]\n"
     "      Removes one credential, or the user with the ticket protection keys shared with it\n"
     "      and the reference tickets issued to it.\n"
+    "  user suspend IDENTITY\n"
+    "  user resume IDENTITY\n"
+    "      A suspended user is refused like a stranger, with all devices, until resumed.\n"
+    "  user expire IDENTITY TIME\n"
+    "      Refuses the user from that time on: 2026-01-31, 2026-01-31T18:00:00Z or never.\n"
+    "  user alias-add IDENTITY ALIAS\n"
+    "  user alias-remove ALIAS\n"
+    "      Gives a user one more identity, or takes it away.\n",
+    "  group add GROUP [--realm NAME]\n"
+    "  group remove GROUP\n"
+    "      Adds a group, whose name is of the form of an identity, or removes it.\n"
+    "  group list [--json]\n"
+    "  group show GROUP [--json]\n"
+    "      Lists groups, or the members of one.\n"
+    "  group member-add GROUP MEMBER\n"
+    "  group member-remove GROUP MEMBER\n"
+    "      A member is a user, another group, or everybody of a domain: sip:*@team.example.com.\n"
+    "  realm add NAME\n"
+    "  realm list [--json]\n"
+    "  realm remove NAME\n"
+    "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
+    "  import FILE [--dry-run]\n"
+    "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
+    "      What is there stays: a second run changes nothing. --dry-run says what would be.\n",
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
     "      Adds a ticket protection key that this user shares with the KMS: the user opens\n"
     "      tickets without asking (mode 2 of RFC 6043 4.1.1), or makes them (mode 3).\n"
-    "  tpk rotate\n"
+    "  tpk rotate [--realm NAME]\n"
     "      Makes a new ticket protection key. Tickets made with the former ones can still be\n"
     "      resolved.\n"
     "  tpk list [--json]\n"
@@ -60,39 +86,113 @@ static const char usage[] =
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
-    "  ticket list [--json]\n"
+    "  ticket list [--limit N] [--json]\n"
+    "  ticket search [--who IDENTITY] [--ticket TICKET] [--since TIME] [--until TIME] [--json]\n"
+    "      Lists tickets that the daemon has issued, the last 50 or all that fit.\n"
+    "  ticket kept [--json]\n"
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
-    "  ticket revoke REFERENCE\n"
-    "      Removes the keys of a reference ticket: from now on nobody can resolve it.\n"
+    "  ticket revoke TICKET [--undo] [--force]\n"
+    "  ticket revoke --user IDENTITY [--undo]\n"
+    "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
+    "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
+    "      the audit here does not know it.\n"
+    "  audit list [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
+    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
+    "  audit verify [--dir FOLDER] [--partial] [--json]\n"
+    "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
+    "      --dir adds a folder of a former audit. --partial: older segments are elsewhere.\n",
+    "  policy test --as IDENTITY --to IDENTITY [--mode 1|2|3] [--flags LETTERS] [--type TYPE]\n"
+    "              [--suite 128|256] [--key TYPE[:LEN[:SALT]]] [--validity TIME] [--app ID]\n"
+    "              [--resolve] [--by IDENTITY] [--json]\n"
+    "      Says what the policy would decide, rule by rule, without making a ticket: of a request\n"
+    "      by --as, or with --resolve (and in mode 3) of the use of such a ticket by --by, who is\n"
+    "      the first --to if it is not given. TYPE is base, reference or compat. Exit code 6:\n"
+    "      it would be refused.\n"
+    "  policy check FILE\n"
+    "      Says whether the daemon would take this policy.\n"
+    "  policy show\n"
+    "      Prints the policy that the configuration names, profiles expanded.\n",
+    "  backup --out FILE [--secret FILE]\n"
+    "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
+    "      is the first line of a file, or is asked for.\n"
+    "  restore FILE [--secret FILE]\n"
+    "      Makes a new store of a backup. The daemon must not run.\n"
+    "  verify FILE [--secret FILE] [--json]\n"
+    "      Checks a backup without restoring it.\n"
+    "  reload [--json]\n"
+    "      Makes the running daemon read its configuration again. Tells what has changed, and\n"
+    "      what needs a restart. A file with a mistake changes nothing.\n"
+    "  status [--json]\n"
+    "      Tells how the running daemon is.\n"
+    "  limits list [--json]\n"
+    "      Lists sources and identities that were refused for their rate, or locked out, within\n"
+    "      the last hour.\n"
+    "  limits lift KIND NAME\n"
+    "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
-    "\n";
+    "\n",
+};
 
 struct command {
-    const char *noun, *verb;
-    int args;             /* after the verb */
-    const char *accepted; /* letters of the options that make sense */
-    const char *wanted;   /* the argument, for messages */
-    bool keys;            /* needs the KEK */
+    const char *noun, *verb; /* verb "": the noun says it all */
+    int args;                /* after the verb */
+    const char *accepted;    /* letters of the options that make sense */
+    const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
+    enum { NOTHING, STORE, KEYS } needs; /* what is opened beforehand; KEYS: store and KEK */
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipson", "IDENTITY", true, kms_ctl_user_add },
-    { "user", "list", 0, "j", "", false, kms_ctl_user_list },
-    { "user", "remove", 1, "i", "IDENTITY", false, kms_ctl_user_remove },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", true, kms_ctl_tpk_add },
-    { "tpk", "rotate", 0, "", "", true, kms_ctl_tpk_rotate },
-    { "tpk", "list", 0, "j", "", false, kms_ctl_tpk_list },
-    { "tpk", "remove", 1, "", "ID", false, kms_ctl_tpk_remove },
-    { "kek", "init", 0, "q", "", false, kms_ctl_kek_init },
-    { "kek", "rotate", 0, "tqE", "", true, kms_ctl_kek_rotate },
-    { "kek", "status", 0, "j", "", false, kms_ctl_kek_status },
-    { "ticket", "issue", 0, "atfvksFT", "", true, kms_ctl_ticket_issue },
-    { "ticket", "list", 0, "j", "", false, kms_ctl_ticket_list },
-    { "ticket", "revoke", 1, "", "REFERENCE", false, kms_ctl_ticket_revoke },
+    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, KEYS },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, STORE },
+    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, STORE },
+    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, STORE },
+    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, STORE },
+    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, STORE },
+    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, STORE },
+    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, STORE },
+    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, STORE },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, STORE },
+    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, STORE },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, STORE },
+    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, STORE },
+    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, STORE },
+    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, KEYS },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, STORE },
+    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, STORE },
+    { "import", "", 1, "d", "FILE", kms_ctl_import, KEYS },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, KEYS },
+    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, KEYS },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, STORE },
+    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, STORE },
+    { "kek", "init", 0, "Q", "", kms_ctl_kek_init, STORE },
+    { "kek", "rotate", 0, "tQE", "", kms_ctl_kek_rotate, KEYS },
+    { "kek", "status", 0, "j", "", kms_ctl_kek_status, STORE },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, KEYS },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, STORE },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, STORE },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, STORE },
+    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, STORE },
+    { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke, STORE },
+    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, STORE },
+    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, NOTHING },
+    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, NOTHING },
+    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, STORE },
+    { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, NOTHING },
+    { "policy", "show", 0, "", "", kms_ctl_policy_show, NOTHING },
+    { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
+    { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
+    { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
+    { "restore", "", 1, "S", "FILE", kms_ctl_restore, NOTHING },
+    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
+    { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
+    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };
 
 static enum kms_exit
@@ -103,29 +203,52 @@ misused(const char *what, const char *which)
     return KMS_EXIT_USAGE;
 }
 
+/* How many words name the command: 2, 1, or 0 when these are not its words. */
+static int
+words_of(const struct command *c, int argc, char **argv)
+{
+    if (argc < 1 || strcmp(argv[0], c->noun) != 0)
+        return 0;
+    if (c->verb[0] == '\0')
+        return 1;
+    return argc > 1 && strcmp(argv[1], c->verb) == 0 ? 2 : 0;
+}
+
+static const char *
+last_word(const struct command *c)
+{
+    return c->verb[0] != '\0' ? c->verb : c->noun;
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
+    const struct command *named = NULL;
+    int named_words = 0;
+
     *code = KMS_EXIT_USAGE;
-    if (argc < 2) {
-        misused(argc == 0 ? "a command is needed" : "what is to be done with",
-                argc == 0 ? "" : argv[0]);
-        return NULL;
-    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *c = &commands[i];
+        int words = words_of(c, argc, argv);
 
-        if (strcmp(argv[0], c->noun) != 0 || strcmp(argv[1], c->verb) != 0)
+        if (words == 0)
             continue;
-        if (argc - 2 == c->args)
+        if (argc - words == c->args)
             return c;
-        if (argc - 2 > c->args)
-            misused("too many words after", c->verb);
-        else
-            fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
-                    c->wanted, c->verb);
-        return NULL;
+        named_words = words;
+        if (named == NULL || c->args > named->args)
+            named = c; /* in another form, perhaps */
     }
+    if (named != NULL && argc - named_words > named->args)
+        misused("too many words after", last_word(named));
+    else if (named != NULL)
+        fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
+                named->wanted, last_word(named));
+    else if (argc < 2)
+        misused(argc == 0 ? "a command is needed" : "what is to be done with",
+                argc == 0 ? "" : argv[0]);
+    if (named != NULL || argc < 2)
+        return NULL;
     fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
             argv[0], argv[1]);
     return NULL;
@@ -172,25 +295,33 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
+    } else if (command->needs != NOTHING &&
+               kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
-        code = !command->keys || open_vault(ctl, config) ? command->run(ctl) : KMS_EXIT_STORE;
+        code =
+            command->needs != KEYS || open_vault(ctl, config) ? command->run(ctl) : KMS_EXIT_STORE;
         kms_vault_close(ctl->vault);
-        ctl->store->ops->close(ctl->store);
+        if (ctl->store != NULL)
+            ctl->store->ops->close(ctl->store);
     }
     free(config);
     return code;
 }
 
-/* Takes one option into ctl; false when there are too many of it. */
+/* Options that may be repeated. */
+static const char repeated[] = "tkAD";
+
+/* Takes one option into ctl; false when there are too many of it, or it is no number. */
 static bool
 take_option(struct kms_ctl *ctl, int o, char *value)
 {
-    if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) || (o == 'k' && ctl->n_keys == MKT_KEYS_MAX))
+    if ((o == 't' && ctl->n_to == MKT_RESPONDERS_MAX) ||
+        (o == 'k' && ctl->n_keys == MKT_KEYS_MAX) || (o == 'A' && ctl->n_apps == MKT_APPS_MAX) ||
+        (o == 'D' && ctl->n_dirs == KMS_CTL_DIRS_MAX))
         return false;
     switch (o) {
     case 'i':
@@ -214,6 +345,15 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'n':
         ctl->no_psk = true;
         break;
+    case 'd':
+        ctl->dry_run = true;
+        break;
+    case 'r':
+        ctl->realm = value;
+        break;
+    case 'x':
+        ctl->expires = value;
+        break;
     case 'a':
         ctl->as = value;
         break;
@@ -232,17 +372,79 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'T':
         ctl->type = value;
         break;
+    case 'S':
+        ctl->secret = value;
+        break;
     case 'F':
         ctl->out = value;
         break;
     case 'E':
         ctl->finish = true;
         break;
-    case 'q':
+    case 'Q':
         ctl->quiet = true;
+        break;
+    case 'm':
+        ctl->mode = value;
+        break;
+    case 'A':
+        ctl->apps[ctl->n_apps++] = value;
+        break;
+    case 'b':
+        ctl->by = value;
+        break;
+    case 'R':
+        ctl->resolve = true;
+        break;
+    case 'D':
+        ctl->dirs[ctl->n_dirs++] = value;
+        break;
+    case 'q':
+        ctl->partial = true;
+        break;
+    case 'w':
+        ctl->who = value;
+        break;
+    case 'N':
+        ctl->ticket = value;
+        break;
+    case 'u':
+        ctl->outcome = value;
+        break;
+    case 'e':
+        ctl->event = value;
+        break;
+    case 'B':
+        ctl->since = value;
+        break;
+    case 'U':
+        ctl->until = value;
+        break;
+    case 'l':
+        ctl->limit = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
+        return ctl->limit > 0 && ctl->limit <= 1000000;
+    case 'y':
+        ctl->follow = true;
+        break;
+    case 'W':
+        ctl->user = value;
+        break;
+    case 'Z':
+        ctl->undo = true;
+        break;
+    case 'X':
+        ctl->force = true;
         break;
     }
     return true;
+}
+
+static const char *
+options_name(const struct option *options, int o)
+{
+    while (options->name != NULL && options->val != o)
+        options++;
+    return options->name == NULL ? "" : options->name;
 }
 
 int
@@ -264,10 +466,32 @@ main(int argc, char **argv)
         { "key", required_argument, NULL, 'k' },
         { "out", required_argument, NULL, 'F' },
         { "finish", no_argument, NULL, 'E' },
-        { "quiet", no_argument, NULL, 'q' },
+        { "quiet", no_argument, NULL, 'Q' },
+        { "realm", required_argument, NULL, 'r' },
+        { "expires", required_argument, NULL, 'x' },
+        { "dry-run", no_argument, NULL, 'd' },
         { "json", no_argument, NULL, 'j' },
         { "no-psk", no_argument, NULL, 'n' },
         { "ticket-type", required_argument, NULL, 'T' },
+        { "type", required_argument, NULL, 'T' },
+        { "mode", required_argument, NULL, 'm' },
+        { "app", required_argument, NULL, 'A' },
+        { "by", required_argument, NULL, 'b' },
+        { "resolve", no_argument, NULL, 'R' },
+        { "secret", required_argument, NULL, 'S' },
+        { "dir", required_argument, NULL, 'D' },
+        { "partial", no_argument, NULL, 'q' },
+        { "who", required_argument, NULL, 'w' },
+        { "ticket", required_argument, NULL, 'N' },
+        { "outcome", required_argument, NULL, 'u' },
+        { "event", required_argument, NULL, 'e' },
+        { "since", required_argument, NULL, 'B' },
+        { "until", required_argument, NULL, 'U' },
+        { "limit", required_argument, NULL, 'l' },
+        { "follow", no_argument, NULL, 'y' },
+        { "user", required_argument, NULL, 'W' },
+        { "undo", no_argument, NULL, 'Z' },
+        { "force", no_argument, NULL, 'X' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
@@ -275,14 +499,15 @@ main(int argc, char **argv)
     struct kms_ctl ctl = { 0 };
     const struct command *command;
     const char *path = NULL;
-    char given[32] = "";
+    char given[64] = "";
     enum kms_exit code;
     int o;
 
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h') {
-            fputs(usage, stdout);
-            puts(KMS_EXIT_HELP ".");
+            for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
+                fputs(usage[i], stdout);
+            puts(KMS_EXIT_HELP ", 6 the policy would refuse.");
             return KMS_EXIT_OK;
         }
         if (o == 'V') {
@@ -295,21 +520,22 @@ main(int argc, char **argv)
             path = optarg;
             continue;
         }
-        if (strchr(given, o) != NULL && o != 't' && o != 'k')
+        if (strchr(given, o) != NULL && strchr(repeated, o) == NULL)
             return (int)misused("an option is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many", o == 't' ? "--to" : "--key");
+            return (int)misused("too many, or not a number:", options_name(options, o));
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)
         return (int)code;
     if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command", command->verb);
+        return (int)misused("an option does not belong to the command", last_word(command));
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
-    ctl.identity = command->args > 0 ? argv[optind + 2] : NULL;
+    ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
+    ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
     kms_harden(false);
     return (int)run(path, command, &ctl);
 }

@@ -12,25 +12,60 @@
 #include "store.h"
 #include "vault.h"
 
+#define KMS_CTL_DIRS_MAX 16
+
 struct kms_ctl {
-    struct kms_store *store;
+    struct kms_store *store; /* NULL for commands to the running daemon */
     struct kms_vault *vault; /* NULL: the command needs no keys */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
-    const char *identity; /* of the user, or the id of a TPK, or a reference */
+    const char *identity; /* the first argument: an identity, an id, a reference, a file */
+    const char *second;   /* the second; NULL: there is none */
     const char *key_id, *suite, *key_out;
     char *key_hex; /* wiped once read */
+    const char *realm, *expires;
+    bool dry_run;
     bool json, no_psk;
+    const char *secret; /* file with the secret of a backup; NULL: ask */
     /* ticket issue */
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
     bool finish, quiet; /* kek rotate; no progress bar */
+    /* policy test */
+    const char *mode, *by, *apps[MKT_APPS_MAX];
+    size_t n_apps;
+    bool resolve;
+    /* audit */
+    const char *dirs[KMS_CTL_DIRS_MAX];
+    size_t n_dirs;
+    bool partial;                                               /* earlier segments are elsewhere */
+    const char *who, *ticket, *outcome, *event, *since, *until; /* what records are wanted */
+    size_t limit;                                               /* records; 0: all */
+    bool follow;
+    /* ticket revoke */
+    const char *user;
+    bool undo, force;
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_suspend(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_resume(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_expire(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_alias_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_alias_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_group_show(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_member_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_member_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_add(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_realm_remove(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_import(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
@@ -39,15 +74,30 @@ enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_audit_search(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_kept(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_ticket_search(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_revoke(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_test(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_check(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_policy_show(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_reload(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
 /* What differs between the kinds of keys that users get. */
 struct kms_ctl_kind {
     enum kms_key_kind kind;
     const char *what; /* the file is, in words */
     const char *join; /* between name and digits of an id of our own making */
-    enum kms_store_rc (*store)(struct kms_store *s, const struct kms_keyfile *k,
+    enum kms_store_rc (*store)(const struct kms_ctl *ctl, const struct kms_keyfile *k,
                                const struct kms_sealed *key, struct kms_store_err *err);
 };
 
@@ -60,11 +110,23 @@ enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_ki
  * --ticket-type; now is NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
 const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
 
+/* kms_ctl_list reads the store through the sink, whose callbacks print rows and count them in
+ * *rows: the frame of a JSON list, or `none` for an empty table. */
+enum kms_exit kms_ctl_list(const struct kms_ctl *ctl, const struct kms_sink *sink,
+                           const size_t *rows, const char *none);
+
 /* kms_ctl_json prints s as a JSON string. */
 void kms_ctl_json(const char *s);
 
 /* kms_ctl_time prints seconds since 1970 as "2026-01-02T03:04:05Z". */
 void kms_ctl_time(int64_t seconds, char buf[32]);
+
+/* kms_ctl_instant reads such a time, or a date ("2026-01-02"), or "never" (0). */
+bool kms_ctl_instant(const char *text, int64_t *seconds);
+#define KMS_CTL_INSTANT "a time is written 2026-01-31, 2026-01-31T18:00:00Z (UTC) or never"
+
+/* kms_ctl_realm_valid tells whether a name may be that of a realm. */
+bool kms_ctl_realm_valid(const char *name);
 
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);

@@ -11,9 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin.h"
+#include "control.h"
+#include "document.h"
 #include "harden.h"
 #include "lane.h"
 #include "net.h"
+#include "notify.h"
 #include "program.h"
 #include "tpk_schedule.h"
 #include "vault_process.h"
@@ -22,15 +26,17 @@
 static const char usage[] =
     "Usage: mikey-kmsd --config FILE\n"
     "The Key Management Service of MIKEY-TICKET (RFC 6043). Runs in the foreground;\n"
-    "SIGTERM or SIGINT stops it. Users and keys: see mikey-kmsctl --help.\n"
+    "SIGTERM or SIGINT stops it, SIGHUP makes it read its configuration again. Users and\n"
+    "keys: see mikey-kmsctl --help.\n"
     "\n"
     "  -c, --config FILE  configuration (YAML)\n"
-    "      --check        read the configuration, say what is wrong with it, and stop\n"
+    "      --check        read the configuration and the files that it names, say what is wrong\n"
+    "                     with them, and stop\n"
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
     "\n"
-    "On standard output, when it serves: one line \"listening URL\" for each address, then\n"
-    "\"ready\". On standard error: the log.\n"
+    "On standard output, when it serves: one line \"listening URL\" for each address, \"admin\n"
+    "URL\" if there is one, then \"ready\". On standard error: the log.\n"
     "\n"
     "Options of the configuration:\n";
 
@@ -38,16 +44,22 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    /* Three connections: counters and tickets are written by the lane, each under its own lock. */
-    struct kms_store *store, *counters, *tickets;
+    /* Four connections: counters and tickets are written by the lane, each under its own lock,
+     * seals by the audit. */
+    struct kms_store *store, *counters, *tickets, *seals;
     struct kms_vault *vault;
     _Atomic bool vault_gone;
     pthread_t main;
-    uint64_t version;    /* of the store, as read */
-    struct kms_pki *pki; /* NULL: no key pair is configured */
+    uint64_t version;            /* of the store, as read */
+    struct kms_rules_live rules; /* the policy */
+    struct kms_pki *pki;         /* NULL: no key pair is configured */
+    struct kms_tls *tls;         /* NULL: no certificate for https is */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
+    struct kms_admin *admin;
+    struct kms_reload *reload;
+    struct kms_control *control;
 };
 
 static int
@@ -81,29 +93,18 @@ read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
 {
     enum kms_store_rc rc = d->store->ops->version(d->store, &d->version, err);
 
-    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, time(NULL), err) : rc;
+    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, err) : rc;
 }
 
-/* Makes the first ticket protection key, and what the schedule wants. */
+/* Makes the first ticket protection keys, and what the schedule wants. */
 static enum kms_store_rc
 prepare_tpks(struct daemon *d, struct kms_store_err *err)
 {
-    const struct kms_config *c = &d->config;
-    struct kms_generation *g = NULL;
-    int64_t now = time(NULL);
-    size_t n = 0;
     enum kms_store_rc rc = kms_vault_refresh(d->vault, d->store, err);
 
-    if (rc == KMS_STORE_OK)
-        rc = d->store->ops->tpk_validity(d->store, c->max_validity_s, err);
-    if (rc == KMS_STORE_OK)
-        rc = kms_tpk_list(d->store, &g, &n, err);
-    free(g);
-    if (rc != KMS_STORE_OK || (n > 0 && c->tpk_rotate_every_s == 0))
-        return rc;
-    return kms_tpk_keep(d->store, d->vault,
-                        c->tpk_rotate_every_s > 0 ? c->tpk_rotate_every_s : UINT32_MAX,
-                        c->max_validity_s, now, &d->log, err);
+    return rc != KMS_STORE_OK ? rc
+                              : kms_tpk_keep(d->store, d->vault, d->config.tpk_rotate_every_s,
+                                             d->config.max_validity_s, time(NULL), &d->log, err);
 }
 
 /* Opens the store and reads everything. */
@@ -116,6 +117,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
         rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_store_open_sqlite(&d->seals, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = prepare_tpks(d, err);
     return rc == KMS_STORE_OK ? read_store(d, index, err) : rc;
@@ -138,8 +141,10 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     d->service.pki = d->pki;
+    d->service.rules = &d->rules;
+    d->service.tls = d->tls;
     d->service.vault = d->vault;
-    d->service.tickets = kms_tickets_new(d->tickets);
+    d->service.tickets = kms_tickets_new(d->tickets, d->vault);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
         return false;
@@ -152,10 +157,14 @@ start_serving(struct daemon *d, char *err)
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
         !kms_http_start(&d->http, &d->service, c->listen, c->n_listen, &slot, err))
         return false;
-    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http);
-    if (d->watch == NULL)
+    d->watch = kms_watch_start(&d->service, d->store, d->version, d->http, d->reload);
+    if (d->watch == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
-    return d->watch != NULL;
+        return false;
+    }
+    atomic_store(&d->service.state.ready, true);
+    return kms_admin_start(&d->admin, &d->service, &c->admin, err) &&
+           kms_control_start(&d->control, &d->service, d->reload, err);
 }
 
 static void
@@ -165,62 +174,106 @@ announce(struct daemon *d, const struct kms_index *index)
 
     for (size_t i = 0; i < c->n_listen; i++)
         printf("listening %s\n", c->listen[i].url);
+    if (d->admin != NULL)
+        printf("admin %s\n", c->admin.url);
     puts("ready");
+    kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
     if (!kms_memory_locked() && !kms_index_locked(index) && c->lock_memory != 0)
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
                 kms_text("effect", "keys may be written to swap"),
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
+    if (d->service.audit == NULL)
+        KMS_LOG(&d->log, KMS_WARN, "audit-off",
+                kms_text("effect", "what is decided is not recorded"));
     KMS_LOG(&d->log, KMS_INFO, "started", kms_text("version", mkt_version()),
             kms_text("identity", c->identity), kms_text("store", c->store),
+            kms_text("policy", c->policy[0] == '\0' ? "built-in" : c->policy),
             kms_number("workers", c->workers),
-            kms_number("vault", d->config.vault != 0 ? kms_vault_process_id(d->vault) : getpid()),
+            kms_number("vault", c->vault != 0 ? kms_vault_process_id(d->vault) : getpid()),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
-            kms_number("source_rate", c->source_rate),
-            kms_number("identity_rate", c->identity_rate));
+            kms_number("source_rate", c->source.rate),
+            kms_number("identity_rate", c->identity_quota.rate));
 }
 
 static void
 wait_for_end(struct daemon *d, const sigset_t *signals)
 {
+    char err[KMS_RELOAD_ERR];
     int sig;
 
     for (;;) {
         if (sigwait(signals, &sig) != 0)
             return;
         if (sig != SIGHUP) {
+            kms_notify("STOPPING=1");
             KMS_LOG(&d->log, KMS_INFO, "stopping", kms_text("signal", strsignal(sig)));
             return;
         }
-        KMS_LOG(&d->log, KMS_WARN, "hangup-ignored",
-                kms_text("hint", "changes of users and keys arrive by themselves; "
-                                 "restart for a new configuration"));
+        (void)kms_reload_run(d->reload, NULL, NULL, err); /* the log has it all */
     }
+}
+
+/* The last record: what was done since the first. */
+static void
+end_audit(struct daemon *d, const struct kms_tally *n)
+{
+    struct kms_trail *t = calloc(1, sizeof *t);
+    struct timespec ts;
+
+    if (t != NULL) {
+        clock_gettime(CLOCK_REALTIME, &ts);
+        kms_trail_begin(t, "stop", (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+        for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
+            kms_trail_number(t, kms_outcome_word(o), kms_tally_outcome(n, o));
+        kms_trail_end(t);
+    }
+    kms_audit_close(d->service.audit, t);
+    d->service.audit = NULL;
+    free(t);
 }
 
 static void
 stop_serving(struct daemon *d)
 {
-    uint64_t n[KMS_OUTCOME_COUNT] = { 0 };
-
+    const struct kms_tally *n = &d->service.ended;
     struct kms_store_err err = { 0 };
 
+    atomic_store(&d->service.state.ready, false);
+    kms_control_stop(d->control);
+    kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
-    kms_lane_stop(d->service.lane, n);
-    kms_udp_stop(d->udp, n);
-    kms_http_stop(d->http, n);
+    kms_lane_stop(d->service.lane);
+    kms_udp_stop(d->udp);
+    kms_audit_drain(d->service.audit);
+    kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values"));
-    KMS_LOG(&d->log, KMS_INFO, "stopped", kms_number("answered", (int64_t)n[KMS_ANSWERED]),
-            kms_number("repeated", (int64_t)n[KMS_REPEATED]),
-            kms_number("refused", (int64_t)n[KMS_REFUSED]),
-            kms_number("malformed", (int64_t)n[KMS_MALFORMED]),
-            kms_number("limited", (int64_t)n[KMS_LIMITED]),
-            kms_number("busy", (int64_t)n[KMS_BUSY]),
-            kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost)));
+    struct kms_field f[KMS_OUTCOME_COUNT + 1];
+    for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
+        f[o] = kms_number(kms_outcome_word(o), (int64_t)kms_tally_outcome(n, o));
+    f[KMS_OUTCOME_COUNT] = kms_number("log-lines-lost", (int64_t)atomic_load(&d->log.lost));
+    kms_log_line(&d->log, KMS_INFO, "stopped", f, KMS_OUTCOME_COUNT + 1);
+    end_audit(d, n);
+}
+
+/* What is read before anything is served. */
+static enum kms_exit
+open_files(struct daemon *d, struct kms_index **index)
+{
+    struct kms_store_err store_err = { 0 };
+    char rules_err[KMS_DOCUMENT_ERR], pki_err[KMS_PKI_ERR] = "";
+
+    if (!kms_rules_live_open(&d->rules, &d->config, count_readers(&d->config), rules_err))
+        return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
+    if (open_store(d, index, &store_err) != KMS_STORE_OK)
+        return fail(d, KMS_EXIT_STORE, "store", store_err.text);
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !kms_tls_open(&d->tls, &d->config, pki_err))
+        return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
+    return KMS_EXIT_OK;
 }
 
 /* The KEK comes first: without it nothing else is of use. */
@@ -264,9 +317,14 @@ settle(struct daemon *d)
     char err[KMS_NET_ERR];
 
     _Static_assert(KMS_NET_ERR >= KMS_HARDEN_ERR, "one buffer for both");
+    d->reload = kms_reload_new(&d->service, c); /* before addresses get their real ports */
+    if (d->reload == NULL)
+        return fail(d, KMS_EXIT_FAILED, "start", "out of memory");
     for (size_t i = 0; i < c->n_listen; i++)
         if (!kms_listen_bind(&c->listen[i], c->workers, err))
             return fail(d, KMS_EXIT_LISTEN, "listen", err);
+    if (c->admin.url[0] != '\0' && !kms_listen_bind(&c->admin, 1, err))
+        return fail(d, KMS_EXIT_LISTEN, "listen", err);
     if (!kms_lock_memory(c, err) || !kms_drop_privileges(c, err) ||
         !kms_filter_install(c,
                             c->vault == 0 && strncmp(c->kek, "pkcs11:", 7) == 0 ? KMS_FILTER_BOTH
@@ -281,11 +339,10 @@ settle(struct daemon *d)
 static enum kms_exit
 serve(struct daemon *d)
 {
-    struct kms_store_err store_err = { 0 };
     struct kms_index *index = NULL;
-    char err[KMS_NET_ERR] = "", pki_err[KMS_PKI_ERR] = "", kek_err[KMS_KEK_ERR] = "";
+    char err[KMS_CONTROL_ERR] = "", audit_err[KMS_AUDIT_ERR] = "", kek_err[KMS_KEK_ERR] = "";
     const char *failed;
-    enum kms_exit code = KMS_EXIT_OK;
+    enum kms_exit code;
     sigset_t signals;
 
     sigemptyset(&signals);
@@ -296,19 +353,18 @@ serve(struct daemon *d)
     if (!open_vault(d, kek_err))
         return fail(d, KMS_EXIT_STORE, "kek", kek_err);
     code = settle(d);
-    if (code != KMS_EXIT_OK)
+    if (code == KMS_EXIT_OK)
+        code = open_files(d, &index);
+    if (code != KMS_EXIT_OK) {
+        kms_index_free(index);
+        kms_rules_live_close(&d->rules);
         return code;
-    if (open_store(d, &index, &store_err) != KMS_STORE_OK) {
-        kms_index_free(index);
-        return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    }
-    if (!kms_pki_open(&d->pki, &d->config, pki_err)) {
-        kms_index_free(index);
-        return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     }
     if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
                           d->counters, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
+    } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
+        code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);
     } else if (!start_serving(d, err)) {
         code = fail(d, KMS_EXIT_LISTEN, "listen", err);
         stop_serving(d);
@@ -318,7 +374,9 @@ serve(struct daemon *d)
         stop_serving(d);
     }
     kms_service_free(&d->service);
+    kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
+    kms_tls_close(d->tls);
     return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
 
@@ -334,16 +392,29 @@ raise_file_limit(void)
 }
 
 static enum kms_exit
-check_certificates(struct daemon *d)
+check_files(struct daemon *d)
 {
-    char err[KMS_PKI_ERR];
+    char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
+    struct kms_rules *rules = kms_rules_load(&d->config, err);
+    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
+              kms_tls_open(&d->tls, &d->config, err);
 
-    if (!kms_pki_open(&d->pki, &d->config, err)) {
+    if (!ok)
         fprintf(stderr, "%s\n", err);
-        return KMS_EXIT_CONFIG;
-    }
+    kms_rules_free(rules);
     kms_pki_close(d->pki);
-    return KMS_EXIT_OK;
+    kms_tls_close(d->tls);
+    return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
+}
+
+static void
+leave(struct daemon *d)
+{
+    for (size_t i = 0; i < d->config.n_listen; i++)
+        kms_listen_close(&d->config.listen[i]);
+    kms_listen_close(&d->config.admin);
+    kms_reload_free(d->reload);
+    kms_vault_close(d->vault);
 }
 
 static int
@@ -363,7 +434,7 @@ run(const char *path, bool check)
         return KMS_EXIT_CONFIG;
     }
     if (check) {
-        code = check_certificates(d);
+        code = check_files(d);
         free(d);
         return (int)code;
     }
@@ -376,9 +447,9 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
-    for (size_t i = 0; i < d->config.n_listen; i++)
-        kms_listen_close(&d->config.listen[i]);
-    kms_vault_close(d->vault);
+    leave(d);
+    if (d->seals != NULL)
+        d->seals->ops->close(d->seals);
     if (d->tickets != NULL)
         d->tickets->ops->close(d->tickets);
     if (d->counters != NULL)

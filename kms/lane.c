@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "settle.h"
+
 struct lane_thread {
     struct kms_lane *lane;
     struct kms_worker *worker;
@@ -123,6 +125,10 @@ run(void *arg)
     while ((p = next_parcel(t->lane)) != NULL) {
         kms_worker_clock(t->worker);
         p->reply = kms_handle(t->worker, &p->req);
+        if (kms_settle(t->worker))
+            kms_release(t->worker, &p->req, &p->reply);
+        else
+            kms_withhold(t->worker, &p->req, &p->reply);
         p->done(p);
     }
     return NULL;
@@ -133,7 +139,6 @@ kms_lane_start(struct kms_service *sv, size_t *slot)
 {
     size_t n = sv->config->workers;
     struct kms_lane *lane = calloc(1, sizeof *lane + n * sizeof lane->threads[0]);
-    uint64_t none[KMS_OUTCOME_COUNT] = { 0 };
 
     if (lane == NULL)
         return NULL;
@@ -149,7 +154,7 @@ kms_lane_start(struct kms_service *sv, size_t *slot)
         t->running = t->worker != NULL && pthread_create(&t->thread, NULL, run, t) == 0;
         if (t->running)
             continue;
-        kms_lane_stop(lane, none);
+        kms_lane_stop(lane);
         kms_lane_free(lane);
         return NULL;
     }
@@ -157,7 +162,7 @@ kms_lane_start(struct kms_service *sv, size_t *slot)
 }
 
 void
-kms_lane_stop(struct kms_lane *lane, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_lane_stop(struct kms_lane *lane)
 {
     struct kms_parcel *next;
 
@@ -172,8 +177,6 @@ kms_lane_stop(struct kms_lane *lane, uint64_t totals[KMS_OUTCOME_COUNT])
 
         if (t->running)
             pthread_join(t->thread, NULL);
-        for (size_t k = 0; t->worker != NULL && k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&t->worker->counts[k]);
         kms_worker_free(t->worker);
     }
     for (struct kms_parcel *p = lane->first; p != NULL; p = next) {
@@ -182,6 +185,19 @@ kms_lane_stop(struct kms_lane *lane, uint64_t totals[KMS_OUTCOME_COUNT])
     }
     lane->first = NULL;
     lane->last = &lane->first;
+}
+
+size_t
+kms_lane_waiting(struct kms_lane *lane)
+{
+    size_t n;
+
+    if (lane == NULL)
+        return 0;
+    pthread_mutex_lock(&lane->lock);
+    n = lane->n;
+    pthread_mutex_unlock(&lane->lock);
+    return n;
 }
 
 void

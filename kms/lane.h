@@ -40,9 +40,12 @@ void kms_lane_put(struct kms_lane *lane, struct kms_parcel *p);
 
 void kms_parcel_free(struct kms_parcel *p);
 
-/* kms_lane_stop ends the threads and adds their counts to totals. Parcels left over are done with
+/* kms_lane_stop ends the threads. Parcels left over are done with
  * an empty reply. Later kms_lane_take returns NULL. NULL is allowed. */
-void kms_lane_stop(struct kms_lane *lane, uint64_t totals[KMS_OUTCOME_COUNT]);
+void kms_lane_stop(struct kms_lane *lane);
+
+/* kms_lane_waiting returns how many requests stand in the queue. NULL is allowed. */
+size_t kms_lane_waiting(struct kms_lane *lane);
 
 /* kms_lane_free frees a lane that was stopped. NULL is allowed. */
 void kms_lane_free(struct kms_lane *lane);

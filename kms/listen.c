@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Binding. SO_REUSEPORT would also let a second daemon of the same user share our port unnoticed,
  * so the address is first bound once without it. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "net.h"
 
 #define BACKLOG 1024
@@ -46,29 +46,17 @@ open_socket(const struct kms_listener *l, bool share)
     return ok ? fd : -1;
 }
 
-static in_port_t *
-port_of(struct kms_listener *l)
-{
-    if (l->addr.ss_family == AF_INET6)
-        return &((struct sockaddr_in6 *)(void *)&l->addr)->sin6_port;
-    return &((struct sockaddr_in *)(void *)&l->addr)->sin_port;
-}
-
 static void
 rename_url(struct kms_listener *l)
 {
-    const void *ip = l->addr.ss_family == AF_INET6
-                         ? (const void *)&((struct sockaddr_in6 *)(void *)&l->addr)->sin6_addr
-                         : (const void *)&((struct sockaddr_in *)(void *)&l->addr)->sin_addr;
-    const char *form = l->addr.ss_family == AF_INET6 ? "%s://[%s]:%u%s" : "%s://%s:%u%s";
-    char text[INET6_ADDRSTRLEN];
+    char at[KMS_ADDRESS_TEXT];
 
-    inet_ntop(l->addr.ss_family, ip, text, sizeof text);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(l->url, sizeof l->url, form, l->transport == KMS_UDP ? "udp" : "http", text,
-             ntohs(*port_of(l)), l->prefix);
-#pragma GCC diagnostic pop
+    kms_address_text((const struct sockaddr *)&l->addr, at);
+    snprintf(l->url, sizeof l->url, "%s://%s%s",
+             l->transport == KMS_UDP ? "udp"
+             : l->tls                ? "https"
+                                     : "http",
+             at, l->prefix);
 }
 
 static bool

@@ -19,8 +19,8 @@ enum kms_level { KMS_DEBUG, KMS_INFO, KMS_WARN, KMS_ERROR };
 
 struct kms_log {
     int fd;
-    enum kms_level level; /* lines below it are not written */
-    bool json;
+    _Atomic enum kms_level level; /* lines below it are not written */
+    _Atomic bool json;
     pthread_mutex_t lock;
     _Atomic uint64_t lost; /* lines that could not be written */
 };

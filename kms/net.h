@@ -25,15 +25,15 @@ struct kms_udp; /* opaque, owned: the UDP threads */
 bool kms_udp_start(struct kms_udp **udp, struct kms_service *sv, struct kms_listener *listen,
                    size_t n_listen, size_t *slot, char *err);
 
-/* kms_udp_stop ends the threads, adds their counts to totals and frees. NULL is allowed. */
-void kms_udp_stop(struct kms_udp *udp, uint64_t totals[KMS_OUTCOME_COUNT]);
+/* kms_udp_stop ends the threads and frees. NULL is allowed. */
+void kms_udp_stop(struct kms_udp *udp);
 
 struct kms_http; /* opaque, owned: the HTTP threads */
 
 /* kms_http_start, kms_http_stop: likewise for HTTP. */
 bool kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listener *listen,
                     size_t n_listen, size_t *slot, char *err);
-void kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT]);
+void kms_http_stop(struct kms_http *http);
 
 /* kms_http_sweep closes connections whose client has not completed a request in time. To be called
  * a few times a second, from any one thread. NULL is allowed. */

@@ -5,6 +5,7 @@
  *
  * The path and the query follow what is known of 3GPP TS 33.328, whose text was not available: all
  * of the mapping is in this file. */
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,8 +16,10 @@
 #include <unistd.h>
 
 #include "base64.h"
+#include "http_plain.h"
 #include "lane.h"
 #include "net.h"
+#include "settle.h"
 
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
@@ -29,20 +32,24 @@ struct exchange {
     enum kms_want want;
     bool raw;                  /* not base64 */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
-    size_t len, seen;          /* octets kept and received */
-    uint8_t body[];            /* max_body octets */
+    /* Held until it is recorded: */
+    struct kms_audit_wait wait;
+    struct MHD_Connection *connection;
+    bool held, recorded;
+    struct kms_reply reply;
+    uint8_t *answer;  /* owned */
+    size_t len, seen; /* octets kept and received */
+    uint8_t body[];   /* max_body octets */
 };
 
 struct connection {
     struct connection *prev, *next;
+    struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
     int fd;
     _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
 
-struct plain_status {
-    unsigned status;
-    struct MHD_Response *response;
-};
+static const struct kms_request over_http = { .transport = KMS_HTTP };
 
 struct server {
     struct server *next;
@@ -53,7 +60,7 @@ struct server {
     size_t n_spares;
     pthread_mutex_t lock; /* of the list of connections, shared with the sweeper */
     struct connection *connections;
-    struct plain_status plain[9];
+    struct kms_http_plain plain;
     uint8_t out[MKT_MSG_MAX];
     char text[TEXT_CAP];
 };
@@ -69,44 +76,6 @@ steady_s(void)
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
     return ts.tv_sec;
-}
-
-static bool
-plain_init(struct server *s)
-{
-    static const unsigned statuses[] = {
-        MHD_HTTP_BAD_REQUEST,
-        MHD_HTTP_NOT_FOUND,
-        MHD_HTTP_METHOD_NOT_ALLOWED,
-        MHD_HTTP_CONTENT_TOO_LARGE,
-        MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-        MHD_HTTP_TOO_MANY_REQUESTS,
-        MHD_HTTP_SERVICE_UNAVAILABLE,
-    };
-
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-
-        if (r == NULL)
-            return false;
-        s->plain[i] = (struct plain_status){ statuses[i], r };
-        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-        if (statuses[i] == MHD_HTTP_METHOD_NOT_ALLOWED)
-            MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
-        if (statuses[i] == MHD_HTTP_TOO_MANY_REQUESTS ||
-            statuses[i] == MHD_HTTP_SERVICE_UNAVAILABLE)
-            MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    }
-    return true;
-}
-
-static enum MHD_Result
-answer_plain(struct server *s, struct MHD_Connection *c, unsigned status)
-{
-    for (size_t i = 0; s->plain[i].response != NULL; i++)
-        if (s->plain[i].status == status)
-            return MHD_queue_response(c, status, s->plain[i].response);
-    return MHD_NO;
 }
 
 static struct exchange *
@@ -125,10 +94,25 @@ exchange_new(struct server *s)
     return x;
 }
 
+/* What was held leaves, or does not; also when its client is gone. */
+static void
+settle(struct server *s, struct exchange *x)
+{
+    if (!x->held)
+        return;
+    x->held = false;
+    if (x->recorded && x->answer != NULL)
+        kms_release(s->worker, &over_http, &x->reply);
+    else
+        kms_withhold(s->worker, &over_http, &x->reply);
+}
+
 static void
 exchange_end(struct server *s, struct exchange *x)
 {
+    settle(s, x);
     kms_parcel_free(x->parcel);
+    free(x->answer);
     if (s->n_spares == SPARE_MAX) {
         free(x);
         return;
@@ -190,7 +174,7 @@ answer_mikey(struct server *s, struct MHD_Connection *c, uint8_t *out, size_t le
         r = MHD_create_response_from_buffer(n, s->text, MHD_RESPMEM_MUST_COPY);
     }
     if (r == NULL)
-        return answer_plain(s, c, MHD_HTTP_SERVICE_UNAVAILABLE);
+        return kms_http_plain_answer(&s->plain, c, MHD_HTTP_SERVICE_UNAVAILABLE);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/mikey");
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     rc = MHD_queue_response(c, MHD_HTTP_OK, r);
@@ -206,6 +190,7 @@ answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply,
         [KMS_MALFORMED] = MHD_HTTP_BAD_REQUEST,
         [KMS_REFUSED] = MHD_HTTP_TOO_MANY_REQUESTS, /* no more Errors for strangers just now */
         [KMS_LIMITED] = MHD_HTTP_TOO_MANY_REQUESTS,
+        [KMS_DENIED] = MHD_HTTP_FORBIDDEN, /* at the connection already */
         [KMS_BUSY] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_ANSWERED] = MHD_HTTP_SERVICE_UNAVAILABLE,
         [KMS_REPEATED] = MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -213,7 +198,7 @@ answer_reply(struct server *s, struct MHD_Connection *c, struct kms_reply reply,
 
     if (reply.len > 0)
         return answer_mikey(s, c, out, reply.len, raw);
-    return answer_plain(s, c, statuses[reply.outcome]);
+    return kms_http_plain_answer(&s->plain, c, statuses[reply.outcome]);
 }
 
 /* A request that is being answered: for one that is handed over. */
@@ -248,6 +233,42 @@ hand_over(void *ctx, const struct kms_request *req, uint64_t tag)
     return true;
 }
 
+/* In the thread of the audit, or in this one: on_request is called once more. */
+static void
+recorded(struct kms_audit_wait *w, bool ok)
+{
+    struct exchange *x = (struct exchange *)(void *)((char *)w - offsetof(struct exchange, wait));
+
+    x->recorded = ok;
+    MHD_resume_connection(x->connection);
+}
+
+/* The connection waits, the thread goes on: so one write serves many answers. */
+static enum MHD_Result
+hold(struct server *s, struct MHD_Connection *c, struct exchange *x, struct kms_reply reply)
+{
+    struct kms_audit *audit = s->worker->service->audit;
+
+    x->held = true;
+    x->connection = c;
+    x->reply = reply;
+    x->answer = malloc(reply.len + 1);
+    x->wait.done = recorded;
+    if (x->answer != NULL)
+        memcpy(x->answer, s->out, reply.len);
+    MHD_suspend_connection(c);
+    if (!kms_audit_later(audit, s->worker->trail, &x->wait))
+        recorded(&x->wait, kms_settle(s->worker));
+    return MHD_YES;
+}
+
+static enum MHD_Result
+answer_held(struct server *s, struct MHD_Connection *c, struct exchange *x)
+{
+    settle(s, x);
+    return answer_reply(s, c, x->reply, x->answer, x->raw);
+}
+
 static enum MHD_Result
 answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
 {
@@ -268,7 +289,12 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     req.from = info->client_addr;
     kms_worker_clock(s->worker);
     reply = kms_handle(s->worker, &req);
-    return reply.deferred ? MHD_YES : answer_reply(s, c, reply, s->out, x->raw);
+    if (reply.deferred)
+        return MHD_YES;
+    if (s->worker->trail != NULL && s->worker->trail->n > 0)
+        return hold(s, c, x, reply);
+    kms_release(s->worker, &req, &reply);
+    return answer_reply(s, c, reply, s->out, x->raw);
 }
 
 static enum MHD_Result
@@ -304,7 +330,7 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *context = x;
         x->status = check_head(s, c, path, method, &x->want);
         if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
-            return answer_plain(s, c, x->status); /* before the body is read */
+            return kms_http_plain_answer(&s->plain, c, x->status); /* before the body is read */
         return MHD_YES;
     }
     if (*n > 0) {
@@ -313,9 +339,11 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         *n = 0;
         return rc;
     }
+    if (x->held)
+        return answer_held(s, c, x);
     if (x->parcel != NULL)
         return answer_reply(s, c, x->parcel->reply, x->parcel->out, x->raw);
-    return x->status != 0 ? answer_plain(s, c, x->status) : answer_body(s, c, x);
+    return x->status != 0 ? kms_http_plain_answer(&s->plain, c, x->status) : answer_body(s, c, x);
 }
 
 static void
@@ -337,6 +365,33 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     *context = NULL;
 }
 
+/* Without certificates a session fails at its first message. */
+static void
+begin_tls(struct server *s, struct MHD_Connection *c, struct connection *k)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+    if (s->listener->tls && info != NULL)
+        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session);
+}
+
+static int
+no_certificate(gnutls_session_t session, const gnutls_datum_t *names, int n_names,
+               const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **chain,
+               unsigned *n_chain, gnutls_privkey_t *key)
+{
+    (void)session;
+    (void)names;
+    (void)n_names;
+    (void)algorithms;
+    (void)n_algorithms;
+    (void)chain;
+    (void)n_chain;
+    (void)key;
+    return -1;
+}
+
 static void
 on_connection(void *cls, struct MHD_Connection *c, void **context,
               enum MHD_ConnectionNotificationCode code)
@@ -351,6 +406,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
             return; /* served without a deadline of its own; the idle timeout holds */
         k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
+        begin_tls(s, c, k);
         pthread_mutex_lock(&s->lock);
         k->next = s->connections;
         if (k->next != NULL)
@@ -364,6 +420,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
             k->next->prev = k->prev;
         pthread_mutex_unlock(&s->lock);
         *context = NULL;
+        kms_tls_end(k->tls);
         free(k);
     }
 }
@@ -386,6 +443,19 @@ kms_http_sweep(struct kms_http *http)
     }
 }
 
+/* Before the handshake of TLS, which would cost more than the request. */
+static enum MHD_Result
+may_connect(void *cls, const struct sockaddr *from, socklen_t n)
+{
+    struct server *s = cls;
+
+    (void)n;
+    if (kms_acl_allows(&s->listener->acl, from))
+        return MHD_YES;
+    kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
+    return MHD_NO;
+}
+
 static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
 {
     (void)cls;
@@ -404,8 +474,7 @@ server_free(struct server *s)
         next = x->next;
         free(x);
     }
-    for (size_t i = 0; s->plain[i].response != NULL; i++)
-        MHD_destroy_response(s->plain[i].response);
+    kms_http_plain_free(&s->plain);
     pthread_mutex_destroy(&s->lock);
     kms_worker_free(s->worker);
     free(s);
@@ -417,6 +486,11 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
 {
     const struct kms_config *config = sv->config;
     unsigned limit = (config->http_connections + config->workers - 1) / config->workers;
+    const struct MHD_OptionItem tls[] = {
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)no_certificate },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)KMS_TLS_PRIORITIES },
+        { MHD_OPTION_END, 0, NULL },
+    };
     struct server *s = calloc(1, sizeof *s);
 
     if (s == NULL) {
@@ -426,14 +500,15 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     pthread_mutex_init(&s->lock, NULL);
     s->listener = l;
     s->worker = kms_worker_new(sv, slot, KMS_HTTP);
-    if (s->worker != NULL && plain_init(s))
-        s->mhd = MHD_start_daemon(
-            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
-                MHD_ALLOW_SUSPEND_RESUME,
-            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit,
-            MHD_OPTION_CONNECTION_TIMEOUT, config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED,
-            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+    if (s->worker != NULL && kms_http_plain_init(&s->plain))
+        s->mhd = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                                      MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
+                                  0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+                                  be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+                                  MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
+                                  config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+                                  s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                                  MHD_OPTION_ARRAY, l->tls ? tls : tls + 2, MHD_OPTION_END);
     if (s->mhd == NULL) {
         close(fd);
         server_free(s);
@@ -490,7 +565,7 @@ kms_http_start(struct kms_http **http, struct kms_service *sv, struct kms_listen
 }
 
 void
-kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_http_stop(struct kms_http *http)
 {
     struct server *next;
 
@@ -500,8 +575,6 @@ kms_http_stop(struct kms_http *http, uint64_t totals[KMS_OUTCOME_COUNT])
         next = s->next;
         MHD_stop_daemon(s->mhd);
         s->mhd = NULL;
-        for (size_t k = 0; k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&s->worker->counts[k]);
         server_free(s);
     }
     free(http);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UDP: each thread takes a batch of datagrams with one call, answers each, and sends the answers
- * with one call. A datagram that cannot be sent is dropped: the client repeats its question and
- * gets the answer from the retransmission table. */
+ * with one call, once all decisions of the batch are recorded. A datagram that cannot be sent is
+ * dropped: the client repeats its question and gets the answer from the retransmission table. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,6 +15,7 @@
 
 #include "lane.h"
 #include "net.h"
+#include "settle.h"
 
 #define BATCH 32
 #define STRIDE 65600 /* of buffers: 65 535 octets and an odd number of cache lines */
@@ -25,7 +26,9 @@ struct batch {
     struct iovec in_iov[BATCH], out_iov[BATCH];
     struct sockaddr_storage from[BATCH];
     _Alignas(8) uint8_t control[BATCH][CONTROL];
-    uint8_t *buffers; /* BATCH to read, BATCH to write */
+    uint8_t *buffers;                /* BATCH to read, BATCH to write */
+    struct kms_request asked[BATCH]; /* of each answer */
+    struct kms_reply replies[BATCH];
 };
 
 struct udp_thread {
@@ -43,7 +46,8 @@ struct udp_thread {
 struct kms_udp {
     struct kms_service *service;
     size_t n_threads, n_fds;
-    int stop; /* readable when it is time to end */
+    const struct kms_acl *acls[KMS_LISTENERS_MAX]; /* of each socket */
+    int stop;                                      /* readable when it is time to end */
     struct udp_thread threads[];
 };
 
@@ -186,25 +190,31 @@ send_late_answers(struct udp_thread *t)
     }
 }
 
-/* Answers message i of the batch; the answer becomes number n. Returns the new n. */
+/* Answers message i of the batch from a socket; the answer becomes number n. Returns the new n. */
 static size_t
-answer(struct udp_thread *t, int fd, size_t i, size_t n)
+answer(struct udp_thread *t, size_t socket, size_t i, size_t n)
 {
     struct batch *b = t->batch;
     const struct msghdr *in = &b->in[i].msg_hdr;
-    struct arrival arrival = { t, in, fd };
+    struct arrival arrival = { t, in, t->fds[socket] };
     struct kms_request req = { .transport = KMS_UDP,
                                .want = KMS_WANT_ANY,
                                .in = mkt_span(b->in_iov[i].iov_base, b->in[i].msg_len),
                                .from = (const struct sockaddr *)&b->from[i],
                                .source = source_of(&b->from[i]),
                                .out = b->buffers + (BATCH + n) * STRIDE,
+                               .acl = t->udp->acls[socket],
                                .defer = hand_over,
                                .defer_ctx = &arrival };
     struct kms_reply reply = kms_handle(t->worker, &req);
 
-    if (reply.len == 0)
+    if (reply.len == 0) {
+        if (!reply.deferred)
+            kms_release(t->worker, &req, &reply); /* nothing that could leave */
         return n;
+    }
+    b->asked[n] = req;
+    b->replies[n] = reply;
     b->out_iov[n] = (struct iovec){ req.out, reply.len };
     b->out[n].msg_hdr = *in;
     b->out[n].msg_hdr.msg_iov = &b->out_iov[n];
@@ -230,19 +240,37 @@ send_answers(struct batch *b, int fd, size_t n)
     }
 }
 
+/* The first n answers leave, or none does. */
+static void
+settle(struct udp_thread *t, int fd, size_t n)
+{
+    struct batch *b = t->batch;
+    bool recorded = kms_settle(t->worker);
+
+    for (size_t i = 0; i < n; i++)
+        if (recorded)
+            kms_release(t->worker, &b->asked[i], &b->replies[i]);
+        else
+            kms_withhold(t->worker, &b->asked[i], &b->replies[i]);
+    if (recorded)
+        send_answers(b, fd, n);
+}
+
 /* Returns false when nothing was waiting. */
 static bool
-serve(struct udp_thread *t, int fd)
+serve(struct udp_thread *t, size_t socket)
 {
-    int got = receive(t->batch, fd);
     size_t n = 0;
+    int got;
 
+    kms_audit_gather(t->udp->service->audit);
+    got = receive(t->batch, t->fds[socket]);
     if (got <= 0)
         return got < 0 && errno == EINTR;
     kms_worker_clock(t->worker);
     for (int i = 0; i < got; i++)
-        n = answer(t, fd, (size_t)i, n);
-    send_answers(t->batch, fd, n);
+        n = answer(t, socket, (size_t)i, n);
+    settle(t, t->fds[socket], n);
     return true;
 }
 
@@ -266,7 +294,7 @@ run(void *arg)
             send_late_answers(t);
         for (size_t i = 0; i < n; i++)
             if (p[i].revents != 0)
-                (void)serve(t, t->fds[i]);
+                (void)serve(t, i);
     }
 }
 
@@ -280,6 +308,7 @@ add_listener(struct kms_udp *u, struct kms_listener *l, char *err)
         return false;
     for (size_t i = 0; i < u->n_threads; i++)
         u->threads[i].fds[u->n_fds] = fds[i];
+    u->acls[u->n_fds] = &l->acl;
     u->n_fds++;
     return true;
 }
@@ -352,7 +381,7 @@ end_thread(struct udp_thread *t)
 }
 
 void
-kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
+kms_udp_stop(struct kms_udp *u)
 {
     if (u == NULL)
         return;
@@ -362,8 +391,6 @@ kms_udp_stop(struct kms_udp *u, uint64_t totals[KMS_OUTCOME_COUNT])
 
         if (t->running)
             pthread_join(t->thread, NULL);
-        for (size_t k = 0; t->worker != NULL && k < KMS_OUTCOME_COUNT; k++)
-            totals[k] += atomic_load(&t->worker->counts[k]);
         for (size_t k = 0; k < u->n_fds; k++)
             close(t->fds[k]);
         if (t->udp != NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue; then audit
- * and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the transports': here
- * is only their order and what a failure of each means for the one who asked.
+/* evidence, limit, retransmit, decode, fresh, gather, authenticate, remember, authorise, issue;
+ * then audit and wipe, always. Protocol is the library's, policy is policy.c's, I/O is the
+ * transports': here is only their order and what a failure of each means for the one who asked.
  *
  * What a stranger learns: nothing for octets that are no message (RFC 6043 5.4 leaves it open); why
  * a message that could be read is not supported; and one and the same unauthenticated Error, after
@@ -10,10 +10,12 @@
  * where a connection proves the address, and silence over UDP. */
 #include "pipeline.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
+#include "address.h"
+#include "clock.h"
+#include "decision.h"
 #include "tpk.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
@@ -25,11 +27,14 @@ struct job {
     struct mkt_env env;
     struct mkt_io io;
     const struct mkt_kms_ask *ask; /* NULL until decoded */
-    const struct kms_index *index; /* held from gather on */
+    const struct kms_index *index; /* held from gather on, as the rules are */
+    const struct kms_rules *rules;
+    struct kms_decision decision;
     struct kms_found client;
     bool known;         /* client is a credential of ours */
     bool allowed;       /* by the limit of the identity */
     bool authenticated; /* and the message is the client's */
+    bool unrecordable;  /* the audit is down */
     struct kms_inkey psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
     uint64_t tag;                   /* of the retransmission table */
@@ -52,13 +57,15 @@ silent(struct job *j, enum kms_outcome outcome)
     return SILENT;
 }
 
-/* The key of the limits: an IPv4 address, or the /64 that one IPv6 site has. */
-static struct mkt_span
-address_of(const struct sockaddr *sa)
+/* No evidence, no answer. */
+static enum verdict
+evidence(struct job *j)
 {
-    if (sa->sa_family == AF_INET6)
-        return mkt_span(&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8);
-    return mkt_span(&((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+    j->unrecordable = kms_audit_down(j->w->service->audit);
+    if (!j->unrecordable)
+        return GO;
+    mkt_fail(&j->io.err, MKT_E_STATE, 0, "the audit cannot be written", "RFC 6043 12.3");
+    return silent(j, KMS_BUSY);
 }
 
 static enum verdict
@@ -68,7 +75,9 @@ limit(struct job *j)
 
     if (j->req->counted)
         return GO; /* before it came to the lane */
-    if (kms_limit_allow(sv->by_source, address_of(j->req->from), j->w->steady_ns))
+    if (j->req->acl != NULL && !kms_acl_allows(j->req->acl, j->req->from))
+        return silent(j, KMS_DENIED);
+    if (kms_limit_allow(sv->by_source, kms_address_site(j->req->from), j->w->steady_ns))
         return GO;
     return silent(j, KMS_LIMITED);
 }
@@ -166,20 +175,20 @@ gather(struct job *j)
     if (j->ask->pk && j->req->defer != NULL)
         return later(j); /* RSA takes longer than everything else together */
     j->index = kms_current_get(&j->w->service->current, j->w->slot);
+    j->rules = kms_current_get(&j->w->service->rules->current, j->w->slot);
     if (j->ask->pk)
         return GO; /* its certificate tells who it is */
     if (id.p != NULL)
-        j->known = kms_index_by_psk_id(j->index, id, &j->client);
+        j->known = kms_index_by_psk_id(j->index, id, j->w->now_s, &j->client);
     else if (j->ask->client.data.p != NULL)
-        j->known = kms_index_by_identity(j->index, j->ask->client, &j->client);
-    if (!j->known) { /* nobody's key, so that the work is the same */
+        j->known = kms_index_by_identity(j->index, j->ask->client, j->w->now_s, &j->client);
+    if (j->known) { /* who has several identities asks as one of them */
+        l = kms_found_locker(&j->client);
+        kms_found_claims(&j->client, j->ask->client);
+    } else { /* nobody's key, so that the work is the same */
         j->client.identity =
             j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
         l.key = j->w->dummy[j->ask->prf == MKT_PRF_MIKEY_1 ? 0 : 1];
-    } else {
-        l.owner = j->client.identity.data;
-        l.id = j->client.psk_id;
-        l.key = j->client.psk;
     }
     if (!kms_inkey_init(&j->psk, j->w->service->vault, j->w->slot, &l)) {
         mkt_fail(&j->io.err, MKT_E_WEAK_KEY, 0, "PSK", "RFC 6043 12.1");
@@ -202,7 +211,8 @@ authenticate_pk(struct job *j)
     j->client.identity = j->ask->client;
     j->client.serial = kms_hash(&key, j->ask->client.data.p, j->ask->client.data.n);
     j->authenticated = true;
-    if (sv->config->pk_users == 0 && !kms_index_is_user(j->index, j->client.identity)) {
+    if (sv->config->pk_users == 0 ? !kms_index_is_user(j->index, j->client.identity, j->w->now_s)
+                                  : kms_index_barred(j->index, j->client.identity, j->w->now_s)) {
         mkt_fail(&j->io.err, MKT_E_NOT_AUTHORISED, 0, "no user of ours", "RFC 6043 4.2.1.4");
         return REFUSE;
     }
@@ -286,10 +296,15 @@ remember(struct job *j)
 }
 
 static struct kms_circumstances
-circumstances(const struct job *j)
+circumstances(struct job *j)
 {
-    return (struct kms_circumstances){ j->w->service->config, j->client.identity,
-                                       j->w->service->identity, j->w->now };
+    return (struct kms_circumstances){ .rules = j->rules,
+                                       .client = j->client.identity,
+                                       .kms = j->w->service->identity,
+                                       .now = j->w->now,
+                                       .directory = kms_index_directory(j->index),
+                                       .cross_realm = j->w->service->config->cross_realm == 1,
+                                       .decision = &j->decision };
 }
 
 static enum verdict
@@ -319,7 +334,7 @@ authorise(struct job *j)
 static bool
 take_tpk(struct job *j)
 {
-    const struct kms_locker l = kms_tpk_locker(&j->found_tpk);
+    const struct kms_locker l = kms_found_tpk_locker(&j->found_tpk);
 
     if (kms_inkey_init(&j->tpk, j->w->service->vault, j->w->slot, &l))
         return true;
@@ -338,25 +353,57 @@ recall(struct job *j)
     return false;
 }
 
+/* A user's tickets are revoked up to a moment. One that does not say when it was made (a COUNTER),
+ * or was made in the future, as a user's own may claim (mode 3), is among them. */
+static bool
+revoked_with_its_user(const struct job *j)
+{
+    const struct mkt_time *made = &j->ask->made;
+    int64_t at, when;
+
+    if (!kms_index_user_revoked(j->index, j->ask->policy->initiator, &at))
+        return false;
+    when = mkt_ntp_to_unix(made->value);
+    return made->type == MKT_TS_COUNTER || when <= at ||
+           when > j->w->now_s + (int64_t)j->w->service->config->clock_window_s;
+}
+
+static enum verdict
+revoked(struct job *j, const char *what)
+{
+    mkt_fail(&j->io.err, MKT_E_TICKET, 0, what, "RFC 6043 5.4");
+    return REFUSE;
+}
+
 static enum verdict
 resolve(struct job *j)
 {
     const struct kms_circumstances q = circumstances(j);
     enum mkt_rc rc;
 
-    rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->index, &j->io.err);
+    if (kms_index_revoked(j->index, mkt_kms_ticket_id(j->w->txn)))
+        return revoked(j, "the ticket is revoked");
+    rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->client.identity,
+                           j->index, j->w->now_s, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
     if (by_reference(j) && !recall(j))
         return REFUSE;
     const struct mkt_tpk tpk = { .key = &j->tpk.base, .owner = j->found_tpk.owner };
+    const struct kms_opened opened = {
+        j->ask->policy, j->found_tpk.owner, kms_tpk_realm(&j->found_tpk, j->index),
+        kms_index_is_user(j->index, j->ask->policy->initiator, j->w->now_s)
+    };
+    struct mkt_identity as;
+
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
+    if (rc == MKT_OK && revoked_with_its_user(j))
+        return revoked(j, "the tickets of its Initiator are revoked");
     if (rc == MKT_OK)
-        rc = kms_policy_resolve(j->ask->policy, &q, j->found_tpk.owner,
-                                kms_index_is_user(j->index, j->ask->policy->initiator), &j->io.err);
+        rc = kms_policy_resolve(&as, &opened, &q, &j->io.err);
     if (rc != MKT_OK)
         return REFUSE;
-    if (mkt_kms_resolve(j->w->txn, &j->env, j->client.identity, &j->io) != MKT_NEXT_SEND_PEER)
+    if (mkt_kms_resolve(j->w->txn, &j->env, as, &j->io) != MKT_NEXT_SEND_PEER)
         return REFUSE;
     return DONE;
 }
@@ -395,6 +442,7 @@ static const struct {
     const char *name;
     enum verdict (*run)(struct job *);
 } stages[] = {
+    { "evidence", evidence },         /* what is decided can be recorded */
     { "limit", limit },               /* token buckets before any cryptography */
     { "retransmit", retransmit },     /* the same octets again: the same answer */
     { "decode", decode },             /* spans and rules, no keys */
@@ -406,11 +454,35 @@ static const struct {
     { "issue", issue },               /* keys, ticket, answer */
 };
 
+const char *
+kms_stage_name(size_t i)
+{
+    _Static_assert(sizeof stages / sizeof stages[0] <= KMS_STAGES_MAX, "room in the tally");
+    return i < sizeof stages / sizeof stages[0] ? stages[i].name : NULL;
+}
+
 /* Our own failures are no business of the other party. */
 static bool
 ours(enum mkt_rc rc)
 {
     return rc == MKT_E_RANDOM || rc == MKT_E_MEMORY || rc == MKT_E_CRYPTO || rc == MKT_E_STATE;
+}
+
+/* Somebody tries keys, or has an old one. Over UDP anybody could lock out the address of somebody
+ * else, so that failures count there only if the operator wants it. */
+static void
+note_failure(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    char from[KMS_ADDRESS_TEXT];
+
+    if (j->req->transport == KMS_UDP && sv->config->lockout_udp == 0)
+        return;
+    if (!kms_limit_failed(sv->by_source, kms_address_site(j->req->from), j->w->steady_ns))
+        return;
+    kms_address_text(j->req->from, from);
+    KMS_LOG(sv->log, KMS_WARN, "locked-out", kms_text("source", from),
+            kms_number("seconds", sv->config->source.lockout_s));
 }
 
 static void
@@ -420,6 +492,8 @@ refuse(struct job *j)
 
     if (j->outcome != KMS_MALFORMED)
         j->outcome = ours(why.rc) ? KMS_BUSY : KMS_REFUSED;
+    if (why.rc == MKT_E_AUTH || why.rc == MKT_E_CERT)
+        note_failure(j);
     j->io.out_len = 0;
     if (j->outcome == KMS_BUSY ||
         (!j->authenticated &&
@@ -431,85 +505,37 @@ refuse(struct job *j)
     j->io.err = why;
 }
 
-static const char *
-outcome_word(enum kms_outcome outcome)
-{
-    static const char *const words[] = {
-#define KMS_OUTCOME_WORD(name, word) word,
-        KMS_OUTCOMES(KMS_OUTCOME_WORD)
-#undef KMS_OUTCOME_WORD
-    };
-
-    return words[outcome];
-}
-
-static void
-format_address(const struct sockaddr *sa, char buf[64])
-{
-    char ip[INET6_ADDRSTRLEN] = "?";
-    const struct sockaddr_in *in4 = (const void *)sa;
-    const struct sockaddr_in6 *in6 = (const void *)sa;
-
-    if (sa->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
-        snprintf(buf, 64, "[%s]:%u", ip, ntohs(in6->sin6_port));
-    } else {
-        inet_ntop(AF_INET, &in4->sin_addr, ip, sizeof ip);
-        snprintf(buf, 64, "%s:%u", ip, ntohs(in4->sin_port));
-    }
-}
-
-static const char *
-message_name(const struct mkt_kms_ask *ask)
-{
-    if (ask->pk)
-        return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PK : MKT_DT_REQUEST_INIT_PK);
-    return mkt_data_type_name(ask->resolve ? MKT_DT_RESOLVE_INIT_PSK : MKT_DT_REQUEST_INIT_PSK);
-}
-
-static void
-write_line(struct job *j, const char *stage, enum kms_level level)
-{
-    const struct mkt_err *e = &j->io.err;
-    struct kms_field f[12];
-    char from[64];
-    size_t n = 0;
-
-    format_address(j->req->from, from);
-    f[n++] = kms_text("outcome", outcome_word(j->outcome));
-    f[n++] = kms_text("stage", stage);
-    f[n++] = kms_text("transport", j->req->transport == KMS_UDP ? "udp" : "http");
-    f[n++] = kms_text("source", from);
-    if (j->ask != NULL)
-        f[n++] = kms_text("message", message_name(j->ask));
-    if (j->authenticated)
-        f[n++] = kms_octets("identity", j->client.identity.data);
-    else if (j->ask != NULL)
-        f[n++] = kms_octets("claimed", j->ask->client.data);
-    if (e->rc != MKT_OK) {
-        f[n++] = kms_text("reason", mkt_rc_name(e->rc));
-        f[n++] = kms_text("field", e->what);
-        f[n++] = kms_text("clause", e->ref);
-        f[n++] = kms_number("octet", (int64_t)e->offset);
-    }
-    if (j->w->suppressed > 0)
-        f[n++] = kms_number("suppressed", j->w->suppressed);
-    j->w->suppressed = 0;
-    kms_log_line(j->w->service->log, level, "request", f, n);
-}
-
 static void
 audit(struct job *j, const char *stage)
 {
     struct kms_worker *w = j->w;
     bool fine = j->outcome == KMS_ANSWERED || j->outcome == KMS_REPEATED;
     enum kms_level level = fine ? KMS_DEBUG : j->outcome == KMS_BUSY ? KMS_ERROR : KMS_INFO;
+    const struct kms_report d = {
+        .outcome = j->outcome,
+        .stage = stage,
+        .rule = j->decision.rule,
+        .req = j->req,
+        .ask = j->ask,
+        .who = j->authenticated ? j->client.identity : (struct mkt_identity){ 0 },
+        .realm = j->authenticated
+                     ? kms_index_realm_name(j->index, kms_index_realm(j->index, j->client.identity))
+                     : NULL,
+        .credential = j->authenticated && !j->ask->pk ? j->client.psk_id : mkt_span(NULL, 0),
+        .policy = !j->authenticated                                ? NULL
+                  : j->outcome == KMS_ANSWERED && !j->ask->resolve ? &j->granted
+                                                                   : j->ask->policy,
+        .ticket = j->authenticated ? mkt_kms_ticket_id(w->txn) : mkt_span(NULL, 0),
+        .tpk = j->found_tpk.id,
+        .why = &j->io.err,
+    };
 
-    atomic_fetch_add_explicit(&w->counts[j->outcome], 1, memory_order_relaxed);
+    if (!j->unrecordable)
+        kms_decision_record(w, &d);
     if (level < w->service->log->level)
         return;
     if (fine || kms_bucket_take(&w->lines, LINES_PER_S, 5 * LINES_PER_S, w->steady_ns))
-        write_line(j, stage, level);
+        kms_decision_log(w, &d, level);
     else
         w->suppressed++;
 }
@@ -518,14 +544,17 @@ static void
 leave(struct job *j)
 {
     mkt_kms_end(j->w->txn);
-    if (j->index != NULL)
-        kms_current_put(&j->w->service->current, j->w->slot);
+    if (j->index == NULL)
+        return;
+    kms_current_put(&j->w->service->current, j->w->slot);
+    kms_current_put(&j->w->service->rules->current, j->w->slot);
 }
 
 struct kms_reply
 kms_handle(struct kms_worker *w, const struct kms_request *req)
 {
     struct job j;
+    int64_t began_ns = kms_steady_ns();
     enum verdict v = GO;
     size_t i = 0;
     bool keep;
@@ -549,10 +578,13 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
         return (struct kms_reply){ .deferred = true };
     }
     keep = j.authenticated && j.io.out_len > 0;
-    if (w->again != NULL && keep)
-        kms_retransmit_keep(w->again, j.tag, req->source, req->in, mkt_span(req->out, j.io.out_len),
-                            w->steady_ns / 1000000000);
+    kms_tally_took(&w->tally, kms_steady_ns() - began_ns);
     audit(&j, stages[i - 1].name);
     leave(&j);
-    return (struct kms_reply){ .outcome = j.outcome, .len = j.io.out_len, .keep = keep };
+    return (struct kms_reply){ .outcome = j.outcome,
+                               .stage = i - 1,
+                               .reason = j.io.err.rc,
+                               .len = j.io.out_len,
+                               .keep = keep,
+                               .tag = j.tag };
 }

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files into an immutable set of keys, anchors and CRLs behind a read-write lock. A folder stands
- * for all regular files in it. */
+/* Files into an immutable set of keys, anchors and CRLs behind a read-write lock. */
 #include "pki.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
-#include "hash.h"
-
-#define FILE_MAX (16 << 20) /* octets: CRLs may be long */
+#include "files.h"
 
 struct key_ring {
     struct mkt_pkey *key[KMS_FILES_MAX];
@@ -31,82 +23,10 @@ struct kms_pki {
     uint64_t stamp;        /* of the files, as read */
 };
 
-static bool __attribute__((format(printf, 2, 3))) fail(char err[KMS_PKI_ERR], const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(err, KMS_PKI_ERR, fmt, ap);
-    va_end(ap);
-    return false;
-}
-
 static bool
 fail_mkt(char err[KMS_PKI_ERR], const char *path, const struct mkt_err *why)
 {
-    return fail(err, "%s: %s: %s", path, why->what, mkt_strerror(why->rc));
-}
-
-/* --- files ------------------------------------------------------------------------------------ */
-
-/* Calls use for the file, or for every file of the folder. */
-static bool
-each_file(const char *path, bool (*use)(void *ctx, const char *path, char *err), void *ctx,
-          char err[KMS_PKI_ERR])
-{
-    char inner[KMS_PATH_MAX + 256];
-    struct dirent *e;
-    struct stat st;
-    bool ok = true;
-    DIR *d;
-
-    if (stat(path, &st) != 0)
-        return fail(err, "%s: cannot be read: %s", path, strerror(errno));
-    if (!S_ISDIR(st.st_mode))
-        return use(ctx, path, err);
-    d = opendir(path);
-    if (d == NULL)
-        return fail(err, "%s: cannot be read: %s", path, strerror(errno));
-    while (ok && (e = readdir(d)) != NULL) {
-        snprintf(inner, sizeof inner, "%s/%s", path, e->d_name);
-        if (e->d_name[0] != '.' && stat(inner, &st) == 0 && S_ISREG(st.st_mode))
-            ok = use(ctx, inner, err);
-    }
-    closedir(d);
-    return ok;
-}
-
-/* The caller wipes and frees *octets. */
-static bool
-read_file(const char *path, bool secret, uint8_t **octets, size_t *n, char err[KMS_PKI_ERR])
-{
-    FILE *f = fopen(path, "re");
-    struct stat st;
-
-    *octets = NULL;
-    if (f == NULL || fstat(fileno(f), &st) != 0) {
-        fail(err, "%s: cannot be read: %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-        fail(err, "%s: not a file of at most 16 MiB", path);
-    } else if (secret && (st.st_mode & 077) != 0) {
-        fail(err, "%s: holds a private key but can be read by others: chmod 600 it", path);
-    } else {
-        setvbuf(f, NULL, _IONBF, 0); /* no copy of a key in a buffer of the C library */
-        *octets = malloc((size_t)st.st_size + 1);
-        *n = *octets == NULL ? 0 : fread(*octets, 1, (size_t)st.st_size, f);
-        if (*octets == NULL)
-            fail(err, "%s: out of memory", path);
-    }
-    if (f != NULL)
-        fclose(f);
-    return *octets != NULL;
-}
-
-static void
-drop(uint8_t *octets, size_t n)
-{
-    mkt_wipe(octets, n);
-    free(octets);
+    return kms_files_fail(err, "%s: %s: %s", path, why->what, mkt_strerror(why->rc));
 }
 
 /* --- the ring --------------------------------------------------------------------------------- */
@@ -134,23 +54,23 @@ add_pair(struct key_ring *r, size_t i, const char *cert_path, const char *key_pa
     size_t n;
     bool ok;
 
-    if (!read_file(cert_path, false, &octets, &n, err))
+    if (!kms_file_read(cert_path, false, &octets, &n, err))
         return false;
     rest = mkt_span(octets, n);
     ok = mkt_cert_next(&r->cert[i], &rest, &why) == MKT_OK;
-    drop(octets, n);
+    kms_file_drop(octets, n);
     if (!ok)
         return fail_mkt(err, cert_path, &why);
     if (r->cert[i] == NULL)
-        return fail(err, "%s: holds no certificate", cert_path);
-    if (!read_file(key_path, true, &octets, &n, err))
+        return kms_files_fail(err, "%s: holds no certificate", cert_path);
+    if (!kms_file_read(key_path, true, &octets, &n, err))
         return false;
     ok = mkt_pkey_new(&r->key[i], mkt_span(octets, n), &why) == MKT_OK;
-    drop(octets, n);
+    kms_file_drop(octets, n);
     if (!ok)
         return fail_mkt(err, key_path, &why);
     if (!mkt_cert_fits(r->cert[i], r->key[i]))
-        return fail(err, "%s: is not the key of the certificate %s", key_path, cert_path);
+        return kms_files_fail(err, "%s: is not the key of the certificate %s", key_path, cert_path);
     r->pair[i] = (struct mkt_kms_key){ r->key[i], r->cert[i] };
     return true;
 }
@@ -163,10 +83,10 @@ add_trust(void *ctx, const char *path, char *err)
     size_t n;
     bool ok;
 
-    if (!read_file(path, false, &octets, &n, err))
+    if (!kms_file_read(path, false, &octets, &n, err))
         return false;
     ok = mkt_trust_add(ctx, mkt_span(octets, n), &why) == MKT_OK;
-    drop(octets, n);
+    kms_file_drop(octets, n);
     return ok || fail_mkt(err, path, &why);
 }
 
@@ -178,10 +98,10 @@ add_crl(void *ctx, const char *path, char *err)
     size_t n;
     bool ok;
 
-    if (!read_file(path, false, &octets, &n, err))
+    if (!kms_file_read(path, false, &octets, &n, err))
         return false;
     ok = mkt_trust_add_crl(ctx, mkt_span(octets, n), &why) == MKT_OK;
-    drop(octets, n);
+    kms_file_drop(octets, n);
     return ok || fail_mkt(err, path, &why);
 }
 
@@ -190,15 +110,15 @@ ring_fill(struct key_ring *r, const struct kms_config *c, char err[KMS_PKI_ERR])
 {
     r->trust = mkt_trust_new();
     if (r->trust == NULL)
-        return fail(err, "out of memory");
+        return kms_files_fail(err, "out of memory");
     for (size_t i = 0; i < c->certificate.n; i++)
         if (!add_pair(r, i, c->certificate.at[i], c->private_key.at[i], err))
             return false;
     for (size_t i = 0; i < c->trust.n; i++)
-        if (!each_file(c->trust.at[i], add_trust, r->trust, err))
+        if (!kms_file_each(c->trust.at[i], add_trust, r->trust, err))
             return false;
     for (size_t i = 0; i < c->crl.n; i++)
-        if (!each_file(c->crl.at[i], add_crl, r->trust, err))
+        if (!kms_file_each(c->crl.at[i], add_crl, r->trust, err))
             return false;
     if (c->require_crl != 0)
         mkt_trust_require_crl(r->trust);
@@ -216,7 +136,7 @@ ring_new(const struct kms_config *c, char err[KMS_PKI_ERR])
     struct key_ring *r = calloc(1, sizeof *r);
 
     if (r == NULL) {
-        fail(err, "out of memory");
+        kms_files_fail(err, "out of memory");
     } else if (!ring_fill(r, c, err)) {
         ring_free(r);
         r = NULL;
@@ -226,33 +146,12 @@ ring_new(const struct kms_config *c, char err[KMS_PKI_ERR])
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-/* Whatever order the files come in. */
-static bool
-add_stamp(void *ctx, const char *path, char *err)
-{
-    static const struct kms_hash_key key;
-    struct stat st = { 0 };
-
-    (void)err;
-    if (stat(path, &st) == 0) {
-        int64_t what[] = { (int64_t)st.st_ino, st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec };
-
-        *(uint64_t *)ctx += kms_hash(&key, what, sizeof what);
-    }
-    return true;
-}
-
 static uint64_t
 stamp_of(const struct kms_config *c)
 {
     const struct kms_files *const all[] = { &c->certificate, &c->private_key, &c->trust, &c->crl };
-    char err[KMS_PKI_ERR];
-    uint64_t stamp = 0;
 
-    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
-        for (size_t i = 0; i < all[k]->n; i++)
-            (void)each_file(all[k]->at[i], add_stamp, &stamp, err);
-    return stamp;
+    return kms_files_stamp(all, sizeof all / sizeof all[0]);
 }
 
 bool
@@ -265,7 +164,7 @@ kms_pki_open(struct kms_pki **pki, const struct kms_config *config, char err[KMS
         return true;
     p = calloc(1, sizeof *p);
     if (p == NULL)
-        return fail(err, "out of memory");
+        return kms_files_fail(err, "out of memory");
     p->config = config;
     p->stamp = stamp_of(config);
     p->ring = ring_new(config, err);
@@ -302,7 +201,7 @@ kms_pki_release(struct kms_pki *pki)
 }
 
 void
-kms_pki_refresh(struct kms_pki *pki, struct kms_log *log)
+kms_pki_refresh(struct kms_pki *pki, struct kms_log *log, bool anyway)
 {
     struct key_ring *fresh, *old;
     char err[KMS_PKI_ERR];
@@ -311,7 +210,7 @@ kms_pki_refresh(struct kms_pki *pki, struct kms_log *log)
     if (pki == NULL)
         return;
     stamp = stamp_of(pki->config);
-    if (stamp == pki->stamp)
+    if (stamp == pki->stamp && !anyway)
         return;
     pki->stamp = stamp; /* a broken file is complained of once, until it changes again */
     fresh = ring_new(pki->config, err);

@@ -7,9 +7,10 @@
 #include <mikeyticket/kms.h>
 
 #include "config.h"
+#include "files.h"
 #include "log.h"
 
-#define KMS_PKI_ERR 4500 /* octets for an error text */
+#define KMS_PKI_ERR KMS_FILES_ERR /* octets for an error text */
 
 struct kms_pki; /* opaque, owned; any number of readers, one that refreshes */
 
@@ -24,8 +25,8 @@ void kms_pki_close(struct kms_pki *pki);
 const struct mkt_kms_pk *kms_pki_hold(struct kms_pki *pki);
 void kms_pki_release(struct kms_pki *pki);
 
-/* kms_pki_refresh reads the files again if one has changed, and says so in the log. NULL is
- * allowed. */
-void kms_pki_refresh(struct kms_pki *pki, struct kms_log *log);
+/* kms_pki_refresh reads the files again if one has changed, or anyway, and says so in the log. NULL
+ * is allowed. */
+void kms_pki_refresh(struct kms_pki *pki, struct kms_log *log, bool anyway);
 
 #endif

@@ -11,7 +11,8 @@ enum kms_exit {
     KMS_EXIT_USAGE = 2,
     KMS_EXIT_CONFIG = 3,
     KMS_EXIT_STORE = 4,
-    KMS_EXIT_LISTEN = 5
+    KMS_EXIT_LISTEN = 5,
+    KMS_EXIT_REFUSED = 6 /* by the policy */
 };
 
 #define KMS_EXIT_HELP                                                      \

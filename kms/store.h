@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon and mikey-kmsctl need of a database, and nothing a database happens to offer.
- * store_sqlite.c and store_memory.c implement it. Requests never come here: they read the index
- * that is built from `load`. */
+ * store_sqlite.c implements it. Requests never come here: they read the index (index.h), which
+ * `read` fills and `follow` keeps up to date.
+ *
+ * Several programs on several machines may write at once. Every change takes the change number
+ * first, in a row that stays locked until the change is visible: so checks across tables hold, and
+ * numbers become visible in order. */
 #ifndef KMS_STORE_H
 #define KMS_STORE_H
 
@@ -10,16 +14,24 @@
 
 #include <mikeyticket/secret.h>
 
+#include "chain.h"
 #include "kek.h"
+#include "keyfile.h"
 
-#define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
+#define KMS_PSK_ID_MAX 128          /* octets of a psk-id and of a tpk-id */
+#define KMS_REALM_MAX 63            /* octets of a realm's name */
+#define KMS_REALM_DEFAULT "default" /* the realm of those of whom none is said */
+#define KMS_NESTED_MAX 64           /* groups within one group, itself included */
 
 enum kms_store_rc {
     KMS_STORE_OK,
-    KMS_STORE_EXISTS,    /* that id is taken */
-    KMS_STORE_NOT_FOUND, /* no such user or key */
+    KMS_STORE_SAME,      /* it is so already: nothing was changed */
+    KMS_STORE_EXISTS,    /* that name is taken */
+    KMS_STORE_NOT_FOUND, /* no such user, group, realm or key */
+    KMS_STORE_REFUSED,   /* the text says why it would make no sense */
     KMS_STORE_CURRENT,   /* the key protects new tickets, or is in use */
     KMS_STORE_STALE,     /* sealed under a generation that is not the newest any more */
+    KMS_STORE_FORGOTTEN, /* follow: too long ago; read everything */
     KMS_STORE_NEWER,     /* the file was written by a newer version */
     KMS_STORE_FAILED     /* the text says what the database said */
 };
@@ -46,15 +58,33 @@ kms_sealed_len(const struct kms_sealed *k)
     return k->octets.n > more ? k->octets.n - more : 0;
 }
 
-/* One credential of one user: a user with several devices has several. Or, with psk_id NULL, that
- * the identity is a user all the same: one who has no PSK and signs. */
+/* Whether a key that stands in the store is the one at hand. Two sealings of one key are never
+ * alike, so it takes the vault to tell. */
+struct kms_same {
+    bool (*is)(const struct kms_same *same, const struct kms_sealed *there);
+};
+
+/* One user with one of its credentials: a user with several devices has several. With psk_id NULL
+ * the user alone: one who has no PSK and signs. */
 struct kms_user {
-    const char *identity;
+    const char *identity; /* the first; aliases come separately */
     const char *psk_id;
     struct kms_sealed psk;
-    int psk_len;     /* octets of the key itself */
-    int64_t added;   /* seconds since 1970 */
-    uint64_t serial; /* made by the store, never used again: psk-ids may be */
+    const struct kms_same *same; /* to user_add only, NULL: a credential that is there is another */
+    int psk_len;                 /* octets of the key itself */
+    int64_t added;               /* seconds since 1970: the credential, or the user without one */
+    uint64_t serial;             /* made by the store, never used again: psk-ids may be */
+    const char *realm;           /* to user_add only: NULL is the default one */
+    uint32_t realm_number;       /* out only */
+    uint64_t number;             /* of the user, out only; never used again */
+    int64_t expires;             /* seconds since 1970, 0: never; of a user that is new */
+    bool suspended;              /* likewise */
+};
+
+/* What is to be changed of a user: NULL leaves it. */
+struct kms_user_change {
+    const bool *suspended;
+    const int64_t *expires;
 };
 
 /* What user_remove took away. */
@@ -62,7 +92,7 @@ struct kms_removed {
     unsigned credentials;
     unsigned tpks; /* that the user shared */
     unsigned kept; /* reference tickets that the user asked for */
-    bool unkeyed;  /* the row of a user without PSK */
+    bool user;     /* the user too */
 };
 
 /* One Ticket Protection Key, of the KMS alone (each generation has one of 16 and one of 32 octets)
@@ -71,11 +101,20 @@ struct kms_tpk {
     const char *id;
     const char *owner;  /* identity of the user; NULL: ours alone */
     int64_t generation; /* 0 when shared */
+    uint32_t realm;     /* number of the realm it is for; 0 when shared */
     int64_t starts;     /* ours: protects new tickets from then on, seconds since 1970 */
     int64_t validity;   /* ours: of the longest ticket made with it, in seconds */
     struct kms_sealed key;
     int key_len;     /* octets of the key itself */
     int64_t created; /* seconds since 1970 */
+};
+
+/* One ticket that is revoked, or one user all of whose tickets up to then are. */
+enum kms_revoked_kind { KMS_REVOKED_TICKET, KMS_REVOKED_USER };
+struct kms_revocation {
+    enum kms_revoked_kind kind;
+    const char *name; /* of the ticket, in hex; or the identity of its Initiator */
+    int64_t at;       /* seconds since 1970, by the clock of the store */
 };
 
 /* Up to which COUNTER value the messages of a credential may have been accepted. */
@@ -91,45 +130,109 @@ struct kms_mark {
 struct kms_kept {
     uint8_t reference[KMS_REFERENCE];
     const char *initiator, *responders; /* for people; several, a blank between them */
-    struct mkt_span keys;               /* n = 0 where keys are not shown */
+    struct kms_sealed keys;             /* n = 0 where keys are not shown */
     int64_t issued, until;              /* seconds since 1970; until: TRe */
 };
+#define KMS_KEPT_MAX 8192                          /* octets that the keys of one ticket take */
+#define KMS_ROW_MAX (KMS_KEPT_MAX + KMS_SEAL_MORE) /* of a row that holds a key */
 
-/* Receives rows in one consistent reading. False stops it (out of memory). */
-struct kms_sink {
-    bool (*user)(void *ctx, const struct kms_user *user);
-    bool (*tpk)(void *ctx, const struct kms_tpk *tpk); /* the oldest first */
-    void *ctx;
-    bool (*mark)(void *ctx, const struct kms_mark *mark);
-    bool (*kept)(void *ctx, const struct kms_kept *kept); /* the oldest first; never with keys */
-    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* before all others */
+/* A tenant: users and groups belong to one, and each has Ticket Protection Keys of its own. */
+struct kms_realm {
+    uint32_t number;
+    const char *name;
+    int64_t added; /* seconds since 1970 */
 };
+
+/* A group has a name of the form of an identity, so that it can stand in IDRr. */
+struct kms_group {
+    uint64_t number;
+    const char *identity;
+    uint32_t realm;
+    int64_t added; /* seconds since 1970 */
+};
+
+enum kms_member_kind { KMS_MEMBER_USER, KMS_MEMBER_GROUP, KMS_MEMBER_PATTERN };
+
+struct kms_member {
+    uint64_t group;
+    enum kms_member_kind kind;
+    uint64_t number;  /* of the user or group */
+    const char *name; /* identity or pattern; NULL where names are not shown */
+};
+
+/* What a change has touched. */
+enum kms_touched { KMS_TOUCHED_USER, KMS_TOUCHED_GROUP, KMS_TOUCHED_KEYS, KMS_TOUCHED_REVOCATIONS };
 
 /* A row whose key is to be sealed anew. */
 struct kms_row {
-    bool tpk;          /* else a PSK */
-    const char *owner; /* identity; NULL: ours alone */
-    const char *id;
+    enum kms_key_kind kind;
+    struct mkt_span owner; /* identity; n = 0: ours alone */
+    struct mkt_span id;    /* psk-id, tpk-id or reference */
     struct kms_sealed key;
 };
 
-struct kms_store; /* begins with a pointer to its operations */
+/* Receives rows in one consistent reading, in this order. False stops it (out of memory). */
+struct kms_sink {
+    bool (*user)(void *ctx, const struct kms_user *user); /* rows of one user follow each other */
+    bool (*tpk)(void *ctx, const struct kms_tpk *tpk);    /* the oldest first */
+    void *ctx;
+    bool (*mark)(void *ctx, const struct kms_mark *mark);
+    bool (*kept)(void *ctx, const struct kms_kept *kept); /* the oldest first; never with keys */
+    bool (*touched)(void *ctx, enum kms_touched what, uint64_t number); /* follow: before all */
+    bool (*realm)(void *ctx, const struct kms_realm *realm);            /* before keys and users */
+    bool (*alias)(void *ctx, const char *identity); /* of the user whose rows were given last */
+    bool (*group)(void *ctx, const struct kms_group *group);    /* its members follow at once: */
+    bool (*member)(void *ctx, const struct kms_member *member); /* users by number, groups, rest */
+    bool (*revocation)(void *ctx, const struct kms_revocation *r);
+    bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
+    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* all there are, before all else */
+};
+
+/* Begins with a pointer to its operations. One thread at a time. */
+struct kms_store;
 
 struct kms_store_ops {
     const char *name;
-    /* user_add: EXISTS when the psk_id is taken, whoever has it; without one, when the identity is
-     * a user without PSK already. STALE here and below: the key is not sealed under the
-     * newest generation. */
+    /* user_add adds the user if it is new, and its credential unless psk_id is NULL. SAME when all
+     * of it is there with that key; EXISTS when the psk_id is taken, or the identity by an alias, a
+     * group, or in another realm. NOT_FOUND: no such realm. STALE here and below: the key is not
+     * sealed under the newest generation. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
-    /* user_remove removes one credential, or the whole user when psk_id is NULL, and then the TPKs
-     * that the user shared and the reference tickets that it asked for too. NOT_FOUND, nothing
-     * removed, when there is no such user. */
+    /* user_remove removes one credential, or the whole user when psk_id is NULL, with aliases,
+     * memberships, the TPKs that the user shared and the reference tickets that it asked for.
+     * NOT_FOUND, nothing removed, when there is no such user. */
     enum kms_store_rc (*user_remove)(struct kms_store *s, const char *identity, const char *psk_id,
                                      struct kms_removed *removed, struct kms_store_err *err);
-    /* tpk_add adds the two keys of a new generation; former ones stay for resolving. Of several
-     * callers that make the same one, exactly one succeeds: EXISTS when its number is not the one
-     * after the last. */
+    /* user_change: SAME, NOT_FOUND. */
+    enum kms_store_rc (*user_change)(struct kms_store *s, const char *identity,
+                                     const struct kms_user_change *change,
+                                     struct kms_store_err *err);
+    /* alias_add gives a user one more identity. SAME, EXISTS, NOT_FOUND. */
+    enum kms_store_rc (*alias_add)(struct kms_store *s, const char *identity, const char *alias,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*alias_remove)(struct kms_store *s, const char *alias,
+                                      struct kms_store_err *err);
+    /* group_add: SAME, EXISTS (name or realm), NOT_FOUND (realm). */
+    enum kms_store_rc (*group_add)(struct kms_store *s, const char *identity, const char *realm,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*group_remove)(struct kms_store *s, const char *identity,
+                                      struct kms_store_err *err);
+    /* member_add: the member is a user, a group or a pattern (pattern.h). SAME, NOT_FOUND; REFUSED
+     * when it is of another realm, a group would contain itself, or more than KMS_NESTED_MAX. */
+    enum kms_store_rc (*member_add)(struct kms_store *s, const char *group, const char *member,
+                                    struct kms_store_err *err);
+    enum kms_store_rc (*member_remove)(struct kms_store *s, const char *group, const char *member,
+                                       struct kms_store_err *err);
+    /* realm_add: SAME. realm_remove takes its keys along; REFUSED while it has users or groups. */
+    enum kms_store_rc (*realm_add)(struct kms_store *s, const char *name,
+                                   struct kms_store_err *err);
+    enum kms_store_rc (*realm_remove)(struct kms_store *s, const char *name,
+                                      struct kms_store_err *err);
+    /* tpk_add adds the two keys of a new generation of a realm; former ones stay for resolving.
+     * Generations are counted over all realms, so that an id names one key. Of several callers that
+     * make the same one, exactly one succeeds: EXISTS when its number is not the one after the
+     * last. NOT_FOUND: no such realm. */
     enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct kms_tpk pair[2],
                                  struct kms_store_err *err);
     /* tpk_start lets a generation that waits start earlier. NOT_FOUND when it does not wait beyond
@@ -137,7 +240,7 @@ struct kms_store_ops {
     enum kms_store_rc (*tpk_start)(struct kms_store *s, int64_t generation, int64_t starts,
                                    struct kms_store_err *err);
     /* tpk_validity notes that tickets of `validity` seconds may be made from now on, or that any
-     * that is known may be as long. */
+     * that is known may be as long. SAME. */
     enum kms_store_rc (*tpk_validity)(struct kms_store *s, int64_t validity,
                                       struct kms_store_err *err);
     /* tpk_retire removes the keys of a generation. NOT_FOUND when somebody else has. */
@@ -156,15 +259,24 @@ struct kms_store_ops {
      * before kept->issued. EXISTS when the reference is taken. */
     enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,
                               struct kms_store_err *err);
-    /* recall copies the keys that were kept under a reference, *n octets, secret. NOT_FOUND. */
+    /* recall gives what was kept under a reference to `take`, once. NOT_FOUND. */
     enum kms_store_rc (*recall)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
-                                uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+                                void (*take)(void *ctx, const struct kms_kept *kept), void *ctx,
+                                struct kms_store_err *err);
     /* revoke removes what was kept under a reference. NOT_FOUND. */
     enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                 struct kms_store_err *err);
-    /* read gives every row, with keys or without. A callback that is NULL is not served. */
-    enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
-                              struct kms_store_err *err);
+    /* revocation_add adds n revocations as of now, all or none; one that is there already is
+     * renewed. The `at` given is ignored. */
+    enum kms_store_rc (*revocation_add)(struct kms_store *s, const struct kms_revocation *r,
+                                        size_t n, struct kms_store_err *err);
+    /* revocation_remove takes one back: NOT_FOUND. */
+    enum kms_store_rc (*revocation_remove)(struct kms_store *s, const struct kms_revocation *r,
+                                           struct kms_store_err *err);
+    /* audit_seal remembers how far a chain of audit records has come, in place of what it
+     * remembered of that chain. Nothing that requests read changes by it. */
+    enum kms_store_rc (*audit_seal)(struct kms_store *s, const struct kms_head *head,
+                                    struct kms_store_err *err);
     /* kek_add adds a generation of the store key, wrapped n times: EXISTS when it is not the number
      * after the last one. From then on rows are accepted under it only. */
     enum kms_store_rc (*kek_add)(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
@@ -173,15 +285,29 @@ struct kms_store_ops {
      * transaction. *left gets how many there were before. reseal sets row->key to octets in buf. */
     enum kms_store_rc (*kek_reseal)(struct kms_store *s, size_t batch,
                                     bool (*reseal)(void *ctx, struct kms_row *row,
-                                                   uint8_t buf[KMS_SEALED_MAX]),
+                                                   uint8_t buf[KMS_ROW_MAX]),
                                     void *ctx, uint64_t *left, struct kms_store_err *err);
     /* kek_forget removes every wrap but the n given. CURRENT when a row needs another one. */
     enum kms_store_rc (*kek_forget)(struct kms_store *s, const struct kms_wrap *keep, size_t n,
                                     struct kms_store_err *err);
     /* compact writes the whole store anew, so that nothing is left of what was overwritten. */
     enum kms_store_rc (*compact)(struct kms_store *s, struct kms_store_err *err);
-    /* version gets a number that differs when users or keys have changed, or a generation of the
-     * store key was added; keys that were kept do not count. */
+    /* begin makes the changes that follow one transaction, until end keeps them or not. A change
+     * that fails in between undoes itself alone. */
+    enum kms_store_rc (*begin)(struct kms_store *s, struct kms_store_err *err);
+    enum kms_store_rc (*end)(struct kms_store *s, bool keep, struct kms_store_err *err);
+    /* read gives every row, with keys (users by number) or with names (sorted by them). A callback
+     * that is NULL is not served. */
+    enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
+                              struct kms_store_err *err);
+    /* follow gives what was touched after version *version, then all rows, with keys, of the users
+     * and groups among it that are still there, and all keys and realms if one was touched, and
+     * all revocations likewise.
+     * *version gets the present one. FORGOTTEN: nothing was given. */
+    enum kms_store_rc (*follow)(struct kms_store *s, uint64_t *version, const struct kms_sink *sink,
+                                struct kms_store_err *err);
+    /* version gets a number that grows with every change of users, groups, realms, keys and
+     * revocations; keys that were kept and seals do not count. */
     enum kms_store_rc (*version)(struct kms_store *s, uint64_t *version, struct kms_store_err *err);
     void (*close)(struct kms_store *s);
 };
@@ -195,7 +321,7 @@ struct kms_store {
 enum kms_store_rc kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
                                         struct kms_store_err *err);
 
-/* kms_store_open_memory makes an empty store for tests; NULL when memory fails. */
+/* kms_store_open_memory makes an empty store without a file, for tests; NULL when memory fails. */
 struct kms_store *kms_store_open_memory(void);
 
 /* kms_store_fail fills err and returns rc. */

@@ -3,6 +3,7 @@
  * user_version; older files are migrated step by step, newer ones refused. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,26 @@
 #define BUSY_MS 5000
 
 /* Users and keys count their changes; marks and kept tickets do not, or each would make the daemon
- * read all again. */
+ * look. */
 #define COUNTS(table, action)                                                   \
     "CREATE TRIGGER change_" #table "_" #action " AFTER " #action " ON " #table \
     " BEGIN UPDATE change SET number = number + 1; END;"
 #define COUNTED(table) COUNTS(table, INSERT) COUNTS(table, UPDATE) COUNTS(table, DELETE)
+
+/* Since version 5 a change also says what it has touched: `what` is an enum kms_touched, `id` the
+ * number of it. */
+#define TOUCHES(table, action, what, id)                                       \
+    "CREATE TRIGGER touch_" #table "_" #action " AFTER " #action " ON " #table \
+    " BEGIN INSERT INTO touch VALUES(" #what ", " id "); END;"
+#define TOUCHED(table, what, id)            \
+    TOUCHES(table, INSERT, what, "NEW." id) \
+    TOUCHES(table, UPDATE, what, "NEW." id) TOUCHES(table, DELETE, what, "OLD." id)
+#define TOUCHED_AS_ONE(table, what)   \
+    TOUCHES(table, INSERT, what, "0") \
+    TOUCHES(table, UPDATE, what, "0") TOUCHES(table, DELETE, what, "0")
+#define UNCOUNTED(table)                                                            \
+    "DROP TRIGGER change_" #table "_INSERT; DROP TRIGGER change_" #table "_UPDATE;" \
+    "DROP TRIGGER change_" #table "_DELETE;"
 
 /* A key is written under the newest generation of the store key or not at all, whoever writes it:
  * so no row in clear gets in among the sealed ones, and none is forgotten by a rotation. */
@@ -60,10 +76,68 @@ static const char *const migrations[] = {
     "CREATE INDEX kept_until ON kept_ticket(until);"
     "CREATE INDEX kept_initiator ON kept_ticket(initiator);",
 
-    "CREATE TABLE kek(generation INTEGER NOT NULL, scheme TEXT NOT NULL, salt BLOB NOT NULL,"
-    " sealed BLOB NOT NULL PRIMARY KEY, created INTEGER NOT NULL);" COUNTS(kek, INSERT)
-        SEALED_COLUMN(credential) SEALED_COLUMN(tpk) SEALED_COLUMN(shared_tpk),
+    /* Users apart from their credentials, which lie by user so that both are read in one go. */
+    "CREATE TABLE realm(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+    " added INTEGER NOT NULL);"
+    "INSERT INTO realm VALUES(1, 'default', 0);"
+    "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, identity TEXT NOT NULL UNIQUE,"
+    " realm INTEGER NOT NULL, suspended INTEGER NOT NULL, expires INTEGER NOT NULL,"
+    " added INTEGER NOT NULL);"
+    "CREATE INDEX users_realm ON users(realm) WHERE realm <> 1;"
+    "INSERT INTO users SELECT NULL, identity, 1, 0, 0, min(added) FROM (SELECT identity, added FROM"
+    " credential UNION ALL SELECT identity, added FROM unkeyed_user) GROUP BY identity;"
+    "ALTER TABLE credential RENAME TO old_credential;"
+    "CREATE TABLE credential(user INTEGER NOT NULL, psk_id TEXT NOT NULL UNIQUE, psk BLOB NOT NULL,"
+    " added INTEGER NOT NULL, serial INTEGER NOT NULL, PRIMARY KEY(user, psk_id)) WITHOUT ROWID;"
+    "INSERT INTO credential SELECT u.id, c.psk_id, c.psk, c.added, c.serial FROM old_credential c"
+    " JOIN users u ON u.identity = c.identity ORDER BY 1, 2;"
+    "DROP TRIGGER counter_ends;" UNCOUNTED(
+        credential) "DROP TABLE old_credential;"
+                    "DROP TABLE unkeyed_user;"
+                    "CREATE TRIGGER counter_ends AFTER DELETE ON credential"
+                    " BEGIN DELETE FROM counter WHERE serial = OLD.serial; END;"
+                    "CREATE TABLE alias(user INTEGER NOT NULL, identity TEXT NOT NULL UNIQUE,"
+                    " PRIMARY KEY(user, identity)) WITHOUT ROWID;"
+                    "CREATE TRIGGER user_ends AFTER DELETE ON users"
+                    " BEGIN DELETE FROM alias WHERE user = OLD.id; END;"
+                    "ALTER TABLE tpk ADD COLUMN realm INTEGER NOT NULL DEFAULT 1;",
 
+    /* Groups, and what was touched by the last 65 536 changes. */
+    "CREATE TABLE user_group(id INTEGER PRIMARY KEY AUTOINCREMENT, identity TEXT NOT NULL UNIQUE,"
+    " realm INTEGER NOT NULL, added INTEGER NOT NULL);"
+    "CREATE TABLE member(grp INTEGER NOT NULL, kind INTEGER NOT NULL, ref INTEGER NOT NULL,"
+    " pattern TEXT NOT NULL, PRIMARY KEY(grp, kind, ref, pattern)) WITHOUT ROWID;"
+    "CREATE INDEX member_ref ON member(kind, ref);"
+    "CREATE TRIGGER memberships_end AFTER DELETE ON users"
+    " BEGIN DELETE FROM member WHERE kind = 0 AND ref = OLD.id; END;"
+    "CREATE TRIGGER group_ends AFTER DELETE ON user_group BEGIN"
+    " DELETE FROM member WHERE grp = OLD.id;"
+    " DELETE FROM member WHERE kind = 1 AND ref = OLD.id; END;"
+    "CREATE TABLE touched(number INTEGER PRIMARY KEY, what INTEGER NOT NULL,"
+    " id INTEGER NOT NULL);"
+    "CREATE VIEW touch AS SELECT what, id FROM touched;"
+    "CREATE TRIGGER touching INSTEAD OF INSERT ON touch BEGIN"
+    " UPDATE change SET number = number + 1;"
+    " INSERT INTO touched SELECT number, NEW.what, NEW.id FROM change;"
+    " DELETE FROM touched WHERE number = (SELECT number FROM change) - 65536; END;" UNCOUNTED(tpk)
+        UNCOUNTED(shared_tpk) TOUCHED(users, 0, "id") TOUCHED(credential, 0, "user")
+            TOUCHED(alias, 0, "user") TOUCHED(user_group, 1, "id") TOUCHED(member, 1, "grp")
+                TOUCHED_AS_ONE(tpk, 2) TOUCHED_AS_ONE(shared_tpk, 2) TOUCHED_AS_ONE(realm, 2),
+
+    /* What was revoked, and how far the audit has come. */
+    "CREATE TABLE audit_seal(chain TEXT PRIMARY KEY NOT NULL, segment INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, hash BLOB NOT NULL, sealed INTEGER NOT NULL);"
+    "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user')),"
+    " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name))"
+    " WITHOUT ROWID;" TOUCHED_AS_ONE(revocation, 3),
+
+    /* Keys are sealed under a store key, which a KEK wraps. */
+    "CREATE TABLE kek(generation INTEGER NOT NULL, scheme TEXT NOT NULL, salt BLOB NOT NULL,"
+    " sealed BLOB NOT NULL PRIMARY KEY, created INTEGER NOT NULL);" TOUCHES(kek, INSERT, 2, "0")
+        SEALED_COLUMN(credential) SEALED_COLUMN(tpk) SEALED_COLUMN(shared_tpk)
+            SEALED_COLUMN(kept_ticket),
+
+    /* Our own keys follow a schedule: a state is not written anywhere. */
     "ALTER TABLE tpk ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE tpk ADD COLUMN validity INTEGER NOT NULL DEFAULT 0;"
     "UPDATE tpk SET starts = created; ALTER TABLE tpk DROP COLUMN state;",
@@ -116,13 +190,87 @@ kms_sqlite_number(struct sqlite_store *q, const char *sql, int64_t *out)
 }
 
 enum kms_store_rc
-kms_sqlite_rollback(struct sqlite_store *q, struct kms_store_err *err, const char *what)
+kms_sqlite_begin(struct sqlite_store *q, struct kms_store_err *err)
 {
-    enum kms_store_rc rc = kms_sqlite_fail(q, err, what);
+    return kms_sqlite_run(q, q->batch ? "SAVEPOINT part" : "BEGIN IMMEDIATE")
+               ? KMS_STORE_OK
+               : kms_sqlite_fail(q, err, "cannot begin");
+}
 
-    kms_sqlite_run(q, "ROLLBACK");
+enum kms_store_rc
+kms_sqlite_commit(struct sqlite_store *q, struct kms_store_err *err, const char *what)
+{
+    if (kms_sqlite_run(q, q->batch ? "RELEASE part" : "COMMIT"))
+        return KMS_STORE_OK;
+    return kms_sqlite_rollback(q, err, what);
+}
+
+enum kms_store_rc
+kms_sqlite_undo(struct sqlite_store *q, enum kms_store_rc rc)
+{
+    kms_sqlite_run(q, q->batch ? "ROLLBACK TO part; RELEASE part" : "ROLLBACK");
     return rc;
 }
+
+enum kms_store_rc
+kms_sqlite_rollback(struct sqlite_store *q, struct kms_store_err *err, const char *what)
+{
+    return kms_sqlite_undo(q, kms_sqlite_fail(q, err, what));
+}
+
+sqlite3_stmt *
+kms_sqlite_prepare(struct sqlite_store *q, const char *sql)
+{
+    for (size_t i = 0; i < KMS_SQLITE_KEPT; i++) {
+        if (q->kept[i].sql == sql)
+            return q->kept[i].st;
+        if (q->kept[i].sql != NULL)
+            continue;
+        if (sqlite3_prepare_v3(q->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->kept[i].st, NULL) !=
+            SQLITE_OK)
+            return NULL;
+        q->kept[i].sql = sql;
+        return q->kept[i].st;
+    }
+    return NULL; /* more literals than places: a mistake of ours */
+}
+
+static void
+bind_octets(sqlite3_stmt *st, int i, const struct mkt_span *octets)
+{
+    sqlite3_bind_blob(st, i, octets->p, (int)octets->n, SQLITE_STATIC);
+}
+
+int
+kms_sqlite_do(struct sqlite_store *q, int64_t *value, const char *sql, const char *kinds, ...)
+{
+    sqlite3_stmt *st = kms_sqlite_prepare(q, sql);
+    va_list ap;
+    int rc;
+
+    if (st == NULL)
+        return SQLITE_ERROR;
+    va_start(ap, kinds);
+    for (int i = 1; kinds[i - 1] != '\0'; i++)
+        if (kinds[i - 1] == 't')
+            sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
+        else if (kinds[i - 1] == 'b')
+            bind_octets(st, i, va_arg(ap, const struct mkt_span *));
+        else
+            sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
+    va_end(ap);
+    rc = sqlite3_step(st);
+    if (value != NULL)
+        *value = rc == SQLITE_ROW                                  ? sqlite3_column_int64(st, 0)
+                 : rc == SQLITE_DONE && !sqlite3_stmt_readonly(st) ? sqlite3_changes(q->db)
+                                                                   : 0;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        rc = sqlite3_extended_errcode(q->db);
+    sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
+    return rc;
+}
+
 /* Before anything is written: is it ours, and do we know its version? */
 static enum kms_store_rc
 recognise(struct sqlite_store *q, int64_t *version, struct kms_store_err *err)
@@ -219,21 +367,18 @@ prepare_db(struct sqlite_store *q, unsigned max_pages, struct kms_store_err *err
     return migrate(q, err);
 }
 
-enum kms_store_rc
-kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
-                      struct kms_store_err *err)
+/* Opens what is there, a file of ours or memory. */
+static enum kms_store_rc
+open_db(struct kms_store **s, const char *path, unsigned max_pages, struct kms_store_err *err)
 {
-    struct sqlite_store *q;
-    enum kms_store_rc rc = prepare_file(path, err);
+    struct sqlite_store *q = calloc(1, sizeof *q);
+    enum kms_store_rc rc;
 
-    if (rc != KMS_STORE_OK)
-        return rc;
-    q = calloc(1, sizeof *q);
     if (q == NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
     q->base.ops = &kms_sqlite_ops;
     q->path = path;
-    if (sqlite3_open_v2(path, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+    if (sqlite3_open_v2(path, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK) {
         rc = kms_sqlite_fail(q, err, "cannot be opened");
     } else {
@@ -246,4 +391,22 @@ kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages
     }
     *s = &q->base;
     return KMS_STORE_OK;
+}
+
+enum kms_store_rc
+kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
+                      struct kms_store_err *err)
+{
+    enum kms_store_rc rc = prepare_file(path, err);
+
+    return rc == KMS_STORE_OK ? open_db(s, path, max_pages, err) : rc;
+}
+
+struct kms_store *
+kms_store_open_memory(void)
+{
+    struct kms_store_err err = { 0 };
+    struct kms_store *s = NULL;
+
+    return open_db(&s, ":memory:", 0, &err) == KMS_STORE_OK ? s : NULL;
 }

@@ -85,12 +85,11 @@ kms_url_parse(struct kms_listener *l, const char *text)
     memcpy(l->url, text, strlen(text) + 1);
     if (strncmp(text, "udp://", 6) == 0)
         l->transport = KMS_UDP;
-    else if (strncmp(text, "http://", 7) == 0)
+    else if (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0)
         l->transport = KMS_HTTP;
-    else if (strncmp(text, "https://", 8) == 0)
-        return "https is not supported here: put a TLS proxy in front of http://";
     else
-        return "an address begins with udp:// or http://";
+        return "an address begins with udp://, http:// or https://";
+    l->tls = text[4] == 's';
     rest = strchr(text, '/') + 2;
     memcpy(buf, rest, strlen(rest) + 1);
     slash = strchr(buf, '/');

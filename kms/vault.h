@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vault: the one place where long-term keys are octets. Everything else has keys as the store
- * has them, sealed, and asks the vault to derive from them. There is no operation that gives a key
- * out. Two forms: in this process (vault_local.c), or a process of its own (vault_process.c). */
+ * has them, sealed, and asks the vault to derive from them. There is no operation that gives a
+ * long-term key out; the keys of reference tickets, which go to clients, are sealed and opened.
+ * Two forms: in this process (vault_local.c), or a process of its own (vault_process.c). */
 #ifndef KMS_VAULT_H
 #define KMS_VAULT_H
 
@@ -39,6 +40,11 @@ struct kms_vault_ops {
      */
     bool (*prf)(struct kms_vault *v, size_t slot, const struct kms_locker *l, struct mkt_crypto *c,
                 uint8_t prf_func, const struct mkt_derive *d, size_t n);
+    /* seal and open are for what is of kind KMS_KEPT only. seal seals as make does; open writes
+     * kms_sealed_len(&l->key) octets. Any number of threads may call them, and make. */
+    bool (*seal)(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
+                 uint8_t buf[KMS_ROW_MAX]);
+    bool (*open)(struct kms_vault *v, const struct kms_locker *l, uint8_t out[KMS_KEPT_MAX]);
     void (*close)(struct kms_vault *v);
 };
 
@@ -58,12 +64,14 @@ enum kms_store_rc kms_vault_refresh(struct kms_vault *v, struct kms_store *s,
                                     struct kms_store_err *err);
 
 /* kms_local_seal seals a key that comes from outside, as make seals its own. For mikey-kmsctl: a
- * vault of the local kind only. */
-bool kms_local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span key,
-                    uint8_t buf[KMS_SEALED_MAX]);
+ * vault of the local kind only. buf: KMS_SEALED_MAX octets, KMS_ROW_MAX for KMS_KEPT. */
+bool kms_local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span key, uint8_t *buf);
 
 /* kms_local_reseal seals anew, under the newest generation, what stands in l. */
-bool kms_local_reseal(struct kms_vault *v, struct kms_locker *l, uint8_t buf[KMS_SEALED_MAX]);
+bool kms_local_reseal(struct kms_vault *v, struct kms_locker *l, uint8_t buf[KMS_ROW_MAX]);
+
+/* kms_local_holds tells whether the key in l is that one. */
+bool kms_local_holds(struct kms_vault *v, const struct kms_locker *l, struct mkt_span key);
 
 /* kms_local_admit_key makes a generation known whose key is at hand. */
 bool kms_local_admit_key(struct kms_vault *v, uint32_t generation, const uint8_t key[KMS_SEAL_KEY]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vault process: it opens the KEK, gives up every privilege, and then answers two kinds of
- * questions, derive and make. There is none that gives a key out. Whoever has taken over the daemon
- * can have keys derived while that lasts, and goes away without one. */
+/* The vault process: it opens the KEK, gives up every privilege, and then answers questions:
+ * derive, make, and seal or open the keys of a reference ticket. There is none that gives a
+ * long-term key out. Whoever has taken over the daemon can have keys derived while that lasts, and
+ * goes away without one. */
 #include "vault_wire.h"
 
 #include <errno.h>
@@ -101,16 +102,28 @@ start_servers(const struct kms_vault_child *c, struct kms_vault *vault)
     return true;
 }
 
+/* A key that is made, or the keys of a reference ticket: sealed, never in clear; or these opened.
+ */
 static void
-make(struct kms_vault *vault, const struct kms_vault_ask *q, struct kms_vault_answer *a)
+answer_row(struct kms_vault *vault, const struct kms_vault_ask *q, struct kms_vault_answer *a)
 {
     struct kms_locker l = { .kind = q->kind };
+    const struct mkt_span row = mkt_span(q->row, q->n);
 
-    if (q->owner_n + q->id_n > (int)sizeof q->name || q->n > MKT_SECRET_MAX)
+    if (q->owner_n + q->id_n > (int)sizeof q->name ||
+        q->n > (q->op == KMS_OP_MAKE ? MKT_SECRET_MAX : sizeof q->row))
         return;
     l.owner = mkt_span(q->name, q->owner_n);
     l.id = mkt_span(q->name + q->owner_n, q->id_n);
-    a->ok = vault->ops->make(vault, &l, q->n, a->key) && l.key.kek != 0; /* never in clear */
+    if (q->op == KMS_OP_OPEN) {
+        l.key = (struct kms_sealed){ q->kek, row };
+        a->key_n = (uint16_t)kms_sealed_len(&l.key);
+        a->ok = vault->ops->open(vault, &l, a->key);
+        return;
+    }
+    a->ok = (q->op == KMS_OP_MAKE ? vault->ops->make(vault, &l, q->n, a->key)
+                                  : vault->ops->seal(vault, &l, row, a->key)) &&
+            l.key.kek != 0;
     a->kek = l.key.kek;
     a->key_n = (uint16_t)l.key.octets.n;
     if (!a->ok)
@@ -141,9 +154,11 @@ serve_socket(int fd, struct kms_vault *vault)
         memset(&a, 0, sizeof a);
         if (q.op == KMS_OP_ADMIT && q.n <= KMS_VAULT_WRAPS)
             a.ok = vault->ops->admit(vault, q.wraps, q.n, a.err);
-        else if (q.op == KMS_OP_MAKE)
-            make(vault, &q, &a);
+        else if (q.op != KMS_OP_ADMIT)
+            answer_row(vault, &q, &a);
         say(fd, &a);
+        mkt_wipe(&q, sizeof q);
+        mkt_wipe(a.key, sizeof a.key);
     }
 }
 

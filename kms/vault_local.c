@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vault in this process: the generations of the store key in locked memory. A row is opened for
- * one derivation and wiped after it. Generations are only ever added, by one thread, so that others
- * may look at any time. */
+ * one derivation and wiped after it. Generations are only ever added, under the lock, so that
+ * others may look at any time. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct local {
     _Atomic size_t n;
     struct generation at[GENERATIONS_MAX];
     size_t n_slots;
+    pthread_mutex_t lock;         /* of the KEK, of adding a generation, of the last sealer */
     struct kms_sealer *sealers[]; /* one for each slot, then one for everything else */
 };
 
@@ -107,10 +109,8 @@ open_generation(struct local *x, uint32_t generation, const struct kms_wrap *wra
 }
 
 static bool
-local_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char err[KMS_KEK_ERR])
+admit(struct local *x, const struct kms_wrap *wraps, size_t n, char err[KMS_KEK_ERR])
 {
-    struct local *x = self(v);
-
     if (n > 0 && x->kek == NULL) {
         snprintf(err, KMS_KEK_ERR,
                  "the keys in the store are wrapped, and the configuration names "
@@ -124,30 +124,47 @@ local_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char er
         return false;
     }
     for (size_t i = 0; i < n; i++)
-        if (kms_local_key(v, wraps[i].generation) == NULL &&
+        if (kms_local_key(&x->base, wraps[i].generation) == NULL &&
             !open_generation(x, wraps[i].generation, wraps, n, err))
             return false;
     return true;
 }
 
-/* Opens the key of l into *key. A key in clear counts only where no key is sealed: whoever writes
- * into the store cannot put one of his own beside the others. */
 static bool
-open_locker(struct local *x, size_t slot, const struct kms_locker *l, struct mkt_secret *key)
+local_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char err[KMS_KEK_ERR])
+{
+    struct local *x = self(v);
+    bool ok;
+
+    pthread_mutex_lock(&x->lock);
+    ok = admit(x, wraps, n, err);
+    pthread_mutex_unlock(&x->lock);
+    return ok;
+}
+
+/* Opens the key of l, of at most cap octets. A key in clear counts only where no key is sealed:
+ * whoever writes into the store cannot put one of his own beside the others. */
+static bool
+open_locker(struct local *x, struct kms_sealer *sealer, const struct kms_locker *l, uint8_t *out,
+            size_t cap)
 {
     const uint8_t *store_key;
     uint8_t buf[KMS_LOCKER_NAME];
     struct mkt_span name;
+    size_t n = kms_sealed_len(&l->key);
 
-    if (l->key.kek == 0)
-        return atomic_load(&x->n) == 0 && x->kek == NULL &&
-               mkt_secret_set(key, l->key.octets) == MKT_OK;
+    if (n == 0 || n > cap)
+        return false;
+    if (l->key.kek == 0) {
+        if (atomic_load(&x->n) != 0 || x->kek != NULL)
+            return false;
+        memcpy(out, l->key.octets.p, n);
+        return true;
+    }
     store_key = kms_local_key(&x->base, l->key.kek);
     name = kms_locker_name(buf, l);
-    if (store_key == NULL || name.n == 0 || kms_sealed_len(&l->key) > MKT_SECRET_MAX)
-        return false;
-    key->n = (uint16_t)kms_sealed_len(&l->key);
-    return kms_unseal(x->sealers[slot], store_key, name, l->key.octets, key->b);
+    return store_key != NULL && name.n != 0 &&
+           kms_unseal(sealer, store_key, name, l->key.octets, out);
 }
 
 static bool
@@ -158,10 +175,11 @@ local_prf(struct kms_vault *v, size_t slot, const struct kms_locker *l, struct m
     struct mkt_inkey_mem inkey;
     MKT_SCOPED_SECRET
     key = { 0 };
-    bool ok = slot < x->n_slots && open_locker(x, slot, l, &key) &&
-              mkt_inkey_mem_init(&inkey, mkt_secret_span(&key)) == MKT_OK;
+    bool ok = slot < x->n_slots && l->kind != KMS_KEPT &&
+              open_locker(x, x->sealers[slot], l, key.b, sizeof key.b);
 
-    if (!ok) {
+    key.n = (uint16_t)kms_sealed_len(&l->key);
+    if (!ok || mkt_inkey_mem_init(&inkey, mkt_secret_span(&key)) != MKT_OK) {
         for (size_t i = 0; i < n; i++)
             mkt_wipe(d[i].out, d[i].out_len);
         return false;
@@ -171,15 +189,13 @@ local_prf(struct kms_vault *v, size_t slot, const struct kms_locker *l, struct m
     return ok;
 }
 
-bool
-kms_local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span key,
-               uint8_t buf[KMS_SEALED_MAX])
+static bool
+seal(struct local *x, struct kms_locker *l, struct mkt_span key, uint8_t *buf)
 {
-    struct local *x = self(v);
     uint8_t name_buf[KMS_LOCKER_NAME];
     struct mkt_span name;
 
-    if (key.n > MKT_SECRET_MAX)
+    if (key.n > (l->kind == KMS_KEPT ? KMS_KEPT_MAX : MKT_SECRET_MAX))
         return false;
     l->key.kek = newest(x);
     if (l->key.kek == 0) {
@@ -190,20 +206,69 @@ kms_local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span key,
     name = kms_locker_name(name_buf, l);
     l->key.octets = mkt_span(buf, key.n + KMS_SEAL_MORE);
     return name.n != 0 &&
-           kms_seal(x->sealers[x->n_slots], kms_local_key(v, l->key.kek), name, key, buf);
+           kms_seal(x->sealers[x->n_slots], kms_local_key(&x->base, l->key.kek), name, key, buf);
 }
 
 bool
-kms_local_reseal(struct kms_vault *v, struct kms_locker *l, uint8_t buf[KMS_SEALED_MAX])
+kms_local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span key, uint8_t *buf)
 {
     struct local *x = self(v);
-    MKT_SCOPED_SECRET
-    key = { 0 };
+    bool ok;
 
-    if (l->key.kek == 0) /* kek init */
-        return mkt_secret_set(&key, l->key.octets) == MKT_OK &&
-               kms_local_seal(v, l, mkt_secret_span(&key), buf);
-    return open_locker(x, x->n_slots, l, &key) && kms_local_seal(v, l, mkt_secret_span(&key), buf);
+    pthread_mutex_lock(&x->lock);
+    ok = seal(x, l, key, buf);
+    pthread_mutex_unlock(&x->lock);
+    return ok;
+}
+
+static bool
+open_shared(struct local *x, const struct kms_locker *l, uint8_t *out, size_t cap)
+{
+    bool ok;
+
+    pthread_mutex_lock(&x->lock);
+    ok = open_locker(x, x->sealers[x->n_slots], l, out, cap);
+    pthread_mutex_unlock(&x->lock);
+    return ok;
+}
+
+bool
+kms_local_reseal(struct kms_vault *v, struct kms_locker *l, uint8_t buf[KMS_ROW_MAX])
+{
+    uint8_t plain[KMS_KEPT_MAX];
+    size_t n = kms_sealed_len(&l->key);
+    bool ok = n <= sizeof plain;
+
+    if (ok && l->key.kek == 0) /* kek init */
+        memcpy(plain, l->key.octets.p, n);
+    else
+        ok = ok && open_shared(self(v), l, plain, sizeof plain);
+    ok = ok && kms_local_seal(v, l, mkt_span(plain, n), buf);
+    mkt_wipe(plain, sizeof plain);
+    return ok;
+}
+
+bool
+kms_local_holds(struct kms_vault *v, const struct kms_locker *l, struct mkt_span key)
+{
+    MKT_SCOPED_SECRET
+    there = { .n = (uint16_t)kms_sealed_len(&l->key) };
+
+    return open_shared(self(v), l, there.b, sizeof there.b) &&
+           mkt_ct_equal(mkt_secret_span(&there), key);
+}
+
+static bool
+local_seal_kept(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
+                uint8_t buf[KMS_ROW_MAX])
+{
+    return l->kind == KMS_KEPT && kms_local_seal(v, l, plain, buf);
+}
+
+static bool
+local_open_kept(struct kms_vault *v, const struct kms_locker *l, uint8_t out[KMS_KEPT_MAX])
+{
+    return l->kind == KMS_KEPT && open_shared(self(v), l, out, KMS_KEPT_MAX);
 }
 
 static bool
@@ -224,10 +289,12 @@ local_close(struct kms_vault *v)
     for (size_t i = 0; i <= x->n_slots; i++)
         kms_sealer_free(x->sealers[i]);
     kms_kek_close(x->kek);
+    pthread_mutex_destroy(&x->lock);
     kms_locked_free(x, octets(x->n_slots));
 }
 
-static const struct kms_vault_ops local_ops = { local_admit, local_make, local_prf, local_close };
+static const struct kms_vault_ops local_ops = { local_admit,     local_make,      local_prf,
+                                                local_seal_kept, local_open_kept, local_close };
 
 struct kms_vault *
 kms_vault_local(struct kms_kek *kek, size_t n_slots)
@@ -242,6 +309,7 @@ kms_vault_local(struct kms_kek *kek, size_t n_slots)
     x->base.ops = &local_ops;
     x->kek = kek;
     x->n_slots = n_slots;
+    pthread_mutex_init(&x->lock, NULL);
     for (size_t i = 0; i <= n_slots; i++) {
         x->sealers[i] = kms_sealer_new();
         ok = ok && x->sealers[i] != NULL;

@@ -93,31 +93,76 @@ process_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char 
     return ok;
 }
 
+/* A question about l; NULL: it is too long, or there is no memory. */
+static struct kms_vault_ask *
+ask_about(enum kms_vault_op op, const struct kms_locker *l, struct mkt_span row)
+{
+    struct kms_vault_ask *q = calloc(1, sizeof *q);
+
+    if (q == NULL || l->owner.n + l->id.n > sizeof q->name || row.n > sizeof q->row) {
+        free(q);
+        return NULL;
+    }
+    q->op = op;
+    q->n = (uint32_t)row.n;
+    q->kind = l->kind;
+    q->kek = l->key.kek;
+    q->owner_n = (uint16_t)l->owner.n;
+    q->id_n = (uint16_t)l->id.n;
+    if (l->owner.n > 0)
+        memcpy(q->name, l->owner.p, l->owner.n);
+    if (l->id.n > 0)
+        memcpy(q->name + l->owner.n, l->id.p, l->id.n);
+    if (row.n > 0)
+        memcpy(q->row, row.p, row.n);
+    return q;
+}
+
+/* Asks, and takes an answer of n octets into out. */
+static bool
+ask_for(struct process *x, struct kms_vault_ask *q, uint8_t *out, size_t n, uint32_t *kek)
+{
+    struct kms_vault_answer answer = { .ok = false };
+    bool ok = q != NULL && ask(x, q, &answer) && answer.key_n == n && n <= sizeof answer.key;
+
+    if (ok)
+        memcpy(out, answer.key, n);
+    *kek = answer.kek;
+    if (q != NULL)
+        mkt_wipe(q, sizeof *q);
+    free(q);
+    mkt_wipe(&answer, sizeof answer);
+    return ok;
+}
+
 static bool
 process_make(struct kms_vault *v, struct kms_locker *l, size_t len, uint8_t buf[KMS_SEALED_MAX])
 {
-    struct kms_vault_ask *question = calloc(1, sizeof *question);
-    struct kms_vault_answer answer = { .ok = false };
-    bool ok = false;
+    struct kms_vault_ask *q = ask_about(KMS_OP_MAKE, l, mkt_span(NULL, 0));
 
-    if (question != NULL && l->owner.n + l->id.n <= sizeof question->name) {
-        question->op = KMS_OP_MAKE;
-        question->n = (uint32_t)len;
-        question->kind = l->kind;
-        question->owner_n = (uint16_t)l->owner.n;
-        question->id_n = (uint16_t)l->id.n;
-        if (l->owner.n > 0)
-            memcpy(question->name, l->owner.p, l->owner.n);
-        if (l->id.n > 0)
-            memcpy(question->name + l->owner.n, l->id.p, l->id.n);
-        ok = ask(self(v), question, &answer) && answer.key_n <= KMS_SEALED_MAX;
-    }
-    free(question);
-    if (!ok)
-        return false;
-    memcpy(buf, answer.key, answer.key_n);
-    l->key = (struct kms_sealed){ answer.kek, mkt_span(buf, answer.key_n) };
-    return kms_sealed_len(&l->key) == len;
+    if (q != NULL)
+        q->n = (uint32_t)len;
+    l->key.octets = mkt_span(buf, len + KMS_SEAL_MORE);
+    return len <= MKT_SECRET_MAX && ask_for(self(v), q, buf, l->key.octets.n, &l->key.kek);
+}
+
+static bool
+process_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
+             uint8_t buf[KMS_ROW_MAX])
+{
+    l->key.octets = mkt_span(buf, plain.n + KMS_SEAL_MORE);
+    return plain.n <= KMS_KEPT_MAX &&
+           ask_for(self(v), ask_about(KMS_OP_SEAL, l, plain), buf, l->key.octets.n, &l->key.kek);
+}
+
+static bool
+process_open(struct kms_vault *v, const struct kms_locker *l, uint8_t out[KMS_KEPT_MAX])
+{
+    size_t n = kms_sealed_len(&l->key);
+    uint32_t kek;
+
+    return n <= KMS_KEPT_MAX &&
+           ask_for(self(v), ask_about(KMS_OP_OPEN, l, l->key.octets), out, n, &kek);
 }
 
 static bool
@@ -210,7 +255,7 @@ process_close(struct kms_vault *v)
 }
 
 static const struct kms_vault_ops process_ops = { process_admit, process_make, process_prf,
-                                                  process_close };
+                                                  process_seal,  process_open, process_close };
 
 static void
 describe(char text[64], pid_t pid)

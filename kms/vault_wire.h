@@ -27,16 +27,20 @@ struct kms_place {
     uint8_t octets[KMS_PLACE_OCTETS];
 };
 
-enum kms_vault_op { KMS_OP_ADMIT, KMS_OP_MAKE };
+enum kms_vault_op { KMS_OP_ADMIT, KMS_OP_MAKE, KMS_OP_SEAL, KMS_OP_OPEN };
 
 /* A question over the socketpair. */
 struct kms_vault_ask {
     enum kms_vault_op op;
-    uint32_t n; /* ADMIT: wraps; MAKE: octets of the key */
+    uint32_t n; /* ADMIT: wraps; MAKE: octets of the key; SEAL, OPEN: of row */
     enum kms_key_kind kind;
+    uint32_t kek; /* OPEN */
     uint16_t owner_n, id_n;
-    uint8_t name[KMS_LOCKER_NAME]; /* MAKE: owner, id */
-    struct kms_wrap wraps[KMS_VAULT_WRAPS];
+    uint8_t name[KMS_LOCKER_NAME]; /* all but ADMIT: owner, id */
+    union {
+        struct kms_wrap wraps[KMS_VAULT_WRAPS];
+        uint8_t row[KMS_ROW_MAX]; /* SEAL: plain; OPEN: sealed */
+    };
 };
 
 struct kms_vault_answer {
@@ -44,7 +48,7 @@ struct kms_vault_answer {
     char err[KMS_KEK_ERR];
     uint32_t kek;
     uint16_t key_n;
-    uint8_t key[KMS_SEALED_MAX];
+    uint8_t key[KMS_ROW_MAX]; /* MAKE, SEAL: sealed; OPEN: plain */
 };
 
 /* How to wait for the other side: a short while awake, then asleep. */

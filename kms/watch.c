@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Five times a second the version of the store is read. A store that cannot be read leaves the
- * index as it is: the service goes on with what it knew, and says so once. Rebuilding takes at most
- * a fifth of the thread's time, however often the store changes. */
+/* Five times a second the version of the store is read, and what has changed is followed; when that
+ * is too much, everything is read again. A store that cannot be read leaves the index as it is: the
+ * service goes on with what it knew, and says so once. After a long reading there is a short pause,
+ * so that a store that never rests leaves the processor to requests; it is bounded, so that a
+ * removal takes effect within a second. */
 #include "watch.h"
 
 #include <errno.h>
@@ -11,40 +13,58 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "tpk_schedule.h"
 
 #define PERIOD_MS 200
 #define TPK_PERIOD_MS 60000
-#define PAUSE 4 /* times the last rebuild */
+#define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
 struct kms_watch {
     struct kms_service *service;
     struct kms_store *store;
     struct kms_http *http;
+    struct kms_reload *reload;
     uint64_t version;
-    int64_t due; /* a TPK starts: seconds since 1970 */
     int64_t not_before_ms;
     bool failing;
     int stop;
     pthread_t thread;
 };
 
-static int64_t
-steady_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void
 complain(struct kms_watch *w, const struct kms_store_err *err)
 {
+    atomic_store(&w->service->state.store_readable, false);
     if (!w->failing)
         KMS_LOG(w->service->log, KMS_ERROR, "store-unreadable", kms_text("error", err->text),
                 kms_text("effect", "users and keys stay as they were read last"));
     w->failing = true;
+}
+
+/* The picture after the present one. */
+static enum kms_store_rc
+follow(struct kms_watch *w, uint64_t version, struct kms_index **index, struct kms_store_err *err)
+{
+    const struct kms_index *old = atomic_load(&w->service->current.now);
+    uint64_t seen = w->version;
+    enum kms_store_rc rc = kms_index_follow(index, old, w->store, w->service->vault, &seen, err);
+
+    if (rc == KMS_STORE_FORGOTTEN) {
+        seen = version;
+        rc = kms_index_build(index, w->store, w->service->vault, err);
+    }
+    if (rc == KMS_STORE_OK)
+        w->version = seen;
+    return rc;
+}
+
+static void
+tell(struct kms_service *sv, const struct kms_index *index)
+{
+    atomic_store(&sv->state.store_readable, true);
+    atomic_store(&sv->state.credentials, kms_index_users(index));
+    atomic_store(&sv->state.ticket_keys, kms_index_tpks(index));
 }
 
 static void
@@ -53,7 +73,7 @@ look(struct kms_watch *w)
     struct kms_store_err err = { 0 };
     struct kms_index *index;
     uint64_t version;
-    int64_t began = steady_ms();
+    int64_t began = kms_steady_ms(), took;
 
     if (began < w->not_before_ms)
         return;
@@ -61,20 +81,22 @@ look(struct kms_watch *w)
         complain(w, &err);
         return;
     }
-    if (version == w->version && !w->failing && time(NULL) < w->due)
+    if (version == w->version && !w->failing)
         return;
-    if (kms_index_build(&index, w->store, w->service->vault, time(NULL), &err) != KMS_STORE_OK) {
+    if (follow(w, version, &index, &err) != KMS_STORE_OK) {
         complain(w, &err);
         return;
     }
     w->failing = false;
-    w->version = version;
-    w->due = kms_index_due(index);
+    kms_count(&w->service->state.store_reloads, 1);
+    tell(w->service, index);
     KMS_LOG(w->service->log, KMS_INFO, "reloaded",
             kms_number("credentials", (int64_t)kms_index_users(index)),
+            kms_number("groups", (int64_t)kms_index_groups(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
     kms_current_swap(&w->service->current, index);
-    w->not_before_ms = steady_ms() + PAUSE * (steady_ms() - began);
+    took = kms_steady_ms() - began;
+    w->not_before_ms = kms_steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
 }
 
 /* Ticket protection keys by their schedule. Other nodes may do the same at the same time. */
@@ -84,8 +106,7 @@ keep_tpks(struct kms_watch *w)
     const struct kms_config *c = w->service->config;
     struct kms_store_err err = { 0 };
 
-    if (c->tpk_rotate_every_s > 0 &&
-        kms_tpk_keep(w->store, w->service->vault, c->tpk_rotate_every_s, c->max_validity_s,
+    if (kms_tpk_keep(w->store, w->service->vault, c->tpk_rotate_every_s, c->max_validity_s,
                      time(NULL), w->service->log, &err) != KMS_STORE_OK)
         KMS_LOG(w->service->log, KMS_ERROR, "ticket-keys-not-kept", kms_text("error", err.text),
                 kms_text("effect", "the present ones stay in use"));
@@ -99,10 +120,11 @@ run(void *arg)
     unsigned ticks = 0;
 
     while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
+        atomic_store(&w->service->state.beat_s, kms_steady_ms() / 1000);
         look(w);
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
-            kms_pki_refresh(w->service->pki, w->service->log);
+            kms_reload_files(w->reload);
         if (ticks % (TPK_PERIOD_MS / PERIOD_MS) == 0)
             keep_tpks(w);
     }
@@ -111,7 +133,7 @@ run(void *arg)
 
 struct kms_watch *
 kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t version,
-                struct kms_http *http)
+                struct kms_http *http, struct kms_reload *reload)
 {
     struct kms_watch *w = calloc(1, sizeof *w);
 
@@ -121,7 +143,9 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->store = store;
     w->version = version;
     w->http = http;
-    w->due = kms_index_due(atomic_load(&sv->current.index));
+    w->reload = reload;
+    tell(sv, atomic_load(&sv->current.now));
+    atomic_store(&sv->state.beat_s, kms_steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {
         if (w->stop >= 0)

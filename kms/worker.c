@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 bool
 kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
                  struct kms_index *index, size_t n_readers, struct kms_store *counters,
@@ -19,9 +21,10 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     sv->log = log;
     sv->identity = kms_identity_of(config->identity);
     clock_gettime(CLOCK_REALTIME, &ts);
+    sv->state.started_s = ts.tv_sec;
     sv->start = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
     *failed = "no memory for the index";
-    if (!kms_current_init(&sv->current, index, n_readers)) {
+    if (!kms_current_init(&sv->current, index, n_readers, kms_index_release)) {
         kms_index_free(index);
         return false;
     }
@@ -34,16 +37,10 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     if (kms_counters_load(sv->counters, &err) != KMS_STORE_OK)
         return false;
     *failed = "no memory for the limits";
-    if (config->source_rate > 0) {
-        sv->by_source = kms_limit_new(config->source_rate, config->source_burst);
-        if (sv->by_source == NULL)
-            return false;
-    }
-    if (config->identity_rate > 0) {
-        sv->by_identity = kms_limit_new(config->identity_rate, config->identity_burst);
-        if (sv->by_identity == NULL)
-            return false;
-    }
+    sv->by_source = kms_limit_new(&config->source);
+    sv->by_identity = kms_limit_new(&config->identity_quota);
+    if (sv->by_source == NULL || sv->by_identity == NULL)
+        return false;
     return true;
 }
 
@@ -56,6 +53,15 @@ kms_service_free(struct kms_service *sv)
     kms_limit_free(sv->by_source);
     kms_limit_free(sv->by_identity);
     kms_current_free(&sv->current);
+}
+
+void
+kms_service_tally(const struct kms_service *sv, struct kms_tally *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    kms_tally_add(sum, &sv->ended);
+    for (const struct kms_worker *w = sv->workers; w != NULL; w = w->next)
+        kms_tally_add(sum, &w->tally);
 }
 
 static bool
@@ -83,6 +89,8 @@ kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
         return NULL;
     memset(w, 0, sizeof *w);
     w->service = sv;
+    w->next = sv->workers;
+    sv->workers = w;
     w->slot = slot;
     w->crypto = mkt_crypto_new();
     w->txn = mkt_kms_txn_new();
@@ -90,6 +98,10 @@ kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
     if (ok && t == KMS_UDP) {
         w->again = kms_retransmit_new(sv->config->retransmit_memory);
         ok = w->again != NULL;
+    }
+    if (ok && sv->audit != NULL) {
+        w->trail = calloc(1, sizeof *w->trail);
+        ok = w->trail != NULL;
     }
     if (!ok) {
         kms_worker_free(w);
@@ -101,11 +113,18 @@ kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
 void
 kms_worker_free(struct kms_worker *w)
 {
+    struct kms_worker **at;
+
     if (w == NULL)
         return;
+    for (at = &w->service->workers; *at != w;)
+        at = &(*at)->next;
+    *at = w->next;
+    kms_tally_add(&w->service->ended, &w->tally);
     mkt_kms_txn_free(w->txn);
     mkt_crypto_free(w->crypto);
     kms_retransmit_free(w->again);
+    free(w->trail);
     mkt_wipe(w->dummy_octets, sizeof w->dummy_octets);
     mkt_wipe(&w->random, sizeof w->random);
     free(w);
@@ -119,8 +138,8 @@ kms_worker_clock(struct kms_worker *w)
     clock_gettime(CLOCK_REALTIME, &ts);
     w->now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
     w->now_s = ts.tv_sec;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    w->steady_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    w->now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    w->steady_ns = kms_steady_ns();
 }
 
 static bool

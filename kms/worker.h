@@ -9,8 +9,10 @@
 
 #include <mikeyticket/kms.h>
 
+#include "audit.h"
 #include "config.h"
 #include "counters.h"
+#include "current.h"
 #include "index.h"
 #include "limit.h"
 #include "log.h"
@@ -18,43 +20,48 @@
 #include "random.h"
 #include "replay.h"
 #include "retransmit.h"
+#include "rules_live.h"
+#include "tally.h"
 #include "tickets.h"
-
-/* X(NAME, word in the log) */
-#define KMS_OUTCOMES(X)                                                   \
-    X(ANSWERED, "answered")   /* REQUEST_RESP or RESOLVE_RESP */          \
-    X(REPEATED, "repeated")   /* the answer given before, once more */    \
-    X(REFUSED, "refused")     /* an Error message, or silence */          \
-    X(MALFORMED, "malformed") /* no message that we know */               \
-    X(LIMITED, "limited")     /* too many from this source or identity */ \
-    X(BUSY, "busy")           /* replay cache full, or a failure of ours */
-
-enum kms_outcome {
-#define KMS_OUTCOME_ENUM(name, word) KMS_##name,
-    KMS_OUTCOMES(KMS_OUTCOME_ENUM)
-#undef KMS_OUTCOME_ENUM
-        KMS_OUTCOME_COUNT
-};
+#include "tls.h"
 
 struct kms_lane;
+
+struct kms_worker;
+
+/* What the operator asks about and no worker counts: each is written by one thread. */
+struct kms_state {
+    _Atomic bool ready;          /* serving: from the last socket on until it is told to stop */
+    _Atomic bool store_readable; /* at the last look */
+    _Atomic int64_t beat_s; /* when the watching thread last turned; a clock that does not jump */
+    _Atomic uint64_t credentials, ticket_keys, store_reloads;
+    int64_t started_s; /* seconds since 1970 */
+};
 
 struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
-    struct kms_current current;
-    struct kms_vault *vault; /* borrowed; set before there are workers */
+    struct kms_current current; /* struct kms_index */
+    struct kms_vault *vault;    /* borrowed; set before there are workers */
     struct kms_replay *replay;
     struct kms_counters *counters;
-    struct kms_lane *lane;                     /* NULL: workers may wait */
-    struct kms_pki *pki;                       /* NULL: requests with signatures are not served */
-    struct kms_tickets *tickets;               /* NULL: no reference tickets */
-    struct kms_limit *by_source, *by_identity; /* NULL: no limit */
-    struct mkt_identity identity;              /* IDRkms; borrows from config */
-    uint64_t start;                            /* NTP-UTC: nothing older is accepted */
+    struct kms_lane *lane;        /* NULL: workers may wait */
+    struct kms_audit *audit;      /* NULL: decisions are not recorded */
+    struct kms_rules_live *rules; /* the policy */
+    struct kms_pki *pki;          /* NULL: requests with signatures are not served */
+    struct kms_tickets *tickets;  /* NULL: no reference tickets */
+    struct kms_tls *tls;          /* NULL: there is no https address */
+    struct kms_limit *by_source, *by_identity;
+    struct mkt_identity identity; /* IDRkms; borrows from config */
+    uint64_t start;               /* NTP-UTC: nothing older is accepted */
+    struct kms_worker *workers;   /* a list; changes while nothing is served */
+    struct kms_tally ended;       /* of workers that are gone */
+    struct kms_state state;
 };
 
 struct kms_worker {
     struct kms_service *service;
+    struct kms_worker *next;
     size_t slot; /* in service->current */
     struct mkt_crypto *crypto;
     struct mkt_kms_txn *txn;
@@ -62,12 +69,15 @@ struct kms_worker {
     /* Stand in for the PSK of nobody: of 16 and of 32 octets, sealed as any other. */
     struct kms_sealed dummy[2];
     uint8_t dummy_octets[2][KMS_SEALED_MAX];
-    uint64_t now;             /* NTP-UTC, as of kms_worker_clock */
-    int64_t now_s, steady_ns; /* seconds since 1970; a clock that does not jump */
-    uint64_t counter;         /* COUNTER of the message being answered */
-    struct kms_bucket errors, lines;
-    int64_t suppressed; /* log lines left out since the last one */
-    _Atomic uint64_t counts[KMS_OUTCOME_COUNT];
+    uint64_t now;            /* NTP-UTC, as of kms_worker_clock */
+    int64_t now_s, now_ns;   /* since 1970 */
+    int64_t steady_ns;       /* a clock that does not jump */
+    uint64_t counter;        /* COUNTER of the message being answered */
+    struct kms_trail *trail; /* records on their way; NULL: none are made */
+    struct kms_bucket errors, lines, strangers;
+    int64_t suppressed;  /* log lines left out since the last one */
+    uint64_t unrecorded; /* likewise records, about strangers */
+    struct kms_tally tally;
     struct kms_random random;
 };
 
@@ -79,7 +89,11 @@ bool kms_service_init(struct kms_service *sv, const struct kms_config *config, s
                       const char **failed);
 void kms_service_free(struct kms_service *sv);
 
-/* kms_worker_new makes a worker with reader slot `slot`; NULL when memory or crypto fails. */
+/* kms_service_tally adds up what all workers have counted, also while they work. */
+void kms_service_tally(const struct kms_service *sv, struct kms_tally *sum);
+
+/* kms_worker_new makes a worker with reader slot `slot`; NULL when memory or crypto fails. Its
+ * counts outlive it in the service. Workers are made and freed by one thread. */
 struct kms_worker *kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t);
 void kms_worker_free(struct kms_worker *w);
 

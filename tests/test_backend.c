@@ -478,11 +478,34 @@ equal_means_the_same_octets_and_the_same_length(void **state)
     }
 }
 
+/* FIPS 180-2 B.1, and in parts; the key of an HMAC is not disturbed. */
+static void
+sha_256_digests_its_parts_one_after_the_other(void **state)
+{
+    static const uint8_t abc[32] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
+                                     0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+                                     0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,
+                                     0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad };
+    const struct mkt_span parts[] = { mkt_span("a", 1), mkt_span(NULL, 0), mkt_span("bc", 2) };
+    struct mkt_crypto *c = mkt_crypto_new();
+    uint8_t before[32], after[32], out[32];
+
+    (void)state;
+    assert_true(mkt_be_hmac_key(c, MKT_MAC_HMAC_SHA_256_256, mkt_span("key", 3)));
+    assert_true(mkt_be_hmac(c, MKT_MAC_HMAC_SHA_256_256, parts, 3, before));
+    assert_true(mkt_crypto_sha256(c, parts, 3, out));
+    assert_memory_equal(out, abc, sizeof abc);
+    assert_true(mkt_be_hmac(c, MKT_MAC_HMAC_SHA_256_256, parts, 3, after));
+    assert_memory_equal(before, after, sizeof before);
+    mkt_crypto_free(c);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_self_test_passes),
+        cmocka_unit_test(sha_256_digests_its_parts_one_after_the_other),
         cmocka_unit_test(an_hmac_needs_a_key_and_a_known_algorithm),
         cmocka_unit_test(aes_takes_keys_of_128_and_256_bits_only),
         cmocka_unit_test(random_octets_fill_the_buffer_and_differ),

@@ -40,7 +40,7 @@ def rows(section, text):
 
 def command_name(row):
     """The words before the first argument: "user add IDENTITY ..." -> "user add"."""
-    return re.match(r'[a-z-]+(?: [a-z]+(?= [A-Z[-]|$))?', row).group(0)
+    return re.match(r'[a-z-]+(?: [a-z][a-z-]*(?= [A-Z[-]|$))?', row).group(0)
 
 
 def options_in(text):

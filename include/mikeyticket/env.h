@@ -26,6 +26,12 @@ MKT_API MKT_MUST_USE bool mkt_crypto_selftest(struct mkt_crypto *c);
  * signature of mkt_env.random; ctx is ignored. Returns false on failure. */
 MKT_API MKT_MUST_USE bool mkt_crypto_random(void *ctx, uint8_t *out, size_t n);
 
+/* mkt_crypto_sha256 digests the n parts, one after the other, into out (32 octets). For records
+ * that are chained by their digests; keys have no business here. Returns false when the backend
+ * fails. */
+MKT_API MKT_MUST_USE bool mkt_crypto_sha256(struct mkt_crypto *c, const struct mkt_span *part,
+                                            size_t n, uint8_t *out);
+
 struct mkt_env {
     struct mkt_crypto *crypto; /* not NULL */
     uint64_t now;              /* NTP-UTC, 32.32 fixed point (RFC 3830 6.6), the caller's clock */

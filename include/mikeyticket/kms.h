@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+#define MKT_TICKET_ID 16 /* octets of the name of a ticket */
+
 struct mkt_kms_txn; /* opaque, owned; re-used for one message after the other */
 
 /* mkt_kms_txn_new returns a transaction object for one thread, or NULL when memory fails. */
@@ -40,6 +42,7 @@ struct mkt_kms_ask {
     struct mkt_identity tpk_id; /* IDRpsk of the Ticket Data (resolve only) */
     struct mkt_span reference;  /* name of the keys of a reference ticket (resolve); n = 0: none */
     struct mkt_time t;          /* timestamp of the message */
+    struct mkt_time made;       /* T of the Ticket Data (resolve only): when the ticket was made */
     uint32_t csb_id;
     /* Why the ticket cannot be read (its type or version is unknown, or it is damaged), or the
      * policy (a parameter twice, or one that is not allowed): policy is incomplete then. rc MKT_OK:
@@ -123,6 +126,12 @@ MKT_API struct mkt_span mkt_kms_kept(const struct mkt_kms_txn *t, struct mkt_spa
  * Without it a reference ticket does not open: that is how one is revoked at once. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_kms_recall(struct mkt_kms_txn *t, struct mkt_span kept,
                                                 struct mkt_err *err);
+
+/* mkt_kms_ticket_id returns the name of the ticket that was issued, or is to be resolved: the last
+ * MKT_TICKET_ID octets of its Ticket Data, which are the end of its MAC in every Ticket Type.
+ * Whoever changes anything that is under the MAC needs another one, so nobody can give a ticket a
+ * second name. n = 0: there is no ticket (yet). Borrowed until mkt_kms_end. */
+MKT_API struct mkt_span mkt_kms_ticket_id(const struct mkt_kms_txn *t);
 
 /* mkt_kms_open opens the ticket of a verified RESOLVE_INIT with its TPK: type, MAC, suite, flags,
  * validity at env->now, the TPK's owner, and with key forking the Initiator Data (4.2.3.4). A

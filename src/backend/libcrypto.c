@@ -212,6 +212,12 @@ mkt_be_hash(struct mkt_crypto *c, uint8_t hash, const struct mkt_span *part, siz
     return false;
 }
 
+bool
+mkt_crypto_sha256(struct mkt_crypto *c, const struct mkt_span *part, size_t n, uint8_t *out)
+{
+    return mkt_be_hash(c, MKT_HASH_SHA_256, part, n, out);
+}
+
 /* --- AES ------------------------------------------------------------------------------------ */
 
 /* The reset frees the key schedule through OPENSSL_clear_free: no key stays behind. */

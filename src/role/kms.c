@@ -26,6 +26,7 @@ mkt_kms_end(struct mkt_kms_txn *t)
     forget_kept(t);
     mkt_inkey_mem_wipe(&t->env_key);
     t->psk = NULL;
+    t->has_ticket_id = false;
     t->stage = MKT_KMS_IDLE;
 }
 
@@ -55,8 +56,13 @@ begin_ticket(struct mkt_kms_txn *t, struct mkt_err *err)
     if (mkt_ticket_type_of_policy(p) == NULL)
         return mkt_fail(err, MKT_E_TICKET_TYPE, t->ticket->at, "TICKET: Ticket Type",
                         "RFC 6043 6.10");
+    if (t->ticket->u.ticket.ticket_data.n >= MKT_TICKET_ID)
+        mkt_kms_name_ticket(t,
+                            t->ticket->u.ticket.ticket_data.p + t->ticket->u.ticket.ticket_data.n);
     if (mkt_ticket_data_read(&t->data, t->ticket, err) != MKT_OK)
         return err->rc;
+    t->ask.made = (struct mkt_time){ true, t->data.t->u.t.ts_type,
+                                     mkt_ts_widen(t->data.t->u.t.ts_type, t->data.t->u.t.value) };
     if (t->data.psk_id != NULL)
         t->ask.tpk_id =
             (struct mkt_identity){ t->data.psk_id->u.idr.id_type, t->data.psk_id->u.idr.data };
@@ -293,8 +299,12 @@ write_request_resp(struct mkt_writer *w, struct mkt_kms_txn *t, const struct mkt
     if (!response_keys(&mk, t, env))
         return false;
     write_head(w, t, d->t64);
-    return write_ticket(w, t, env, granted, tpk, d) &&
-           mkt_kemac_write(w, env->crypto, &mk, t->ask.csb_id, d->t64, &t->keys) &&
+    if (!write_ticket(w, t, env, granted, tpk, d))
+        return false;
+    if (!w->overflow)
+        mkt_kms_name_ticket(t,
+                            w->buf + w->len - 2); /* behind it, the length of no Initiator Data */
+    return mkt_kemac_write(w, env->crypto, &mk, t->ask.csb_id, d->t64, &t->keys) &&
            mkt_ex_seal(w, env->crypto, &mk, &tail, 1);
 }
 
@@ -317,21 +327,6 @@ keep_keys(struct issue *d, struct mkt_kms_txn *t, const struct mkt_env *env)
     d->ticket.thdr = mkt_span(t->reference, sizeof t->reference);
     d->ticket.keys = NULL;
     return MKT_OK;
-}
-
-struct mkt_span
-mkt_kms_kept(const struct mkt_kms_txn *t, struct mkt_span *reference)
-{
-    *reference = mkt_span(t->reference, t->kept_len != 0 ? sizeof t->reference : 0);
-    return mkt_span(t->kept, t->kept_len);
-}
-
-enum mkt_rc
-mkt_kms_recall(struct mkt_kms_txn *t, struct mkt_span kept, struct mkt_err *err)
-{
-    if (t->stage != MKT_KMS_VERIFIED || t->ask.reference.n == 0)
-        return mkt_fail(err, MKT_E_STATE, 0, "recall for no reference", "RFC 6043 11");
-    return mkt_keys_read(&t->keys, kept, 0, t->suite, err);
 }
 
 enum mkt_next
@@ -358,8 +353,10 @@ mkt_kms_issue(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt
     if (rc != MKT_OK)
         return mkt_ex_abort(io, rc, "keys of the ticket", ref);
     rc = write_request_resp(&w, t, env, granted, tpk->key, &d) ? MKT_OK : MKT_E_CRYPTO;
-    if (rc != MKT_OK || w.overflow)
+    if (rc != MKT_OK || w.overflow) {
         forget_kept(t);
+        t->has_ticket_id = false;
+    }
     return rc == MKT_OK ? mkt_ex_done(io, &w, MKT_NEXT_SEND_PEER)
                         : mkt_ex_abort(io, rc, "REQUEST_RESP", ref);
 }

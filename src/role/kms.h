@@ -34,6 +34,8 @@ struct mkt_kms_txn {
     uint8_t reference[MKT_REFERENCE_LEN]; /* of a reference ticket just issued */
     uint8_t kept[MKT_KEMAC_MAX];          /* and its keys */
     size_t kept_len;
+    uint8_t ticket_id[MKT_TICKET_ID]; /* of the ticket issued, or to be resolved */
+    bool has_ticket_id;
     struct mkt_inkey_mem env_key;  /* of PKE */
     uint8_t client_id[MKT_ID_MAX]; /* ask.client when the message leaves it out */
     struct mkt_cert_cache certs;   /* outlives the message */
@@ -43,6 +45,10 @@ struct mkt_kms_txn {
  * authentic by now: what this refuses is reported with V. */
 enum mkt_rc mkt_kms_verified(struct mkt_kms_txn *t, const struct mkt_inkey *psk,
                              struct mkt_identity kms, struct mkt_err *err);
+
+/* Takes the name of a ticket whose Ticket Data ends at `end` and has at least MKT_TICKET_ID octets.
+ */
+void mkt_kms_name_ticket(struct mkt_kms_txn *t, const uint8_t *end);
 
 /* Draws an MPK and the session keys that are granted, each with an SPI of its own, into t->keys. */
 bool mkt_kms_draw_keys(struct mkt_kms_txn *t, const struct mkt_policy *granted,

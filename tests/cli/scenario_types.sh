@@ -44,14 +44,14 @@ reference=$(reference_of offer.mikey)
 check 'decode shows its name' test "${#reference}" -eq 32
 run decode offer.mikey
 check 'in words, too' prints 'Ticket Data, THDR names the keys'
-ctl ticket list
+ctl ticket kept
 check 'under which the KMS has it' prints "^$reference "
 ctl ticket revoke "$reference"
 check 'it is revoked' prints 'nobody can resolve it any more'
 run answer --credentials bob.cred --kms "$http" --offer offer.mikey --out error.mikey --session never
 check 'at once, and the reason is said' exits_saying 3 'Invalid TICKET (error 14)'
 check 'there are no keys' absent never
-ctl ticket list
+ctl ticket kept
 check 'the KMS has none left' prints 'No reference tickets'
 
 # --- compatibility tickets --------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -111,24 +112,31 @@ rig_open(struct rig *r, const char *more)
     rig_write(r, "kms.yaml", text);
 }
 
-void
-rig_close(struct rig *r)
+static void
+remove_folder(const char *folder)
 {
     char path[512];
     struct dirent *e;
-    DIR *d;
+    DIR *d = opendir(folder);
 
-    if (r->pid != 0)
-        (void)rig_stop(r);
-    d = opendir(r->dir);
-    must(d != NULL, r->dir);
+    must(d != NULL, folder);
     while ((e = readdir(d)) != NULL) {
-        snprintf(path, sizeof path, "%s/%s", r->dir, e->d_name);
-        if (e->d_name[0] != '.')
-            unlink(path);
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (e->d_name[0] == '.')
+            continue;
+        if (unlink(path) != 0 && errno == EISDIR)
+            remove_folder(path);
     }
     closedir(d);
-    rmdir(r->dir);
+    rmdir(folder);
+}
+
+void
+rig_close(struct rig *r)
+{
+    if (r->pid != 0)
+        (void)rig_stop(r);
+    remove_folder(r->dir);
 }
 
 static void
@@ -216,6 +224,7 @@ rig_start(struct rig *r)
     while (!ready && fgets(line, sizeof line, f) != NULL) {
         take_port(line, "listening udp://127.0.0.1:", &r->udp_port);
         take_port(line, "listening http://127.0.0.1:", &r->http_port);
+        take_port(line, "admin http://127.0.0.1:", &r->admin_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(f);
@@ -263,6 +272,15 @@ rig_add(const struct rig *r, const struct rig_user *u)
     must(RIG_RUN(r, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", u->identity, "--psk-id",
                  u->psk_id, "--psk-hex", hex) == 0,
          "user add");
+}
+
+void
+rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob)
+{
+    rig_user_init(alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    rig_user_init(bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
+    rig_add(r, alice);
+    rig_add(r, bob);
 }
 
 static int
@@ -361,6 +379,24 @@ rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size
     if (!rig_http_send(fd, head, (size_t)n) || !rig_http_send(fd, body.p, body.n))
         return 0;
     return rig_http_read(fd, head, out, len);
+}
+
+int
+rig_get(const struct rig *r, const char *method, const char *path, char *text, size_t cap)
+{
+    int fd = connected(SOCK_STREAM, r->admin_port), status;
+    static uint8_t body[2 * MKT_MSG_MAX];
+    char head[4096];
+    size_t n;
+
+    n = (size_t)snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: kms\r\n\r\n", method, path);
+    must(rig_http_send(fd, head, n), path);
+    status = rig_http_read(fd, head, body, &n);
+    close(fd);
+    must(n < cap, "a page larger than the test expects");
+    memcpy(text, body, n);
+    text[n] = '\0';
+    return status;
 }
 
 uint64_t

@@ -72,7 +72,7 @@ int rig_error_no(struct mkt_span answer, bool *authentic);
 struct rig {
     char dir[64];
     pid_t pid; /* of the daemon; 0: not running */
-    int udp_port, http_port;
+    int udp_port, http_port, admin_port;
     size_t file_limit; /* RLIMIT_FSIZE of programs; 0: none */
 };
 
@@ -104,6 +104,10 @@ int rig_run(const struct rig *r, const char *const *words);
 /* rig_add adds u to the store with mikey-kmsctl. */
 void rig_add(const struct rig *r, const struct rig_user *u);
 
+/* rig_add_two makes users sip:alice@example.com and sip:bob@example.com of suite 256 and adds them.
+ */
+void rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob);
+
 /* rig_udp_socket makes a socket connected to the daemon. rig_udp_ask sends and waits at most ms
  * milliseconds for an answer; returns its octets, 0 for silence. */
 int rig_udp_socket(const struct rig *r);
@@ -115,6 +119,9 @@ size_t rig_udp_ask(int fd, struct mkt_span in, uint8_t *out, int ms);
 int rig_http_connect(const struct rig *r);
 bool rig_http_send(int fd, const void *p, size_t n);
 int rig_http_read(int fd, char *head, uint8_t *out, size_t *len);
+
+/* rig_get asks the admin listener for a page; returns the status and the text, terminated (cap). */
+int rig_get(const struct rig *r, const char *method, const char *path, char *text, size_t cap);
 
 /* rig_http_post posts a body to /keymanagement?requesttype=kind and reads the response. */
 int rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size_t *len);

@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "document.h"
 #include "service.h"
-#include "tpk.h"
+#include "settle.h"
+#include "tpk_schedule.h"
 
 const struct sockaddr_in service_from = { .sin_family = AF_INET, .sin_port = 1 };
 
@@ -39,7 +41,7 @@ build(struct service *f)
     struct kms_store_err err;
     struct kms_index *x = NULL;
 
-    assert_int_equal(kms_index_build(&x, f->store, f->vault, time(NULL), &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, f->store, f->vault, &err), KMS_STORE_OK);
     return x;
 }
 
@@ -49,25 +51,38 @@ service_reload(struct service *f)
     kms_current_swap(&f->service.current, build(f));
 }
 
+void
+service_policy(struct service *f, const char *yaml)
+{
+    char err[KMS_DOCUMENT_ERR];
+    struct kms_rules *rules = yaml == NULL ? kms_rules_load(&f->config, err)
+                                           : kms_rules_parse(&f->config, "policy", yaml, err);
+
+    if (rules == NULL)
+        fail_msg("%s", err);
+    kms_current_swap(&f->rules.current, rules);
+}
+
 int
 service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity)
 {
     struct service *f = calloc(1, sizeof *f);
     struct kms_store_err err;
+    char rules_err[KMS_DOCUMENT_ERR];
     const char *failed;
     int64_t generation;
 
     *state = f;
-    f->config = (struct kms_config){ .identity = RIG_KMS,
-                                     .clock_window_s = 300,
-                                     .max_validity_s = 86400,
-                                     .replay_capacity = replay_capacity,
-                                     .retransmit_memory = 65536,
-                                     .suites = 3,
-                                     .modes = 14,
-                                     .ticket_types = KMS_MAKES_BASE,
-                                     .identity_rate = identity_rate,
-                                     .identity_burst = identity_rate };
+    f->config =
+        (struct kms_config){ .identity = RIG_KMS,
+                             .clock_window_s = 300,
+                             .max_validity_s = 86400,
+                             .replay_capacity = replay_capacity,
+                             .retransmit_memory = 65536,
+                             .suites = 3,
+                             .modes = 14,
+                             .ticket_types = KMS_MAKES_BASE,
+                             .identity_quota = { .rate = identity_rate, .burst = identity_rate } };
     assert_int_equal(pipe(f->log_pipe), 0);
     kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
     f->store = kms_store_open_memory();
@@ -77,9 +92,11 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
     service_add(f, &f->alice, "alice");
     service_add(f, &f->bob, "bob");
-    assert_int_equal(kms_tpk_rotate(f->store, f->vault, time(NULL), 86400, &generation, &err),
+    assert_int_equal(kms_tpk_rotate(f->store, f->vault, NULL, time(NULL), 86400, &generation, &err),
                      KMS_STORE_OK);
     assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, f->store, &failed));
+    assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
+    f->service.rules = &f->rules;
     f->service.vault = f->vault;
     f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
     kms_replay_free(f->service.replay);
@@ -107,6 +124,7 @@ service_close(void **state)
     kms_worker_free(f->udp);
     kms_worker_free(f->http);
     kms_service_free(&f->service);
+    kms_rules_live_close(&f->rules);
     kms_vault_close(f->vault);
     f->store->ops->close(f->store);
     close(f->log_pipe[0]);
@@ -126,8 +144,15 @@ service_handle(struct service *f, enum kms_transport transport, const struct rig
                                .source = mkt_span(&port, 1),
                                .out = f->out };
 
+    struct kms_reply r;
+
     kms_worker_clock(w);
-    return kms_handle(w, &req);
+    r = kms_handle(w, &req);
+    if (kms_settle(w))
+        kms_release(w, &req, &r);
+    else
+        kms_withhold(w, &req, &r);
+    return r;
 }
 
 const char *

@@ -15,6 +15,7 @@ struct service {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
+    struct kms_rules_live rules;
     struct kms_store *store;
     struct kms_vault *vault;
     struct kms_worker *udp, *http;
@@ -37,6 +38,10 @@ int service_close(void **state);
 void service_add(struct service *f, const struct rig_user *u, const char *psk_id);
 void service_share(struct service *f, const char *owner, const char *id, struct mkt_span key);
 void service_reload(struct service *f);
+
+/* service_policy puts a policy in force (YAML); NULL: the built-in one, with the configuration as
+ * it is now. */
+void service_policy(struct service *f, const char *yaml);
 
 /* service_handle gives a message to the worker of that transport. */
 struct kms_reply service_handle(struct service *f, enum kms_transport transport,

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "config_table.h"
 
 #define HEAD "identity: sip:kms@example.com\n"
 #define STORE "store: sqlite:kms.db\n"
@@ -63,7 +64,36 @@ reads_the_three_options_and_fills_in_the_rest(void **state)
     assert_int_equal(config.sha1, 0);
     assert_int_equal(config.pk_users, 0);
     assert_true(config.workers >= 1);
-    assert_int_equal(config.source_rate, 0);
+    assert_int_equal(config.source.rate, 0);
+}
+
+static void
+the_audit_is_on_unless_it_is_turned_off(void **state)
+{
+    (void)state;
+    assert_true(load(HEAD LISTEN STORE));
+    assert_memory_equal(config.audit_dir, dir, strlen(dir));
+    assert_string_equal(config.audit_dir + strlen(dir), "/audit"); /* beside the store */
+    assert_int_equal(config.audit_sync, 1);
+    assert_int_equal(config.audit_optional, 0);
+    assert_true(load(HEAD LISTEN STORE "audit:\n  file: /srv/evidence\n  syslog: /dev/log\n"
+                                       "  http: https://collector.example/a\n  file_size: 1M\n"
+                                       "  file_time: 1h\n  sync: false\n  timeout: 2s\n"
+                                       "  optional: [syslog, http]\n"));
+    assert_string_equal(config.audit_dir, "/srv/evidence");
+    assert_string_equal(config.audit_syslog, "/dev/log");
+    assert_string_equal(config.audit_http, "https://collector.example/a");
+    assert_int_equal(config.audit_size, 1 << 20);
+    assert_int_equal(config.audit_age_s, 3600);
+    assert_int_equal(config.audit_sync, 0);
+    assert_int_equal(config.audit_timeout_s, 2);
+    assert_int_equal(config.audit_optional, 1 << KMS_AUDIT_SYSLOG | 1 << KMS_AUDIT_HTTP);
+    assert_true(load(HEAD LISTEN STORE "audit: {file: off}\n"));
+    assert_string_equal(config.audit_dir, "");
+    refused(HEAD LISTEN STORE "audit:\n  http: ftp://a\n",
+            "5:9: audit.http: not a URL of http or https");
+    refused(HEAD LISTEN STORE "audit:\n  optional: [tape]\n",
+            "5:14: audit.optional: \"tape\" is not one of file, syslog, http");
 }
 
 static void
@@ -104,10 +134,10 @@ reads_every_other_option(void **state)
     assert_int_equal(config.max_body, 32768);
     assert_int_equal(config.http_timeout_s, 5);
     assert_int_equal(config.http_connections, 7);
-    assert_int_equal(config.source_rate, 100);
-    assert_int_equal(config.source_burst, 200);
-    assert_int_equal(config.identity_rate, 5);
-    assert_int_equal(config.identity_burst, 50);
+    assert_int_equal(config.source.rate, 100);
+    assert_int_equal(config.source.burst, 0); /* twice the rate */
+    assert_int_equal(config.identity_quota.rate, 5);
+    assert_int_equal(config.identity_quota.burst, 50);
 }
 
 static void
@@ -161,9 +191,8 @@ names_the_place_of_a_wrong_address(void **state)
     static const struct {
         const char *url, *error;
     } cases[] = {
-        { "tcp://127.0.0.1:1", "an address begins with udp:// or http://" },
-        { "https://127.0.0.1:1",
-          "https is not supported here: put a TLS proxy in front of http://" },
+        { "tcp://127.0.0.1:1", "an address begins with udp://, http:// or https://" },
+        { "https://127.0.0.1", "the port is missing: write ADDRESS:PORT (0 for any free port)" },
         { "udp://127.0.0.1", "the port is missing: write ADDRESS:PORT (0 for any free port)" },
         { "udp://127.0.0.1:65536", "the port must be a number from 0 to 65535" },
         { "udp://127.0.0.1:", "the port must be a number from 0 to 65535" },
@@ -285,12 +314,28 @@ remove_dir(void **state)
     return rmdir(dir);
 }
 
+/* A reload compares values where the table says that they are. */
+static void
+every_option_has_a_place_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < kms_n_options; i++) {
+        size_t from = kms_options[i].offset, to = from + kms_option_octets(&kms_options[i]);
+
+        assert_true(to > from && to <= sizeof config);
+        assert_true(from >= sizeof config.path); /* which comes first, and is no option */
+        for (size_t k = 0; k < i; k++)
+            assert_true(kms_options[k].offset != from);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_three_options_and_fills_in_the_rest),
         cmocka_unit_test(reads_every_other_option),
+        cmocka_unit_test(the_audit_is_on_unless_it_is_turned_off),
         cmocka_unit_test(suggests_the_option_that_was_meant),
         cmocka_unit_test(names_the_place_of_a_wrong_value),
         cmocka_unit_test(names_the_place_of_a_wrong_address),
@@ -300,6 +345,7 @@ main(void)
         cmocka_unit_test(says_why_a_file_cannot_be_read),
         cmocka_unit_test(survives_every_truncation_and_many_changed_octets),
         cmocka_unit_test(tells_uris_from_nais),
+        cmocka_unit_test(every_option_has_a_place_of_its_own),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -33,10 +33,7 @@ static void
 open_with(const char *more)
 {
     rig_open(&rig, more);
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
 }
 
 static int
@@ -468,14 +465,16 @@ two_daemons_do_not_share_a_port(void **state)
 
     (void)state;
     snprintf(yaml, sizeof yaml,
-             "identity: " RIG_KMS "\nlisten: udp://127.0.0.1:%d\nstore: sqlite:kms.db\n",
+             "identity: " RIG_KMS "\nlisten: udp://127.0.0.1:%d\nstore: sqlite:kms.db\n"
+             "audit: {file: second}\n",
              rig.udp_port);
     rig_write(&rig, "second.yaml", yaml);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "second.yaml"), 5);
     rig_read(&rig, "err", text, sizeof text);
     assert_non_null(strstr(text, "another program listens there"));
     snprintf(yaml, sizeof yaml,
-             "identity: " RIG_KMS "\nlisten: http://127.0.0.1:%d\nstore: sqlite:kms.db\n",
+             "identity: " RIG_KMS "\nlisten: http://127.0.0.1:%d\nstore: sqlite:kms.db\n"
+             "audit: {file: second}\n",
              rig.http_port);
     rig_write(&rig, "second.yaml", yaml);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "second.yaml"), 5);
@@ -515,7 +514,7 @@ a_full_disk_costs_log_lines_but_no_answers(void **state)
     rig.file_limit = 49152; /* the log is a file, too */
     snprintf(yaml, sizeof yaml,
              "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
-             "store: sqlite:kms.db\nlog_level: debug\n");
+             "store: sqlite:kms.db\nlog_level: debug\naudit: {file: off}\n");
     rig_write(&rig, "kms.yaml", yaml);
     rig_start(&rig);
     fd = rig_udp_socket(&rig);

@@ -166,8 +166,8 @@ a_planted_key_in_clear_is_refused(void **state)
 {
     (void)state;
     keys_sql("DROP TRIGGER sealed_credential_insert;"
-             "INSERT INTO credential(psk_id, identity, psk, added, serial, kek)"
-             " VALUES('eve', 'sip:eve@example.com', zeroblob(32), 0, 1, 0)");
+             "INSERT INTO credential(user, psk_id, psk, added, serial, kek)"
+             " VALUES(1, 'eve', zeroblob(32), 0, 1, 0)");
     assert_int_equal(KMSD(), 4);
     assert_true(keys_says("err", "a key in the store is not wrapped, others are"));
 }
@@ -194,8 +194,9 @@ static void
 many_users(void)
 {
     keys_sql("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 29999) "
-             "INSERT INTO credential(psk_id, identity, psk, added, serial, kek) SELECT 'u' || i,"
-             " 'sip:u' || i || '@example.com', randomblob(32), 0, random(), 0 FROM n");
+             "INSERT INTO users SELECT 100 + i, 'sip:u' || i || '@example.com', 1, 0, 0, 0 FROM n;"
+             "INSERT INTO credential(user, psk_id, psk, added, serial, kek) SELECT id,"
+             " 'u' || id, randomblob(32), 0, random(), 0 FROM users WHERE id >= 100");
 }
 
 static int

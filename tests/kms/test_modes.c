@@ -174,6 +174,7 @@ a_compatibility_ticket_needs_the_key_of_its_responder(void **state)
     bool authentic;
 
     f->config.ticket_types |= KMS_MAKES_COMPAT;
+    service_policy(f, NULL);
     rig_user_init(&f->alice, ALICE, "alice-1", MKT_PRF_MIKEY_1);
     service_add(f, &f->alice, "alice-1");
     service_reload(f);
@@ -342,13 +343,13 @@ the_initiator_must_still_be_a_user(void **state)
 {
     struct service *f = *state;
     struct kms_store_err err;
-    struct kms_removed removed;
+    const bool yes = true;
+    const struct kms_user_change suspend = { .suspended = &yes };
     struct own o;
 
     service_share(f, ALICE, "alice-tpk", key_256);
-    assert_int_equal(f->store->ops->user_remove(f->store, ALICE, "alice", &removed, &err),
-                     KMS_STORE_OK); /* her only credential; the TPK stays */
-    service_reload(f);
+    assert_int_equal(f->store->ops->user_change(f->store, ALICE, &suspend, &err), KMS_STORE_OK);
+    service_reload(f); /* the TPK stays */
     own_ticket(&o, f, MODE_3);
     assert_int_equal(resolve(f, &o), MKT_ERR_INVALID_ID);
     assert_non_null(strstr(service_logged(f), "reason=NOT_AUTHORISED field=\"IDRi is no user\""));
@@ -446,6 +447,7 @@ a_mode_that_is_not_served_is_refused_with_a_reason(void **state)
     assert_non_null(g);
 
     f->config.modes = 1 << 1 | 1 << 3;
+    service_policy(f, NULL);
     g2 = request(f, MODE_2, &error_no);
     assert_null(g2);
     assert_int_equal(error_no, MKT_ERR_INVALID_TPPAR);
@@ -456,6 +458,7 @@ a_mode_that_is_not_served_is_refused_with_a_reason(void **state)
     assert_int_equal(resolve(f, &o), -1);
 
     f->config.modes = 1 << 2;
+    service_policy(f, NULL);
     g2 = request(f, MODE_2, &error_no);
     assert_non_null(g2);
     mkt_grant_free(g2);
@@ -475,6 +478,7 @@ a_repair_does_not_lead_to_a_mode_that_is_not_served(void **state)
     int error_no;
 
     f->config.modes = 1 << 2;
+    service_policy(f, NULL);
     assert_null(request(f, MODE_2, &error_no)); /* bob shares no key: it would become mode 1 */
     assert_int_equal(error_no, MKT_ERR_INVALID_TPPAR);
     assert_non_null(strstr(service_logged(f), "mode 1 is not served"));

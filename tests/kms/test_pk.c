@@ -24,6 +24,8 @@
 #define QUIET_MS 200  /* for one that must not */
 #define BASE "certificate: kms.cert\nprivate_key: kms.key\ntrust: ca.cert\n"
 
+#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
+
 static struct rig rig;
 static struct rig_user alice, bob;
 static struct rig_ask ask, again;
@@ -104,8 +106,7 @@ open_with(const char *more)
 static void
 known(const char *identity)
 {
-    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", identity),
-                     0);
+    assert_int_equal(CTL("user", "add", identity), 0);
 }
 
 static int
@@ -308,8 +309,7 @@ a_user_without_psk_signs_and_has_no_other_way_in(void **state)
     bool authentic;
 
     (void)state;
-    assert_int_equal(
-        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "add", ALICE, "--no-psk"), 0);
+    assert_int_equal(CTL("user", "add", ALICE, "--no-psk"), 0);
     rig_start(&rig);
     assert_int_equal(requests(&alice, true, &authentic), -1);
     for (size_t i = 0; i < sizeof psk_ids / sizeof psk_ids[0]; i++) {
@@ -321,8 +321,7 @@ a_user_without_psk_signs_and_has_no_other_way_in(void **state)
             MKT_ERR_AUTH_FAILURE);
         assert_int_equal(len, unknown);
     }
-    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "remove", ALICE),
-                     0);
+    assert_int_equal(CTL("user", "remove", ALICE), 0);
     assert_true(logs(" reloaded "));
     assert_int_equal(requests(&alice, true, &authentic), MKT_ERR_INVALID_ID);
 }
@@ -341,6 +340,12 @@ anyone_with_a_certificate_is_served_when_configured(void **state)
     chains[PKI_BOB][0] = certificate(PKI_BOB, "URI:sip:carol@example.com", PKI_CA, 5);
     user(&carol, "sip:carol@example.com", PKI_BOB, MKT_PRF_HMAC_SHA_256);
     assert_int_equal(requests(&carol, true, &authentic), -1);
+    /* but not a user of ours who is suspended */
+    assert_int_equal(rig_stop(&rig), 0);
+    assert_int_equal(CTL("user", "add", "sip:carol@example.com", "--no-psk"), 0);
+    assert_int_equal(CTL("user", "suspend", "sip:carol@example.com"), 0);
+    rig_start(&rig);
+    assert_int_equal(requests(&carol, true, &authentic), MKT_ERR_INVALID_ID);
 }
 
 static void

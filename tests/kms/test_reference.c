@@ -28,10 +28,7 @@ start(void **state)
 {
     (void)state;
     rig_open(&rig, "ticket_types: [base, reference]\n");
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     rig_start(&rig);
     return 0;
 }
@@ -97,7 +94,7 @@ listed(char first[33])
 {
     size_t n = 0;
 
-    assert_int_equal(CTL("ticket", "list"), 0);
+    assert_int_equal(CTL("ticket", "kept"), 0);
     rig_read(&rig, "out", text, sizeof text);
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -194,7 +191,7 @@ one_made_in_advance_is_resolved_and_revoked_like_any_other(void **state)
     assert_int_equal(mkt_grant_import(&g, mkt_span(text, n), &err), MKT_OK);
     assert_int_equal(mkt_grant_policy(g)->ticket_type, MKT_TICKET_TYPE_REFERENCE);
     assert_int_equal(resolve(false, g), -1);
-    assert_int_equal(CTL("ticket", "list", "--json"), 0);
+    assert_int_equal(CTL("ticket", "kept", "--json"), 0);
     rig_read(&rig, "out", text, sizeof text);
     assert_non_null(strstr(text, "\"initiator\": \"" ALICE "\", \"responders\": \"" BOB "\"}"));
     assert_int_equal(listed(first), 1);

@@ -16,7 +16,7 @@
 #include "config.h"
 #include "index.h"
 #include "store.h"
-#include "tpk.h"
+#include "tpk_schedule.h"
 
 static struct kms_vault *vault; /* nothing is sealed here */
 static char dir[] = "/tmp/mikey-store-XXXXXX";
@@ -58,8 +58,8 @@ add(struct kms_store *s, const char *identity, const char *psk_id)
 static bool
 find(struct kms_store *s, const char *psk_id, struct kms_found *found, struct kms_index **index)
 {
-    assert_int_equal(kms_index_build(index, s, vault, time(NULL), &err), KMS_STORE_OK);
-    return kms_index_by_psk_id(*index, mkt_span(psk_id, strlen(psk_id)), found);
+    assert_int_equal(kms_index_build(index, s, vault, &err), KMS_STORE_OK);
+    return kms_index_by_psk_id(*index, mkt_span(psk_id, strlen(psk_id)), 0, found);
 }
 
 static void
@@ -78,10 +78,10 @@ behaves(struct kms_store *s)
     assert_true(mkt_identity_equal(f.identity, mkt_uri("sip:bob@example.com")));
     assert_int_equal(f.psk.octets.n, 32);
     assert_int_equal(f.psk.octets.p[0], strlen("bob-desk"));
-    assert_true(kms_index_by_identity(x, mkt_uri("sip:alice@example.com"), &f));
+    assert_true(kms_index_by_identity(x, mkt_uri("sip:alice@example.com"), 0, &f));
     assert_memory_equal(f.psk_id.p, "alice", 5);
-    assert_false(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), &f)); /* has two */
-    assert_false(kms_index_by_identity(x, mkt_uri("sip:nobody@example.com"), &f));
+    assert_false(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), 0, &f)); /* has two */
+    assert_false(kms_index_by_identity(x, mkt_uri("sip:nobody@example.com"), 0, &f));
     assert_int_equal(kms_index_users(x), 3);
     kms_index_free(x);
 
@@ -90,26 +90,27 @@ behaves(struct kms_store *s)
     assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", "bob-desk", &removed, &err),
                      KMS_STORE_OK);
     assert_false(find(s, "bob-desk", &f, &x));
-    assert_true(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), &f)); /* has one now */
+    assert_true(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), 0, &f)); /* has one now */
     kms_index_free(x);
     assert_int_equal(s->ops->user_remove(s, "sip:bob@example.com", NULL, &removed, &err),
                      KMS_STORE_OK);
     assert_int_equal(removed.credentials, 1);
-    assert_false(removed.unkeyed);
+    assert_true(removed.user);
 
-    assert_int_equal(kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(generation, 1);
-    assert_int_equal(kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(generation, 2);
 }
 
 static bool
 tpk(const struct kms_index *x, const char *id, int len, const char *expected)
 {
-    const struct mkt_identity us = { 0 };
     struct kms_found_tpk t;
 
-    if (id[0] == '\0' ? !kms_index_tpk_of(x, us, (size_t)len, &t)
+    if (id[0] == '\0' ? !kms_index_tpk_current(x, 1, (size_t)len, time(NULL), &t)
                       : !kms_index_tpk(x, mkt_span(id, strlen(id)), (size_t)len, &t))
         return false;
     assert_null(t.owner.data.p);
@@ -128,7 +129,8 @@ shares(struct kms_store *s)
     struct kms_index *x;
     int64_t generation;
 
-    assert_int_equal(kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     t.key.octets = mkt_span(octets, 32);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_EXISTS);
@@ -139,7 +141,7 @@ shares(struct kms_store *s)
     t.key.octets = mkt_span(octets, 16);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
 
-    assert_int_equal(kms_index_build(&x, s, vault, time(NULL), &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_tpks(x), 5);
     assert_true(kms_index_tpk_of(x, bob, 32, &f)); /* the newest of the suite */
     assert_memory_equal(f.id.p, "bob-2", 5);
@@ -151,15 +153,16 @@ shares(struct kms_store *s)
     assert_true(kms_index_tpk(x, mkt_span("bob-1", 5), 32, &f));
     assert_true(mkt_identity_equal(f.owner, bob));
     assert_false(kms_index_tpk(x, mkt_span("bob-1", 5), 16, &f)); /* RFC6043:12.1 */
-    assert_false(kms_index_is_user(x, bob));                      /* a TPK makes no user */
+    assert_false(kms_index_is_user(x, bob, 0));                   /* a TPK makes no user */
     kms_index_free(x);
 
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_NOT_FOUND);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_CURRENT);
-    assert_int_equal(kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_OK);
-    assert_int_equal(kms_index_build(&x, s, vault, time(NULL), &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_true(kms_index_tpk_of(x, bob, 32, &f));
     assert_memory_equal(f.id.p, "bob-1", 5);
     assert_false(tpk(x, "tpk-1-256", 32, ""));
@@ -292,9 +295,9 @@ an_older_store_is_brought_to_the_present_version(void **state)
             "INSERT INTO tpk VALUES('tpk-1-256', 1, randomblob(32), 'current', 1);"
             "PRAGMA user_version=1; PRAGMA application_id=0x4d6b4b53");
     s = open_sqlite(0);
-    assert_int_equal(kms_index_build(&x, s, vault, time(NULL), &err), KMS_STORE_OK);
-    assert_true(kms_index_by_psk_id(x, mkt_span("a", 1), &a));
-    assert_true(kms_index_by_psk_id(x, mkt_span("c", 1), &b));
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
+    assert_true(kms_index_by_psk_id(x, mkt_span("a", 1), 0, &a));
+    assert_true(kms_index_by_psk_id(x, mkt_span("c", 1), 0, &b));
     assert_int_not_equal(a.serial, b.serial);
     assert_true(tpk(x, "", 32, "tpk-1-256"));
     kms_index_free(x);
@@ -331,7 +334,7 @@ refuses_files_that_are_not_its_own(void **state)
 static void
 a_full_disk_is_an_error_and_loses_nothing(void **state)
 {
-    struct kms_store *s = open_sqlite(24);
+    struct kms_store *s = open_sqlite(48); /* the empty tables take half of that */
     struct kms_index *x;
     size_t added = 0;
     char id[32];
@@ -344,12 +347,12 @@ a_full_disk_is_an_error_and_loses_nothing(void **state)
     assert_in_range(added, 10, 99999);
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     assert_non_null(strstr(err.text, "nothing was changed"));
-    while (kms_tpk_rotate(s, vault, time(NULL), 60, &generation, &err) == KMS_STORE_OK)
+    while (kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err) == KMS_STORE_OK)
         ;
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     s->ops->close(s);
     s = open_sqlite(0);
-    assert_int_equal(kms_index_build(&x, s, vault, time(NULL), &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(x), added);
     kms_index_free(x);
     s->ops->close(s);
@@ -445,28 +448,36 @@ a_listing_holds_no_keys(void **state)
     }
 }
 
+#define MANY 100000
+
 static void
-the_index_holds_a_user_in_few_octets(void **state)
+a_hundred_thousand_users_and_a_group_of_all_take_few_octets(void **state)
 {
     struct kms_store *s = open_sqlite(0);
+    const struct mkt_identity all = mkt_uri("sip:all@example.com");
+    struct mkt_identity as;
     struct kms_index *x;
     struct kms_found f;
     char identity[64], id[32];
 
     (void)state;
-    execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) "
-            "INSERT INTO credential SELECT 'user' || i, 'sip:user' || i || '@example.com', "
-            "randomblob(32), 0, 0, 0 FROM n");
-    assert_int_equal(kms_index_build(&x, s, vault, time(NULL), &err), KMS_STORE_OK);
-    assert_int_equal(kms_index_users(x), 20000);
-    assert_in_range(kms_index_octets(x) / 20000, 50, 400);
-    for (unsigned i = 0; i < 20000; i += 7) {
+    execute("BEGIN; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
+            " INSERT INTO users SELECT i + 1, 'sip:user' || i || '@example.com', 1, 0, 0, 0 FROM n;"
+            "INSERT INTO credential SELECT id, 'user' || (id - 1), randomblob(32), 0, id, 0 "
+            "FROM users; INSERT INTO user_group VALUES(1, 'sip:all@example.com', 1, 0);"
+            "INSERT INTO member SELECT 1, 0, id, '' FROM users WHERE id % 11 <> 0; COMMIT");
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_users(x), MANY);
+    print_message("# %zu octets a user\n", kms_index_octets(x) / MANY);
+    assert_in_range(kms_index_octets(x) / MANY, 50, 400);
+    for (unsigned i = 0; i < MANY; i += 7) {
         snprintf(identity, sizeof identity, "sip:user%u@example.com", i);
         snprintf(id, sizeof id, "user%u", i);
-        assert_true(kms_index_by_identity(x, mkt_uri(identity), &f));
+        assert_true(kms_index_by_identity(x, mkt_uri(identity), 0, &f));
         assert_int_equal(f.psk_id.n, strlen(id));
-        assert_true(kms_index_by_psk_id(x, mkt_span(id, strlen(id)), &f));
+        assert_true(kms_index_by_psk_id(x, mkt_span(id, strlen(id)), 0, &f));
         assert_true(mkt_identity_equal(f.identity, mkt_uri(identity)));
+        assert_true(kms_index_stands_for(x, all, f.identity, &as) == ((i + 1) % 11 != 0));
     }
     kms_index_free(x);
     s->ops->close(s);
@@ -516,7 +527,8 @@ main(void)
         cmocka_unit_test_teardown(marks_end_with_their_credential_and_are_no_change, clean),
         cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
-        cmocka_unit_test_teardown(the_index_holds_a_user_in_few_octets, clean),
+        cmocka_unit_test_teardown(a_hundred_thousand_users_and_a_group_of_all_take_few_octets,
+                                  clean),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -345,7 +345,8 @@ old_answers_give_way_and_never_get_mixed_up(void **state)
 static void
 a_limit_allows_the_burst_then_the_rate(void **state)
 {
-    struct kms_limit *l = kms_limit_new(10, 20);
+    static const struct kms_quota quota = { .rate = 10, .burst = 20 };
+    struct kms_limit *l = kms_limit_new(&quota);
     struct mkt_span a = text("1.2.3.4"), b = text("1.2.3.5");
     int64_t now = 5 * (int64_t)SECOND;
     unsigned n = 0;
@@ -370,7 +371,8 @@ a_limit_allows_the_burst_then_the_rate(void **state)
 static void
 many_sources_do_not_lift_the_limit_of_a_busy_one(void **state)
 {
-    struct kms_limit *l = kms_limit_new(1, 5);
+    static const struct kms_quota quota = { .rate = 1, .burst = 5 };
+    struct kms_limit *l = kms_limit_new(&quota);
     unsigned allowed = 0;
 
     (void)state;

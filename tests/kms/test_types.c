@@ -58,6 +58,7 @@ static void
 compat_open(struct service *f, size_t psk_len)
 {
     f->config.ticket_types = KMS_MAKES_BASE | KMS_MAKES_COMPAT;
+    service_policy(f, NULL);
     service_share(f, BOB, "bob-3830", mkt_span(psk, psk_len));
     service_reload(f);
 }
@@ -120,10 +121,12 @@ no_compatibility_ticket_is_made_where_it_is_not_configured(void **state)
 
     compat_open(f, 16);
     f->config.ticket_types = KMS_MAKES_BASE;
+    service_policy(f, NULL);
     want_compat(&want, f, MKT_COMPAT_IDS);
     assert_int_equal(refusal(f, &want), MKT_ERR_INVALID_TICKET); /* RFC6043:6.9 number 14 */
     assert_non_null(strstr(service_logged(f), "reason=TICKET_TYPE field=\"not in ticket_types\""));
     f->config.ticket_types = KMS_MAKES_COMPAT; /* nor a base ticket, where that is not */
+    service_policy(f, NULL);
     rig_want(&want, &f->alice, BOB, 0);
     assert_int_equal(refusal(f, &want), MKT_ERR_INVALID_TICKET);
     want_compat(&want, f, MKT_COMPAT_IDS);
@@ -139,6 +142,7 @@ no_compatibility_ticket_is_made_under_another_key(void **state)
     struct mkt_policy want;
 
     f->config.ticket_types = KMS_MAKES_BASE | KMS_MAKES_COMPAT;
+    service_policy(f, NULL);
     service_share(f, "sip:eve@example.com", "eve-3830", mkt_span(psk, 16));
     service_reload(f);
     want_compat(&want, f, MKT_COMPAT_IDS);
@@ -159,6 +163,7 @@ a_compatibility_ticket_is_of_mode_2(void **state)
 
     compat_open(f, 16);
     f->config.modes = 1 << 1 | 1 << 3;
+    service_policy(f, NULL);
     want_compat(&want, f, MKT_COMPAT_IDS);
     assert_int_equal(refusal(f, &want), MKT_ERR_INVALID_TPPAR);
     assert_non_null(strstr(service_logged(f), "mode 2 is not served"));
@@ -200,7 +205,8 @@ static void
 reference_open(struct service *f)
 {
     f->config.ticket_types = KMS_MAKES_BASE | KMS_MAKES_REFERENCE;
-    f->service.tickets = kms_tickets_new(f->store);
+    service_policy(f, NULL);
+    f->service.tickets = kms_tickets_new(f->store, f->vault);
     assert_non_null(f->service.tickets);
 }
 
@@ -297,6 +303,7 @@ no_reference_ticket_is_made_where_it_is_not_configured(void **state)
     g = ask(f, &want, &error_no);
     assert_non_null(g);
     f->config.ticket_types = KMS_MAKES_BASE | KMS_MAKES_COMPAT;
+    service_policy(f, NULL);
     want_reference(&want, f);
     assert_int_equal(refusal(f, &want), MKT_ERR_INVALID_TICKET);
     assert_int_equal(kept_in(f).n, 1);

@@ -99,7 +99,7 @@ whole_calls_go_through_the_vault(void **state)
     assert_int_equal(CTL("kek", "rotate"), 0); /* the vault learns a new generation */
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    assert_true(keys_says("log", " refused=0 malformed=0 limited=0 busy=0"));
+    assert_true(keys_says("log", " refused=0 malformed=0 limited=0 denied=0 busy=0"));
 }
 
 /* Opens what the store has, as only the vault may. */

@@ -26,10 +26,7 @@ start(void **state)
 {
     (void)state;
     rig_open(&rig, "max_validity: 2h\n");
-    rig_user_init(&alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     rig_start(&rig);
     return 0;
 }

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The new file is read and tried as a whole, its certificates and policy too; only then is anything
+ * changed. What requests read is single words, each stored whole. Lists of files are read by nobody
+ * but the two functions here, one at a time. */
+#include "reload.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_table.h"
+
+/* Options that a reload takes; all others need a restart. */
+static const struct {
+    const char *name;
+    bool both; /* only from one value to another: it cannot begin or end */
+} live_options[] = {
+    { "max_validity", false },
+    { "tpk_rotate_every", false },
+    { "log_level", false },
+    { "log_format", false },
+    { "suites", false },
+    { "modes", false },
+    { "tls.certificate", true },
+    { "tls.private_key", true },
+    { "tls.client_ca", false },
+    { "limits.source_rate", false },
+    { "limits.source_burst", false },
+    { "limits.source_minute", false },
+    { "limits.source_hour", false },
+    { "limits.identity_rate", false },
+    { "limits.identity_burst", false },
+    { "limits.identity_minute", false },
+    { "limits.identity_hour", false },
+    { "limits.lockout_failures", false },
+    { "limits.lockout_window", false },
+    { "limits.lockout_time", false },
+    { "limits.lockout_udp", false },
+    { "certificate", true },
+    { "private_key", true },
+    { "trust", false },
+    { "crl", false },
+    { "require_crl", false },
+    { "sha1", false },
+    { "pk_users", false },
+    { "cross_realm", false },
+};
+
+struct kms_reload {
+    struct kms_service *service;
+    struct kms_config *live;
+    pthread_mutex_t lock;
+    struct kms_config *seen; /* as read last; what needs a restart stays as it was at the start */
+};
+
+struct kms_reload *
+kms_reload_new(struct kms_service *sv, struct kms_config *live)
+{
+    struct kms_reload *r = calloc(1, sizeof *r);
+
+    if (r != NULL)
+        r->seen = malloc(sizeof *r->seen);
+    if (r == NULL || r->seen == NULL) {
+        free(r);
+        return NULL;
+    }
+    memcpy(r->seen, live, sizeof *live);
+    r->service = sv;
+    r->live = live;
+    pthread_mutex_init(&r->lock, NULL);
+    return r;
+}
+
+void
+kms_reload_free(struct kms_reload *r)
+{
+    if (r == NULL)
+        return;
+    pthread_mutex_destroy(&r->lock);
+    free(r->seen);
+    free(r);
+}
+
+static bool
+is_live(const struct kms_option *o, const void *before, const void *after)
+{
+    static const struct kms_files none;
+
+    for (size_t i = 0; i < sizeof live_options / sizeof live_options[0]; i++)
+        if (strcmp(live_options[i].name, o->name) == 0)
+            return !live_options[i].both || (memcmp(before, &none, sizeof none) != 0 &&
+                                             memcmp(after, &none, sizeof none) != 0);
+    return false;
+}
+
+/* Words as a whole, since requests read them meanwhile. */
+static void
+store(void *to, const void *from, size_t n)
+{
+    if (n == sizeof(uint32_t)) {
+        uint32_t word;
+
+        memcpy(&word, from, sizeof word);
+        atomic_store((_Atomic uint32_t *)to, word);
+    } else {
+        memcpy(to, from, n);
+    }
+}
+
+static void
+take(struct kms_reload *r, const struct kms_option *o, const struct kms_config *fresh,
+     kms_reload_heard *heard, void *ctx)
+{
+    char *before = (char *)r->seen + o->offset, *live = (char *)r->live + o->offset;
+    const char *after = (const char *)fresh + o->offset;
+    size_t n = kms_option_octets(o);
+    bool taken;
+
+    if (memcmp(before, after, n) == 0)
+        return;
+    taken = is_live(o, before, after);
+    if (taken) {
+        store(live, after, n);
+        memcpy(before, after, n);
+    }
+    KMS_LOG(r->service->log, taken ? KMS_INFO : KMS_WARN,
+            taken ? "option-changed" : "option-needs-restart", kms_text("option", o->name));
+    if (heard != NULL)
+        heard(ctx, o->name, taken);
+}
+
+/* Whether everything that the new configuration names can be read. */
+static bool
+try(const struct kms_config *fresh, char err[KMS_RELOAD_ERR])
+{
+    struct kms_pki *pki = NULL;
+    struct kms_tls *tls = NULL;
+    struct kms_rules *rules = kms_rules_load(fresh, err);
+    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) && kms_tls_open(&tls, fresh, err);
+
+    kms_rules_free(rules);
+    kms_pki_close(pki);
+    kms_tls_close(tls);
+    return ok;
+}
+
+static void
+apply(struct kms_reload *r, const struct kms_config *fresh, kms_reload_heard *heard, void *ctx)
+{
+    struct kms_service *sv = r->service;
+
+    for (size_t i = 0; i < kms_n_options; i++)
+        take(r, &kms_options[i], fresh, heard, ctx);
+    atomic_store(&sv->log->level, (enum kms_level)r->live->log_level);
+    atomic_store(&sv->log->json, r->live->log_format == 1);
+    kms_pki_refresh(sv->pki, sv->log, true);
+    kms_tls_refresh(sv->tls, sv->log, true);
+    kms_rules_live_refresh(sv->rules, sv->log, true);
+    KMS_LOG(sv->log, KMS_INFO, "configuration-reloaded", kms_text("file", r->live->path));
+}
+
+bool
+kms_reload_run(struct kms_reload *r, kms_reload_heard *heard, void *ctx, char err[KMS_RELOAD_ERR])
+{
+    struct kms_config *fresh = malloc(sizeof *fresh);
+    bool ok;
+
+    if (fresh == NULL)
+        return kms_files_fail(err, "out of memory");
+    ok = kms_config_load(fresh, r->live->path, err) && try(fresh, err);
+    if (ok) {
+        pthread_mutex_lock(&r->lock);
+        apply(r, fresh, heard, ctx);
+        pthread_mutex_unlock(&r->lock);
+    } else {
+        KMS_LOG(r->service->log, KMS_ERROR, "configuration-unusable", kms_text("error", err),
+                kms_text("effect", "everything stays as it was"));
+    }
+    free(fresh);
+    return ok;
+}
+
+void
+kms_reload_files(struct kms_reload *r)
+{
+    struct kms_service *sv = r->service;
+
+    pthread_mutex_lock(&r->lock);
+    kms_pki_refresh(sv->pki, sv->log, false);
+    kms_tls_refresh(sv->tls, sv->log, false);
+    kms_rules_live_refresh(sv->rules, sv->log, false);
+    pthread_mutex_unlock(&r->lock);
+}
