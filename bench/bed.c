@@ -211,6 +211,7 @@ make_store(struct bed *b)
     pid_t pid = fork();
     if (pid == 0) {
         dup2(open("/dev/null", O_WRONLY), 1);
+        dup2(1, 2);
         execl(program, program, "--config", config, "kek", "init", (char *)NULL);
         _exit(127);
     }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <mikeyticket/env.h>
 
@@ -111,16 +110,16 @@ new_generation(const struct kms_ctl *ctl, struct kms_vault *v, uint32_t generati
 static bool
 make_file(const char *spec)
 {
-    const char *path = spec + 5;
-    struct stat st;
+    bool made;
 
-    if (strncmp(spec, "file:", 5) != 0 || lstat(path, &st) == 0)
-        return true;
-    if (!kms_kek_file_new(path)) {
-        fprintf(stderr, "mikey-kmsctl: cannot write %s: %s\n", path, strerror(errno));
+    if (!kms_kek_make(spec, &made)) {
+        fprintf(stderr, "mikey-kmsctl: cannot write %s: %s\n", spec, strerror(errno));
         return false;
     }
-    printf("made a new KEK in %s: keep a copy of it apart from the backups of the store\n", path);
+    if (made)
+        fprintf(stderr,
+                "made a new KEK, %s: keep a copy of it apart from the backups of the store\n",
+                spec);
     return true;
 }
 
@@ -161,6 +160,40 @@ init(const struct kms_ctl *ctl, struct kms_vault *v, bool begun)
            "without it nobody can be authenticated.\n",
            total);
     return KMS_EXIT_OK;
+}
+
+/* The KEK of the configuration, or none; a store without any key is sealed from the first on. */
+static bool
+open_vault(struct kms_ctl *ctl, const char *spec, struct kms_store_err *err)
+{
+    struct kms_kek *kek = NULL;
+    bool fresh = false;
+    enum kms_store_rc rc = KMS_STORE_OK;
+
+    if (*spec != '\0') {
+        rc = kms_vault_fresh(ctl->store, &fresh, err);
+        if (rc == KMS_STORE_OK && ((fresh && !make_file(spec)) || !(kek = open_kek(spec, fresh))))
+            return false;
+    }
+    if (rc == KMS_STORE_OK)
+        ctl->vault = kms_vault_local(kek, 1);
+    if (rc == KMS_STORE_OK && ctl->vault == NULL)
+        rc = kms_store_fail(err, KMS_STORE_FAILED, "out of memory");
+    if (rc == KMS_STORE_OK && fresh)
+        rc = kms_vault_found(ctl->vault, ctl->store, err);
+    if (rc == KMS_STORE_OK)
+        rc = kms_vault_refresh(ctl->vault, ctl->store, err);
+    if (rc != KMS_STORE_OK)
+        kms_ctl_fail(err);
+    return rc == KMS_STORE_OK;
+}
+
+bool
+kms_ctl_open_vault(struct kms_ctl *ctl)
+{
+    struct kms_store_err err = { 0 };
+
+    return open_vault(ctl, ctl->config->kek, &err);
 }
 
 enum kms_exit

@@ -57,8 +57,9 @@ bool kms_kek_wrap(struct kms_kek *k, uint32_t generation, const uint8_t key[KMS_
                   struct kms_wrap *wrap);
 bool kms_kek_unwrap(struct kms_kek *k, const struct kms_wrap *wrap, uint8_t key[KMS_SEAL_KEY]);
 
-/* kms_kek_file_new makes a file with a new KEK, mode 0600; errno says why it could not. */
-bool kms_kek_file_new(const char *path);
+/* kms_kek_make makes the file with a new KEK, mode 0600, that spec names, if it is of that kind and
+ * not there yet; *made tells, and errno says why it could not. */
+bool kms_kek_make(const char *spec, bool *made);
 
 extern const struct kms_kek_ops kms_kek_pkcs11;
 

@@ -254,32 +254,6 @@ find_command(int argc, char **argv, enum kms_exit *code)
     return NULL;
 }
 
-/* The vault of this process, with everything opened that the store has. */
-static bool
-open_vault(struct kms_ctl *ctl, const struct kms_config *config)
-{
-    struct kms_store_err store_err = { 0 };
-    char err[KMS_KEK_ERR];
-    struct kms_kek *kek = NULL;
-
-    if (config->kek[0] != '\0') {
-        kek = kms_kek_open(config->kek, false, err);
-        if (kek == NULL) {
-            fprintf(stderr, "mikey-kmsctl: %s\n", err);
-            return false;
-        }
-    }
-    ctl->vault = kms_vault_local(kek, 1);
-    if (ctl->vault == NULL)
-        kms_store_fail(&store_err, KMS_STORE_FAILED, "out of memory");
-    if (ctl->vault == NULL ||
-        kms_vault_refresh(ctl->vault, ctl->store, &store_err) != KMS_STORE_OK) {
-        kms_ctl_fail(&store_err);
-        return false;
-    }
-    return true;
-}
-
 static enum kms_exit
 run(const char *path, const struct command *command, struct kms_ctl *ctl)
 {
@@ -303,7 +277,7 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
         ctl->config = config;
         ctl->kms = config->identity;
         code =
-            command->needs != KEYS || open_vault(ctl, config) ? command->run(ctl) : KMS_EXIT_STORE;
+            command->needs != KEYS || kms_ctl_open_vault(ctl) ? command->run(ctl) : KMS_EXIT_STORE;
         kms_vault_close(ctl->vault);
         if (ctl->store != NULL)
             ctl->store->ops->close(ctl->store);

@@ -70,6 +70,9 @@ enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
+/* kms_ctl_open_vault opens the vault with everything that the store has; it says why it cannot. */
+bool kms_ctl_open_vault(struct kms_ctl *ctl);
+
 enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);

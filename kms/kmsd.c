@@ -96,11 +96,25 @@ read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, err) : rc;
 }
 
+/* A store without any key is sealed from the first on. */
+static enum kms_store_rc
+open_store_key(struct daemon *d, struct kms_store_err *err)
+{
+    bool fresh = false;
+    enum kms_store_rc rc = KMS_STORE_OK;
+
+    if (d->config.kek[0] != '\0')
+        rc = kms_vault_fresh(d->store, &fresh, err);
+    if (rc == KMS_STORE_OK && fresh)
+        rc = kms_vault_found(d->vault, d->store, err);
+    return rc == KMS_STORE_OK ? kms_vault_refresh(d->vault, d->store, err) : rc;
+}
+
 /* Makes the first ticket protection keys, and what the schedule wants. */
 static enum kms_store_rc
 prepare_tpks(struct daemon *d, struct kms_store_err *err)
 {
-    enum kms_store_rc rc = kms_vault_refresh(d->vault, d->store, err);
+    enum kms_store_rc rc = open_store_key(d, err);
 
     return rc != KMS_STORE_OK ? rc
                               : kms_tpk_keep(d->store, d->vault, d->config.tpk_rotate_every_s,
@@ -276,12 +290,31 @@ open_files(struct daemon *d, struct kms_index **index)
     return KMS_EXIT_OK;
 }
 
+/* The first start of all: there is no store yet, and there may be no KEK yet. */
+static bool
+make_kek(struct daemon *d, char err[KMS_KEK_ERR])
+{
+    const char *spec = d->config.kek;
+    bool made = false;
+
+    if (access(d->config.store, F_OK) == 0 || kms_kek_make(spec, &made)) {
+        if (made)
+            KMS_LOG(&d->log, KMS_WARN, "kek-created", kms_text("kek", spec),
+                    kms_text("hint", "keep a copy of it apart from the backups of the store"));
+        return true;
+    }
+    snprintf(err, KMS_KEK_ERR, "cannot write %.400s: %s", spec, strerror(errno));
+    return false;
+}
+
 /* The KEK comes first: without it nothing else is of use. */
 static bool
 open_vault(struct daemon *d, char err[KMS_KEK_ERR])
 {
     struct kms_kek *kek = NULL;
 
+    if (!make_kek(d, err))
+        return false;
     if (d->config.vault != 0) {
         d->vault = kms_vault_process(&d->config, count_readers(&d->config), err);
         return d->vault != NULL;

@@ -147,6 +147,11 @@ kms_tickets_recall(struct kms_tickets *t, struct mkt_kms_txn *txn, struct mkt_er
         return mkt_fail(err, MKT_E_TICKET, 0, "reference", REF) == MKT_OK;
     pthread_mutex_lock(&t->lock);
     rc = t->store->ops->recall(t->store, reference.p, take, &r, &store_err);
+    if (rc == KMS_STORE_OK && !r.opened) { /* a rotation of the KEK has just sealed it anew */
+        rc = kms_vault_refresh(t->vault, t->store, &store_err);
+        if (rc == KMS_STORE_OK)
+            rc = t->store->ops->recall(t->store, reference.p, take, &r, &store_err);
+    }
     pthread_mutex_unlock(&t->lock);
     if (rc == KMS_STORE_NOT_FOUND)
         mkt_fail(err, MKT_E_TICKET, 0, "reference: revoked, or over", REF);

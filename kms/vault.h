@@ -32,6 +32,9 @@ struct kms_vault_ops {
      * store has. */
     bool (*admit)(struct kms_vault *v, const struct kms_wrap *wraps, size_t n,
                   char err[KMS_KEK_ERR]);
+    /* found makes the first generation of the store key, for a store that has no key yet, and
+     * wraps it with the KEK. */
+    bool (*found)(struct kms_vault *v, struct kms_wrap *wrap);
     /* make generates a key of len octets and seals it under the newest generation for the name of
      * l: l->key becomes it, in buf (KMS_SEALED_MAX octets). */
     bool (*make)(struct kms_vault *v, struct kms_locker *l, size_t len,
@@ -62,6 +65,12 @@ void kms_vault_close(struct kms_vault *v);
 /* kms_vault_refresh has v open the generations of the store key that are new in the store. */
 enum kms_store_rc kms_vault_refresh(struct kms_vault *v, struct kms_store *s,
                                     struct kms_store_err *err);
+
+/* kms_vault_fresh tells whether a store holds neither a store key nor any other: then
+ * kms_vault_found may give it the first one, so that no key ever stands there in clear. */
+enum kms_store_rc kms_vault_fresh(struct kms_store *s, bool *fresh, struct kms_store_err *err);
+enum kms_store_rc kms_vault_found(struct kms_vault *v, struct kms_store *s,
+                                  struct kms_store_err *err);
 
 /* kms_local_seal seals a key that comes from outside, as make seals its own. For mikey-kmsctl: a
  * vault of the local kind only. buf: KMS_SEALED_MAX octets, KMS_ROW_MAX for KMS_KEPT. */

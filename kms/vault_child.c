@@ -154,6 +154,8 @@ serve_socket(int fd, struct kms_vault *vault)
         memset(&a, 0, sizeof a);
         if (q.op == KMS_OP_ADMIT && q.n <= KMS_VAULT_WRAPS)
             a.ok = vault->ops->admit(vault, q.wraps, q.n, a.err);
+        else if (q.op == KMS_OP_FOUND)
+            a.ok = vault->ops->found(vault, &a.wrap);
         else if (q.op != KMS_OP_ADMIT)
             answer_row(vault, &q, &a);
         say(fd, &a);

@@ -142,6 +142,21 @@ local_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char er
     return ok;
 }
 
+/* It is not admitted here: another program may be faster, and then the store has another one. */
+static bool
+local_found(struct kms_vault *v, struct kms_wrap *wrap)
+{
+    struct local *x = self(v);
+    uint8_t key[KMS_SEAL_KEY];
+    bool ok = x->kek != NULL && mkt_crypto_random(NULL, key, sizeof key);
+
+    pthread_mutex_lock(&x->lock);
+    ok = ok && kms_kek_wrap(x->kek, 1, key, wrap);
+    pthread_mutex_unlock(&x->lock);
+    mkt_wipe(key, sizeof key);
+    return ok;
+}
+
 /* Opens the key of l, of at most cap octets. A key in clear counts only where no key is sealed:
  * whoever writes into the store cannot put one of his own beside the others. */
 static bool
@@ -293,8 +308,9 @@ local_close(struct kms_vault *v)
     kms_locked_free(x, octets(x->n_slots));
 }
 
-static const struct kms_vault_ops local_ops = { local_admit,     local_make,      local_prf,
-                                                local_seal_kept, local_open_kept, local_close };
+static const struct kms_vault_ops local_ops = { local_admit, local_found,     local_make,
+                                                local_prf,   local_seal_kept, local_open_kept,
+                                                local_close };
 
 struct kms_vault *
 kms_vault_local(struct kms_kek *kek, size_t n_slots)

@@ -93,6 +93,23 @@ process_admit(struct kms_vault *v, const struct kms_wrap *wraps, size_t n, char 
     return ok;
 }
 
+static bool
+process_found(struct kms_vault *v, struct kms_wrap *wrap)
+{
+    struct kms_vault_ask *question = calloc(1, sizeof *question);
+    struct kms_vault_answer answer = { .ok = false };
+    bool ok = false;
+
+    if (question != NULL) {
+        question->op = KMS_OP_FOUND;
+        ok = ask(self(v), question, &answer);
+    }
+    free(question);
+    *wrap = answer.wrap;
+    wrap->scheme[sizeof wrap->scheme - 1] = '\0';
+    return ok;
+}
+
 /* A question about l; NULL: it is too long, or there is no memory. */
 static struct kms_vault_ask *
 ask_about(enum kms_vault_op op, const struct kms_locker *l, struct mkt_span row)
@@ -254,8 +271,9 @@ process_close(struct kms_vault *v)
     free(x);
 }
 
-static const struct kms_vault_ops process_ops = { process_admit, process_make, process_prf,
-                                                  process_seal,  process_open, process_close };
+static const struct kms_vault_ops process_ops = { process_admit, process_found, process_make,
+                                                  process_prf,   process_seal,  process_open,
+                                                  process_close };
 
 static void
 describe(char text[64], pid_t pid)

@@ -27,7 +27,7 @@ struct kms_place {
     uint8_t octets[KMS_PLACE_OCTETS];
 };
 
-enum kms_vault_op { KMS_OP_ADMIT, KMS_OP_MAKE, KMS_OP_SEAL, KMS_OP_OPEN };
+enum kms_vault_op { KMS_OP_ADMIT, KMS_OP_FOUND, KMS_OP_MAKE, KMS_OP_SEAL, KMS_OP_OPEN };
 
 /* A question over the socketpair. */
 struct kms_vault_ask {
@@ -36,7 +36,7 @@ struct kms_vault_ask {
     enum kms_key_kind kind;
     uint32_t kek; /* OPEN */
     uint16_t owner_n, id_n;
-    uint8_t name[KMS_LOCKER_NAME]; /* all but ADMIT: owner, id */
+    uint8_t name[KMS_LOCKER_NAME]; /* MAKE, SEAL, OPEN: owner, id */
     union {
         struct kms_wrap wraps[KMS_VAULT_WRAPS];
         uint8_t row[KMS_ROW_MAX]; /* SEAL: plain; OPEN: sealed */
@@ -48,7 +48,10 @@ struct kms_vault_answer {
     char err[KMS_KEK_ERR];
     uint32_t kek;
     uint16_t key_n;
-    uint8_t key[KMS_ROW_MAX]; /* MAKE, SEAL: sealed; OPEN: plain */
+    union {
+        uint8_t key[KMS_ROW_MAX]; /* MAKE, SEAL: sealed; OPEN: plain */
+        struct kms_wrap wrap;     /* FOUND */
+    };
 };
 
 /* How to wait for the other side: a short while awake, then asleep. */

@@ -98,13 +98,47 @@ static void
 a_store_in_clear_is_not_taken_for_a_wrapped_one(void **state)
 {
     (void)state;
-    rig_open(&rig, "kek: file:kms.kek\n");
+    rig_open(&rig, "");
+    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    rig_add(&rig, &alice);
+    keys_config("kek: file:kms.kek\n");
     rig_write_octets(&rig, "kms.kek",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcdef", 32));
     assert_int_equal(KMSD(), 4);
     assert_true(keys_says("err", "run mikey-kmsctl kek init"));
     assert_int_equal(CTL("user", "add", "sip:eve@example.com"), 4);
     assert_true(keys_says("err", "run mikey-kmsctl kek init"));
+}
+
+static void
+expect_sealed_from_the_start(const char *yaml, bool daemon_first)
+{
+    rig_open(&rig, yaml);
+    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    rig_user_init(&bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
+    if (daemon_first)
+        rig_start(&rig);
+    rig_add(&rig, &alice);
+    rig_add(&rig, &bob);
+    if (!daemon_first)
+        rig_start(&rig);
+    assert_int_equal(CTL("kek", "status"), 0);
+    assert_true(keys_says("out", "store key 1"));
+    assert_true(keys_says("out", "4 keys: 0 in clear, 0 under a former"));
+    while (daemon_first && !keys_ticket(&bob)) /* it looks five times a second */
+        usleep(20000);
+    assert_true(keys_call());
+    assert_int_equal(rig_stop(&rig), 0);
+    rig_close(&rig);
+}
+
+static void
+a_new_store_never_holds_a_key_in_clear(void **state)
+{
+    (void)state;
+    expect_sealed_from_the_start("kek: file:kms.kek\n", false);
+    expect_sealed_from_the_start("kek: file:kms.kek\n", true);
+    expect_sealed_from_the_start("kek: file:kms.kek\nvault: process\n", true);
 }
 
 static void
@@ -508,6 +542,7 @@ main(void)
         cmocka_unit_test_teardown(keys_in_clear_are_gone_after_init, stop),
         cmocka_unit_test_setup_teardown(a_wrong_kek_is_told_at_start, start, stop),
         cmocka_unit_test_teardown(a_store_in_clear_is_not_taken_for_a_wrapped_one, stop),
+        cmocka_unit_test(a_new_store_never_holds_a_key_in_clear),
         cmocka_unit_test_setup_teardown(a_kek_file_is_read_strictly, start, stop),
         cmocka_unit_test_setup_teardown(a_key_opens_in_its_own_row_only, start, stop),
         cmocka_unit_test_setup_teardown(a_changed_octet_of_a_sealed_key_is_noticed, start, stop),
