@@ -14,7 +14,7 @@
 #include "locked.h"
 #include "progress.h"
 
-#define BATCH 500 /* rows of one transaction: a few milliseconds */
+#define BATCH 2000 /* rows of one transaction: some ten milliseconds */
 #define WRAPS_MAX 64
 
 struct wraps {

@@ -170,6 +170,55 @@ no_long_term_key_is_in_the_memory_of_the_daemon(void **state)
     mkt_secret_wipe(&o.tpk);
 }
 
+/* Asks a vault to seal and to open what it made, under that kind. */
+static bool
+gives_out(struct kms_vault *v, enum kms_key_kind kind)
+{
+    static const uint8_t octets[40] = { 7 };
+    uint8_t made[KMS_SEALED_MAX], buf[KMS_ROW_MAX], out[KMS_KEPT_MAX];
+    struct kms_locker l = { .kind = KMS_PSK, .id = mkt_span("id", 2) };
+    struct kms_locker row = { .kind = kind, .id = mkt_span("id", 2) };
+    bool sealed = v->ops->seal(v, &row, mkt_span(octets, sizeof octets), buf);
+
+    assert_true(v->ops->make(v, &l, 32, made));
+    assert_false(v->ops->open(v, &l, out));
+    l.kind = kind; /* the seal knows what it was */
+    assert_false(v->ops->open(v, &l, out));
+    return sealed && v->ops->open(v, &row, out) && memcmp(out, octets, sizeof octets) == 0;
+}
+
+static void
+it_opens_the_keys_of_reference_tickets_and_no_others(void **state)
+{
+    struct opened o = { .tpk = { .n = 0 } };
+    struct kms_config config;
+    struct kms_vault *process;
+    struct kms_store_err store_err;
+    struct kms_store *s;
+    char err[KMS_CONFIG_ERR], path[128];
+
+    (void)state;
+    rig_start(&rig); /* which makes the keys that open_tpk looks for */
+    open_tpk(&o);
+    snprintf(path, sizeof path, "%s/kms.yaml", rig.dir);
+    assert_true(kms_config_load(&config, path, err));
+    process = kms_vault_process(&config, 1, err);
+    assert_non_null(process);
+    assert_int_equal(kms_store_open_sqlite(&s, config.store, 0, &store_err), KMS_STORE_OK);
+    assert_int_equal(kms_vault_refresh(process, s, &store_err), KMS_STORE_OK);
+    for (int i = 0; i < 2; i++) {
+        struct kms_vault *v = i == 0 ? o.vault : process;
+
+        assert_true(gives_out(v, KMS_KEPT));
+        assert_false(gives_out(v, KMS_PSK));
+        assert_false(gives_out(v, KMS_TPK));
+    }
+    s->ops->close(s);
+    kms_vault_close(process);
+    kms_vault_close(o.vault);
+    mkt_secret_wipe(&o.tpk);
+}
+
 static void
 the_end_of_the_vault_is_the_end_of_the_daemon(void **state)
 {
@@ -342,6 +391,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(whole_calls_go_through_the_vault, start, stop),
         cmocka_unit_test_setup_teardown(no_long_term_key_is_in_the_memory_of_the_daemon, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(it_opens_the_keys_of_reference_tickets_and_no_others, start,
                                         stop),
         cmocka_unit_test_setup_teardown(the_end_of_the_vault_is_the_end_of_the_daemon, start, stop),
         cmocka_unit_test_setup_teardown(the_vault_ends_with_the_daemon, start, stop),
