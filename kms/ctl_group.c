@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "kmsctl.h"
+#include "tpk_schedule.h"
 
 /* Says what was done to `what`, or why not. */
 static enum kms_exit
@@ -81,7 +83,8 @@ kms_ctl_realm_add(const struct kms_ctl *ctl)
         return kms_ctl_fail(&err);
     rc = s->ops->realm_add(s, ctl->identity, &err);
     if (rc == KMS_STORE_OK)
-        rc = kms_tpk_rotate(s, ctl->identity, &generation, &err);
+        rc = kms_tpk_rotate(s, ctl->vault, ctl->identity, time(NULL), ctl->config->max_validity_s,
+                            &generation, &err);
     if (s->ops->end(s, rc == KMS_STORE_OK, &err) != KMS_STORE_OK && rc == KMS_STORE_OK)
         rc = err.rc;
     return report(rc, &err, "added the realm", ctl->identity);

@@ -401,7 +401,7 @@ test(struct inquiry *x)
         fprintf(stderr, "%s\n", err);
         return KMS_EXIT_CONFIG;
     }
-    if (kms_index_build(&x->index, x->ctl->store, &store_err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, x->ctl->store, NULL, &store_err) != KMS_STORE_OK)
         return kms_ctl_fail(&store_err);
     ask(x);
     if (x->out_of_memory) {

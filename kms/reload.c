@@ -16,6 +16,7 @@ static const struct {
     bool both; /* only from one value to another: it cannot begin or end */
 } live_options[] = {
     { "max_validity", false },
+    { "tpk_rotate_every", false },
     { "log_level", false },
     { "log_format", false },
     { "suites", false },
