@@ -8,13 +8,13 @@ import base64
 import os
 import re
 import signal
-import subprocess
+import sqlite3
 import sys
 import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'peer'))
-from mikey import parse_key_data  # noqa: E402
+from mikey import aes_ctr, parse_key_data  # noqa: E402
 from rig import Kms, Skip, run_tests, until  # noqa: E402
 
 EVERYTHING = '''control: kms.sock
@@ -41,6 +41,11 @@ def needles(key):
         for shift in range(3):  # where a group of three octets may begin
             whole = part[shift:shift + (ENOUGH - shift) // 3 * 3]
             yield base64.b64encode(whole)
+
+
+def open_sealed(key, sealed):
+    """AES-256-GCM without a look at the tag (docs/formats/sealed-keys.md)."""
+    return aes_ctr(key, sealed[:12] + (2).to_bytes(4, 'big'), sealed[12:-16])
 
 
 class Scene(Kms):
@@ -103,7 +108,21 @@ class Scene(Kms):
         if len(key) >= ENOUGH:
             self.keys[name] = key
 
+    def of_the_store(self):
+        """What only the daemon knows: the KEK, the store key, and the TPKs of its own."""
+        kek = (self.dir / 'kms.kek').read_bytes()
+        self.add('kek', kek)
+        with sqlite3.connect(self.dir / 'kms.db') as db:
+            store_key = open_sealed(kek, db.execute('SELECT sealed FROM kek').fetchone()[0])
+            self.add('store key', store_key)
+            for name, sealed in db.execute('SELECT id, key FROM tpk WHERE kek = 1'):
+                self.add(name, open_sealed(store_key, sealed))
+            owned = {name: open_sealed(store_key, sealed) for name, sealed in
+                     db.execute('SELECT psk_id, psk FROM credential WHERE kek = 1')}
+        return owned
+
     def collect(self):
+        self.of_the_store()
         for path in self.dir.glob('*.cred'):
             if path.stem not in ('wrong', 'nobody'):
                 self.add(path.name, bytes.fromhex(re.search(r'psk: "([0-9a-f]+)"', path.read_text())[1]))
@@ -169,6 +188,12 @@ def the_search_finds_keys_where_they_belong(scene):
     assert not scene.found_in(b'before behind')
 
 
+def the_keys_of_the_store_are_opened_rightly(scene):
+    owned = scene.of_the_store()
+    assert len(owned) == 2 and {'tpk-1-128', 'tpk-1-256'} <= scene.keys.keys()
+    assert set(owned.values()) == {scene.collect()[name] for name in ('alice.cred', 'bob.cred')}
+
+
 def the_log_has_none(scene):
     text = (scene.dir / 'log').read_bytes()
     assert b'outcome=answered' in text and b'outcome=refused' in text
@@ -219,9 +244,10 @@ def nothing_that_was_made_beside_the_keys_is_for_others_to_read(scene):
 
 def main():
     build = sys.argv[1]
-    tests = [the_search_finds_keys_where_they_belong, the_log_has_none, the_audit_has_none,
-             no_listing_metric_or_answer_has_any, a_backup_has_none, the_store_has_none,
-             a_core_of_the_daemon_has_none, nothing_that_was_made_beside_the_keys_is_for_others_to_read]
+    tests = [the_search_finds_keys_where_they_belong, the_keys_of_the_store_are_opened_rightly,
+             the_log_has_none, the_audit_has_none, no_listing_metric_or_answer_has_any,
+             a_backup_has_none, the_store_has_none, a_core_of_the_daemon_has_none,
+             nothing_that_was_made_beside_the_keys_is_for_others_to_read]
     return run_tests(tests, lambda: Scene(build), Kms.close)
 
 
