@@ -35,7 +35,7 @@ holds(unsigned h, size_t n, size_t at, const char *damage)
 static size_t
 stride(unsigned h)
 {
-    return h >= MKT_HANDLER_kms_request_pk ? 7 : 1;
+    return h >= MKT_HANDLER_kms_request_pk ? 11 : 1;
 }
 
 /* Each damage of each octet of the true message of a handler in a mode. */
