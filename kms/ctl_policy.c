@@ -406,6 +406,40 @@ forget(struct inquiry *x)
     free(x);
 }
 
+/* Realms of the policy, and which of them there are. */
+struct named {
+    const struct kms_rules *rules;
+    bool *there;
+};
+
+static bool
+see_realm(void *ctx, const struct kms_realm *row)
+{
+    const struct named *x = ctx;
+
+    for (size_t i = 0; i < x->rules->n_realms; i++)
+        if (strcmp(x->rules->realms[i].realm, row->name) == 0)
+            x->there[i] = true;
+    return true;
+}
+
+/* A slip in the name of a realm would leave its users to the general rules. */
+static void
+tell_unknown_realms(const struct inquiry *x)
+{
+    struct named named = { x->rules, calloc(x->rules->n_realms + 1, sizeof *named.there) };
+    const struct kms_sink sink = { .realm = see_realm, .ctx = &named };
+    struct kms_store_err err = { 0 };
+
+    if (named.there != NULL &&
+        x->ctl->store->ops->read(x->ctl->store, &sink, false, &err) == KMS_STORE_OK)
+        for (size_t i = 0; i < x->rules->n_realms; i++)
+            if (!named.there[i])
+                fprintf(stderr, "mikey-kmsctl: %s names the realm %s, which does not exist\n",
+                        x->rules->source, x->rules->realms[i].realm);
+    free(named.there);
+}
+
 static enum kms_exit
 test(struct inquiry *x)
 {
@@ -425,6 +459,7 @@ test(struct inquiry *x)
         return KMS_EXIT_FAILED;
     }
     (x->ctl->json ? tell_json : tell)(x);
+    tell_unknown_realms(x);
     return x->err.rc == MKT_OK ? KMS_EXIT_OK : KMS_EXIT_REFUSED;
 }
 

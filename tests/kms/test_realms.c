@@ -248,6 +248,13 @@ the_tool_says_which_file_and_rule_decide(void **state)
     assert_int_equal(TEST_AS(ZOE, BOB, "--json"), 0);
     assert_non_null(strstr(file("out"), "\"rule\": \"all\""));
     assert_non_null(strstr(text, "\"file\": \"policy.yaml\", \"realm\": null, "));
+    assert_string_equal(file("err"), "");
+    put("policy.yaml", "realms: {acmee: acme.yaml}\nrules:\n- rule: all\n");
+    assert_int_equal(TEST_AS(ALICE, BOB, "--resolve"), 0);
+    assert_non_null(strstr(file("out"), "granted by rule \"all\"\n"));
+    assert_string_equal(file("err"), "mikey-kmsctl: policy.yaml names the realm acmee, which does "
+                                     "not exist\n");
+    put("policy.yaml", GENERAL);
     assert_int_equal(RUN("policy", "check", "policy.yaml"), 0);
     assert_string_equal(file("out"), "policy.yaml: 1 rule\nacme.yaml: 2 rules of the realm acme\n");
     assert_int_equal(RUN("policy", "show"), 0);
