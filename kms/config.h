@@ -47,7 +47,7 @@ struct kms_files {
 };
 
 /* Where records of the audit go; bits of audit_optional. */
-enum kms_audit_sink { KMS_AUDIT_FILE, KMS_AUDIT_SYSLOG, KMS_AUDIT_HTTP };
+enum kms_audit_sink { KMS_AUDIT_FILE, KMS_AUDIT_SYSLOG, KMS_AUDIT_HTTP, KMS_AUDIT_REALMS };
 
 struct kms_config {
     char path[KMS_PATH_MAX]; /* the file itself */
@@ -89,7 +89,8 @@ struct kms_config {
     _Atomic uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
     char audit_dir[KMS_PATH_MAX]; /* of the segments; "": no file */
     char audit_syslog[KMS_PATH_MAX], audit_http[KMS_PATH_MAX]; /* socket, URL; "": none */
-    uint32_t audit_optional;                                   /* bits: enum kms_audit_sink */
+    char audit_realms[KMS_PATH_MAX];  /* folder of the files of realms; "": none */
+    uint32_t audit_optional;          /* bits: enum kms_audit_sink */
     uint32_t audit_size, audit_age_s; /* of a segment, octets and seconds; age 0: any */
     uint32_t audit_sync;              /* 1: on the disk before the answer leaves */
     uint32_t audit_timeout_s;         /* of syslog and HTTP */

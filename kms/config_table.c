@@ -13,7 +13,7 @@ static const char *const no_yes[] = { "false", "true", NULL };
 static const char *const vaults[] = { "inprocess", "process", NULL };
 static const char *const locks[] = { "off", "try", "require", NULL };
 static const char *const pk_users[] = { "known", "any", NULL };
-static const char *const audit_sinks[] = { "file", "syslog", "http", NULL };
+static const char *const audit_sinks[] = { "file", "syslog", "http", "realms", NULL };
 
 #define AT(field) offsetof(struct kms_config, field)
 
@@ -131,10 +131,12 @@ const struct kms_option kms_options[] = {
       "socket of syslog, such as /dev/log, or off; records go there too" },
     { "audit.http", KMS_OPT_URL, AT(audit_http), 0, 0, 0, NULL,
       "URL of a collector; records are posted there too" },
+    { "audit.realms", KMS_OPT_PATH_OR_OFF, AT(audit_realms), 0, 0, 0, NULL,
+      "folder where each realm has a file of the records about it, or off" },
     { "audit.timeout", KMS_OPT_TIME, AT(audit_timeout_s), 5, 1, 60, NULL,
       "how long syslog or a collector may take" },
     { "audit.optional", KMS_OPT_SET, AT(audit_optional), 0, 0, 0, audit_sinks,
-      "sinks that may fail without stopping the service: file, syslog, http" },
+      "sinks that may fail without stopping the service: file, syslog, http, realms" },
 };
 const size_t kms_n_options = sizeof kms_options / sizeof kms_options[0];
 

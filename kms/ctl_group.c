@@ -60,14 +60,6 @@ kms_ctl_member_remove(const struct kms_ctl *ctl)
     return report(rc, &err, "removed the member", ctl->second);
 }
 
-bool
-kms_ctl_realm_valid(const char *name)
-{
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-._");
-
-    return n > 0 && name[n] == '\0' && n <= KMS_REALM_MAX;
-}
-
 enum kms_exit
 kms_ctl_realm_add(const struct kms_ctl *ctl)
 {
@@ -76,8 +68,8 @@ kms_ctl_realm_add(const struct kms_ctl *ctl)
     int64_t generation;
     enum kms_store_rc rc;
 
-    if (!kms_ctl_realm_valid(ctl->identity))
-        return kms_ctl_misuse("the name of a realm has 1 to 63 of a-z, 0-9, -, . and _");
+    if (!kms_realm_valid(ctl->identity, strlen(ctl->identity)))
+        return kms_ctl_misuse(KMS_REALM_FORM);
     rc = s->ops->begin(s, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);

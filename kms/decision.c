@@ -3,6 +3,8 @@
  * the one who asks in a year: each decision, with what was granted (docs/formats/audit.md). */
 #include "decision.h"
 
+#include <string.h>
+
 #include "address.h"
 
 #define STRANGERS_PER_S 200 /* records of one worker about senders that nobody knows */
@@ -136,6 +138,9 @@ kms_decision_record(struct kms_worker *w, const struct kms_report *d)
     kms_trail_text(t, "stage", d->stage);
     if (d->realm != NULL)
         kms_trail_text(t, "realm", d->realm);
+    if (d->ticket_realm != NULL && d->ticket_realm[0] != '\0' &&
+        (d->realm == NULL || strcmp(d->realm, d->ticket_realm) != 0))
+        kms_trail_text(t, "ticket-realm", d->ticket_realm);
     put_sender(t, d);
     if (d->rule != NULL)
         kms_trail_text(t, "rule", d->rule);

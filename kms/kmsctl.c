@@ -96,10 +96,11 @@ static const char *const usage[] = {
     "      No longer resolves a ticket, or all that were issued to a user before now. TICKET is\n"
     "      a name (ticket list), or a reference (ticket kept), whose keys are removed. --force:\n"
     "      the audit here does not know it.\n"
-    "  audit list [--limit N] [--follow] [--json]\n"
-    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
-    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
-    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "  audit list [--realm NAME] [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--realm NAME] [--ticket TICKET] [--outcome WORD]\n"
+    "               [--event WORD] [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit; with --realm those about its\n"
+    "      users and its tickets. A TIME is\n"
     "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
     "  audit verify [--dir FOLDER] [--partial] [--json]\n"
     "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
@@ -112,9 +113,10 @@ static const char *const usage[] = {
     "      the first --to if it is not given. TYPE is base, reference or compat. Exit code 6:\n"
     "      it would be refused.\n"
     "  policy check FILE\n"
-    "      Says whether the daemon would take this policy.\n"
-    "  policy show\n"
-    "      Prints the policy that the configuration names, profiles expanded.\n",
+    "      Says whether the daemon would take this policy, with the files of its realms.\n"
+    "  policy show [--realm NAME]\n"
+    "      Prints the policy that the configuration names, profiles expanded; with --realm the\n"
+    "      rules that decide for the users of that realm.\n",
     "  backup --out FILE [--secret FILE]\n"
     "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
     "      is the first line of a file, or is asked for.\n"
@@ -181,11 +183,11 @@ static const struct command commands[] = {
     { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, STORE },
     { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke, STORE },
     { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, STORE },
-    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, NOTHING },
-    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, NOTHING },
+    { "audit", "list", 0, "jlyr", "", kms_ctl_audit_list, NOTHING },
+    { "audit", "search", 0, "jlywNueBUr", "", kms_ctl_audit_search, NOTHING },
     { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, STORE },
     { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, NOTHING },
-    { "policy", "show", 0, "", "", kms_ctl_policy_show, NOTHING },
+    { "policy", "show", 0, "r", "", kms_ctl_policy_show, NOTHING },
     { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
     { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
     { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },

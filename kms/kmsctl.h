@@ -128,9 +128,6 @@ void kms_ctl_time(int64_t seconds, char buf[32]);
 bool kms_ctl_instant(const char *text, int64_t *seconds);
 #define KMS_CTL_INSTANT "a time is written 2026-01-31, 2026-01-31T18:00:00Z (UTC) or never"
 
-/* kms_ctl_realm_valid tells whether a name may be that of a realm. */
-bool kms_ctl_realm_valid(const char *name);
-
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);
 

@@ -37,6 +37,7 @@ struct job {
     bool unrecordable;  /* the audit is down */
     struct kms_inkey psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
+    const char *ticket_realm;       /* NULL: the ticket is neither granted nor opened */
     uint64_t tag;                   /* of the retransmission table */
     enum kms_outcome outcome;
     struct mkt_policy granted; /* last: not cleared for each message */
@@ -328,6 +329,8 @@ authorise(struct job *j)
     if (j->ask->resolve)
         return GO; /* the ticket must be opened before its policy means anything */
     rc = kms_tpk_grant(&j->granted, &j->found_tpk, j->ask->policy, &q, j->index, &j->io.err);
+    if (rc == MKT_OK)
+        j->ticket_realm = kms_tpk_realm(&j->found_tpk, j->index);
     return rc == MKT_OK ? GO : REFUSE;
 }
 
@@ -397,6 +400,8 @@ resolve(struct job *j)
     struct mkt_identity as;
 
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
+    if (rc == MKT_OK)
+        j->ticket_realm = opened.realm;
     if (rc == MKT_OK && revoked_with_its_user(j))
         return revoked(j, "the tickets of its Initiator are revoked");
     if (rc == MKT_OK)
@@ -521,6 +526,7 @@ audit(struct job *j, const char *stage)
         .realm = j->authenticated
                      ? kms_index_realm_name(j->index, kms_index_realm(j->index, j->client.identity))
                      : NULL,
+        .ticket_realm = j->ticket_realm,
         .credential = j->authenticated && !j->ask->pk ? j->client.psk_id : mkt_span(NULL, 0),
         .policy = !j->authenticated                                ? NULL
                   : j->outcome == KMS_ANSWERED && !j->ask->resolve ? &j->granted

@@ -17,11 +17,10 @@
 #include "chain.h"
 #include "kek.h"
 #include "keyfile.h"
+#include "realm.h"
 
-#define KMS_PSK_ID_MAX 128          /* octets of a psk-id and of a tpk-id */
-#define KMS_REALM_MAX 63            /* octets of a realm's name */
-#define KMS_REALM_DEFAULT "default" /* the realm of those of whom none is said */
-#define KMS_NESTED_MAX 64           /* groups within one group, itself included */
+#define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
+#define KMS_NESTED_MAX 64  /* groups within one group, itself included */
 
 enum kms_store_rc {
     KMS_STORE_OK,
