@@ -95,6 +95,9 @@ const struct kms_option kms_options[] = {
       "whether signatures with SHA-1 are accepted, in the 128-bit suite only" },
     { "pk_users", KMS_OPT_WORD, AT(pk_users), 0, 0, 1, pk_users,
       "whose signed requests are served: users of the store, or anyone with a certificate" },
+    { "peers", KMS_OPT_PEER, AT(peers), 0, 0, 0, NULL,
+      "other KMSs: {identity, domains, url, name, ca, certificate, private_key, timeout, "
+      "waiting}" },
     { "cross_realm", KMS_OPT_WORD, AT(cross_realm), 0, 0, 1, no_yes,
       "whether users of one realm may resolve tickets of another" },
     { "audit.file", KMS_OPT_PATH_OR_OFF, AT(audit_dir), 0, 0, 0, NULL,
@@ -348,6 +351,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_url((char *)out, text);
     case KMS_OPT_SET:
         return add_word(out, o, text, err, cap);
+    case KMS_OPT_PEER:
+        return "each peer is written {identity: ..., domains: [...], ...}";
     }
     return "unknown type";
 }
@@ -371,6 +376,8 @@ kms_option_octets(const struct kms_option *o)
         return KMS_PATH_MAX;
     case KMS_OPT_FILES:
         return sizeof(struct kms_files);
+    case KMS_OPT_PEER:
+        return sizeof c->peers;
     case KMS_OPT_NUMBER:
     case KMS_OPT_TIME:
     case KMS_OPT_SIZE:

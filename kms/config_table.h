@@ -22,7 +22,8 @@ enum kms_option_type {
     KMS_OPT_FILES, /* one path or a list */
     KMS_OPT_PATH_OR_OFF,
     KMS_OPT_URL, /* http: or https: */
-    KMS_OPT_SET  /* one of the words or a list: a bit each */
+    KMS_OPT_SET, /* one of the words or a list: a bit each */
+    KMS_OPT_PEER /* a list of mappings: config_peers.h */
 };
 
 struct kms_option {

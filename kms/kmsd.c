@@ -13,10 +13,12 @@
 
 #include "admin.h"
 #include "control.h"
+#include "courier.h"
 #include "document.h"
 #include "lane.h"
 #include "net.h"
 #include "notify.h"
+#include "peers.h"
 #include "program.h"
 #include "watch.h"
 
@@ -48,6 +50,7 @@ struct daemon {
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
     struct kms_tls *tls;         /* NULL: no certificate for https is */
+    struct kms_peers *peers;
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -136,6 +139,7 @@ start_serving(struct daemon *d, char *err)
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
+    d->service.peers = d->peers;
     d->service.tickets = kms_tickets_new(d->tickets);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
@@ -145,6 +149,11 @@ start_serving(struct daemon *d, char *err)
     d->service.lane = d->reload == NULL ? NULL : kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
+        return false;
+    }
+    d->service.courier = kms_courier_start(d->service.lane);
+    if (d->service.courier == NULL) {
+        snprintf(err, KMS_NET_ERR, "cannot start the thread that asks other KMSs");
         return false;
     }
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
@@ -237,11 +246,13 @@ stop_serving(struct daemon *d)
     kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
     kms_reload_free(d->reload);
+    kms_courier_stop(d->service.courier);
     kms_lane_stop(d->service.lane);
     kms_udp_stop(d->udp);
     kms_audit_drain(d->service.audit);
     kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
+    kms_courier_free(d->service.courier);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values"));
@@ -264,7 +275,9 @@ open_files(struct daemon *d, struct kms_index **index)
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !kms_tls_open(&d->tls, &d->config, pki_err))
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) ||
+        !kms_tls_open(&d->tls, &d->config, pki_err) ||
+        !kms_peers_open(&d->peers, &d->config, count_readers(&d->config), pki_err))
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     return KMS_EXIT_OK;
 }
@@ -306,6 +319,7 @@ serve(struct daemon *d)
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
     kms_tls_close(d->tls);
+    kms_peers_close(d->peers);
     return code;
 }
 
@@ -326,13 +340,15 @@ check_files(struct daemon *d)
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(&d->config, err);
     bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
-              kms_tls_open(&d->tls, &d->config, err);
+              kms_tls_open(&d->tls, &d->config, err) &&
+              kms_peers_open(&d->peers, &d->config, 1, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
     kms_rules_free(rules);
     kms_pki_close(d->pki);
     kms_tls_close(d->tls);
+    kms_peers_close(d->peers);
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 

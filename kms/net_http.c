@@ -19,6 +19,7 @@
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
+#include "peers.h"
 #include "settle.h"
 
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
@@ -31,6 +32,7 @@ struct exchange {
     unsigned status;       /* already decided; 0: not yet */
     enum kms_want want;
     bool raw;                  /* not base64 */
+    uint32_t proven;           /* where peers ask: who the certificate says it is */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
     /* Held until it is recorded: */
     struct kms_audit_wait wait;
@@ -44,7 +46,8 @@ struct exchange {
 
 struct connection {
     struct connection *prev, *next;
-    struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
+    struct kms_tls_set *tls;     /* what its session began with; NULL: no TLS */
+    struct kms_peer_proof proof; /* where peers ask */
     int fd;
     _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
@@ -158,6 +161,26 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
     else
         return MHD_HTTP_BAD_REQUEST;
     return 0;
+}
+
+/* Where other KMSs ask, a connection is of one of them or of nobody. */
+static unsigned
+check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *k = info != NULL ? info->socket_context : NULL;
+
+    if (!s->listener->for_peers)
+        return 0;
+    info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (k != NULL && info != NULL)
+        *proven = kms_peers_prove(s->worker->service->peers, s->worker->slot, info->tls_session,
+                                  &k->proof);
+    if (*proven != 0)
+        return 0;
+    kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
+    return MHD_HTTP_FORBIDDEN;
 }
 
 static enum MHD_Result
@@ -278,6 +301,8 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     struct kms_request req = { .transport = KMS_HTTP,
                                .want = x->want,
                                .out = s->out,
+                               .from_peer = s->listener->for_peers,
+                               .proven = x->proven,
                                .defer = hand_over,
                                .defer_ctx = &arrival };
     struct kms_reply reply;
@@ -328,7 +353,9 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         if (x == NULL)
             return MHD_NO;
         *context = x;
-        x->status = check_head(s, c, path, method, &x->want);
+        x->status = check_peer(s, c, &x->proven);
+        if (x->status == 0)
+            x->status = check_head(s, c, path, method, &x->want);
         if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
             return kms_http_plain_answer(&s->plain, c, x->status); /* before the body is read */
         return MHD_YES;
@@ -373,7 +400,7 @@ begin_tls(struct server *s, struct MHD_Connection *c, struct connection *k)
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
     if (s->listener->tls && info != NULL)
-        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session);
+        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session, s->listener->for_peers);
 }
 
 static int
