@@ -15,7 +15,8 @@ struct kms_report {
     const char *realm;               /* of who; NULL: nobody is */
     struct mkt_span credential;      /* psk-id; n = 0: none */
     const struct mkt_policy *policy; /* granted, or wanted by who was refused; NULL: none */
-    struct mkt_span ticket, tpk;     /* name of the ticket, name of its key; n = 0: none */
+    const struct kms_peer *via, *for_peer; /* another KMS that resolves, that asks; NULL: none */
+    struct mkt_span ticket, tpk;           /* name of the ticket, name of its key; n = 0: none */
     const struct mkt_err *why;       /* rc = MKT_OK: nothing went wrong */
 };
 

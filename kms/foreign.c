@@ -220,3 +220,10 @@ kms_foreign_admit(struct job *j)
         return refuse(j, MKT_E_TICKET, "a ticket of a third KMS");
     return GO;
 }
+
+void
+kms_foreign_served(const struct job *j)
+{
+    if (j->for_peer != NULL && j->authenticated)
+        kms_peer_served(j->for_peer, j->outcome == KMS_ANSWERED);
+}

@@ -28,4 +28,7 @@ void kms_foreign_sender(struct job *j);
  * elsewhere. GO or REFUSE. */
 enum verdict kms_foreign_admit(struct job *j);
 
+/* kms_foreign_served counts what another KMS got. */
+void kms_foreign_served(const struct job *j);
+
 #endif

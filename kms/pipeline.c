@@ -504,6 +504,8 @@ audit(struct job *j, const char *stage)
         .policy = !j->authenticated                                ? NULL
                   : j->outcome == KMS_ANSWERED && !j->ask->resolve ? &j->granted
                                                                    : j->ask->policy,
+        .via = j->via,
+        .for_peer = j->authenticated ? j->for_peer : NULL,
         .ticket = j->authenticated ? mkt_kms_ticket_id(w->txn) : mkt_span(NULL, 0),
         .tpk = j->found_tpk.id,
         .why = &j->io.err,
@@ -565,6 +567,7 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     keep = j.authenticated && j.io.out_len > 0;
     kms_tally_took(&w->tally, kms_steady_ns() - began_ns);
     audit(&j, stages[i - 1].name);
+    kms_foreign_served(&j);
     leave(&j);
     return (struct kms_reply){ .outcome = j.outcome,
                                .stage = i - 1,
