@@ -4,6 +4,7 @@
 
 static const unsigned statuses[] = {
     MHD_HTTP_BAD_REQUEST,
+    MHD_HTTP_FORBIDDEN,
     MHD_HTTP_NOT_FOUND,
     MHD_HTTP_METHOD_NOT_ALLOWED,
     MHD_HTTP_CONTENT_TOO_LARGE,

@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "base64.h"
+#include "clock.h"
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
@@ -163,6 +165,22 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
     return 0;
 }
 
+#define LINES_PER_S 1
+
+static void
+log_unknown(struct server *s, struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char from[KMS_ADDRESS_TEXT];
+
+    if (info == NULL || !kms_bucket_take(&s->worker->lines, LINES_PER_S, 10, kms_steady_ns()))
+        return;
+    kms_address_text(info->client_addr, from);
+    KMS_LOG(s->worker->service->log, KMS_WARN, "peer-unknown", kms_text("source", from),
+            kms_text("effect", "its certificate is of no KMS that is configured"));
+}
+
 /* Where other KMSs ask, a connection is of one of them or of nobody. */
 static unsigned
 check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
@@ -180,6 +198,7 @@ check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
     if (*proven != 0)
         return 0;
     kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
+    log_unknown(s, c);
     return MHD_HTTP_FORBIDDEN;
 }
 

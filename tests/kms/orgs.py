@@ -2,12 +2,21 @@
 """Two organisations, each with a KMS of its own that knows the other one: what the tests of RFC 6043
 section 10 share."""
 
+import base64
+import http.client
 import json
 import os
+import random
+import ssl
 import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
-from rig import Authority, Kms
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'peer'))
+import roles  # noqa: E402 the protocol a second time, from the RFCs alone
+
+from rig import Authority, Kms  # noqa: E402
 
 NAMES = 'IP:127.0.0.1,DNS:kms.{0}.example'
 KEY = os.urandom(32).hex()  # the PSK that the two KMSs share
@@ -18,7 +27,7 @@ class Org(Kms):
 
     def __init__(self, build, name):
         self.name = name
-        self.peers, self.more = '', ''
+        self.peers, self.more, self.at = '', '', 0
         super().__init__(build)
         self.ca = Authority(self.dir, 'ca')
         self.ca.issue('kms', NAMES.format(name), 'serverAuth')
@@ -30,12 +39,19 @@ class Org(Kms):
 listen:
   - udp://127.0.0.1:0
   - http://127.0.0.1:0
-  - {{url: "https://127.0.0.1:0", for: peers}}
+  - {{url: "https://127.0.0.1:{self.at}", for: peers}}
 store: sqlite:kms.db
 control: kms.sock
 admin: http://127.0.0.1:0
 tls: {{certificate: kms.pem, private_key: kms.key}}
 {self.peers}{more}''')
+
+    def restart(self):
+        """The port that the other organisation knows stays."""
+        self.at = self.port('https')
+        self.configure(self.more)
+        self.stop()
+        self.start()
 
     def knows(self, other, port, **change):
         """Names the other organisation as a peer that listens on port; change: other options."""
@@ -64,6 +80,16 @@ tls: {{certificate: kms.pem, private_key: kms.key}}
     def url(self, scheme='http'):
         return f'{scheme}://127.0.0.1:{self.port(scheme + "://")}'
 
+    def ticket_id(self):
+        """Of the only ticket that was issued here."""
+        return self.audit('issue')[-1]['ticket']
+
+    def peer(self):
+        """What peers list says of the only peer."""
+        done = self.ctl('peers', 'list', '--json')
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)[0]
+
     def audit(self, event):
         """The records of that event."""
         lines = []
@@ -74,6 +100,26 @@ tls: {{certificate: kms.pem, private_key: kms.key}}
     def metric(self, name):
         text = urllib.request.urlopen(self.admin + '/metrics', timeout=10).read().decode()
         return next(int(line.split()[-1]) for line in text.splitlines() if line.startswith(name + ' '))
+
+
+class Sure(random.Random):
+    """Every chance comes true."""
+
+    def random(self):
+        return 0.0
+
+
+class Talkative(roles.Chance):
+    """Leaves nothing out and keeps the order of the figures."""
+
+    def maybe(self, *payloads):
+        return list(payloads)
+
+    def order(self, payloads):
+        return payloads
+
+    def unexpected(self):
+        return []
 
 
 class World:
@@ -116,6 +162,28 @@ class World:
     def complete(self):
         return self.a.ticket('complete', '--credentials', 'alice.cred', '--state', 'state', '--answer',
                              self.b.dir / 'answer', '--session', 'session', '--quiet')
+
+    def as_peer(self, name=None, psk=KEY, psk_id='a-b', offer='offer'):
+        """A KMS of B that is none of ours: the Responder with the key of the two KMSs."""
+        chance = Talkative(Sure(os.urandom(8)))
+        kms = roles.Responder(chance, name or self.b.sip('bob'), 'sip:kms@a.example', bytes.fromhex(psk),
+                              psk_id.encode(), roles.SUITES[1])
+        kms.receive(base64.b64decode((self.a.dir / offer).read_text(encoding='ascii')))
+        kms.asked = kms.resolve(kms.offer.octets)
+        return kms
+
+    def post(self, octets, cert='link', kind='ticketresolve', to=None, folder=None):
+        """(status, body) of a message to the address of A for other KMSs."""
+        context = ssl.create_default_context(cafile=self.a.dir / 'ca.pem')
+        if cert is not None:
+            folder = folder or self.b.dir
+            context.load_cert_chain(folder / f'{cert}.pem', folder / f'{cert}.key')
+        link = http.client.HTTPSConnection('127.0.0.1', to or self.a.port('https'), timeout=10, context=context)
+        link.request('POST', f'/keymanagement?requesttype={kind}', octets, {'Content-Type': 'application/mikey'})
+        answer = link.getresponse()
+        body = answer.read()
+        link.close()
+        return answer.status, body
 
     def log(self):
         return 'A\n' + self.a.log() + 'B\n' + self.b.log()
