@@ -258,6 +258,8 @@ kms_config_peers_check(const struct kms_config *c, char *err, size_t cap)
 
         if (strcmp(p->identity, c->identity) == 0)
             return "peers: this KMS itself is among them";
+        if (p->timeout_s >= c->http_timeout_s)
+            return "peers: each timeout must be shorter than http_timeout";
         for (size_t d = 0; d < p->n_domains; d++)
             if (has && strcmp(p->domain[d], ours) == 0) {
                 snprintf(err, cap, "peers: %.100s is the domain of this KMS", ours);

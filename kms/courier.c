@@ -240,6 +240,7 @@ kms_courier_start(struct kms_lane *lane)
     if (c == NULL)
         return NULL;
     c->lane = lane;
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     c->multi = curl_multi_init();
     pthread_mutex_init(&c->lock, NULL);
     if (c->multi != NULL)

@@ -15,13 +15,12 @@ const struct kms_peer *
 kms_foreign_home(const struct job *j)
 {
     const struct mkt_policy *ticket = j->ask->policy;
-    struct kms_found_tpk ours;
 
     if (!j->ask->resolve || j->req->from_peer || j->peers == NULL ||
         j->ask->ticket_err->rc != MKT_OK)
         return NULL;
-    if (ticket->kms.data.p == NULL && j->ask->tpk_id.data.p != NULL &&
-        kms_index_tpk(j->index, j->ask->tpk_id.data, mkt_suite_of(ticket->prf)->key_len, &ours))
+    if (ticket->kms.data.p == NULL ? kms_index_is_user(j->index, ticket->initiator, j->w->now_s)
+                                   : mkt_identity_equal(ticket->kms, j->w->service->identity))
         return NULL;
     return kms_peer_of_ticket(j->peers, ticket);
 }

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "clock.h"
 #include "config_peers.h"
 
 #define DOWN_AFTER 3
@@ -41,7 +42,8 @@ struct kms_peers {
     struct kms_current current;
     pthread_mutex_t lock;
     struct kms_peer_state states[KMS_PEERS_MAX];
-    uint64_t stamp, serial; /* of the files; of the set */
+    struct kms_peers_sum gone; /* what was counted in states that are used again; under lock */
+    uint64_t stamp, serial;    /* of the files; of the set */
 };
 
 /* --- a set ------------------------------------------------------------------------------------ */
@@ -60,9 +62,8 @@ set_free(void *object)
 }
 
 static bool
-add_authority(void *ctx, const char *path, char *err)
+add_authorities(gnutls_x509_trust_list_t trust, const char *path, char err[KMS_FILES_ERR])
 {
-    gnutls_x509_trust_list_t trust = ctx;
     uint8_t *octets;
     size_t n;
     int rc;
@@ -113,8 +114,7 @@ peer_fill(struct kms_peer *p, const struct kms_peer_option *o, char err[KMS_FILE
     if (gnutls_x509_trust_list_init(&trust, 0) < 0)
         return kms_files_fail(err, "out of memory");
     p->trust = trust;
-    return kms_file_each(o->ca, add_authority, trust, err) &&
-           (o->url[0] == '\0' || try_pair(o, err));
+    return add_authorities(trust, o->ca, err) && (o->url[0] == '\0' || try_pair(o, err));
 }
 
 static struct kms_peer_set *
@@ -168,6 +168,15 @@ find_state(struct kms_peers *p, const char *identity)
     return NULL;
 }
 
+static void
+count(struct kms_peers_sum *sum, const struct kms_peer_state *s)
+{
+    for (size_t k = 0; k < KMS_ASKED_COUNT; k++)
+        sum->asked[k] += atomic_load(&s->asked[k]);
+    sum->served += atomic_load(&s->served);
+    sum->denied += atomic_load(&s->denied);
+}
+
 /* A slot for a new peer: a free one, or that of a peer that is gone and has no question left. */
 static struct kms_peer_state *
 take_state(struct kms_peers *p)
@@ -177,8 +186,10 @@ take_state(struct kms_peers *p)
     for (size_t i = 0; s == NULL && i < KMS_PEERS_MAX; i++)
         if (!p->states[i].configured && atomic_load(&p->states[i].waiting) == 0)
             s = &p->states[i];
-    if (s != NULL)
+    if (s != NULL) {
+        count(&p->gone, s);
         memset(s, 0, sizeof *s);
+    }
     return s;
 }
 
@@ -317,12 +328,13 @@ kms_peer_speaks_for(const struct kms_peer *p, struct mkt_identity id)
 const struct kms_peer *
 kms_peer_of_ticket(const struct kms_peer_set *set, const struct mkt_policy *ticket)
 {
-    if (ticket->kms.data.p != NULL)
-        return kms_peer_by_identity(set, ticket->kms);
-    for (size_t i = 0; set != NULL && i < set->n; i++)
-        if (kms_peer_speaks_for(&set->at[i], ticket->initiator))
-            return &set->at[i];
-    return NULL;
+    const bool named = ticket->kms.data.p != NULL;
+    const struct kms_peer *p = named ? kms_peer_by_identity(set, ticket->kms) : NULL;
+
+    for (size_t i = 0; p == NULL && set != NULL && i < set->n; i++)
+        if (kms_peer_speaks_for(&set->at[i], named ? ticket->kms : ticket->initiator))
+            p = &set->at[i];
+    return p;
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -430,8 +442,10 @@ kms_peer_release(struct kms_peers *peers, struct kms_peer_state *s, enum kms_ask
     atomic_fetch_add(&s->asked[how], 1);
     if (reached(how))
         failures = atomic_exchange(&s->failures, 0);
-    else if (not_reached(how))
+    else if (not_reached(how)) {
+        atomic_store(&s->retry_ns, kms_steady_ns() + RETRY_NS);
         failures = atomic_fetch_add(&s->failures, 1) + 1;
+    }
     if (text[0] != '\0') {
         pthread_mutex_lock(&peers->lock);
         snprintf(s->error, sizeof s->error, "%s", text);
@@ -473,13 +487,11 @@ kms_peers_sum(struct kms_peers *p, struct kms_peers_sum *sum)
     if (p == NULL)
         return;
     pthread_mutex_lock(&p->lock);
+    *sum = p->gone;
     for (size_t i = 0; i < KMS_PEERS_MAX; i++) {
         const struct kms_peer_state *s = &p->states[i];
 
-        for (size_t k = 0; k < KMS_ASKED_COUNT; k++)
-            sum->asked[k] += atomic_load(&s->asked[k]);
-        sum->served += atomic_load(&s->served);
-        sum->denied += atomic_load(&s->denied);
+        count(sum, s);
         sum->waiting += atomic_load(&s->waiting);
         sum->peers += s->configured;
         sum->down += s->configured && atomic_load(&s->failures) >= DOWN_AFTER;

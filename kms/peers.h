@@ -63,7 +63,8 @@ const struct kms_peer_set *kms_peers_get(struct kms_peers *peers, size_t slot);
 void kms_peers_put(struct kms_peers *peers, size_t slot);
 
 /* kms_peer_by_identity finds the peer of that name, kms_peer_of_ticket the one that can resolve a
- * ticket: the KMS that its policy names, else the one that speaks for its Initiator. NULL: none. */
+ * ticket: the KMS that its policy names, or speaks for its domain; when none is named, the one
+ * that speaks for its Initiator. NULL: none. */
 const struct kms_peer *kms_peer_by_identity(const struct kms_peer_set *set, struct mkt_identity id);
 const struct kms_peer *kms_peer_of_ticket(const struct kms_peer_set *set,
                                           const struct mkt_policy *ticket);
