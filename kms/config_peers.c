@@ -102,7 +102,8 @@ take_url(struct kms_peer_option *p, const char *text)
     if (strlen(text) >= sizeof p->url)
         return "the URL is too long";
     n = host[0] == '[' ? strcspn(host, "]/") + 1 : strcspn(host, ":/?#");
-    if (n == 0 || n >= KMS_NAME_MAX || strpbrk(text, "?#@ ") != NULL)
+    if (n == 0 || n >= KMS_NAME_MAX || strpbrk(text, "?#@ ") != NULL ||
+        (host[0] == '[' && host[n - 1] != ']'))
         return "not https://HOST[:PORT][/PATH]";
     path = host + n;
     if (*path == ':') {
