@@ -114,6 +114,29 @@ def a_responder_that_counts_is_answered_too(world):
         (world.b.dir / 'answer').unlink()
 
 
+def a_responder_that_signs_is_answered_too(world):
+    """With RSA the second pass verifies once more; the replay cache knows that it is one request."""
+    org = world.b
+    org.ca.openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'rsa.key', '-out', 'rsa.pem', '-subj',
+                   '/CN=rsa', '-days', '9', '-addext', 'keyUsage=critical,keyCertSign')
+    for name, san in (('signer', 'URI:sip:dora@b.example'), ('responder', 'URI:sip:kms@b.example')):
+        org.ca.openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{name}.key', '-out', 'request', '-subj',
+                       f'/CN={name}')
+        org.write('extensions', f'subjectAltName={san}\n')
+        org.ca.openssl('x509', '-req', '-in', 'request', '-CA', 'rsa.pem', '-CAkey', 'rsa.key', '-set_serial', '77',
+                       '-days', '9', '-extfile', 'extensions', '-out', f'{name}.pem')
+        (org.dir / f'{name}.key').chmod(0o600)
+    org.write('dora.cred', 'identity: sip:dora@b.example\nkms: sip:kms@b.example\ncertificate: signer.pem\n'
+                           'private-key: signer.key\nkms-certificate: responder.pem\nsuite: 256\n')
+    org.configure('certificate: responder.pem\nprivate_key: responder.key\ntrust: rsa.pem\n')
+    assert org.ctl('user', 'add', 'sip:dora@b.example', '--no-psk').returncode == 0
+    world.start()
+    world.request('sip:*@b.example', '--no-forking', '--key', 'GTGK')
+    for scheme in ('http', 'udp'):
+        resolves(world, 'dora', scheme=scheme)
+    assert last(org, 'resolve')['message'] == 'RESOLVE_INIT_PK'
+
+
 def tickets_of_our_own_are_not_asked_about(world):
     world.start()
     world.a.stop()
@@ -394,6 +417,7 @@ TESTS = [
     so_does_a_group_and_its_members_are_those_of_now,
     a_reference_ticket_keeps_its_keys_at_home_until_asked,
     a_responder_that_counts_is_answered_too,
+    a_responder_that_signs_is_answered_too,
     tickets_of_our_own_are_not_asked_about,
     our_policy_refuses_before_the_other_kms_hears_of_it,
     what_it_says_about_keys_is_asked_when_they_have_come,
