@@ -189,5 +189,7 @@ class World:
         return 'A\n' + self.a.log() + 'B\n' + self.b.log()
 
     def close(self):
+        codes = [org.stop() for org in (self.a, self.b)]
         self.a.close()
         self.b.close()
+        assert codes == [0, 0], codes  # a sanitizer has its own
