@@ -12,16 +12,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "address.h"
 #include "base64.h"
 #include "clock.h"
+#include "http_peer.h"
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
-#include "peers.h"
 #include "settle.h"
 
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
@@ -73,15 +71,6 @@ struct server {
 struct kms_http {
     struct server *servers; /* a list */
 };
-
-static int64_t
-steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    return ts.tv_sec;
-}
 
 static struct exchange *
 exchange_new(struct server *s)
@@ -165,22 +154,6 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
     return 0;
 }
 
-#define LINES_PER_S 1
-
-static void
-log_unknown(struct server *s, struct MHD_Connection *c)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char from[KMS_ADDRESS_TEXT];
-
-    if (info == NULL || !kms_bucket_take(&s->worker->lines, LINES_PER_S, 10, kms_steady_ns()))
-        return;
-    kms_address_text(info->client_addr, from);
-    KMS_LOG(s->worker->service->log, KMS_WARN, "peer-unknown", kms_text("source", from),
-            kms_text("effect", "its certificate is of no KMS that is configured"));
-}
-
 /* Where other KMSs ask, a connection is of one of them or of nobody. */
 static unsigned
 check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
@@ -191,15 +164,8 @@ check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
 
     if (!s->listener->for_peers)
         return 0;
-    info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (k != NULL && info != NULL)
-        *proven = kms_peers_prove(s->worker->service->peers, s->worker->slot, info->tls_session,
-                                  &k->proof);
-    if (*proven != 0)
-        return 0;
-    kms_count(&s->worker->tally.outcomes[KMS_HTTP][KMS_DENIED], 1);
-    log_unknown(s, c);
-    return MHD_HTTP_FORBIDDEN;
+    *proven = k != NULL ? kms_http_peer(s->worker, c, &k->proof) : 0;
+    return *proven != 0 ? 0 : MHD_HTTP_FORBIDDEN;
 }
 
 static enum MHD_Result
@@ -404,7 +370,7 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)code;
     if (k != NULL)
         atomic_store_explicit(&k->deadline_s,
-                              steady_s() + s->worker->service->config->http_timeout_s,
+                              kms_steady_s() + s->worker->service->config->http_timeout_s,
                               memory_order_relaxed);
     if (*context != NULL)
         exchange_end(s, *context);
@@ -451,7 +417,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
         if (k == NULL)
             return; /* served without a deadline of its own; the idle timeout holds */
         k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
+        atomic_init(&k->deadline_s, kms_steady_s() + s->worker->service->config->http_timeout_s);
         begin_tls(s, c, k);
         pthread_mutex_lock(&s->lock);
         k->next = s->connections;
@@ -476,7 +442,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
 void
 kms_http_sweep(struct kms_http *http)
 {
-    int64_t now = steady_s();
+    int64_t now = kms_steady_s();
 
     if (http == NULL)
         return;
