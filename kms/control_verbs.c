@@ -167,10 +167,11 @@ static const struct {
     size_t words;              /* of the question, all in all */
     bool (*run)(struct question *q);
 } verbs[] = {
-    { "reload", NULL, 1, reload }, /* the configuration */
-    { "status", NULL, 1, status }, /* of the daemon */
-    { "limits", "list", 2, limits_list }, { "limits", "lift", 4, limits_lift },
-    { "peers", "list", 2, peers_list },
+    { "reload", NULL, 1, reload },        /* the configuration */
+    { "status", NULL, 1, status },        /* of the daemon */
+    { "limits", "list", 2, limits_list }, /* who was refused lately */
+    { "limits", "lift", 4, limits_lift }, /* and may ask again */
+    { "peers", "list", 2, peers_list },   /* how other KMSs do */
 };
 
 static bool
