@@ -18,15 +18,26 @@ static const struct row {
     enum kind kind;
     struct kms_option option;
 } rows[] = {
-    { IDENTITY, { .name = "identity" } },
-    { DOMAINS, { .name = "domains" } },
-    { URL, { .name = "url" } },
-    { NAME, { .name = "name" } },
-    { PLAIN, { "ca", KMS_OPT_PATH, AT(ca), 0, 0, 0, NULL, NULL } },
-    { PLAIN, { "certificate", KMS_OPT_PATH, AT(certificate), 0, 0, 0, NULL, NULL } },
-    { PLAIN, { "private_key", KMS_OPT_PATH, AT(private_key), 0, 0, 0, NULL, NULL } },
-    { PLAIN, { "timeout", KMS_OPT_TIME, AT(timeout_s), 3, 1, 20, NULL, NULL } },
-    { PLAIN, { "waiting", KMS_OPT_NUMBER, AT(waiting), 64, 1, 1024, NULL, NULL } },
+    { IDENTITY,
+      { .name = "identity",
+        .help = "its IDRkms; a user of the store of that identity has our key" } },
+    { DOMAINS, { .name = "domains", .help = "domains whose users it speaks for" } },
+    { URL, { .name = "url", .help = "https address where it is asked; without: never" } },
+    { NAME, { .name = "name", .help = "that its certificate is for; default: the host of url" } },
+    { PLAIN,
+      { "ca", KMS_OPT_PATH, AT(ca), 0, 0, 0, NULL,
+        "file of the certificates of its authorities" } },
+    { PLAIN,
+      { "certificate", KMS_OPT_PATH, AT(certificate), 0, 0, 0, NULL,
+        "file of the certificate that we show it" } },
+    { PLAIN,
+      { "private_key", KMS_OPT_PATH, AT(private_key), 0, 0, 0, NULL,
+        "file of its key, mode 0600" } },
+    { PLAIN,
+      { "timeout", KMS_OPT_TIME, AT(timeout_s), 3, 1, 20, NULL, "how long an answer may take" } },
+    { PLAIN,
+      { "waiting", KMS_OPT_NUMBER, AT(waiting), 64, 1, 1024, NULL,
+        "questions that may wait for an answer" } },
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -244,6 +255,19 @@ kms_config_peer(struct kms_config *c, struct kms_document *doc, const yaml_node_
         return kms_document_fail(doc, &map->start_mark, "url: the host is not a name");
     c->peers.n++;
     return true;
+}
+
+void
+kms_config_peers_help(FILE *out)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        struct kms_option o = rows[i].option;
+        char name[32];
+
+        snprintf(name, sizeof name, "peers.%s", o.name);
+        o.name = name;
+        kms_option_help(out, &o);
+    }
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */

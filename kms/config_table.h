@@ -46,4 +46,9 @@ const char *kms_option_set(struct kms_config *c, const struct kms_option *o, con
 /* kms_option_octets returns how many octets of struct kms_config the value takes. */
 size_t kms_option_octets(const struct kms_option *o);
 
+/* kms_option_help writes the line of a row for people, kms_config_peers_help those of the options
+ * of a peer. */
+void kms_option_help(FILE *out, const struct kms_option *o);
+void kms_config_peers_help(FILE *out);
+
 #endif
