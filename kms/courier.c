@@ -105,11 +105,19 @@ kms_errand_pack(struct kms_errand *e, const struct kms_peer *p, struct mkt_span 
 }
 
 void
+kms_errand_count(struct kms_errand *e)
+{
+    if (e->state != NULL)
+        kms_peer_release(e->peers, e->state, e->how, e->error, e->log);
+    e->state = NULL;
+}
+
+void
 kms_errand_free(struct kms_errand *e)
 {
     if (e == NULL)
         return;
-    kms_peer_release(e->peers, e->state, e->how, e->error, e->log);
+    kms_errand_count(e);
     curl_easy_cleanup(e->curl);
     curl_slist_free_all(e->headers);
     curl_slist_free_all(e->connect);

@@ -14,7 +14,7 @@
 /* A question and what came of it. */
 struct kms_errand {
     struct kms_peers *peers;
-    struct kms_peer_state *state; /* a place of it is reserved */
+    struct kms_peer_state *state; /* a place of it is reserved; NULL: given back */
     struct kms_log *log;
     struct mkt_kms_forward *forward;
     struct mkt_inkey_mem psk;       /* forward borrows it; holds a key in the pipeline only */
@@ -37,7 +37,10 @@ struct kms_errand *kms_errand_new(struct kms_peers *peers, const struct kms_peer
 /* kms_errand_pack copies the message and prepares the way to the peer. False: no memory. */
 bool kms_errand_pack(struct kms_errand *e, const struct kms_peer *p, struct mkt_span message);
 
-/* kms_errand_free wipes, counts and frees. NULL is allowed. */
+/* kms_errand_count tells the peer's state what came of it, and gives the place back; once. */
+void kms_errand_count(struct kms_errand *e);
+
+/* kms_errand_free counts, wipes and frees. NULL is allowed. */
 void kms_errand_free(struct kms_errand *e);
 
 struct kms_courier; /* opaque, owned */

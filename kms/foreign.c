@@ -156,9 +156,8 @@ read_answer(struct job *j, struct kms_errand *e)
 }
 
 static enum verdict
-answer(struct job *j)
+answer(struct job *j, struct kms_errand *e)
 {
-    struct kms_errand *e = j->req->errand;
     struct kms_found found;
     enum verdict v;
 
@@ -175,10 +174,18 @@ answer(struct job *j)
     return v == DONE && decide(j, true) != MKT_OK ? REFUSE : v;
 }
 
+/* What came of it is known before our answer leaves. */
 enum verdict
 kms_foreign_resolve(struct job *j)
 {
-    return j->req->errand == NULL ? ask(j) : answer(j);
+    struct kms_errand *e = j->req->errand;
+    enum verdict v;
+
+    if (e == NULL)
+        return ask(j);
+    v = answer(j, e);
+    kms_errand_count(e);
+    return v;
 }
 
 /* --- being asked ------------------------------------------------------------------------------ */
