@@ -58,7 +58,7 @@ tls: {{certificate: kms.pem, private_key: kms.key}}
         options = {'identity': f'sip:kms@{other.name}.example', 'domains': f'[{other.name}.example]',
                    'url': f'https://127.0.0.1:{port}', 'name': f'kms.{other.name}.example',
                    'ca': other.dir / 'ca.pem', 'certificate': 'link.pem', 'private_key': 'link.key',
-                   'timeout': '2s', **change}
+                   'timeout': '15s', **change}
         self.peers = 'peers:\n  - {' + ', '.join(f'{k}: {v}' for k, v in options.items()
                                                  if v is not None) + '}\n'
         self.configure(self.more)
@@ -156,7 +156,7 @@ class World:
         for name in ('answer', 'session'):
             (org.dir / name).unlink(missing_ok=True)
         return org.ticket('answer', '--credentials', f'{who}.cred', '--kms', org.url(scheme), '--offer',
-                          self.a.dir / 'offer', '--out', 'answer', '--session', 'session', '--timeout', '8',
+                          self.a.dir / 'offer', '--out', 'answer', '--session', 'session', '--timeout', '25',
                           '--quiet')
 
     def complete(self):

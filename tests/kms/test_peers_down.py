@@ -67,7 +67,7 @@ def question(world, name='bob'):
 class Wire(socket.socket):
     """Datagrams to a KMS."""
 
-    def __init__(self, org, seconds=8):
+    def __init__(self, org, seconds=25):
         super().__init__(socket.AF_INET, socket.SOCK_DGRAM)
         self.settimeout(seconds)
         self.connect(('127.0.0.1', org.port('udp://')))
@@ -81,7 +81,7 @@ def a_kms_that_is_gone_is_an_error_at_once(world):
     at = world.a.port('https')
     world.a.stop()
     for _ in range(3):
-        refused(world, 0, 1.5)
+        refused(world, 0, 10)  # and not 15
         assert last(world.b)['why'] == 'that KMS cannot be reached'
     row = world.b.peer()
     assert row['state'] == 'down' and row['failed'] == 3 and row['failed_s'] > time.time() - 60, row
@@ -101,27 +101,32 @@ def while_it_is_down_one_question_a_second_tries(world):
     world.request()
     world.a.stop()
     for _ in range(3):
-        refused(world, 0, 1.5)
+        refused(world, 0, 10)
+    began = time.monotonic()
     with Wire(world.b) as wire:
-        for _ in range(50):
-            _, asked = question(world)
-            wire.send(asked)
+        for _ in range(200):
+            wire.send(question(world)[1])
             assert roles.Message(wire.recv(65535)).kind == roles.ERROR
     tried = world.b.metric('mikey_kms_peer_requests_total{outcome="unreachable"}')
-    assert 3 <= tried <= 6, tried
-    assert world.b.metric('mikey_kms_peer_requests_total{outcome="down"}') >= 45
+    assert 3 <= tried <= 5 + time.monotonic() - began, tried
+    assert world.b.metric('mikey_kms_peer_requests_total{outcome="down"}') == 203 - tried
 
 
 # --- hangs ----------------------------------------------------------------------------------------
 
 def a_kms_that_hangs_is_an_error_within_the_time_out(world):
-    world.start()
+    world.start(timeout='2s')
     world.request()
     freeze(world.a)
     for _ in range(3):
-        refused(world, 1.5, 4)
+        refused(world, 1.9, 10)
         assert last(world.b)['why'] == 'that KMS did not answer in time'
-    refused(world, 0, 1.5)  # it is down by now
+    with Wire(world.b) as wire:  # it is down by now: of many one tries, at most
+        for asked in [question(world)[1] for _ in range(20)]:
+            wire.send(asked)
+        for _ in range(20):
+            assert roles.Message(wire.recv(65535)).kind == roles.ERROR
+    assert world.b.metric('mikey_kms_peer_requests_total{outcome="down"}') >= 15
     thaw(world.a)
     assert until(lambda: world.answer().returncode == 0)
 
@@ -139,7 +144,7 @@ def rate(world, calm):
 def meanwhile_everybody_else_is_served_as_before(world):
     """One worker, one thread of the lane: whoever waited there would hold up all others."""
     world.b.configure('workers: 1\nticket_types: [base, reference]\n')
-    world.start(timeout='5s')
+    world.start(timeout='20s')
     world.request()
     freeze(world.a)
     carol = party(roles.Initiator, world.b, 'carol')
@@ -154,7 +159,7 @@ def meanwhile_everybody_else_is_served_as_before(world):
             during, slowest = rate(world, [next(made) for _ in range(CALM)])
             done, took = timed(world.b.ticket, 'request', '--credentials', 'carol.cred', '--kms', world.b.url(),
                                '--to', world.b.sip('bob'), '--ticket-type', 'reference', '--out', 'kept')
-            assert done.returncode == 0 and took < 2, (took, done.stderr)  # through the lane, too
+            assert done.returncode == 0 and took < 10, (took, done.stderr)  # through the lane, too
             assert world.b.peer()['waiting'] == CROWD
             thaw(world.a)
             assert {roles.Message(crowd.recv(65535)).kind for _ in range(CROWD)} == {roles.RESOLVE_RESP}
@@ -165,18 +170,18 @@ def meanwhile_everybody_else_is_served_as_before(world):
     print(f'# while {CROWD} questions wait for a KMS that hangs, requests of others are served at '
           f'{statistics.median(ratios):.0%} of their rate, the slowest in {worst * 1000:.0f} ms')
     thaw(world.a)
-    assert max(ratios) > .75 and worst < 1, (ratios, worst)
+    assert max(ratios) > .5 and worst < 10, (ratios, worst)  # whoever waited would wait for 20 s
 
 
 def only_so_many_questions_wait(world):
-    world.start(waiting=2)
+    world.start(waiting=2, timeout='20s')
     world.request()
     freeze(world.a)
     with Wire(world.b) as wire:
         for _ in range(2):
             wire.send(question(world)[1])
         assert until(lambda: world.b.peer()['waiting'] == 2)
-        refused(world, 0, 1)
+        refused(world, 0, 10)
         assert last(world.b)['why'] == 'too many questions to that KMS'
         thaw(world.a)
         for _ in range(2):
@@ -196,7 +201,7 @@ def the_daemon_stops_with_questions_on_their_way(world):
         code, took = timed(world.b.stop)
     thaw(world.a)
     client.join()
-    assert code == 0 and took < 3, (code, took)
+    assert code == 0 and took < 10, (code, took)
     assert not (world.b.dir / 'session').exists()
 
 
@@ -226,7 +231,7 @@ def who_is_suspended_meanwhile_gets_nothing(world):
     world.start()
     world.request()
     freeze(world.a)
-    with Wire(world.b, 3) as wire:
+    with Wire(world.b) as wire:
         wire.send(question(world)[1])
         assert until(lambda: world.b.peer()['waiting'] == 1)
         assert world.b.ctl('user', 'suspend', 'sip:bob@b.example').returncode == 0
@@ -321,7 +326,7 @@ def rubbish_is_an_error_and_no_key(world):
         impostor.says = says
         done, took = timed(world.answer)
         assert done.returncode == REFUSED and 'Unspecified' in done.stderr, (says, done.stderr)
-        assert took < 2 and why in world.b.peer()['error'], (says, world.b.peer())
+        assert took < 10 and why in world.b.peer()['error'], (says, world.b.peer())
     assert world.b.audit('resolve') == []
     impostor.says = lambda octets: http(b'200 OK', genuine(octets))
     assert until(lambda: world.answer().returncode == 0)
@@ -329,17 +334,17 @@ def rubbish_is_an_error_and_no_key(world):
 
 
 def an_answer_that_does_not_end_is_cut_off(world):
-    world.start()
+    world.start(timeout='2s')
     world.request()
     impostor = Impostor(world.a)
 
     def drip(_):
-        time.sleep(10)
+        time.sleep(30)
         return b''
     impostor.says = drip
-    world.b.knows(world.a, impostor.port)
+    world.b.knows(world.a, impostor.port, timeout='2s')
     assert world.b.ctl('reload').returncode == 0
-    refused(world, 1.5, 4)
+    refused(world, 1.9, 10)
     impostor.listener.close()
 
 
