@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX 64 /* to one peer; further questions wait for a free one */
 #define POLL_MS 1000
 
 struct kms_courier {
@@ -35,45 +34,66 @@ take_answer(char *p, size_t size, size_t n, void *ctx)
     return n;
 }
 
+/* Each setting may fail for want of memory; then the question must not be asked. */
 static bool
-prepare(struct kms_errand *e, const struct kms_peer_option *o)
+prepare_tls(CURL *c, const struct kms_peer_option *o)
 {
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/mikey"), *more,
-                      *to;
-    CURL *c = e->curl = curl_easy_init();
-
-    e->headers = headers;
-    _Static_assert(sizeof e->curl_error >= CURL_ERROR_SIZE, "room for what libcurl says");
-    more = headers == NULL ? NULL : curl_slist_append(headers, "Expect:"); /* no "100 Continue" */
-    to = curl_slist_append(NULL, o->connect);
-    if (c == NULL || more == NULL || to == NULL) {
-        curl_slist_free_all(to);
-        return false;
-    }
-    e->connect = to;
-    /* Each may fail for want of memory; then the question must not be asked. */
-    return curl_easy_setopt(c, CURLOPT_URL, o->target) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CONNECT_TO, to) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+    return curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CAINFO, o->ca) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK && /* no other authority */
            curl_easy_setopt(c, CURLOPT_SSLCERT, o->certificate) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_SSLKEY, o->private_key) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSLKEY, o->private_key) == CURLE_OK;
+}
+
+/* QUICK_EXIT: libcurl would else wait for a name server that does not answer. */
+static bool
+prepare_way(CURL *c, const struct kms_peer_option *o, const struct kms_errand *e)
+{
+    return curl_easy_setopt(c, CURLOPT_URL, o->target) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CONNECT_TO, e->connect) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)o->timeout_s) == CURLE_OK;
+}
+
+static bool
+prepare_post(CURL *c, struct kms_errand *e)
+{
+    _Static_assert(sizeof e->curl_error >= CURL_ERROR_SIZE, "room for what libcurl says");
+    return curl_easy_setopt(c, CURLOPT_HTTPHEADER, e->headers) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_POSTFIELDS, (char *)e->message) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)e->len) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_answer) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEDATA, e) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PRIVATE, e) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_ERRORBUFFER, e->curl_error) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)o->timeout_s) == CURLE_OK;
+           curl_easy_setopt(c, CURLOPT_ERRORBUFFER, e->curl_error) == CURLE_OK;
+}
+
+/* Adds a line to a list. False: no memory. */
+static bool
+add_line(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+
+    if (longer != NULL)
+        *list = longer;
+    return longer != NULL;
+}
+
+static bool
+prepare(struct kms_errand *e, const struct kms_peer_option *o)
+{
+    e->curl = curl_easy_init();
+    return e->curl != NULL && add_line(&e->headers, "Content-Type: application/mikey") &&
+           add_line(&e->headers, "Expect:") && /* no round of "100 Continue" */
+           add_line(&e->connect, o->connect) && prepare_tls(e->curl, o) &&
+           prepare_way(e->curl, o, e) && prepare_post(e->curl, e);
 }
 
 struct kms_errand *
@@ -133,7 +153,6 @@ kms_errand_free(struct kms_errand *e)
 static void
 judge(struct kms_errand *e, CURLcode rc)
 {
-    const char *type = NULL;
     long status = 0;
 
     if (rc == CURLE_OPERATION_TIMEDOUT) {
@@ -151,7 +170,6 @@ judge(struct kms_errand *e, CURLcode rc)
         return;
     }
     curl_easy_getinfo(e->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(e->curl, CURLINFO_CONTENT_TYPE, &type);
     e->how = status == 200 && e->answer_len > 0 ? KMS_ASKED_ANSWERED : KMS_ASKED_UNUSABLE;
     if (e->how == KMS_ASKED_UNUSABLE)
         snprintf(e->error, sizeof e->error, "HTTP status %ld, %zu octets", status, e->answer_len);
@@ -251,8 +269,6 @@ kms_courier_start(struct kms_lane *lane)
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     c->multi = curl_multi_init();
     pthread_mutex_init(&c->lock, NULL);
-    if (c->multi != NULL)
-        curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
     if (c->multi != NULL && pthread_create(&c->thread, NULL, run, c) == 0)
         return c;
     curl_multi_cleanup(c->multi);

@@ -11,16 +11,19 @@
 #include "lane.h"
 #include "peers.h"
 
+struct curl_slist;
+
 /* A question and what came of it. */
 struct kms_errand {
     struct kms_peers *peers;
     struct kms_peer_state *state; /* a place of it is reserved; NULL: given back */
     struct kms_log *log;
     struct mkt_kms_forward *forward;
-    struct mkt_inkey_mem psk;       /* forward borrows it; holds a key in the pipeline only */
-    void *curl, *headers, *connect; /* libcurl's */
-    char curl_error[256];           /* CURL_ERROR_SIZE */
-    char error[256];                /* what went wrong, for the operator */
+    struct mkt_inkey_mem psk;             /* forward borrows it; holds a key in the pipeline only */
+    void *curl;                           /* CURL */
+    struct curl_slist *headers, *connect; /* likewise libcurl's */
+    char curl_error[256];                 /* CURL_ERROR_SIZE */
+    char error[256];                      /* what went wrong, for the operator */
     enum kms_asked how;
     bool done;
     size_t len, answer_len;
