@@ -27,6 +27,7 @@ struct kms_listener {
     struct sockaddr_storage addr;
     socklen_t addr_len;
     bool tls;         /* https */
+    bool for_peers;   /* for other KMSs, and for nobody else */
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
     struct kms_acl acl;
@@ -44,6 +45,30 @@ enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2, KMS_MAKES_REFERENCE =
 struct kms_files {
     size_t n;
     char at[KMS_FILES_MAX][KMS_PATH_MAX];
+};
+
+#define KMS_PEERS_MAX 16
+#define KMS_PEER_DOMAINS_MAX 8
+#define KMS_NAME_MAX 256 /* octets of a host name or a domain, with its end */
+
+/* Another KMS (RFC 6043 10). */
+struct kms_peer_option {
+    char identity[MKT_ID_MAX + 1]; /* its IDRkms, and the user of the store whose PSK we share */
+    size_t n_domains;
+    char domain[KMS_PEER_DOMAINS_MAX][KMS_NAME_MAX]; /* whose users it speaks for; lower case */
+    char url[512];                                   /* where it is asked; "": never */
+    char name[KMS_NAME_MAX];                         /* that its certificate is for */
+    char connect[320];                               /* "::HOST:PORT" of the URL */
+    char target[1024];                               /* the URL asked: NAME in place of the host */
+    char ca[KMS_PATH_MAX];                           /* who certifies it */
+    char certificate[KMS_PATH_MAX], private_key[KMS_PATH_MAX]; /* ours, shown to it */
+    uint32_t timeout_s;                                        /* of a whole question */
+    uint32_t waiting;                                          /* questions at a time */
+};
+
+struct kms_peer_options {
+    size_t n;
+    struct kms_peer_option at[KMS_PEERS_MAX];
 };
 
 /* Where records of the audit go; bits of audit_optional. */
@@ -85,6 +110,7 @@ struct kms_config {
     _Atomic uint32_t require_crl; /* 1: each issuer must have a CRL */
     _Atomic uint32_t sha1;        /* 1: signatures with SHA-1 are accepted in the 128-bit suite */
     _Atomic uint32_t pk_users;    /* 1: anyone with a certificate; 0: users of the store */
+    struct kms_peer_options peers;
     char policy[KMS_PATH_MAX];    /* path of the policy file; "": the built-in policy */
     _Atomic uint32_t cross_realm; /* 1: tickets of one realm are resolved for users of another */
     char audit_dir[KMS_PATH_MAX]; /* of the segments; "": no file */

@@ -117,6 +117,8 @@ const struct kms_option kms_options[] = {
       "whether signatures with SHA-1 are accepted, in the 128-bit suite only" },
     { "pk_users", KMS_OPT_WORD, AT(pk_users), 0, 0, 1, pk_users,
       "whose signed requests are served: users of the store, or anyone with a certificate" },
+    { "peers", KMS_OPT_PEER, AT(peers), 0, 0, 0, NULL,
+      "other KMSs, whose users may call ours; a list of entries with these options:" },
     { "cross_realm", KMS_OPT_WORD, AT(cross_realm), 0, 0, 1, no_yes,
       "whether users of one realm may resolve tickets of another" },
     { "audit.file", KMS_OPT_PATH_OR_OFF, AT(audit_dir), 0, 0, 0, NULL,
@@ -411,6 +413,8 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return set_url((char *)out, text);
     case KMS_OPT_SET:
         return add_word(out, o, text, err, cap);
+    case KMS_OPT_PEER:
+        return "each peer is written {identity: ..., domains: [...], ...}";
     }
     return "unknown type";
 }
@@ -438,6 +442,8 @@ kms_option_octets(const struct kms_option *o)
         return KMS_ACCOUNT_MAX;
     case KMS_OPT_FILES:
         return sizeof(struct kms_files);
+    case KMS_OPT_PEER:
+        return sizeof c->peers;
     case KMS_OPT_NUMBER:
     case KMS_OPT_TIME:
     case KMS_OPT_SIZE:
@@ -452,16 +458,22 @@ kms_option_octets(const struct kms_option *o)
 }
 
 void
+kms_option_help(FILE *out, const struct kms_option *o)
+{
+    fprintf(out, "  %-22s %s", o->name, o->help);
+    if (o->words != NULL && o->type == KMS_OPT_WORD)
+        fprintf(out, " (default %s)", o->words[o->standard]);
+    else if (o->max != 0)
+        fprintf(out, " (default %u%s)", o->standard, o->type == KMS_OPT_TIME ? "s" : "");
+    fputc('\n', out);
+}
+
+void
 kms_config_help(FILE *out)
 {
     for (size_t i = 0; i < kms_n_options; i++) {
-        const struct kms_option *o = &kms_options[i];
-
-        fprintf(out, "  %-22s %s", o->name, o->help);
-        if (o->words != NULL && o->type == KMS_OPT_WORD)
-            fprintf(out, " (default %s)", o->words[o->standard]);
-        else if (o->max != 0)
-            fprintf(out, " (default %u%s)", o->standard, o->type == KMS_OPT_TIME ? "s" : "");
-        fputc('\n', out);
+        kms_option_help(out, &kms_options[i]);
+        if (kms_options[i].type == KMS_OPT_PEER)
+            kms_config_peers_help(out);
     }
 }

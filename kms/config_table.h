@@ -24,7 +24,8 @@ enum kms_option_type {
     KMS_OPT_FILES, /* one path or a list */
     KMS_OPT_PATH_OR_OFF,
     KMS_OPT_URL, /* http: or https: */
-    KMS_OPT_SET  /* one of the words or a list: a bit each */
+    KMS_OPT_SET, /* one of the words or a list: a bit each */
+    KMS_OPT_PEER /* a list of mappings: config_peers.h */
 };
 
 struct kms_option {
@@ -46,5 +47,10 @@ const char *kms_option_set(struct kms_config *c, const struct kms_option *o, con
 
 /* kms_option_octets returns how many octets of struct kms_config the value takes. */
 size_t kms_option_octets(const struct kms_option *o);
+
+/* kms_option_help writes the line of a row for people, kms_config_peers_help those of the options
+ * of a peer. */
+void kms_option_help(FILE *out, const struct kms_option *o);
+void kms_config_peers_help(FILE *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "peers.h"
 
 #define STRANGERS_PER_S 200 /* records of one worker about senders that nobody knows */
 
@@ -21,7 +22,7 @@ void
 kms_decision_log(struct kms_worker *w, const struct kms_report *d, enum kms_level level)
 {
     const struct mkt_err *e = d->why;
-    struct kms_field f[13];
+    struct kms_field f[15];
     char from[KMS_ADDRESS_TEXT];
     size_t n = 0;
 
@@ -36,6 +37,10 @@ kms_decision_log(struct kms_worker *w, const struct kms_report *d, enum kms_leve
         f[n++] = kms_octets("identity", d->who.data);
     else if (d->ask != NULL)
         f[n++] = kms_octets("claimed", d->ask->client.data);
+    if (d->via != NULL)
+        f[n++] = kms_octets("via-peer", d->via->identity.data);
+    if (d->for_peer != NULL)
+        f[n++] = kms_octets("for-peer", d->for_peer->identity.data);
     if (d->rule != NULL)
         f[n++] = kms_text("rule", d->rule);
     if (e->rc != MKT_OK) {
@@ -107,6 +112,10 @@ put_sender(struct kms_trail *t, const struct kms_report *d)
         kms_trail_octets(t, "claimed", d->ask->client.data);
     if (d->credential.n > 0)
         kms_trail_octets(t, "credential", d->credential);
+    if (d->via != NULL)
+        kms_trail_octets(t, "via_peer", d->via->identity.data);
+    if (d->for_peer != NULL)
+        kms_trail_octets(t, "for_peer", d->for_peer->identity.data);
 }
 
 static void

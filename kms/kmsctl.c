@@ -129,6 +129,8 @@ static const char *const usage[] = {
     "      what needs a restart. A file with a mistake changes nothing.\n"
     "  status [--json]\n"
     "      Tells how the running daemon is.\n"
+    "  peers list [--json]\n"
+    "      How the other KMSs do that the running daemon asks, and that ask it.\n"
     "  limits list [--json]\n"
     "      Lists sources and identities that were refused for their rate, or locked out, within\n"
     "      the last hour.\n"
@@ -193,6 +195,7 @@ static const struct command commands[] = {
     { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
     { "restore", "", 1, "S", "FILE", kms_ctl_restore, NOTHING },
     { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
+    { "peers", "list", 0, "j", "", kms_ctl_peers_list, NOTHING },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
     { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };

@@ -92,6 +92,7 @@ enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_peers_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 

@@ -13,11 +13,13 @@
 
 #include "admin.h"
 #include "control.h"
+#include "courier.h"
 #include "document.h"
 #include "harden.h"
 #include "lane.h"
 #include "net.h"
 #include "notify.h"
+#include "peers.h"
 #include "program.h"
 #include "tpk_schedule.h"
 #include "vault_process.h"
@@ -54,6 +56,7 @@ struct daemon {
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
     struct kms_tls *tls;         /* NULL: no certificate for https is */
+    struct kms_peers *peers;
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
@@ -158,6 +161,7 @@ start_serving(struct daemon *d, char *err)
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
     d->service.vault = d->vault;
+    d->service.peers = d->peers;
     d->service.tickets = kms_tickets_new(d->tickets, d->vault);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
@@ -166,6 +170,11 @@ start_serving(struct daemon *d, char *err)
     d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
+        return false;
+    }
+    d->service.courier = kms_courier_start(d->service.lane);
+    if (d->service.courier == NULL) {
+        snprintf(err, KMS_NET_ERR, "cannot start the thread that asks other KMSs");
         return false;
     }
     if (!kms_udp_start(&d->udp, &d->service, c->listen, c->n_listen, &slot, err) ||
@@ -258,11 +267,13 @@ stop_serving(struct daemon *d)
     kms_control_stop(d->control);
     kms_admin_stop(d->admin);
     kms_watch_stop(d->watch);
+    kms_courier_stop(d->service.courier);
     kms_lane_stop(d->service.lane);
     kms_udp_stop(d->udp);
     kms_audit_drain(d->service.audit);
     kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
+    kms_courier_free(d->service.courier);
     if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values"));
@@ -285,7 +296,9 @@ open_files(struct daemon *d, struct kms_index **index)
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !kms_tls_open(&d->tls, &d->config, pki_err))
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) ||
+        !kms_tls_open(&d->tls, &d->config, pki_err) ||
+        !kms_peers_open(&d->peers, &d->config, count_readers(&d->config), pki_err))
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     return KMS_EXIT_OK;
 }
@@ -410,6 +423,7 @@ serve(struct daemon *d)
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
     kms_tls_close(d->tls);
+    kms_peers_close(d->peers);
     return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
 
@@ -430,13 +444,15 @@ check_files(struct daemon *d)
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(&d->config, err);
     bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
-              kms_tls_open(&d->tls, &d->config, err);
+              kms_tls_open(&d->tls, &d->config, err) &&
+              kms_peers_open(&d->peers, &d->config, 1, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
     kms_rules_free(rules);
     kms_pki_close(d->pki);
     kms_tls_close(d->tls);
+    kms_peers_close(d->peers);
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 

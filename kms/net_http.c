@@ -12,10 +12,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base64.h"
+#include "clock.h"
+#include "http_peer.h"
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
@@ -31,6 +32,7 @@ struct exchange {
     unsigned status;       /* already decided; 0: not yet */
     enum kms_want want;
     bool raw;                  /* not base64 */
+    uint32_t proven;           /* where peers ask: who the certificate says it is */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
     /* Held until it is recorded: */
     struct kms_audit_wait wait;
@@ -44,7 +46,8 @@ struct exchange {
 
 struct connection {
     struct connection *prev, *next;
-    struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
+    struct kms_tls_set *tls;     /* what its session began with; NULL: no TLS */
+    struct kms_peer_proof proof; /* where peers ask */
     int fd;
     _Atomic int64_t deadline_s; /* of the request that is under way or comes next */
 };
@@ -68,15 +71,6 @@ struct server {
 struct kms_http {
     struct server *servers; /* a list */
 };
-
-static int64_t
-steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    return ts.tv_sec;
-}
 
 static struct exchange *
 exchange_new(struct server *s)
@@ -158,6 +152,20 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
     else
         return MHD_HTTP_BAD_REQUEST;
     return 0;
+}
+
+/* Where other KMSs ask, a connection is of one of them or of nobody. */
+static unsigned
+check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *k = info != NULL ? info->socket_context : NULL;
+
+    if (!s->listener->for_peers)
+        return 0;
+    *proven = k != NULL ? kms_http_peer(s->worker, c, &k->proof) : 0;
+    return *proven != 0 ? 0 : MHD_HTTP_FORBIDDEN;
 }
 
 static enum MHD_Result
@@ -278,6 +286,8 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     struct kms_request req = { .transport = KMS_HTTP,
                                .want = x->want,
                                .out = s->out,
+                               .from_peer = s->listener->for_peers,
+                               .proven = x->proven,
                                .defer = hand_over,
                                .defer_ctx = &arrival };
     struct kms_reply reply;
@@ -328,7 +338,9 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         if (x == NULL)
             return MHD_NO;
         *context = x;
-        x->status = check_head(s, c, path, method, &x->want);
+        x->status = check_peer(s, c, &x->proven);
+        if (x->status == 0)
+            x->status = check_head(s, c, path, method, &x->want);
         if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
             return kms_http_plain_answer(&s->plain, c, x->status); /* before the body is read */
         return MHD_YES;
@@ -358,7 +370,7 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)code;
     if (k != NULL)
         atomic_store_explicit(&k->deadline_s,
-                              steady_s() + s->worker->service->config->http_timeout_s,
+                              kms_steady_s() + s->worker->service->config->http_timeout_s,
                               memory_order_relaxed);
     if (*context != NULL)
         exchange_end(s, *context);
@@ -373,7 +385,7 @@ begin_tls(struct server *s, struct MHD_Connection *c, struct connection *k)
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
     if (s->listener->tls && info != NULL)
-        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session);
+        k->tls = kms_tls_begin(s->worker->service->tls, info->tls_session, s->listener->for_peers);
 }
 
 static int
@@ -405,7 +417,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
         if (k == NULL)
             return; /* served without a deadline of its own; the idle timeout holds */
         k->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        atomic_init(&k->deadline_s, steady_s() + s->worker->service->config->http_timeout_s);
+        atomic_init(&k->deadline_s, kms_steady_s() + s->worker->service->config->http_timeout_s);
         begin_tls(s, c, k);
         pthread_mutex_lock(&s->lock);
         k->next = s->connections;
@@ -430,7 +442,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
 void
 kms_http_sweep(struct kms_http *http)
 {
-    int64_t now = steady_s();
+    int64_t now = kms_steady_s();
 
     if (http == NULL)
         return;

@@ -25,7 +25,9 @@
 #include "tickets.h"
 #include "tls.h"
 
+struct kms_courier;
 struct kms_lane;
+struct kms_peers;
 
 struct kms_worker;
 
@@ -45,6 +47,8 @@ struct kms_service {
     struct kms_vault *vault;    /* borrowed; set before there are workers */
     struct kms_replay *replay;
     struct kms_counters *counters;
+    struct kms_peers *peers;      /* NULL: no other KMS is known */
+    struct kms_courier *courier;  /* NULL: none is asked */
     struct kms_lane *lane;        /* NULL: workers may wait */
     struct kms_audit *audit;      /* NULL: decisions are not recorded */
     struct kms_rules_live *rules; /* the policy */
