@@ -37,19 +37,32 @@ seed(enum mkt_prop kind, uint16_t value, struct mkt_span s)
             write_seed(mkt_targets[i].name, s);
 }
 
-/* What each handler waits for: with and without forking, in both suites, sealed and as it is. */
+/* What a handler waits for: with and without forking, in both suites, sealed and as it is. */
+static void
+handler(const char *target, unsigned h, unsigned more)
+{
+    static uint8_t octets[MKT_MSG_MAX];
+    for (unsigned mode = 0; mode < MKT_HANDLER_OTHER; mode++) {
+        size_t n = mkt_handler_seed(h, (uint8_t)(mode | more), octets, sizeof octets);
+        octets[0] |= h % 2 == 0 ? 0 : MKT_HANDLER_OTHER;
+        write_seed(target, mkt_span(octets, n));
+    }
+}
+
 static void
 handlers(void)
 {
-    static const char *const targets[] = { "handler_kms", "handler_initiator", "handler_responder",
-                                           "handler_update" };
-    static uint8_t octets[MKT_MSG_MAX];
+    static const char *const targets[] = { "handler_kms",       "handler_initiator",
+                                           "handler_responder", "handler_update",
+                                           "handler_kms_pk",    "handler_initiator_pk" };
     for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
-        for (unsigned mode = 0; mode < MKT_HANDLER_OTHER; mode++) {
-            size_t n = mkt_handler_seed(h, (uint8_t)mode, octets, sizeof octets);
-            octets[0] |= h % 2 == 0 ? 0 : MKT_HANDLER_OTHER;
-            write_seed(targets[h / 2], mkt_span(octets, n));
-        }
+        handler(targets[h / 2], h, 0);
+    for (unsigned h = MKT_HANDLER_kms_request_pk; h < MKT_HANDLER_COUNT; h++)
+        handler(targets[h / 2], h, MKT_HANDLER_PSS);
+    for (unsigned h = MKT_HANDLER_kms_request_pk; h <= MKT_HANDLER_kms_resolve_pk; h++) {
+        handler(targets[h / 2], h, MKT_HANDLER_REVOKED);
+        handler(targets[h / 2], h, MKT_HANDLER_LATE);
+    }
     mkt_handler_close();
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a handler does with any octets: the scene it waits in serves again as long as its messages
  * are refused, since a refusal changes nothing; whether that is so is a property too. */
-#include "scene.h"
+#include "scene_pk.h"
 
 #include "message/message.h"
 #include "role/initiator.h"
+#include "role/kms.h"
 #include "role/responder.h"
-#include "seal.h"
+#include "sealing.h"
 
 #include <stdlib.h>
 
@@ -19,180 +20,10 @@
 #define INPUT_MAX 4000     /* octets: more than any scene's message, so that parts may be doubled */
 #define CANARY 0xC5        /* behind the output buffer */
 #define DRAWN 0x5EED0000UL /* where the generator begins when a handler runs */
+#define LATER ((SCENE_CRL_DAYS * 86400ULL) << 32)
 
 static uint8_t out[sizeof((struct scene *)NULL)->honest.b + 1];
 static bool believed;
-
-/* --- sealing: the keys that each message needs --------------------------------------------------
- */
-
-static struct mkt_span
-rand_of(const struct mkt_msg *m, uint8_t role)
-{
-    return mkt_ex_randr(m, role);
-}
-
-static struct mkt_span
-named_or(const struct mkt_msg *m, uint8_t role, struct mkt_identity other)
-{
-    struct mkt_identity id = mkt_ex_idr(m, role);
-    return id.data.p != NULL ? id.data : other.data;
-}
-
-/* REQUEST_INIT, RESOLVE_INIT: V under the PSK, over the names of client and KMS. */
-static bool
-seal_question(const struct mkt_msg *m, struct scene *s, bool resolve)
-{
-    struct call *c = &s->c;
-    struct mkt_seal seal = {
-        .crypto = c->crypto,
-        .key = resolve ? &c->psk_bob[0].base : &c->psk_alice.base,
-        .label = { .use = MKT_USE_INIT, .csb_id = m->hdr.csb_id },
-        .tail = { named_or(m, resolve ? MKT_IDR_R : MKT_IDR_I, resolve ? c->bob[0] : c->alice),
-                  named_or(m, MKT_IDR_KMS, c->kms) },
-        .n_tail = 2,
-    };
-    const struct mkt_payload *ticket = mkt_msg_find(m, MKT_PL_TICKET, 0);
-    MKT_SCOPED_KEYS keys;
-
-    keys.n = 0;
-    *(resolve ? &seal.label.nonce2 : &seal.label.nonce1) =
-        rand_of(m, resolve ? MKT_RANDR_R : MKT_RANDR_I);
-    if (ticket != NULL && mkt_seal_ticket(ticket, c->crypto, &c->tpk.base, &keys) && keys.n > 1)
-        (void)mkt_seal_initiator_data(m, c->crypto, &keys.k[1].key);
-    return mkt_seal_message(m, &seal);
-}
-
-/* REQUEST_RESP, RESOLVE_RESP: under the PSK, over the question. */
-static bool
-seal_answer(const struct mkt_msg *m, struct scene *s, const struct message *question, bool resolve)
-{
-    struct call *c = &s->c;
-    struct mkt_msg q;
-    struct mkt_err err = { 0 };
-    struct mkt_seal seal = { .crypto = c->crypto,
-                             .key = resolve ? &c->psk_bob[0].base : &c->psk_alice.base,
-                             .label = { .use = MKT_USE_RESP },
-                             .tail = { mkt_span(question->b, question->n) },
-                             .n_tail = 1 };
-
-    if (mkt_msg_parse(&q, seal.tail[0], &err) != MKT_OK)
-        return false;
-    seal.label.csb_id = q.hdr.csb_id;
-    *(resolve ? &seal.label.nonce2 : &seal.label.nonce1) =
-        rand_of(&q, resolve ? MKT_RANDR_R : MKT_RANDR_I);
-    return mkt_seal_message(m, &seal);
-}
-
-/* TRANSFER_INIT: the ticket first, since its keys protect the rest; Vi and Vr last. */
-static bool
-seal_offer(const struct mkt_msg *m, struct scene *s)
-{
-    struct call *c = &s->c;
-    const struct mkt_payload *ticket = mkt_msg_find(m, MKT_PL_TICKET, 0);
-    struct mkt_inkey_ref inkey;
-    struct mkt_policy policy;
-    struct mkt_err err = { 0 };
-    MKT_SCOPED_KEYS keys;
-
-    keys.n = 0;
-    if (ticket == NULL || !mkt_seal_ticket(ticket, c->crypto, &c->tpk.base, &keys) ||
-        mkt_policy_decode(&policy, &ticket->u.ticket, true, 0, &err) != MKT_OK)
-        return false;
-    mkt_inkey_ref_init(&inkey, &keys.k[0].key);
-    const struct mkt_seal seal = {
-        .crypto = c->crypto,
-        .key = &inkey.base,
-        .label =
-            mkt_transfer_label(false, m->hdr.csb_id, rand_of(m, MKT_RANDR_I), mkt_span(NULL, 0)),
-        .tail = { named_or(m, MKT_IDR_I, policy.initiator), named_or(m, MKT_IDR_R, c->bob[0]) },
-        .n_tail = 2,
-    };
-    return mkt_seal_message(m, &seal) &&
-           (mkt_policy_mpks(&policy) == 1 || mkt_seal_initiator_data(m, c->crypto, &keys.k[1].key));
-}
-
-/* TRANSFER_RESP: under the MPK that this message says was forked. */
-static bool
-seal_transfer_answer(const struct mkt_msg *m, struct scene *s)
-{
-    struct call *c = &s->c;
-    const struct mkt_policy *p = &c->grant->policy;
-    struct mkt_inkey_ref inkey;
-    struct mkt_msg init;
-    struct mkt_err err = { 0 };
-    MKT_SCOPED_SECRET
-    mpk = c->grant->keys.k[mkt_policy_mpks(p) - 1].key;
-
-    if (mkt_msg_parse(&init, mkt_span(c->init.b, c->init.n), &err) != MKT_OK ||
-        (mkt_policy_mpks(p) == 2 &&
-         !mkt_fork_key(&mpk, c->crypto, p->prf, MKT_C_MPKR_FORKED, mkt_ex_idr(m, MKT_IDR_R).data,
-                       rand_of(m, MKT_RANDR_KMS))))
-        return false;
-    mkt_inkey_ref_init(&inkey, &mpk);
-    const struct mkt_seal seal = {
-        .crypto = c->crypto,
-        .key = &inkey.base,
-        .label = mkt_transfer_label(true, init.hdr.csb_id, rand_of(&init, MKT_RANDR_I),
-                                    rand_of(m, MKT_RANDR_R)),
-        .tail = { init.octets },
-        .n_tail = 1,
-    };
-    return mkt_seal_message(m, &seal);
-}
-
-/* CSB updates: the keys of the last message of the initial exchange, both ways. */
-static bool
-seal_update(const struct mkt_msg *m, struct scene *s, bool answer)
-{
-    const struct mkt_csb *csb = s->c.at_alice[0];
-    struct mkt_inkey_ref inkey;
-    struct mkt_seal seal = {
-        .crypto = s->c.crypto,
-        .key = &inkey.base,
-        .label = mkt_transfer_label(true, csb->id, mkt_octets_span(&csb->rand_i),
-                                    mkt_octets_span(&csb->rand_r)),
-        .tail = { mkt_octets_span(&csb->id_i.data), mkt_octets_span(&csb->id_r.data) },
-        .n_tail = 2,
-    };
-
-    if (answer) {
-        seal.tail[0] = mkt_span(s->c.init.b, s->c.init.n);
-        seal.n_tail = 1;
-    }
-    mkt_inkey_ref_init(&inkey, &csb->keys.k[mkt_policy_mpks(&csb->policy) - 1].key);
-    return mkt_seal_message(m, &seal);
-}
-
-/* Seals octets in place. False when they are no message that can be: they stay a forgery. */
-static bool
-seal(uint8_t *octets, size_t n, struct scene *s, enum mkt_handler h)
-{
-    struct mkt_msg m;
-    struct mkt_err err = { 0 };
-
-    if (mkt_msg_parse(&m, mkt_span(octets, n), &err) != MKT_OK || m.n == 0)
-        return false;
-    switch (h) {
-    case MKT_HANDLER_kms_request:
-    case MKT_HANDLER_kms_resolve:
-        return seal_question(&m, s, h == MKT_HANDLER_kms_resolve);
-    case MKT_HANDLER_granted:
-        return seal_answer(&m, s, &s->c.request, false);
-    case MKT_HANDLER_resolved:
-        return seal_answer(&m, s, &s->c.resolve[0], true);
-    case MKT_HANDLER_offered:
-        return seal_offer(&m, s);
-    case MKT_HANDLER_answered:
-        return seal_transfer_answer(&m, s);
-    case MKT_HANDLER_update_offered:
-    case MKT_HANDLER_updated:
-        return seal_update(&m, s, h == MKT_HANDLER_updated);
-    case MKT_HANDLER_COUNT:
-        break;
-    }
-    return false;
-}
 
 /* --- properties ---------------------------------------------------------------------------------
  */
@@ -201,6 +32,7 @@ seal(uint8_t *octets, size_t n, struct scene *s, enum mkt_handler h)
 struct result {
     enum mkt_next next;
     bool success;        /* it believed the message */
+    bool authentic;      /* it believed who sent it, at least; only of a KMS */
     struct mkt_csb *csb; /* owned */
     struct mkt_grant *grant;
 };
@@ -250,30 +82,43 @@ csb_sane(const struct mkt_csb *csb, struct mkt_crypto *crypto)
 }
 
 static enum mkt_next
-kms_answers(struct scene *s, struct mkt_io *io, struct mkt_identity client,
+kms_answers(struct call *c, struct mkt_kms_txn *txn, struct mkt_io *io, struct mkt_identity client,
             const struct mkt_inkey *psk)
 {
-    struct call *c = &s->c;
     const struct mkt_tpk tpk = { .id = mkt_span("tpk", 3), .key = &c->tpk.base };
-    const struct mkt_kms_ask *ask = mkt_kms_ask(c->txn);
+    const struct mkt_kms_ask *ask = mkt_kms_ask(txn);
     struct mkt_policy granted;
 
-    if (mkt_kms_begin(c->txn, io->in, &io->err) != MKT_OK ||
-        mkt_kms_verify(c->txn, &c->env, psk, client, c->kms, &io->err) != MKT_OK)
+    if (mkt_kms_begin(txn, io->in, &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
+    if (c->pk != NULL) {
+        if (mkt_kms_verify_pk(txn, &c->env, c->pk, &io->err) != MKT_OK)
+            return MKT_NEXT_ABORT;
+        client = ask->client;
+    } else if (mkt_kms_verify(txn, &c->env, psk, client, c->kms, &io->err) != MKT_OK) {
+        return MKT_NEXT_ABORT;
+    }
     if (ask->resolve)
-        return mkt_kms_open(c->txn, &c->env, &tpk, &io->err) != MKT_OK
+        return mkt_kms_open(txn, &c->env, &tpk, &io->err) != MKT_OK
                    ? MKT_NEXT_ABORT
-                   : mkt_kms_resolve(c->txn, &c->env, client, io);
+                   : mkt_kms_resolve(txn, &c->env, client, io);
     if (mkt_policy_grant(&granted, ask->policy, &c->rules, client, c->kms, c->env.now, &io->err) !=
         MKT_OK)
         return MKT_NEXT_ABORT;
-    return mkt_kms_issue(c->txn, &c->env, &granted, &tpk, mkt_span(NULL, 0), io);
+    return mkt_kms_issue(txn, &c->env, &granted, &tpk, mkt_span(NULL, 0), io);
 }
 
-/* A refusal can be told, and the Error message that tells it is one. */
+static bool
+is_cert(struct mkt_span data, const struct mkt_cert *cert)
+{
+    const struct mkt_span der = mkt_cert_der(cert);
+    return data.n == der.n && memcmp(data.p, der.p, der.n) == 0;
+}
+
+/* A refusal can be told, and the Error message that tells it is one. Strangers get no MAC and no
+ * signature. */
 static const char *
-error_sane(const struct mkt_io *io, enum mkt_next next)
+error_sane(const struct mkt_io *io, enum mkt_next next, bool stranger)
 {
     struct mkt_msg m;
     struct mkt_err err = { 0 };
@@ -284,28 +129,82 @@ error_sane(const struct mkt_io *io, enum mkt_next next)
     NEED(mkt_msg_parse(&m, mkt_span(io->out, io->out_len), &err) == MKT_OK);
     NEED(mkt_msg_check(&m, &err) == MKT_OK);
     NEED(m.hdr.data_type == MKT_DT_ERROR);
+    NEED(!stranger || (m.pl[m.n - 1].type != MKT_PL_V && m.pl[m.n - 1].type != MKT_PL_SIGN));
     return NULL;
 }
 
+/* Whoever a signed message is believed from has the key, and a certificate that is good now. */
 static const char *
-kms(struct scene *s, struct mkt_io *io, struct result *r, bool resolve)
+signer_sane(const struct scene *s, const struct mkt_kms_txn *txn, struct mkt_identity holder)
+{
+    const struct scene_pki *pki = scene_pki();
+
+    NEED(mkt_identity_equal(mkt_kms_ask(txn)->client, holder));
+    NEED(s->c.env.now == NOW); /* later the CRLs are too old */
+    for (size_t i = 0; i < txn->msg.n; i++) {
+        const struct mkt_payload *pl = &txn->msg.pl[i];
+        NEED(pl->type != MKT_PL_CERT || (!is_cert(pl->u.cert.data, pki->revoked_alice) &&
+                                         !is_cert(pl->u.cert.data, pki->revoked_bob)));
+    }
+    return NULL;
+}
+
+/* A KMS with a key pair signs its refusal; nothing is signed for a stranger. */
+static enum mkt_next
+kms_refuses(struct call *c, struct mkt_kms_txn *txn, enum mkt_rc rc, struct mkt_io *io)
+{
+    if (c->pk == NULL)
+        return mkt_kms_refuse(txn, &c->env, rc, io);
+    const struct mkt_kms_signer by = { c->pk->keys[0].key, MKT_S_RSA_PKCS1, false };
+    return mkt_kms_refuse_signed(txn, &c->env, rc, &by, io);
+}
+
+static const char *
+kms(struct scene *s, struct mkt_kms_txn *txn, struct mkt_io *io, struct result *r, bool resolve)
 {
     struct call *c = &s->c;
+    const struct mkt_identity client = resolve ? c->bob[0] : c->alice;
     const char *broken = NULL;
 
-    r->next = kms_answers(s, io, resolve ? c->bob[0] : c->alice,
-                          resolve ? &c->psk_bob[0].base : &c->psk_alice.base);
+    c->drawn = DRAWN;
+    r->next = kms_answers(c, txn, io, client, resolve ? &c->psk_bob[0].base : &c->psk_alice.base);
     r->success = r->next == MKT_NEXT_SEND_PEER;
+    r->authentic = txn->stage >= MKT_KMS_VERIFIED;
     if (r->success && resolve) {
         struct mkt_err err = { 0 };
-        NEED(mkt_policy_check(mkt_kms_ask(c->txn)->policy->flags, false, &err) == MKT_OK);
+        NEED(mkt_policy_check(mkt_kms_ask(txn)->policy->flags, false, &err) == MKT_OK);
     }
-    if (r->next == MKT_NEXT_ABORT) {
+    if (r->authentic && c->pk != NULL)
+        broken = signer_sane(s, txn, client);
+    if (broken == NULL && r->next == MKT_NEXT_ABORT) {
         struct mkt_io error = { .out = io->out, .cap = io->cap };
-        broken = error_sane(&error, mkt_kms_refuse(c->txn, &c->env, io->err.rc, &error));
+        broken = error_sane(&error, kms_refuses(c, txn, io->err.rc, &error), !r->authentic);
     }
-    mkt_kms_end(c->txn);
+    mkt_kms_end(txn);
     return broken;
+}
+
+/* What the KMS remembers of certificates and paths decides nothing: one that remembers nothing says
+ * the same. */
+static const char *
+kms_signed(struct scene *s, struct mkt_io *io, struct result *r, bool resolve)
+{
+    static uint8_t other[sizeof out];
+    struct mkt_kms_txn *fresh = mkt_kms_txn_new();
+    struct mkt_io cold = { .in = io->in, .out = other, .cap = io->cap };
+    struct result first = { .next = MKT_NEXT_ABORT };
+
+    NEED(fresh != NULL);
+    const char *broken = kms(s, fresh, &cold, &first, resolve);
+    mkt_kms_txn_free(fresh);
+    if (broken == NULL)
+        broken = kms(s, s->c.txn, io, r, resolve);
+    if (broken != NULL)
+        return broken;
+    NEED(r->next == first.next && r->authentic == first.authentic);
+    NEED(io->err.rc == cold.err.rc && io->err.offset == cold.err.offset);
+    NEED(io->out_len == cold.out_len && memcmp(io->out, cold.out, io->out_len) == 0);
+    return NULL;
 }
 
 /* An offer is believed only when the KMS resolved its ticket. */
@@ -321,8 +220,8 @@ responder(struct scene *s, struct mkt_io *io, struct result *r)
     r->next = mkt_responder_offered(bob, &c->env, SKEW_S, io);
     if (r->next == MKT_NEXT_ABORT) {
         struct mkt_io error = { .out = io->out, .cap = io->cap };
-        return error_sane(&error,
-                          mkt_responder_refuse(bob, &c->env, io->err.rc, &c->sp, 1, &error));
+        return error_sane(&error, mkt_responder_refuse(bob, &c->env, io->err.rc, &c->sp, 1, &error),
+                          false);
     }
     NEED(r->next == MKT_NEXT_ASK && io->out_len == 0);
     NEED(mkt_responder_offer_unverified(bob) != NULL);
@@ -333,7 +232,7 @@ responder(struct scene *s, struct mkt_io *io, struct result *r)
     struct mkt_io at_kms = { .in = mkt_span(resolve.b, to_kms.out_len),
                              .out = resolved.b,
                              .cap = sizeof resolved.b };
-    r->next = kms_answers(s, &at_kms, c->bob[0], &c->psk_bob[0].base);
+    r->next = kms_answers(c, c->txn, &at_kms, c->bob[0], &c->psk_bob[0].base);
     io->err = at_kms.err;
     mkt_kms_end(c->txn);
     if (r->next == MKT_NEXT_SEND_PEER) {
@@ -357,8 +256,8 @@ update(struct scene *s, struct mkt_io *io, struct result *r)
         r->next = mkt_csb_update_accept(bob, &s->c.env, &choice, io);
     if (r->next == MKT_NEXT_ABORT && io->authentic) {
         struct mkt_io error = { .out = io->out, .cap = io->cap };
-        broken =
-            error_sane(&error, mkt_csb_update_refuse(bob, &s->c.env, io->err.rc, NULL, 0, &error));
+        broken = error_sane(
+            &error, mkt_csb_update_refuse(bob, &s->c.env, io->err.rc, NULL, 0, &error), false);
         NEED(broken != NULL || error.out_len != 0);
     }
     return broken != NULL ? broken : csb_sane(bob, s->c.crypto);
@@ -373,8 +272,16 @@ run(struct scene *s, enum mkt_handler h, struct mkt_io *io, struct result *r)
     switch (h) {
     case MKT_HANDLER_kms_request:
     case MKT_HANDLER_kms_resolve:
-        return kms(s, io, r, h == MKT_HANDLER_kms_resolve);
+        return kms(s, c->txn, io, r, h == MKT_HANDLER_kms_resolve);
+    case MKT_HANDLER_kms_request_pk:
+    case MKT_HANDLER_kms_resolve_pk:
+        return kms_signed(s, io, r, h == MKT_HANDLER_kms_resolve_pk);
+    case MKT_HANDLER_refused_pk:
+        r->next = mkt_initiator_granted(c->initiator, &c->env, io, &r->grant);
+        r->success = io->peer_error_authentic;
+        return NULL;
     case MKT_HANDLER_granted:
+    case MKT_HANDLER_granted_pk:
         r->next = mkt_initiator_granted(c->initiator, &c->env, io, &r->grant);
         break;
     case MKT_HANDLER_answered:
@@ -414,19 +321,18 @@ check(const struct mkt_io *io, const struct result *r, struct mkt_crypto *crypto
                             : NULL;
 }
 
-/* Runs the handler once; *success tells whether it believed the message. */
+/* Runs the handler once; what r owns is gone then. */
 static const char *
-once(struct scene *s, enum mkt_handler h, struct mkt_span message, bool *success)
+once(struct scene *s, enum mkt_handler h, struct mkt_span message, struct result *r)
 {
-    struct result r = { .next = MKT_NEXT_ABORT };
     struct mkt_io io = { .in = message, .out = out, .cap = sizeof out - 1 };
 
+    *r = (struct result){ .next = MKT_NEXT_ABORT };
     out[io.cap] = CANARY;
-    const char *broken = run(s, h, &io, &r);
-    broken = broken != NULL ? broken : check(&io, &r, s->c.crypto);
-    mkt_csb_free(r.csb);
-    mkt_grant_free(r.grant);
-    *success = r.success;
+    const char *broken = run(s, h, &io, r);
+    broken = broken != NULL ? broken : check(&io, r, s->c.crypto);
+    mkt_csb_free(r->csb);
+    mkt_grant_free(r->grant);
     if (broken == NULL)
         NEED(out[io.cap] == CANARY);
     return broken;
@@ -436,29 +342,66 @@ once(struct scene *s, enum mkt_handler h, struct mkt_span message, bool *success
 static bool
 leaves_no_trace(enum mkt_handler h)
 {
-    return h < MKT_HANDLER_update_offered;
+    return h != MKT_HANDLER_update_offered && h != MKT_HANDLER_updated;
+}
+
+/* A KMS goes on with what it remembers of certificates. Who believed a message is done with it. */
+static void
+done(struct scene *s, enum mkt_handler h)
+{
+    if (!scene_is_kms_pk(h))
+        scene_close(s);
+}
+
+/* Puts a revoked certificate in the place of a good one of the same key, which is as long. */
+static void
+revoke(uint8_t *octets, size_t n)
+{
+    const struct scene_pki *pki = scene_pki();
+    struct mkt_msg m;
+    struct mkt_err err = { 0 };
+
+    if (mkt_msg_parse(&m, mkt_span(octets, n), &err) != MKT_OK)
+        return;
+    for (size_t i = 0; i < m.n; i++) {
+        if (m.pl[i].type != MKT_PL_CERT)
+            continue;
+        const struct mkt_span cert = m.pl[i].u.cert.data;
+        if (is_cert(cert, pki->alice[0]))
+            memcpy(octets + (cert.p - octets), mkt_cert_der(pki->revoked_alice).p, cert.n);
+        else if (is_cert(cert, pki->bob[0]))
+            memcpy(octets + (cert.p - octets), mkt_cert_der(pki->revoked_bob).p, cert.n);
+    }
 }
 
 static const char *
 judge(struct scene *s, enum mkt_handler h, uint8_t mode, uint8_t *octets, size_t n)
 {
-    bool sealed = (mode & MKT_HANDLER_RAW) == 0 && seal(octets, n, s, h);
-    bool honest = n == s->honest.n && memcmp(octets, s->honest.b, n) == 0, again = false;
-    const char *broken = once(s, h, mkt_span(octets, n), &believed);
+    bool late = scene_is_kms_pk(h) && (mode & MKT_HANDLER_LATE) != 0;
+    struct result r;
 
+    if (scene_is_kms_pk(h) && (mode & MKT_HANDLER_REVOKED) != 0)
+        revoke(octets, n);
+    s->c.drawn = DRAWN;
+    bool sealed = (mode & MKT_HANDLER_RAW) == 0 && sealing_run(octets, n, s, h);
+    bool honest = n == s->honest.n && memcmp(octets, s->honest.b, n) == 0;
+    s->c.env.now = late ? NOW + LATER : NOW;
+    const char *broken = once(s, h, mkt_span(octets, n), &r);
+    s->c.env.now = NOW;
     if (broken != NULL)
         return broken;
-    NEED(!believed || sealed || honest);
-    NEED(believed || !honest || sealed);
+    believed = r.success;
+    NEED((!believed && !r.authentic) || sealed || honest);
+    NEED(believed || !honest || sealed || late);
     if (believed || (sealed && !leaves_no_trace(h))) {
-        scene_close(s);
+        done(s, h);
         return NULL;
     }
     if ((mode & MKT_HANDLER_AFTER) == 0)
         return NULL;
-    broken = once(s, h, mkt_span(s->honest.b, s->honest.n), &again);
-    scene_close(s);
-    NEED(broken != NULL || again); /* the refusal changed nothing */
+    broken = once(s, h, mkt_span(s->honest.b, s->honest.n), &r);
+    done(s, h);
+    NEED(broken != NULL || r.success); /* the refusal changed nothing */
     return broken;
 }
 
@@ -480,26 +423,6 @@ mkt_handler_run(enum mkt_handler handler, const uint8_t *data, size_t n)
     return broken;
 }
 
-/* The KEMACs of a true message in the clear: they are encrypted again when it is sealed. */
-static void
-reveal(uint8_t *octets, size_t n, struct scene *s, enum mkt_handler h)
-{
-    struct mkt_msg m;
-    struct mkt_err err = { 0 };
-    struct mkt_inkey_ref inkey;
-
-    if (h == MKT_HANDLER_offered && mkt_msg_parse(&m, mkt_span(octets, n), &err) == MKT_OK) {
-        const struct mkt_seal seal = { .crypto = s->c.crypto,
-                                       .key = &inkey.base,
-                                       .label = mkt_transfer_label(false, m.hdr.csb_id,
-                                                                   rand_of(&m, MKT_RANDR_I),
-                                                                   mkt_span(NULL, 0)) };
-        mkt_inkey_ref_init(&inkey, &s->c.grant->keys.k[0].key);
-        (void)mkt_seal_kemac(&m, &seal); /* the ticket is still whole */
-    }
-    (void)seal(octets, n, s, h);
-}
-
 bool
 mkt_handler_believed(void)
 {
@@ -516,6 +439,6 @@ mkt_handler_seed(enum mkt_handler handler, uint8_t mode, uint8_t *to, size_t cap
     to[0] = mode;
     memcpy(to + 1, s->honest.b, s->honest.n);
     if ((mode & MKT_HANDLER_RAW) == 0)
-        reveal(to + 1, s->honest.n, s, handler);
+        sealing_reveal(to + 1, s->honest.n, s, handler);
     return s->honest.n + 1;
 }

@@ -8,15 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MKT_HANDLERS(X)                         \
-    X(kms_request, "the KMS, REQUEST_INIT")     \
-    X(kms_resolve, "the KMS, RESOLVE_INIT")     \
-    X(granted, "the Initiator, REQUEST_RESP")   \
-    X(answered, "the Initiator, TRANSFER_RESP") \
-    X(offered, "the Responder, TRANSFER_INIT")  \
-    X(resolved, "the Responder, RESOLVE_RESP")  \
-    X(update_offered, "a CSB, TRANSFER_INIT")   \
-    X(updated, "a CSB with an update, TRANSFER_RESP")
+#define MKT_HANDLERS(X)                                      \
+    X(kms_request, "the KMS, REQUEST_INIT")                  \
+    X(kms_resolve, "the KMS, RESOLVE_INIT")                  \
+    X(granted, "the Initiator, REQUEST_RESP")                \
+    X(answered, "the Initiator, TRANSFER_RESP")              \
+    X(offered, "the Responder, TRANSFER_INIT")               \
+    X(resolved, "the Responder, RESOLVE_RESP")               \
+    X(update_offered, "a CSB, TRANSFER_INIT")                \
+    X(updated, "a CSB with an update, TRANSFER_RESP")        \
+    X(kms_request_pk, "the KMS, signed REQUEST_INIT")        \
+    X(kms_resolve_pk, "the KMS, signed RESOLVE_INIT")        \
+    X(granted_pk, "the Initiator that signed, REQUEST_RESP") \
+    X(refused_pk, "the Initiator that signed, signed Error")
 
 enum mkt_handler {
 #define MKT_HANDLER_INDEX(name, text) MKT_HANDLER_##name,
@@ -27,11 +31,18 @@ enum mkt_handler {
 
 enum mkt_handler_mode { /* bits of the first octet */
                         MKT_HANDLER_RAW =
-                            1, /* as it is; otherwise sealed with the right keys, KEMAC encrypted */
+                            1, /* as it is; otherwise sealed with the right keys: KEMAC and PKE
+                                  are clear text, the MAC or signature is written */
                         MKT_HANDLER_SUITE = 2,   /* the 256-bit suite */
                         MKT_HANDLER_NO_FORK = 4, /* keys do not fork */
                         MKT_HANDLER_AFTER = 8,   /* after a refusal the true message must work */
-                        MKT_HANDLER_OTHER = 16   /* of a target with two handlers: the second */
+                        MKT_HANDLER_OTHER = 16,  /* of a target with two handlers: the second */
+                        /* Only of signed messages: PSS and OAEP, and no IDR that may be left out;
+                         * a certificate that was revoked in the place of the good one; at a time
+                         * when the certificates are good and the CRLs too old. */
+                        MKT_HANDLER_PSS = 32,
+                        MKT_HANDLER_REVOKED = 64,
+                        MKT_HANDLER_LATE = 128
 };
 
 /* Returns NULL when everything holds, else what was broken (static string). */

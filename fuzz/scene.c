@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One scene for each handler, suite and use of forking: a call between three parties, taken to the
- * step where the handler waits. Random values and times are made up and always the same, so one
- * input always does the same. */
-#include "scene.h"
+/* One scene for each handler, suite, use of forking and padding: a call between three parties,
+ * taken to the step where the handler waits. Random values and times are made up and always the
+ * same, so one input always does the same. */
+#include "scene_pk.h"
 
 #include <string.h>
 
-static struct scene scenes[MKT_HANDLER_COUNT][4];
+#define SCENES 8
+
+static struct scene scenes[MKT_HANDLER_COUNT][SCENES];
 
 static void
 session_key(struct mkt_keys *keys, uint8_t type, uint8_t octet, size_t len)
@@ -104,7 +106,9 @@ scene_close(struct scene *s)
 struct scene *
 scene_of(enum mkt_handler h, uint8_t mode)
 {
-    struct scene *s = &scenes[h][(mode & (MKT_HANDLER_SUITE | MKT_HANDLER_NO_FORK)) / 2];
+    bool pss = scene_is_pk(h) && (mode & MKT_HANDLER_PSS) != 0;
+    struct scene *s =
+        &scenes[h][(mode & (MKT_HANDLER_SUITE | MKT_HANDLER_NO_FORK)) / 2 + (pss ? SCENES / 2 : 0)];
     uint8_t prf = (mode & MKT_HANDLER_SUITE) != 0 ? MKT_PRF_HMAC_SHA_256 : MKT_PRF_MIKEY_1;
 
     if (s->open)
@@ -115,7 +119,7 @@ scene_of(enum mkt_handler h, uint8_t mode)
         s->c.want.flags &= (uint16_t)~MKT_TP_I;
     session_key(&s->supplied[0], MKT_KEY_TEK, 0x22, 16);
     s->c.offer.keys = &s->supplied[0];
-    if (s->open && call_until(s, h))
+    if (s->open && (scene_is_pk(h) ? scene_pk_call(s, h, mode) : call_until(s, h)))
         return s;
     scene_close(s);
     return NULL;
@@ -125,6 +129,7 @@ void
 mkt_handler_close(void)
 {
     for (size_t h = 0; h < MKT_HANDLER_COUNT; h++)
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < SCENES; i++)
             scene_close(&scenes[h][i]);
+    scene_pki_close();
 }

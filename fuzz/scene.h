@@ -11,6 +11,8 @@ struct scene {
     struct call c;
     struct message honest; /* what the handler waits for */
     struct mkt_keys supplied[2];
+    struct mkt_pk_credential cred; /* of signed messages: who signs, what the KMS accepts */
+    struct mkt_kms_pk how;
 };
 
 /* The scene of a handler, opened when it is not; NULL when the call to it fails. */

@@ -132,3 +132,34 @@ mkt_seal_initiator_data(const struct mkt_msg *m, struct mkt_crypto *crypto,
     memcpy(writable(d.vr.u.v.mac), mac, suite->auth_len);
     return true;
 }
+
+bool
+mkt_seal_pke(const struct mkt_msg *m, const struct mkt_cert *kms)
+{
+    const struct mkt_payload *pl = mkt_msg_find(m, MKT_PL_PKE, 0);
+    uint8_t sealed[MKT_RSA_MAX];
+
+    if (pl == NULL || pl->u.pke.data.n != (mkt_be_cert_bits(kms) + 7) / 8 ||
+        !mkt_be_rsa_public(kms, pl->u.pke.data, sealed))
+        return false;
+    memcpy(writable(pl->u.pke.data), sealed, pl->u.pke.data.n);
+    return true;
+}
+
+bool
+mkt_seal_sign(const struct mkt_msg *m, const struct mkt_env *env, const struct mkt_pkey *key,
+              const struct mkt_span *tail, size_t n_tail)
+{
+    const struct mkt_payload *pl = &m->pl[m->n - 1];
+    struct mkt_span part[MKT_COVER_MAX];
+    uint8_t signature[MKT_RSA_MAX];
+
+    if (m->n == 0 || pl->type != MKT_PL_SIGN || pl->u.sign.s_type > MKT_S_RSA_PSS ||
+        pl->u.sign.signature.n != (mkt_be_pkey_bits(key) + 7) / 8)
+        return false;
+    size_t n = mkt_cover(m, tail, n_tail, part);
+    if (mkt_rsa_sign(env, key, pl->u.sign.s_type, MKT_HASH_SHA_256, part, n, signature) != MKT_OK)
+        return false;
+    memcpy(writable(pl->u.sign.signature), signature, pl->u.sign.signature.n);
+    return true;
+}

@@ -5,6 +5,7 @@
 #ifndef MKT_FUZZ_SEAL_H
 #define MKT_FUZZ_SEAL_H
 
+#include "keys/pk.h"
 #include "ticket/ticket.h"
 
 /* What the keys of a message are made of, and what its MAC covers behind it. */
@@ -32,5 +33,14 @@ bool mkt_seal_ticket(const struct mkt_payload *ticket, struct mkt_crypto *crypto
 /* Writes Vi, a copy of the MAC of m, and Vr into the Initiator Data of its ticket. */
 bool mkt_seal_initiator_data(const struct mkt_msg *m, struct mkt_crypto *crypto,
                              const struct mkt_secret *mpk_r);
+
+/* Raises the PKE of m, which is a padded key, to the power of the public exponent. False when there
+ * is none, or it is no number below the modulus. */
+bool mkt_seal_pke(const struct mkt_msg *m, const struct mkt_cert *kms);
+
+/* Signs m, and what its signature covers behind it, as its SIGN says. False when m does not end
+ * with a SIGN of a known type and of the length of key. */
+bool mkt_seal_sign(const struct mkt_msg *m, const struct mkt_env *env, const struct mkt_pkey *key,
+                   const struct mkt_span *tail, size_t n_tail);
 
 #endif

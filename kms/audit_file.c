@@ -6,26 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-static bool __attribute__((format(printf, 2, 3))) fail(char *err, const char *fmt, ...)
-{
-    int saved = errno;
-    size_t n;
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(err, KMS_AUDIT_ERR, fmt, ap);
-    va_end(ap);
-    n = strlen(err);
-    snprintf(err + n, KMS_AUDIT_ERR - n, ": %s", strerror(saved));
-    return false;
-}
 
 static void
 set_path(struct kms_audit_file *f, uint64_t segment)
@@ -33,7 +17,7 @@ set_path(struct kms_audit_file *f, uint64_t segment)
     char name[40];
 
     kms_segment_name(segment, name);
-    snprintf(f->path, sizeof f->path, "%s/%s", f->dir, name);
+    snprintf(f->path, sizeof f->path, "%s/%s", f->folder.path, name);
     f->segment = segment;
 }
 
@@ -55,33 +39,6 @@ take(struct kms_audit_file *f, int fd, uint64_t size)
     return fd >= 0 && fstat(fd, &f->identity) == 0;
 }
 
-/* One writer a folder: two would break each other's chain. A folder that goes while we run is not
- * made anew: whoever took it away has to say so. */
-static bool
-lock_folder(struct kms_audit_file *f, bool make, char *err)
-{
-    if (f->lock >= 0)
-        close(f->lock);
-    f->lock = -1;
-    if (make && mkdir(f->dir, 0700) != 0 && errno != EEXIST)
-        return fail(err, "%s cannot be made", f->dir);
-    f->lock = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (f->lock < 0)
-        return fail(err, "%s cannot be opened", f->dir);
-    if (flock(f->lock, LOCK_EX | LOCK_NB) != 0)
-        return fail(err, "%s is written by another program", f->dir);
-    return true;
-}
-
-static bool
-folder_is_ours(const struct kms_audit_file *f)
-{
-    struct stat held, named;
-
-    return f->lock >= 0 && fstat(f->lock, &held) == 0 && stat(f->dir, &named) == 0 &&
-           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
 bool
 kms_audit_file_next(struct kms_audit_file *f, char err[KMS_AUDIT_ERR])
 {
@@ -89,10 +46,11 @@ kms_audit_file_next(struct kms_audit_file *f, char err[KMS_AUDIT_ERR])
     size_t n;
     int fd;
 
-    if (!folder_is_ours(f) && !lock_folder(f, false, err))
+    /* A folder that goes while we run is not made anew: whoever took it away has to say so. */
+    if (!kms_audit_folder_ours(&f->folder) && !kms_audit_folder_take(&f->folder, false, err))
         return false;
-    if (!kms_segments(f->dir, &numbers, &n))
-        return fail(err, "%s cannot be read", f->dir);
+    if (!kms_segments(f->folder.path, &numbers, &n))
+        return kms_audit_fail(err, "%s cannot be read", f->folder.path);
     last = n == 0 ? 0 : numbers[n - 1];
     free(numbers);
     if (f->fd >= 0)
@@ -100,24 +58,8 @@ kms_audit_file_next(struct kms_audit_file *f, char err[KMS_AUDIT_ERR])
     f->fd = -1;
     set_path(f, (last > f->segment ? last : f->segment) + 1);
     fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!take(f, fd, 0) || fsync(f->lock) != 0)
-        return fail(err, "%s cannot be made", f->path);
-    return true;
-}
-
-static bool
-write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
+    if (!take(f, fd, 0) || fsync(f->folder.fd) != 0)
+        return kms_audit_fail(err, "%s cannot be made", f->path);
     return true;
 }
 
@@ -126,17 +68,17 @@ kms_audit_file_write(struct kms_audit_file *f, const char *lines, size_t n, char
 {
     if (kms_audit_file_gone(f)) {
         errno = ENOENT;
-        return fail(err, "%s is gone", f->path);
+        return kms_audit_fail(err, "%s is gone", f->path);
     }
     if (f->littered && ftruncate(f->fd, (off_t)f->size) != 0)
-        return fail(err, "%s cannot be cut to its good part", f->path);
+        return kms_audit_fail(err, "%s cannot be cut to its good part", f->path);
     f->littered = true;
-    if (write_all(f->fd, lines, n) && (!f->sync || fdatasync(f->fd) == 0)) {
+    if (kms_audit_write_all(f->fd, lines, n) && (!f->sync || fdatasync(f->fd) == 0)) {
         f->size += n;
         f->littered = false;
         return true;
     }
-    (void)fail(err, "%s cannot be written", f->path);
+    (void)kms_audit_fail(err, "%s cannot be written", f->path);
     f->littered = ftruncate(f->fd, (off_t)f->size) != 0;
     return false;
 }
@@ -159,14 +101,14 @@ recover(struct kms_audit_file *f, struct kms_walk *w, struct kms_audit_found *fo
     int fd;
 
     *w = (struct kms_walk){ .crypto = w->crypto,
-                            .dir = f->dir,
+                            .dir = f->folder.path,
                             .seal = w->seal,
                             .damage = note_damage,
                             .ctx = found,
                             .trust_first = true };
     found->first[0] = '\0';
     if (!kms_walk_file(w, f->segment))
-        return fail(err, "%s cannot be read", f->path);
+        return kms_audit_fail(err, "%s cannot be read", f->path);
     torn = w->size - w->end;
     *empty = w->end == 0;
     found->torn += torn;
@@ -176,7 +118,7 @@ recover(struct kms_audit_file *f, struct kms_walk *w, struct kms_audit_found *fo
     fd = open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (!take(f, fd, w->end) ||
         (torn != 0 && (ftruncate(fd, (off_t)w->end) != 0 || fsync(fd) != 0)))
-        return fail(err, "%s cannot be opened for writing", f->path);
+        return kms_audit_fail(err, "%s cannot be opened for writing", f->path);
     return true;
 }
 
@@ -190,11 +132,11 @@ kms_audit_file_open(struct kms_audit_file *f, const char *dir, bool sync, struct
     bool empty = true, ok;
     size_t n;
 
-    *f = (struct kms_audit_file){ .dir = dir, .sync = sync, .fd = -1, .lock = -1 };
+    *f = (struct kms_audit_file){ .folder = { dir, -1 }, .sync = sync, .fd = -1 };
     memset(found, 0, sizeof *found);
-    if (!lock_folder(f, true, err))
+    if (!kms_audit_folder_take(&f->folder, true, err))
         return false;
-    ok = kms_segments(dir, &numbers, &n) || fail(err, "%s cannot be read", dir);
+    ok = kms_segments(dir, &numbers, &n) || kms_audit_fail(err, "%s cannot be read", dir);
     while (ok && empty && n > 0) { /* a crash may leave a segment without a whole record */
         if (f->fd >= 0)
             close(f->fd);
@@ -202,7 +144,7 @@ kms_audit_file_open(struct kms_audit_file *f, const char *dir, bool sync, struct
         set_path(f, numbers[--n]);
         ok = recover(f, &w, found, &empty, err);
         if (ok && empty && unlink(f->path) != 0)
-            ok = fail(err, "%s cannot be removed", f->path);
+            ok = kms_audit_fail(err, "%s cannot be removed", f->path);
     }
     free(numbers);
     if (ok && !empty) {
@@ -222,7 +164,6 @@ kms_audit_file_close(struct kms_audit_file *f)
 {
     if (f->fd >= 0)
         close(f->fd);
-    if (f->lock >= 0)
-        close(f->lock);
-    f->fd = f->lock = -1;
+    f->fd = -1;
+    kms_audit_folder_close(&f->folder);
 }

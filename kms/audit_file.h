@@ -6,14 +6,13 @@
 
 #include <sys/stat.h>
 
+#include "audit_folder.h"
 #include "chain.h"
 
-#define KMS_AUDIT_ERR 512 /* octets of an error text */
-
 struct kms_audit_file {
-    const char *dir; /* borrowed */
+    struct kms_audit_folder folder;
     bool sync;
-    int fd, lock; /* -1: none */
+    int fd; /* -1: none */
     uint64_t segment;
     uint64_t size; /* octets that are good */
     bool littered; /* behind them may be what was not written whole */

@@ -36,13 +36,13 @@ http_close(void *self)
 }
 
 static void *
-http_open(const char *target, uint32_t timeout_s, char err[KMS_AUDIT_ERR])
+http_open(const struct kms_config *config, char err[KMS_AUDIT_ERR])
 {
     struct http_sink *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         return NULL;
-    snprintf(s->url, sizeof s->url, "%s", target);
+    snprintf(s->url, sizeof s->url, "%.511s", config->audit_http);
     s->curl = curl_easy_init();
     s->headers = curl_slist_append(NULL, "Content-Type: application/x-ndjson");
     if (s->headers != NULL) { /* no round of "100 Continue" */
@@ -63,7 +63,7 @@ http_open(const char *target, uint32_t timeout_s, char err[KMS_AUDIT_ERR])
     curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, s->error);
     curl_easy_setopt(s->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(s->curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)timeout_s);
+    curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)config->audit_timeout_s);
     return s;
 }
 
@@ -90,4 +90,7 @@ http_send(void *self, const char *lines, size_t n, char err[KMS_AUDIT_ERR])
     return 0;
 }
 
-const struct kms_outlet_kind kms_outlet_http = { "http", http_open, http_send, http_close };
+const struct kms_outlet_kind kms_outlet_http = {
+    "http",    KMS_AUDIT_HTTP, offsetof(struct kms_config, audit_http),
+    http_open, http_send,      http_close
+};

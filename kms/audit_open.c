@@ -17,19 +17,37 @@ wake_keeper(void *ctx)
     (void)eventfd_write(a->wake, 1);
 }
 
-static bool
-open_outlet(struct kms_audit *a, const struct kms_outlet_kind *kind, enum kms_audit_sink sink,
-            const char *target, char *err)
-{
-    size_t i = a->n_outlets;
+static const struct kms_outlet_kind *const outlet_kinds[KMS_OUTLETS] = { &kms_outlet_syslog,
+                                                                         &kms_outlet_http,
+                                                                         &kms_outlet_realms };
 
-    if (target[0] == '\0')
-        return true;
-    a->required[i] = (a->config->audit_optional >> sink & 1) == 0;
-    a->outlets[i] = kms_outlet_open(kind, target, a->config->audit_timeout_s, a->required[i],
-                                    wake_keeper, a, err);
-    a->n_outlets += a->outlets[i] != NULL;
-    return a->outlets[i] != NULL;
+static bool
+open_outlets(struct kms_audit *a, char *err)
+{
+    for (size_t k = 0; k < KMS_OUTLETS; k++) {
+        const struct kms_outlet_kind *kind = outlet_kinds[k];
+        size_t i = a->n_outlets;
+
+        if (((const char *)a->config)[kind->target] == '\0')
+            continue;
+        a->required[i] = (a->config->audit_optional >> kind->sink & 1) == 0;
+        a->outlets[i] = kms_outlet_open(kind, a->config, a->required[i], wake_keeper, a, err);
+        if (a->outlets[i] == NULL)
+            return false;
+        a->n_outlets++;
+    }
+    return true;
+}
+
+/* Whether there is any sink. */
+static bool
+wanted(const struct kms_config *config)
+{
+    bool any = config->audit_dir[0] != '\0';
+
+    for (size_t k = 0; k < KMS_OUTLETS; k++)
+        any = any || ((const char *)config)[outlet_kinds[k]->target] != '\0';
+    return any;
 }
 
 /* The seal of a chain, or of any when the name is "". */
@@ -154,11 +172,12 @@ kms_audit_former(const struct kms_audit *a)
 static void
 free_audit(struct kms_audit *a)
 {
-    for (size_t i = 0; i < a->n_outlets; i++)
+    for (size_t i = 0; i < a->n_outlets; i++) {
+        const char *name = kms_outlet_name(a->outlets[i]);
+
         if (kms_outlet_close(a->outlets[i]) > 0)
-            KMS_LOG(
-                a->log, KMS_ERROR, "audit-unsent",
-                kms_text("sink", i == 0 && a->config->audit_syslog[0] != '\0' ? "syslog" : "http"));
+            KMS_LOG(a->log, KMS_ERROR, "audit-unsent", kms_text("sink", name));
+    }
     if (a->has_file)
         kms_audit_file_close(&a->file);
     if (a->wake >= 0)
@@ -181,8 +200,7 @@ kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct
     bool ok;
 
     *audit = NULL;
-    if (config->audit_dir[0] == '\0' && config->audit_syslog[0] == '\0' &&
-        config->audit_http[0] == '\0')
+    if (!wanted(config))
         return true;
     snprintf(err, KMS_AUDIT_ERR, "no memory or no threads");
     a = calloc(1, sizeof *a);
@@ -194,12 +212,11 @@ kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct
     a->crypto = mkt_crypto_new();
     a->note = calloc(1, sizeof *a->note);
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    a->file = (struct kms_audit_file){ .fd = -1, .lock = -1 };
+    a->file = (struct kms_audit_file){ .folder = { NULL, -1 }, .fd = -1 };
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
     ok = a->crypto != NULL && a->note != NULL && a->wake >= 0 && open_file(a, err) &&
-         open_outlet(a, &kms_outlet_syslog, KMS_AUDIT_SYSLOG, config->audit_syslog, err) &&
-         open_outlet(a, &kms_outlet_http, KMS_AUDIT_HTTP, config->audit_http, err);
+         open_outlets(a, err);
     if (ok) {
         pthread_mutex_lock(&a->lock);
         kms_audit_lead(

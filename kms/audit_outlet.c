@@ -136,8 +136,8 @@ run(void *arg)
 }
 
 struct kms_outlet *
-kms_outlet_open(const struct kms_outlet_kind *kind, const char *target, uint32_t timeout_s,
-                bool required, void (*wake)(void *ctx), void *ctx, char err[KMS_AUDIT_ERR])
+kms_outlet_open(const struct kms_outlet_kind *kind, const struct kms_config *config, bool required,
+                void (*wake)(void *ctx), void *ctx, char err[KMS_AUDIT_ERR])
 {
     struct kms_outlet *o = calloc(1, sizeof *o);
     pthread_condattr_t attr;
@@ -149,7 +149,7 @@ kms_outlet_open(const struct kms_outlet_kind *kind, const char *target, uint32_t
     o->required = required;
     o->wake = wake;
     o->ctx = ctx;
-    o->self = kind->open(target, timeout_s, err);
+    o->self = kind->open(config, err);
     if (o->self == NULL) {
         free(o);
         return NULL;
@@ -165,6 +165,12 @@ kms_outlet_open(const struct kms_outlet_kind *kind, const char *target, uint32_t
         return NULL;
     }
     return o;
+}
+
+const char *
+kms_outlet_name(const struct kms_outlet *o)
+{
+    return o->kind->name;
 }
 
 size_t

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An outlet carries records out of this machine's files: to syslog or to a collector over HTTP.
- * Each has a thread and a queue, so that one that is slow or hangs holds up nobody but those who
- * choose to wait for it. */
+/* An outlet carries records to others: to syslog, to a collector over HTTP, or to the files of
+ * tenants. Each has a thread and a queue, so that one that is slow or hangs holds up nobody but
+ * those who choose to wait for it. */
 #ifndef KMS_AUDIT_OUTLET_H
 #define KMS_AUDIT_OUTLET_H
 
@@ -9,29 +9,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "audit_file.h"
+#include "audit_folder.h"
+#include "config.h"
 
 #define KMS_OUTLET_QUEUE (4u << 20) /* octets kept for an outlet that does not take them */
 
 /* A kind of outlet. */
 struct kms_outlet_kind {
     const char *name;
-    /* open makes what `send` needs; NULL: err says why. Nothing need be reachable yet. */
-    void *(*open)(const char *target, uint32_t timeout_s, char err[KMS_AUDIT_ERR]);
-    /* send hands whole lines over within timeout_s; returns the octets that were taken. Less than
-     * n: err says why. */
+    enum kms_audit_sink sink;
+    size_t target; /* in struct kms_config: the text that says where to; "": there is none */
+    /* open makes what `send` needs; NULL: err says why. Nothing need be reachable yet. config
+     * outlives it. */
+    void *(*open)(const struct kms_config *config, char err[KMS_AUDIT_ERR]);
+    /* send hands whole lines over within audit_timeout_s; returns the octets that were taken. Less
+     * than n: err says why. */
     size_t (*send)(void *self, const char *lines, size_t n, char err[KMS_AUDIT_ERR]);
     void (*close)(void *self);
 };
-extern const struct kms_outlet_kind kms_outlet_syslog, kms_outlet_http;
+extern const struct kms_outlet_kind kms_outlet_syslog, kms_outlet_http, kms_outlet_realms;
+
+#define KMS_OUTLETS 3 /* kinds */
 
 struct kms_outlet; /* opaque, owned */
 
 /* kms_outlet_open starts the thread. wake is called from it when it begins to fail, and when it
  * works again. NULL: err says why. */
-struct kms_outlet *kms_outlet_open(const struct kms_outlet_kind *kind, const char *target,
-                                   uint32_t timeout_s, bool required, void (*wake)(void *ctx),
-                                   void *ctx, char err[KMS_AUDIT_ERR]);
+struct kms_outlet *kms_outlet_open(const struct kms_outlet_kind *kind,
+                                   const struct kms_config *config, bool required,
+                                   void (*wake)(void *ctx), void *ctx, char err[KMS_AUDIT_ERR]);
+
+/* kms_outlet_name returns the name of its kind. */
+const char *kms_outlet_name(const struct kms_outlet *o);
 
 /* kms_outlet_put appends n_records records. What an outlet that is not required has no room for is
  * counted and lost. False when there is no memory, or no room in a required one. */

@@ -35,8 +35,8 @@ struct kms_audit {
     bool rotate, has_file;
     int64_t rotate_at_s; /* steady clock; 0: never */
     struct kms_audit_file file;
-    struct kms_outlet *outlets[2];
-    bool required[2];
+    struct kms_outlet *outlets[KMS_OUTLETS];
+    bool required[KMS_OUTLETS];
     size_t n_outlets;
     uint64_t withheld;               /* the first record that was not answered for */
     bool seal_failing, file_failing; /* file_failing: of one that is optional */

@@ -26,14 +26,15 @@ struct syslog_sink {
 };
 
 static void *
-syslog_open(const char *target, uint32_t timeout_s, char err[KMS_AUDIT_ERR])
+syslog_open(const struct kms_config *config, char err[KMS_AUDIT_ERR])
 {
+    const char *target = config->audit_syslog;
     struct syslog_sink *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         return NULL;
     s->fd = -1;
-    s->timeout.tv_sec = timeout_s;
+    s->timeout.tv_sec = config->audit_timeout_s;
     s->to.sun_family = AF_UNIX;
     if (strlen(target) >= sizeof s->to.sun_path) {
         snprintf(err, KMS_AUDIT_ERR, "audit.syslog: the path is too long for a socket");
@@ -110,5 +111,7 @@ syslog_close(void *self)
     free(self);
 }
 
-const struct kms_outlet_kind kms_outlet_syslog = { "syslog", syslog_open, syslog_send,
-                                                   syslog_close };
+const struct kms_outlet_kind kms_outlet_syslog = {
+    "syslog",    KMS_AUDIT_SYSLOG, offsetof(struct kms_config, audit_syslog),
+    syslog_open, syslog_send,      syslog_close
+};

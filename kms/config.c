@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config_peers.h"
 #include "config_table.h"
 #include "document.h"
 
@@ -89,13 +90,25 @@ add_nets(struct load *l, struct kms_net *net, size_t *n, const yaml_node_t *node
     return kms_document_each(&l->doc, node, "networks", add_net, &to);
 }
 
-/* An address with its rules: {url: ..., allow: [...], deny: [...]}. */
+static bool
+set_for(struct load *l, bool *for_peers, const yaml_node_t *node)
+{
+    const char *text = kms_document_text(&l->doc, node, "for");
+
+    *for_peers = text != NULL && strcmp(text, "peers") == 0;
+    if (text == NULL || *for_peers || strcmp(text, "clients") == 0)
+        return text != NULL;
+    return kms_document_fail(&l->doc, &node->start_mark, "for: an address is for clients or peers");
+}
+
+/* An address with its rules: {url: ..., for: ..., allow: [...], deny: [...]}. */
 static bool
 set_listener(struct set *s, const yaml_node_t *map)
 {
     struct load *l = s->l;
     struct kms_acl acl = { 0 };
     size_t before = l->c->n_listen;
+    bool for_peers = false, said = false;
     yaml_node_pair_t *p;
 
     for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
@@ -108,19 +121,24 @@ set_listener(struct set *s, const yaml_node_t *map)
             return false;
         if (strcmp(name, "url") == 0 && l->c->n_listen == before)
             ok = set_scalar(s, value);
+        else if (strcmp(name, "for") == 0 && !said)
+            ok = said = set_for(l, &for_peers, value);
         else if (strcmp(name, "allow") == 0 && acl.n_allow == 0)
             ok = add_nets(l, acl.allow, &acl.n_allow, value);
         else if (strcmp(name, "deny") == 0 && acl.n_deny == 0)
             ok = add_nets(l, acl.deny, &acl.n_deny, value);
         else
             ok = kms_document_fail(&l->doc, &key->start_mark,
-                                   "an address has url, allow and deny, once each");
+                                   "an address has url, for, allow and deny, once each");
         if (!ok)
             return false;
     }
     if (l->c->n_listen == before)
         return kms_document_fail(&l->doc, &map->start_mark, "url is missing");
     l->c->listen[before].acl = acl;
+    l->c->listen[before].for_peers = for_peers;
+    if (for_peers && !l->c->listen[before].tls)
+        return kms_document_fail(&l->doc, &map->start_mark, "an address for peers is https://");
     return true;
 }
 
@@ -131,6 +149,8 @@ set_item(void *ctx, const yaml_node_t *node)
 
     if (s->o->type == KMS_OPT_LISTEN && node->type == YAML_MAPPING_NODE)
         return set_listener(s, node);
+    if (s->o->type == KMS_OPT_PEER && node->type == YAML_MAPPING_NODE)
+        return kms_config_peer(s->l->c, &s->l->doc, node);
     return set_scalar(s, node);
 }
 
@@ -139,7 +159,7 @@ set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
     bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
                 o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES ||
-                o->type == KMS_OPT_SET;
+                o->type == KMS_OPT_SET || o->type == KMS_OPT_PEER;
     struct set s = { l, o };
 
     return list ? kms_document_each(&l->doc, node, o->name, set_item, &s) : set_scalar(&s, node);
@@ -227,6 +247,8 @@ finish(struct load *l, const yaml_node_t *root)
     static const char *const required[] = { "identity", "listen", "store" };
     struct kms_config *c = l->c;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char buf[160];
+    const char *wrong;
 
     for (size_t r = 0; r < sizeof required / sizeof required[0]; r++)
         for (size_t i = 0; i < kms_n_options; i++)
@@ -252,6 +274,12 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->tls_client_ca.n > 0 && c->tls_certificate.n == 0)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "\"tls.client_ca\" needs \"tls.certificate\"");
+    if (c->vault != 0 && c->kek[0] == '\0')
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"vault: process\" needs a \"kek\": it opens sealed keys only");
+    wrong = kms_config_peers_check(c, buf, sizeof buf);
+    if (wrong != NULL)
+        return kms_document_fail(&l->doc, &root->start_mark, "%s", wrong);
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)

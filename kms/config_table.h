@@ -12,6 +12,8 @@ enum kms_option_type {
     KMS_OPT_ADMIN,  /* an http address */
     KMS_OPT_STORE,
     KMS_OPT_PATH, /* of a file that need not exist */
+    KMS_OPT_KEK,
+    KMS_OPT_ACCOUNT, /* a user or a group of the system */
     KMS_OPT_NUMBER,
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */
@@ -22,7 +24,8 @@ enum kms_option_type {
     KMS_OPT_FILES, /* one path or a list */
     KMS_OPT_PATH_OR_OFF,
     KMS_OPT_URL, /* http: or https: */
-    KMS_OPT_SET  /* one of the words or a list: a bit each */
+    KMS_OPT_SET, /* one of the words or a list: a bit each */
+    KMS_OPT_PEER /* a list of mappings: config_peers.h */
 };
 
 struct kms_option {
@@ -44,5 +47,10 @@ const char *kms_option_set(struct kms_config *c, const struct kms_option *o, con
 
 /* kms_option_octets returns how many octets of struct kms_config the value takes. */
 size_t kms_option_octets(const struct kms_option *o);
+
+/* kms_option_help writes the line of a row for people, kms_config_peers_help those of the options
+ * of a peer. */
+void kms_option_help(FILE *out, const struct kms_option *o);
+void kms_config_peers_help(FILE *out);
 
 #endif

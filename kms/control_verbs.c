@@ -11,6 +11,7 @@
 #include "admin.h"
 #include "clock.h"
 #include "lane.h"
+#include "peers.h"
 
 #define WORDS_MAX 8
 
@@ -50,11 +51,13 @@ status(struct question *q)
     struct kms_service *sv = q->scene->service;
     const char *ready = kms_readiness(sv), *health;
     struct kms_tally sum;
+    struct kms_peers_sum peers;
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
     health = kms_health(sv, kms_steady_s());
     kms_service_tally(sv, &sum);
+    kms_peers_sum(sv->peers, &peers);
     fprintf(q->out, "version=%s\tidentity=%s\tready=%s\thealth=%s\tstore=%s", mkt_version(),
             sv->config->identity, ready == NULL ? "yes" : ready, health == NULL ? "ok" : health,
             atomic_load(&sv->state.store_readable) ? "readable" : "unreadable");
@@ -69,7 +72,18 @@ status(struct question *q)
     tell_number(q, "slow_requests_waiting", kms_lane_waiting(sv->lane));
     tell_number(q, "log_lines_lost", atomic_load(&sv->log->lost));
     tell_number(q, "tls_not_after_s", (uint64_t)kms_tls_not_after(sv->tls));
+    tell_number(q, "peers", peers.peers);
+    tell_number(q, "peers_down", peers.down);
     fputc('\n', q->out);
+    return true;
+}
+
+/* --- peers ------------------------------------------------------------------------------------ */
+
+static bool
+peers_list(struct question *q)
+{
+    kms_peers_tell(q->scene->service->peers, q->out);
     return true;
 }
 
@@ -153,10 +167,11 @@ static const struct {
     size_t words;              /* of the question, all in all */
     bool (*run)(struct question *q);
 } verbs[] = {
-    { "reload", NULL, 1, reload },
-    { "status", NULL, 1, status },
-    { "limits", "list", 2, limits_list },
-    { "limits", "lift", 4, limits_lift },
+    { "reload", NULL, 1, reload },        /* the configuration */
+    { "status", NULL, 1, status },        /* of the daemon */
+    { "limits", "list", 2, limits_list }, /* who was refused lately */
+    { "limits", "lift", 4, limits_lift }, /* and may ask again */
+    { "peers", "list", 2, peers_list },   /* how other KMSs do */
 };
 
 static bool

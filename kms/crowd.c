@@ -188,6 +188,15 @@ kms_crowd_locked(const struct kms_crowd *c)
     return true;
 }
 
+bool
+kms_crowd_in_clear(const struct kms_crowd *c)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (kms_people_in_clear(c->parts[i].people))
+            return true;
+    return false;
+}
+
 const struct kms_people *
 kms_crowd_part(const struct kms_crowd *c, size_t i)
 {

@@ -28,6 +28,9 @@ struct kms_people *kms_crowd_first(struct kms_crowd *c);
 /* kms_crowd_locked tells whether all of it is kept out of swap. */
 bool kms_crowd_locked(const struct kms_crowd *c);
 
+/* kms_crowd_in_clear tells whether a key is not sealed. */
+bool kms_crowd_in_clear(const struct kms_crowd *c);
+
 /* kms_crowd_part gives a part, or NULL after the last: who is in none of them is not there. */
 const struct kms_people *kms_crowd_part(const struct kms_crowd *c, size_t i);
 

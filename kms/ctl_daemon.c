@@ -192,6 +192,12 @@ kms_ctl_status(const struct kms_ctl *ctl)
 }
 
 enum kms_exit
+kms_ctl_peers_list(const struct kms_ctl *ctl)
+{
+    return command(ctl, "peers list\n", false);
+}
+
+enum kms_exit
 kms_ctl_limits_list(const struct kms_ctl *ctl)
 {
     return command(ctl, "limits list\n", false);

@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "kmsctl.h"
+#include "tpk_schedule.h"
 
 /* Says what was done to `what`, or why not. */
 static enum kms_exit
@@ -58,14 +60,6 @@ kms_ctl_member_remove(const struct kms_ctl *ctl)
     return report(rc, &err, "removed the member", ctl->second);
 }
 
-bool
-kms_ctl_realm_valid(const char *name)
-{
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-._");
-
-    return n > 0 && name[n] == '\0' && n <= KMS_REALM_MAX;
-}
-
 enum kms_exit
 kms_ctl_realm_add(const struct kms_ctl *ctl)
 {
@@ -74,14 +68,15 @@ kms_ctl_realm_add(const struct kms_ctl *ctl)
     int64_t generation;
     enum kms_store_rc rc;
 
-    if (!kms_ctl_realm_valid(ctl->identity))
-        return kms_ctl_misuse("the name of a realm has 1 to 63 of a-z, 0-9, -, . and _");
+    if (!kms_realm_valid(ctl->identity, strlen(ctl->identity)))
+        return kms_ctl_misuse(KMS_REALM_FORM);
     rc = s->ops->begin(s, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     rc = s->ops->realm_add(s, ctl->identity, &err);
     if (rc == KMS_STORE_OK)
-        rc = kms_tpk_rotate(s, ctl->identity, &generation, &err);
+        rc = kms_tpk_rotate(s, ctl->vault, ctl->identity, time(NULL), ctl->config->max_validity_s,
+                            &generation, &err);
     if (s->ops->end(s, rc == KMS_STORE_OK, &err) != KMS_STORE_OK && rc == KMS_STORE_OK)
         rc = err.rc;
     return report(rc, &err, "added the realm", ctl->identity);

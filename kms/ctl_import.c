@@ -63,19 +63,26 @@ show_progress(struct import *x)
         fputc('\n', stderr);
 }
 
+/* A rotation of the KEK cannot come in between, once the batch holds the store. */
+static bool
+begin_batch(struct import *x)
+{
+    if (x->store->ops->begin(x->store, &x->err) == KMS_STORE_OK &&
+        kms_vault_refresh(x->ctl->vault, x->store, &x->err) == KMS_STORE_OK)
+        return true;
+    return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+}
+
 /* Between entries: now and then what was done is put on disk. Never in a dry run. */
 static bool
 pause_batch(struct import *x)
 {
-    const struct kms_store_ops *ops = x->store->ops;
-
     show_progress(x);
     if (++x->in_batch < BATCH || x->ctl->dry_run)
         return true;
     x->in_batch = 0;
-    if (ops->end(x->store, true, &x->err) == KMS_STORE_OK &&
-        ops->begin(x->store, &x->err) == KMS_STORE_OK)
-        return true;
+    if (x->store->ops->end(x->store, true, &x->err) == KMS_STORE_OK)
+        return begin_batch(x);
     return kms_import_wrong(&x->in, 0, "%s", x->err.text);
 }
 
@@ -224,6 +231,46 @@ check(void *ctx, struct kms_import *in)
 /* --- applying -----------------------------------------------------------------------------------
  */
 
+/* A key that is to be added, for the case that there is one of that name. */
+struct wanted {
+    struct kms_same same; /* first member */
+    struct kms_vault *vault;
+    struct kms_locker locker;
+    const struct mkt_secret *key;
+};
+
+static bool
+is_wanted(const struct kms_same *same, const struct kms_sealed *there)
+{
+    const struct wanted *w = (const struct wanted *)same;
+    struct kms_locker l = w->locker;
+
+    l.key = *there;
+    return kms_local_holds(w->vault, &l, mkt_secret_span(w->key));
+}
+
+static bool
+seal_and_add(struct import *x, struct kms_user *user, const struct mkt_secret *key, size_t line)
+{
+    struct wanted w = { .same = { is_wanted }, .vault = x->ctl->vault, .key = key };
+    uint8_t buf[KMS_SEALED_MAX];
+    enum kms_store_rc rc = KMS_STORE_FAILED;
+
+    w.locker = (struct kms_locker){ .kind = KMS_PSK,
+                                    .owner = mkt_span(user->identity, strlen(user->identity)),
+                                    .id = mkt_span(user->psk_id, strlen(user->psk_id)) };
+    if (kms_local_seal(x->ctl->vault, &w.locker, mkt_secret_span(key), buf)) {
+        user->psk = w.locker.key;
+        user->same = &w.same;
+        rc = x->store->ops->user_add(x->store, user, &x->err);
+        user->same = NULL;
+    } else {
+        kms_store_fail(&x->err, rc, "the key cannot be sealed");
+    }
+    mkt_wipe(buf, sizeof buf);
+    return counted(x, rc, &x->credentials, line);
+}
+
 static bool
 add_credential(struct import *x, struct kms_user *user)
 {
@@ -238,8 +285,7 @@ add_credential(struct import *x, struct kms_user *user)
     if (wrong != NULL)
         return kms_import_wrong(&x->in, line, "%s", wrong);
     user->psk_id = value(x, KMS_FIELD_PSK_ID, &line);
-    user->psk = mkt_secret_span(&key);
-    return counted(x, x->store->ops->user_add(x->store, user, &x->err), &x->credentials, line);
+    return seal_and_add(x, user, &key, line);
 }
 
 static bool
@@ -359,8 +405,8 @@ change_all(struct import *x)
     const struct kms_store_ops *ops = x->store->ops;
     bool ok;
 
-    if (ops->begin(x->store, &x->err) != KMS_STORE_OK)
-        return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+    if (!begin_batch(x))
+        return false;
     ok = read_through(x, apply) && (x->names == NULL || read_through(x, add_members));
     if (ops->end(x->store, !x->ctl->dry_run, &x->err) != KMS_STORE_OK && ok)
         return kms_import_wrong(&x->in, 0, "%s", x->err.text);

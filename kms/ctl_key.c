@@ -154,6 +154,29 @@ taken(const struct kms_ctl *ctl, const char *id, const struct kms_ctl_kind *k)
     return KMS_EXIT_STORE;
 }
 
+/* Seals and stores. When a rotation of the KEK came in between, once more under the new one. */
+static enum kms_store_rc
+seal_and_store(const struct kms_ctl *ctl, const struct kms_keyfile *file,
+               const struct kms_ctl_kind *k, struct kms_store_err *err)
+{
+    enum kms_store_rc rc = KMS_STORE_STALE;
+    uint8_t buf[KMS_SEALED_MAX];
+
+    for (int i = 0; i < TRIES && rc == KMS_STORE_STALE; i++) {
+        struct kms_locker l = { .kind = k->kind,
+                                .owner = mkt_span(file->identity, strlen(file->identity)),
+                                .id = mkt_span(file->id, strlen(file->id)) };
+
+        rc = i == 0 ? KMS_STORE_OK : kms_vault_refresh(ctl->vault, ctl->store, err);
+        if (rc == KMS_STORE_OK && !kms_local_seal(ctl->vault, &l, mkt_secret_span(file->key), buf))
+            rc = kms_store_fail(err, KMS_STORE_FAILED, "the key cannot be sealed");
+        if (rc == KMS_STORE_OK)
+            rc = k->store(ctl, file, &l.key, err);
+    }
+    mkt_wipe(buf, sizeof buf);
+    return rc;
+}
+
 /* The file comes first: a key that is in the store and nowhere else would be lost. */
 static enum kms_exit
 add(const struct kms_ctl *ctl, const struct kms_keyfile *file, const struct kms_ctl_kind *k,
@@ -167,7 +190,7 @@ add(const struct kms_ctl *ctl, const struct kms_keyfile *file, const struct kms_
                 strerror(errno));
         return KMS_EXIT_FAILED;
     }
-    *rc = k->store(ctl, file, &err);
+    *rc = seal_and_store(ctl, file, k, &err);
     if (*rc == KMS_STORE_OK)
         return report_added(ctl, file, k);
     if (ctl->key_out != NULL)

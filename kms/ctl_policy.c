@@ -113,6 +113,15 @@ see_condition(void *ctx, const struct kms_rule *rule, enum kms_part_id part,
     add_step(ctx, &s);
 }
 
+/* Those that decide: one who asks is in one realm. */
+static const struct kms_rules *
+deciding(const struct inquiry *x)
+{
+    const struct kms_who from = kms_who_of(x->want.initiator);
+
+    return kms_rules_of(x->rules, &from, &x->q.directory);
+}
+
 /* --- telling ---------------------------------------------------------------------------------- */
 
 /* Whether the rule whose step is i applies: all of who and when held. */
@@ -175,6 +184,10 @@ tell_granted(const struct inquiry *x)
 static void
 tell(const struct inquiry *x)
 {
+    const struct kms_rules *rules = deciding(x);
+
+    printf("rules of %s%s%s\n", rules->source, rules->realm == NULL ? "" : ", of the realm ",
+           rules->realm == NULL ? "" : rules->realm);
     tell_steps(x);
     if (x->err.rc == MKT_OK)
         tell_granted(x);
@@ -220,6 +233,7 @@ json_steps(const struct inquiry *x)
 static void
 tell_json(const struct inquiry *x)
 {
+    const struct kms_rules *rules = deciding(x);
     bool granted = x->err.rc == MKT_OK;
     char flags[13];
 
@@ -236,6 +250,8 @@ tell_json(const struct inquiry *x)
         json_pair(", ", "flags", flags);
         printf(", \"changed\": %s", (x->granted.flags & MKT_TP_K) != 0 ? "true" : "false");
     }
+    json_pair(", ", "file", rules->source);
+    json_pair(", ", "realm", rules->realm);
     printf(", \"steps\": [");
     json_steps(x);
     printf("]}\n");
@@ -390,6 +406,40 @@ forget(struct inquiry *x)
     free(x);
 }
 
+/* Realms of the policy, and which of them there are. */
+struct named {
+    const struct kms_rules *rules;
+    bool *there;
+};
+
+static bool
+see_realm(void *ctx, const struct kms_realm *row)
+{
+    const struct named *x = ctx;
+
+    for (size_t i = 0; i < x->rules->n_realms; i++)
+        if (strcmp(x->rules->realms[i].realm, row->name) == 0)
+            x->there[i] = true;
+    return true;
+}
+
+/* A slip in the name of a realm would leave its users to the general rules. */
+static void
+tell_unknown_realms(const struct inquiry *x)
+{
+    struct named named = { x->rules, calloc(x->rules->n_realms + 1, sizeof *named.there) };
+    const struct kms_sink sink = { .realm = see_realm, .ctx = &named };
+    struct kms_store_err err = { 0 };
+
+    if (named.there != NULL &&
+        x->ctl->store->ops->read(x->ctl->store, &sink, false, &err) == KMS_STORE_OK)
+        for (size_t i = 0; i < x->rules->n_realms; i++)
+            if (!named.there[i])
+                fprintf(stderr, "mikey-kmsctl: %s names the realm %s, which does not exist\n",
+                        x->rules->source, x->rules->realms[i].realm);
+    free(named.there);
+}
+
 static enum kms_exit
 test(struct inquiry *x)
 {
@@ -401,7 +451,7 @@ test(struct inquiry *x)
         fprintf(stderr, "%s\n", err);
         return KMS_EXIT_CONFIG;
     }
-    if (kms_index_build(&x->index, x->ctl->store, &store_err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, x->ctl->store, NULL, &store_err) != KMS_STORE_OK)
         return kms_ctl_fail(&store_err);
     ask(x);
     if (x->out_of_memory) {
@@ -409,6 +459,7 @@ test(struct inquiry *x)
         return KMS_EXIT_FAILED;
     }
     (x->ctl->json ? tell_json : tell)(x);
+    tell_unknown_realms(x);
     return x->err.rc == MKT_OK ? KMS_EXIT_OK : KMS_EXIT_REFUSED;
 }
 
@@ -430,6 +481,13 @@ kms_ctl_policy_test(const struct kms_ctl *ctl)
     return code;
 }
 
+static void
+say_checked(const struct kms_rules *rules)
+{
+    printf("%s: %zu rule%s%s%s\n", rules->source, rules->n, rules->n == 1 ? "" : "s",
+           rules->realm == NULL ? "" : " of the realm ", rules->realm == NULL ? "" : rules->realm);
+}
+
 enum kms_exit
 kms_ctl_policy_check(const struct kms_ctl *ctl)
 {
@@ -440,7 +498,9 @@ kms_ctl_policy_check(const struct kms_ctl *ctl)
         fprintf(stderr, "%s\n", err);
         return KMS_EXIT_CONFIG;
     }
-    printf("%s: %zu rule%s\n", ctl->identity, rules->n, rules->n == 1 ? "" : "s");
+    say_checked(rules);
+    for (size_t i = 0; i < rules->n_realms; i++)
+        say_checked(&rules->realms[i]);
     kms_rules_free(rules);
     return KMS_EXIT_OK;
 }
@@ -450,12 +510,17 @@ kms_ctl_policy_show(const struct kms_ctl *ctl)
 {
     char err[KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(ctl->config, err);
+    const struct kms_rules *shown = rules;
 
     if (rules == NULL) {
         fprintf(stderr, "%s\n", err);
         return KMS_EXIT_CONFIG;
     }
-    kms_rules_show(rules, stdout);
+    if (ctl->realm != NULL)
+        shown = kms_rules_of_realm(rules, mkt_span(ctl->realm, strlen(ctl->realm)));
+    if (ctl->realm != NULL && shown == rules)
+        printf("# realm %s: the general rules\n", ctl->realm);
+    kms_rules_show(shown, stdout);
     kms_rules_free(rules);
     return KMS_EXIT_OK;
 }

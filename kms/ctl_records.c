@@ -93,6 +93,8 @@ fits(const struct reading *r, const json_t *record)
     return (r->since[0] == '\0' || strcmp(at, r->since) >= 0) &&
            (r->until[0] == '\0' || strncmp(at, r->until, strlen(r->until)) <= 0) &&
            equals(record, "event", r->event) && equals(record, "event", ctl->event) &&
+           (ctl->realm == NULL || equals(record, "realm", ctl->realm) ||
+            equals(record, "ticket-realm", ctl->realm)) &&
            equals(record, "outcome", ctl->outcome) && equals(record, "ticket", ctl->ticket) &&
            (ctl->who == NULL || is_about(record, ctl->who));
 }

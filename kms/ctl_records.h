@@ -8,10 +8,10 @@
 
 #include "kmsctl.h"
 
-/* kms_ctl_records calls `show` for each record that fits the options of ctl (who, ticket, outcome,
- * event, since, until); `event` restricts them further unless NULL. With ctl->limit only for the
- * last ones, or, when following, until there were so many. line: as it stands in the file. False:
- * the folder cannot be read, and it was said. */
+/* kms_ctl_records calls `show` for each record that fits the options of ctl (who, realm, ticket,
+ * outcome, event, since, until); `event` restricts them further unless NULL. With ctl->limit only
+ * for the last ones, or, when following, until there were so many. line: as it stands in the file.
+ * False: the folder cannot be read, and it was said. */
 bool kms_ctl_records(const struct kms_ctl *ctl, const char *event,
                      void (*show)(void *ctx, const json_t *record, const char *line), void *ctx);
 

@@ -25,7 +25,8 @@ struct issue {
     struct mkt_env env;
     struct mkt_policy want, granted;
     struct mkt_identity client, kms;
-    struct mkt_inkey_mem psk, tpk;
+    struct mkt_inkey_mem psk;
+    struct kms_inkey tpk;
     struct kms_found_tpk found;
     struct mkt_initiator *initiator;
     struct mkt_kms_txn *txn;
@@ -89,7 +90,9 @@ reply(struct issue *x, struct mkt_io *io)
         kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
                       &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;
-    if (mkt_inkey_mem_init(&x->tpk, x->found.key) != MKT_OK) {
+    const struct kms_locker l = kms_found_tpk_locker(&x->found);
+
+    if (!kms_inkey_init(&x->tpk, x->ctl->vault, 0, &l)) {
         mkt_fail(&io->err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1");
         return MKT_NEXT_ABORT;
     }
@@ -101,8 +104,8 @@ reply(struct issue *x, struct mkt_io *io)
 static bool
 keep(struct issue *x, struct kms_store_err *err)
 {
-    return kms_ticket_keep(x->ctl->store, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now), err) ==
-           KMS_STORE_OK;
+    return kms_ticket_keep(x->ctl->store, x->ctl->vault, x->txn, &x->granted,
+                           mkt_ntp_to_unix(x->env.now), err) == KMS_STORE_OK;
 }
 
 static bool
@@ -162,7 +165,7 @@ issue(struct issue *x)
         fprintf(stderr, "%s\n", wrong);
         return KMS_EXIT_CONFIG;
     }
-    if (kms_index_build(&x->index, x->ctl->store, &err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, x->ctl->store, x->ctl->vault, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now))) {
         fprintf(stderr, "mikey-kmsctl: %s is no user, or suspended or expired: see user list\n",

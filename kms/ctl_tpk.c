@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "kmsctl.h"
+#include "tpk_schedule.h"
 
 enum kms_exit
 kms_ctl_fail(const struct kms_store_err *err)
@@ -68,11 +69,10 @@ kms_ctl_json(const char *s)
 }
 
 static enum kms_store_rc
-store_tpk(const struct kms_ctl *ctl, const struct kms_keyfile *k, struct kms_store_err *err)
+store_tpk(const struct kms_ctl *ctl, const struct kms_keyfile *k, const struct kms_sealed *key,
+          struct kms_store_err *err)
 {
-    const struct kms_tpk tpk = { .id = k->id,
-                                 .owner = k->identity,
-                                 .key = mkt_secret_span(k->key) };
+    const struct kms_tpk tpk = { .id = k->id, .owner = k->identity, .key = *key };
 
     return ctl->store->ops->tpk_share(ctl->store, &tpk, err);
 }
@@ -110,7 +110,8 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
     struct kms_store_err err = { 0 };
     int64_t generation;
 
-    if (kms_tpk_rotate(ctl->store, ctl->realm, &generation, &err) != KMS_STORE_OK)
+    if (kms_tpk_rotate(ctl->store, ctl->vault, ctl->realm, time(NULL), ctl->config->max_validity_s,
+                       &generation, &err) != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     printf("ticket protection key %" PRId64 " is now current; former keys still open their "
            "tickets\n",
@@ -121,31 +122,80 @@ kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
 struct listing {
     bool json;
     size_t n;
+    int64_t now;
+    struct kms_generations g;
 };
+
+/* State and end of a key; "shared" has neither. */
+static const char *
+state_of(const struct listing *l, const struct kms_tpk *t, char until[32])
+{
+    enum kms_tpk_state state;
+    int64_t end = INT64_MAX;
+
+    snprintf(until, 32, "-");
+    if (t->owner != NULL)
+        return "shared";
+    for (size_t i = 0; i < l->g.n; i++) {
+        if (l->g.at[i].number != t->generation)
+            continue;
+        state = kms_tpk_state(&l->g, i, l->now, &end);
+        if (end != INT64_MAX)
+            kms_ctl_time(end, until);
+        return kms_tpk_state_word(state);
+    }
+    return "new"; /* made since the list was read */
+}
+
+static const char *
+realm_of(const struct listing *l, const struct kms_tpk *t)
+{
+    for (size_t i = 0; t->owner == NULL && i < l->g.n_realms; i++)
+        if (l->g.realms[i].number == t->realm)
+            return l->g.realms[i].name;
+    return "-";
+}
+
+static void
+print_json(const struct listing *l, const struct kms_tpk *t, const char *state, const char *starts,
+           const char *until)
+{
+    char created[32];
+
+    kms_ctl_time(t->created, created);
+    printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
+    kms_ctl_json(t->id);
+    printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", t->key_len == 16 ? 128 : 256,
+           state, created);
+    if (t->owner != NULL) {
+        printf(", \"owner\": ");
+        kms_ctl_json(t->owner);
+    } else {
+        printf(", \"realm\": ");
+        kms_ctl_json(realm_of(l, t));
+        printf(", \"starts\": \"%s\"", starts);
+    }
+    if (strcmp(until, "-") != 0)
+        printf(", \"until\": \"%s\"", until);
+    putchar('}');
+}
 
 static bool
 print_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct listing *l = ctx;
-    const char *state = t->owner != NULL ? "shared" : t->current ? "current" : "previous";
-    int suite = t->key_len == 16 ? 128 : 256;
-    char created[32];
+    char starts[32], until[32];
+    const char *state = state_of(l, t, until);
 
-    kms_ctl_time(t->created, created);
+    kms_ctl_time(t->owner != NULL ? t->created : t->starts, starts);
     if (l->json) {
-        printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
-        kms_ctl_json(t->id);
-        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", suite, state, created);
-        if (t->owner != NULL) {
-            printf(", \"owner\": ");
-            kms_ctl_json(t->owner);
-        }
-        putchar('}');
+        print_json(l, t, state, starts, until);
     } else {
         if (l->n == 0)
-            printf("%-24s %-5s %-8s %-20s %s\n", "ID", "SUITE", "STATE", "CREATED", "OWNER");
-        printf("%-24s %-5d %-8s %-20s %s\n", t->id, suite, state, created,
-               t->owner != NULL ? t->owner : "-");
+            printf("%-24s %-5s %-8s %-20s %-20s %-12s %s\n", "ID", "SUITE", "STATE", "STARTS",
+                   "UNTIL", "REALM", "OWNER");
+        printf("%-24s %-5d %-8s %-20s %-20s %-12s %s\n", t->id, t->key_len == 16 ? 128 : 256, state,
+               starts, until, realm_of(l, t), t->owner != NULL ? t->owner : "-");
     }
     l->n++;
     return true;
@@ -154,10 +204,17 @@ print_tpk(void *ctx, const struct kms_tpk *t)
 enum kms_exit
 kms_ctl_tpk_list(const struct kms_ctl *ctl)
 {
-    struct listing l = { ctl->json, 0 };
+    struct listing l = { .json = ctl->json, .now = time(NULL) };
     struct kms_sink sink = { .tpk = print_tpk, .ctx = &l };
+    struct kms_store_err err = { 0 };
+    enum kms_exit code;
 
-    return kms_ctl_list(
-        ctl, &sink, &l.n,
-        "No ticket protection key yet. The daemon makes the first one when it starts.");
+    if (kms_generations_read(&l.g, ctl->store, &err) != KMS_STORE_OK)
+        code = kms_ctl_fail(&err);
+    else
+        code = kms_ctl_list(
+            ctl, &sink, &l.n,
+            "No ticket protection key yet. The daemon makes the first one when it starts.");
+    kms_generations_free(&l.g);
+    return code;
 }

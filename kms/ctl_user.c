@@ -18,17 +18,16 @@ take_user(struct kms_user *user, const struct kms_ctl *ctl)
 }
 
 static enum kms_store_rc
-store_psk(const struct kms_ctl *ctl, const struct kms_keyfile *k, struct kms_store_err *err)
+store_psk(const struct kms_ctl *ctl, const struct kms_keyfile *k, const struct kms_sealed *key,
+          struct kms_store_err *err)
 {
     struct kms_user user;
-    enum kms_store_rc rc;
 
     if (take_user(&user, ctl) != NULL)
         return kms_store_fail(err, KMS_STORE_FAILED, KMS_CTL_INSTANT);
     user.psk_id = k->id;
-    user.psk = mkt_secret_span(k->key);
-    rc = ctl->store->ops->user_add(ctl->store, &user, err);
-    return rc == KMS_STORE_SAME ? KMS_STORE_EXISTS : rc;
+    user.psk = *key;
+    return ctl->store->ops->user_add(ctl->store, &user, err);
 }
 
 /* Who has no PSK cannot ask with one, not even with the wrong one: there is nothing to match. */

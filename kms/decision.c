@@ -3,7 +3,10 @@
  * the one who asks in a year: each decision, with what was granted (docs/formats/audit.md). */
 #include "decision.h"
 
+#include <string.h>
+
 #include "address.h"
+#include "peers.h"
 
 #define STRANGERS_PER_S 200 /* records of one worker about senders that nobody knows */
 
@@ -19,7 +22,7 @@ void
 kms_decision_log(struct kms_worker *w, const struct kms_report *d, enum kms_level level)
 {
     const struct mkt_err *e = d->why;
-    struct kms_field f[13];
+    struct kms_field f[15];
     char from[KMS_ADDRESS_TEXT];
     size_t n = 0;
 
@@ -34,6 +37,10 @@ kms_decision_log(struct kms_worker *w, const struct kms_report *d, enum kms_leve
         f[n++] = kms_octets("identity", d->who.data);
     else if (d->ask != NULL)
         f[n++] = kms_octets("claimed", d->ask->client.data);
+    if (d->via != NULL)
+        f[n++] = kms_octets("via-peer", d->via->identity.data);
+    if (d->for_peer != NULL)
+        f[n++] = kms_octets("for-peer", d->for_peer->identity.data);
     if (d->rule != NULL)
         f[n++] = kms_text("rule", d->rule);
     if (e->rc != MKT_OK) {
@@ -105,6 +112,10 @@ put_sender(struct kms_trail *t, const struct kms_report *d)
         kms_trail_octets(t, "claimed", d->ask->client.data);
     if (d->credential.n > 0)
         kms_trail_octets(t, "credential", d->credential);
+    if (d->via != NULL)
+        kms_trail_octets(t, "via_peer", d->via->identity.data);
+    if (d->for_peer != NULL)
+        kms_trail_octets(t, "for_peer", d->for_peer->identity.data);
 }
 
 static void
@@ -136,6 +147,9 @@ kms_decision_record(struct kms_worker *w, const struct kms_report *d)
     kms_trail_text(t, "stage", d->stage);
     if (d->realm != NULL)
         kms_trail_text(t, "realm", d->realm);
+    if (d->ticket_realm != NULL && d->ticket_realm[0] != '\0' &&
+        (d->realm == NULL || strcmp(d->realm, d->ticket_realm) != 0))
+        kms_trail_text(t, "ticket-realm", d->ticket_realm);
     put_sender(t, d);
     if (d->rule != NULL)
         kms_trail_text(t, "rule", d->rule);

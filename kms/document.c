@@ -3,12 +3,15 @@
 #include "document.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MAX (1 << 20) /* octets of a file */
+#define PAIRS_MAX 1000     /* a mapping of a hundred thousand names would be compared for long */
 
 bool
 kms_document_fail(struct kms_document *d, const yaml_mark_t *mark, const char *fmt, ...)
@@ -113,6 +116,39 @@ kms_document_each(struct kms_document *d, const yaml_node_t *node, const char *w
     return true;
 }
 
+static bool
+given_twice(struct kms_document *d, const yaml_node_t *map, const yaml_node_pair_t *until,
+            const char *name)
+{
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < until; p++)
+        if (strcmp((char *)kms_document_node(d, p->key)->data.scalar.value, name) == 0)
+            return true;
+    return false;
+}
+
+bool
+kms_document_pairs(struct kms_document *d, const yaml_node_t *map, const char *what,
+                   kms_take_pair *take, void *ctx)
+{
+    if (map->type != YAML_MAPPING_NODE)
+        return kms_document_fail(d, &map->start_mark, "\"%s\" needs names and values", what);
+    if (map->data.mapping.pairs.top - map->data.mapping.pairs.start > PAIRS_MAX)
+        return kms_document_fail(d, &map->start_mark, "\"%s\" has too many lines", what);
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = kms_document_node(d, p->key);
+        const char *name = kms_document_text(d, key, "name");
+
+        if (name == NULL)
+            return false;
+        if (given_twice(d, map, p, name))
+            return kms_document_fail(d, &key->start_mark, "\"%.60s\" is given twice", name);
+        if (!take(ctx, name, key, kms_document_node(d, p->value)))
+            return false;
+    }
+    return true;
+}
+
 const yaml_node_t *
 kms_document_root(struct kms_document *d, const char *expected)
 {
@@ -164,10 +200,11 @@ kms_document_parse(struct kms_document *d, const char *name, const char *text, c
 static FILE *
 open_file(const char *path, char *err)
 {
-    FILE *in = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO waits for nobody */
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     struct stat st;
 
-    if (in == NULL || fstat(fileno(in), &st) != 0)
+    if (in == NULL || fstat(fd, &st) != 0)
         snprintf(err, KMS_DOCUMENT_ERR, "%.512s: cannot be read: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
         snprintf(err, KMS_DOCUMENT_ERR, "%.512s: not a file of at most 1 MiB", path);
@@ -175,6 +212,8 @@ open_file(const char *path, char *err)
         return in;
     if (in != NULL)
         fclose(in);
+    else if (fd >= 0)
+        close(fd);
     return NULL;
 }
 

@@ -55,4 +55,12 @@ typedef bool kms_take_node(void *ctx, const yaml_node_t *node);
 bool kms_document_each(struct kms_document *d, const yaml_node_t *node, const char *what,
                        kms_take_node *take, void *ctx);
 
+/* kms_document_pairs calls take for each line of a mapping. False when one call fails, when it is
+ * no mapping, a name is given twice, or there are more than a thousand; `what` is in the complaint.
+ */
+typedef bool kms_take_pair(void *ctx, const char *name, const yaml_node_t *key,
+                           const yaml_node_t *value);
+bool kms_document_pairs(struct kms_document *d, const yaml_node_t *map, const char *what,
+                        kms_take_pair *take, void *ctx);
+
 #endif

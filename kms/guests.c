@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <mikeyticket/env.h>
 
+#include "clock.h"
 #include "hash.h"
 
 #define ORIGINS 256
@@ -25,15 +25,6 @@ struct kms_guests {
     uint32_t timeout_s;
     struct kms_hash_key key;
 };
-
-static int64_t
-steady_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    return ts.tv_sec;
-}
 
 struct kms_guests *
 kms_guests_new(unsigned limit, uint32_t timeout_s)
@@ -62,7 +53,7 @@ kms_guests_free(struct kms_guests *g)
 static void
 link_newest(struct kms_guests *g, struct kms_guest *k)
 {
-    k->deadline_s = steady_s() + g->timeout_s;
+    k->deadline_s = kms_steady_s() + g->timeout_s;
     k->newer = NULL;
     k->older = g->newest;
     *(g->newest != NULL ? &g->newest->newer : &g->oldest) = k;
@@ -143,7 +134,7 @@ kms_guest_served(struct kms_guests *g, struct kms_guest *k)
 void
 kms_guests_sweep(struct kms_guests *g)
 {
-    int64_t now = steady_s();
+    int64_t now = kms_steady_s();
 
     pthread_mutex_lock(&g->lock);
     for (struct kms_guest *k = g->oldest; k != NULL && k->deadline_s < now; k = k->newer)

@@ -72,6 +72,16 @@ static const char *const usage[] = {
     "      Lists ticket protection keys and who shares them, without keys.\n"
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
+    "  kek init [--quiet]\n"
+    "      Wraps the keys in the store with the key-encryption key (kek) that the configuration\n"
+    "      names; a file that is not there is made.\n"
+    "  kek rotate [--to KEK] [--quiet]\n"
+    "      Seals all keys under a new store key, while the daemon works. With --to the new KEK\n"
+    "      opens it as well as the old one.\n"
+    "  kek rotate --finish\n"
+    "      From now on only the KEK of the configuration opens the store.\n"
+    "  kek status [--json]\n"
+    "      Says how many keys are sealed under what.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
@@ -87,10 +97,11 @@ static const char *const usage[] = {
     "      No longer resolves a ticket, or all that were issued before now to a user, or for a\n"
     "      group. TICKET is a name (ticket list), or a reference (ticket kept), whose keys are\n"
     "      removed. --force: the audit here does not know the ticket, or the store the group.\n"
-    "  audit list [--limit N] [--follow] [--json]\n"
-    "  audit search [--who IDENTITY] [--ticket TICKET] [--outcome WORD] [--event WORD]\n"
-    "               [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
-    "      Lists records of the audit, the last 50 or all that fit. A TIME is\n"
+    "  audit list [--realm NAME] [--limit N] [--follow] [--json]\n"
+    "  audit search [--who IDENTITY] [--realm NAME] [--ticket TICKET] [--outcome WORD]\n"
+    "               [--event WORD] [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
+    "      Lists records of the audit, the last 50 or all that fit; with --realm those about its\n"
+    "      users and its tickets. A TIME is\n"
     "      2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago.\n"
     "  audit verify [--dir FOLDER] [--partial] [--json]\n"
     "      Finds whatever was changed in the audit, or is missing from it, and names the record.\n"
@@ -103,9 +114,10 @@ static const char *const usage[] = {
     "      the first --to if it is not given. TYPE is base, reference or compat. Exit code 6:\n"
     "      it would be refused.\n"
     "  policy check FILE\n"
-    "      Says whether the daemon would take this policy.\n"
-    "  policy show\n"
-    "      Prints the policy that the configuration names, profiles expanded.\n",
+    "      Says whether the daemon would take this policy, with the files of its realms.\n"
+    "  policy show [--realm NAME]\n"
+    "      Prints the policy that the configuration names, profiles expanded; with --realm the\n"
+    "      rules that decide for the users of that realm.\n",
     "  backup --out FILE [--secret FILE]\n"
     "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
     "      is the first line of a file, or is asked for.\n"
@@ -118,6 +130,8 @@ static const char *const usage[] = {
     "      what needs a restart. A file with a mistake changes nothing.\n"
     "  status [--json]\n"
     "      Tells how the running daemon is.\n"
+    "  peers list [--json]\n"
+    "      How the other KMSs do that the running daemon asks, and that ask it.\n"
     "  limits list [--json]\n"
     "      Lists sources and identities that were refused for their rate, or locked out, within\n"
     "      the last hour.\n"
@@ -136,51 +150,55 @@ struct command {
     const char *accepted;    /* letters of the options that make sense */
     const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
-    bool no_store; /* it is not opened beforehand */
+    enum { NOTHING, STORE, KEYS } needs; /* what is opened beforehand; KEYS: store and KEK */
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, false },
-    { "user", "list", 0, "j", "", kms_ctl_user_list, false },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, false },
-    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, false },
-    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, false },
-    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, false },
-    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, false },
-    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, false },
-    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, false },
-    { "group", "list", 0, "j", "", kms_ctl_group_list, false },
-    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, false },
-    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, false },
-    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, false },
-    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, false },
-    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, false },
-    { "realm", "list", 0, "j", "", kms_ctl_realm_list, false },
-    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, false },
-    { "import", "", 1, "d", "FILE", kms_ctl_import, false },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, false },
-    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, false },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
-    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, false },
-    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, false },
-    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, false },
-    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, false },
-    { "ticket", "revoke", 0, "ZWGX", "", kms_ctl_ticket_revoke, false },
-    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, false },
-    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, true },
-    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, true },
-    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, false },
-    { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, true },
-    { "policy", "show", 0, "", "", kms_ctl_policy_show, true },
-    { "reload", "", 0, "j", "", kms_ctl_reload, true },
-    { "status", "", 0, "j", "", kms_ctl_status, true },
-    { "backup", "", 0, "FS", "", kms_ctl_backup, true },
-    { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
-    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
-    { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
-    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, true },
+    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, KEYS },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, STORE },
+    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, STORE },
+    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, STORE },
+    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, STORE },
+    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, STORE },
+    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, STORE },
+    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, STORE },
+    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, STORE },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, STORE },
+    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, STORE },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, STORE },
+    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, STORE },
+    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, STORE },
+    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, KEYS },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, STORE },
+    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, STORE },
+    { "import", "", 1, "d", "FILE", kms_ctl_import, KEYS },
+    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, KEYS },
+    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, KEYS },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, STORE },
+    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, STORE },
+    { "kek", "init", 0, "Q", "", kms_ctl_kek_init, STORE },
+    { "kek", "rotate", 0, "tQE", "", kms_ctl_kek_rotate, KEYS },
+    { "kek", "status", 0, "j", "", kms_ctl_kek_status, STORE },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, KEYS },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, STORE },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, STORE },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, STORE },
+    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, STORE },
+    { "ticket", "revoke", 0, "ZWGX", "", kms_ctl_ticket_revoke, STORE },
+    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, STORE },
+    { "audit", "list", 0, "jlyr", "", kms_ctl_audit_list, NOTHING },
+    { "audit", "search", 0, "jlywNueBUr", "", kms_ctl_audit_search, NOTHING },
+    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, STORE },
+    { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, NOTHING },
+    { "policy", "show", 0, "r", "", kms_ctl_policy_show, NOTHING },
+    { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
+    { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
+    { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
+    { "restore", "", 1, "S", "FILE", kms_ctl_restore, NOTHING },
+    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
+    { "peers", "list", 0, "j", "", kms_ctl_peers_list, NOTHING },
+    { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
+    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };
 
 static enum kms_exit
@@ -257,14 +275,16 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (!command->no_store &&
+    } else if (command->needs != NOTHING &&
                kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
-        code = command->run(ctl);
+        code =
+            command->needs != KEYS || kms_ctl_open_vault(ctl) ? command->run(ctl) : KMS_EXIT_STORE;
+        kms_vault_close(ctl->vault);
         if (ctl->store != NULL)
             ctl->store->ops->close(ctl->store);
     }
@@ -337,6 +357,12 @@ take_option(struct kms_ctl *ctl, int o, char *value)
         break;
     case 'F':
         ctl->out = value;
+        break;
+    case 'E':
+        ctl->finish = true;
+        break;
+    case 'Q':
+        ctl->quiet = true;
         break;
     case 'm':
         ctl->mode = value;
@@ -422,6 +448,8 @@ main(int argc, char **argv)
         { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },
         { "out", required_argument, NULL, 'F' },
+        { "finish", no_argument, NULL, 'E' },
+        { "quiet", no_argument, NULL, 'Q' },
         { "realm", required_argument, NULL, 'r' },
         { "expires", required_argument, NULL, 'x' },
         { "dry-run", no_argument, NULL, 'd' },
@@ -492,6 +520,6 @@ main(int argc, char **argv)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
     ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
-    kms_harden();
+    kms_harden(false);
     return (int)run(path, command, &ctl);
 }

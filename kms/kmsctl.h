@@ -10,11 +10,13 @@
 #include "keyfile.h"
 #include "program.h"
 #include "store.h"
+#include "vault.h"
 
 #define KMS_CTL_DIRS_MAX 16
 
 struct kms_ctl {
     struct kms_store *store; /* NULL for commands to the running daemon */
+    struct kms_vault *vault; /* NULL: the command needs no keys */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
     const char *identity; /* the first argument: an identity, an id, a reference, a file */
@@ -29,6 +31,7 @@ struct kms_ctl {
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
+    bool finish, quiet; /* kek rotate; no progress bar */
     /* policy test */
     const char *mode, *by, *apps[MKT_APPS_MAX];
     size_t n_apps;
@@ -67,6 +70,12 @@ enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
+/* kms_ctl_open_vault opens the vault with everything that the store has; it says why it cannot. */
+bool kms_ctl_open_vault(struct kms_ctl *ctl);
+
+enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_audit_list(const struct kms_ctl *ctl);
@@ -83,6 +92,7 @@ enum kms_exit kms_ctl_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_peers_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
@@ -92,7 +102,7 @@ struct kms_ctl_kind {
     const char *what; /* the file is, in words */
     const char *join; /* between name and digits of an id of our own making */
     enum kms_store_rc (*store)(const struct kms_ctl *ctl, const struct kms_keyfile *k,
-                               struct kms_store_err *err);
+                               const struct kms_sealed *key, struct kms_store_err *err);
 };
 
 #define KMS_CTL_IDENTITY "an identity is a URI (sip:alice@example.com) or a NAI (alice@example.com)"
@@ -118,9 +128,6 @@ void kms_ctl_time(int64_t seconds, char buf[32]);
 /* kms_ctl_instant reads such a time, or a date ("2026-01-02"), or "never" (0). */
 bool kms_ctl_instant(const char *text, int64_t *seconds);
 #define KMS_CTL_INSTANT "a time is written 2026-01-31, 2026-01-31T18:00:00Z (UTC) or never"
-
-/* kms_ctl_realm_valid tells whether a name may be that of a realm. */
-bool kms_ctl_realm_valid(const char *name);
 
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "courier.h"
 #include "settle.h"
 
 struct lane_thread {
@@ -92,8 +93,18 @@ kms_parcel_free(struct kms_parcel *p)
 {
     if (p == NULL)
         return;
+    kms_errand_free(p->req.errand);
     free(p->out);
     free(p);
+}
+
+void
+kms_lane_back(struct kms_lane *lane, struct kms_parcel *p)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->n++;
+    pthread_mutex_unlock(&lane->lock);
+    kms_lane_put(lane, p);
 }
 
 /* The next parcel; NULL when it is time to end. */
@@ -125,6 +136,11 @@ run(void *arg)
     while ((p = next_parcel(t->lane)) != NULL) {
         kms_worker_clock(t->worker);
         p->reply = kms_handle(t->worker, &p->req);
+        if (p->reply.errand != NULL) { /* it comes back with an answer */
+            p->req.errand = p->reply.errand;
+            kms_courier_send(t->worker->service->courier, p);
+            continue;
+        }
         if (kms_settle(t->worker))
             kms_release(t->worker, &p->req, &p->reply);
         else

@@ -38,6 +38,11 @@ struct kms_lane *kms_lane_start(struct kms_service *sv, size_t *slot);
 struct kms_parcel *kms_lane_take(struct kms_lane *lane, const struct kms_request *req);
 void kms_lane_put(struct kms_lane *lane, struct kms_parcel *p);
 
+/* kms_lane_back puts a parcel that was away (courier.h) among those waiting, whether there is a
+ * place or not. */
+void kms_lane_back(struct kms_lane *lane, struct kms_parcel *p);
+
+/* kms_parcel_free frees it and the errand that it is on. NULL is allowed. */
 void kms_parcel_free(struct kms_parcel *p);
 
 /* kms_lane_stop ends the threads. Parcels left over are done with

@@ -10,11 +10,13 @@
 
 #include "admin.h"
 #include "lane.h"
+#include "peers.h"
 
 struct scrape {
     FILE *out;
     struct kms_service *sv;
     struct kms_tally sum;
+    struct kms_peers_sum peers;
     const char *name; /* of the metric being written */
 };
 
@@ -80,6 +82,21 @@ put_took(const struct scrape *s)
     fprintf(s->out, "%s_count %" PRIu64 "\n", s->name, below);
 }
 
+static void
+put_peers_asked(const struct scrape *s)
+{
+    for (enum kms_asked a = 0; a < KMS_ASKED_COUNT; a++)
+        fprintf(s->out, "%s{outcome=\"%s\"} %" PRIu64 "\n", s->name, kms_asked_word(a),
+                s->peers.asked[a]);
+}
+
+static void
+put_peers_served(const struct scrape *s)
+{
+    fprintf(s->out, "%s{outcome=\"answered\"} %" PRIu64 "\n%s{outcome=\"refused\"} %" PRIu64 "\n",
+            s->name, s->peers.served, s->name, s->peers.denied);
+}
+
 /* --- one number ------------------------------------------------------------------------------- */
 
 static void
@@ -134,6 +151,24 @@ static void
 put_not_after(const struct scrape *s)
 {
     put(s, "", (uint64_t)kms_tls_not_after(s->sv->tls));
+}
+
+static void
+put_peers(const struct scrape *s)
+{
+    put(s, "", s->peers.peers);
+}
+
+static void
+put_peers_down(const struct scrape *s)
+{
+    put(s, "", s->peers.down);
+}
+
+static void
+put_peers_waiting(const struct scrape *s)
+{
+    put(s, "", s->peers.waiting);
 }
 
 static void
@@ -201,6 +236,15 @@ static const struct {
     { "mikey_kms_tls_not_after_seconds", "gauge",
       "When the first certificate for https runs out, seconds since 1970; 0 without https.",
       put_not_after },
+    { "mikey_kms_peers", "gauge", "Other KMSs that are configured.", put_peers },
+    { "mikey_kms_peers_down", "gauge", "Other KMSs that could not be reached lately.",
+      put_peers_down },
+    { "mikey_kms_peer_requests_waiting", "gauge", "Questions to other KMSs under way.",
+      put_peers_waiting },
+    { "mikey_kms_peer_requests_total", "counter",
+      "Tickets of other KMSs that we had to ask about, by what came of it.", put_peers_asked },
+    { "mikey_kms_peer_served_total", "counter",
+      "Tickets of ours that other KMSs asked about, by what they got.", put_peers_served },
     { "mikey_kms_log_lines_lost_total", "counter", "Log lines that could not be written.",
       put_lost },
     { "process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.",
@@ -215,6 +259,7 @@ kms_metrics_write(FILE *out, struct kms_service *sv)
     struct scrape s = { .out = out, .sv = sv };
 
     kms_service_tally(sv, &s.sum);
+    kms_peers_sum(sv->peers, &s.peers);
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         s.name = metrics[i].name;
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", s.name, metrics[i].help, s.name,

@@ -17,6 +17,7 @@
 #include "address.h"
 #include "base64.h"
 #include "guests.h"
+#include "http_peer.h"
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
@@ -33,6 +34,7 @@ struct exchange {
     unsigned status;       /* already decided; 0: not yet */
     enum kms_want want;
     bool raw;                  /* not base64 */
+    uint32_t proven;           /* where peers ask: who the certificate says it is */
     struct kms_parcel *parcel; /* handed over to the lane: the answer is in it */
     /* Held until it is recorded: */
     struct kms_audit_wait wait;
@@ -45,8 +47,9 @@ struct exchange {
 };
 
 struct connection {
-    struct kms_guest guest;  /* first member */
-    struct kms_tls_set *tls; /* what its session began with; NULL: no TLS */
+    struct kms_guest guest;      /* first member */
+    struct kms_tls_set *tls;     /* what its session began with; NULL: no TLS */
+    struct kms_peer_proof proof; /* where peers ask */
 };
 
 static const struct kms_request over_http = { .transport = KMS_HTTP };
@@ -148,6 +151,20 @@ check_head(struct server *s, struct MHD_Connection *c, const char *path, const c
     else
         return MHD_HTTP_BAD_REQUEST;
     return 0;
+}
+
+/* Where other KMSs ask, a connection is of one of them or of nobody. */
+static unsigned
+check_peer(struct server *s, struct MHD_Connection *c, uint32_t *proven)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *k = info != NULL ? info->socket_context : NULL;
+
+    if (!s->listener->for_peers)
+        return 0;
+    *proven = k != NULL ? kms_http_peer(s->worker, c, &k->proof) : 0;
+    return *proven != 0 ? 0 : MHD_HTTP_FORBIDDEN;
 }
 
 static enum MHD_Result
@@ -268,6 +285,8 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     struct kms_request req = { .transport = KMS_HTTP,
                                .want = x->want,
                                .out = s->out,
+                               .from_peer = s->listener->for_peers,
+                               .proven = x->proven,
                                .defer = hand_over,
                                .defer_ctx = &arrival };
     struct kms_reply reply;
@@ -318,7 +337,9 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
         if (x == NULL)
             return MHD_NO;
         *context = x;
-        x->status = check_head(s, c, path, method, &x->want);
+        x->status = check_peer(s, c, &x->proven);
+        if (x->status == 0)
+            x->status = check_head(s, c, path, method, &x->want);
         if (x->status == MHD_HTTP_CONTENT_TOO_LARGE)
             return kms_http_plain_answer(&s->plain, c, x->status); /* before the body is read */
         return MHD_YES;
@@ -380,7 +401,7 @@ begin(struct server *s, struct MHD_Connection *c, struct connection *k)
                                                                  MHD_CONNECTION_INFO_CONNECTION_FD);
 
     if (s->listener->tls && tls != NULL)
-        k->tls = kms_tls_begin(s->worker->service->tls, tls->tls_session);
+        k->tls = kms_tls_begin(s->worker->service->tls, tls->tls_session, s->listener->for_peers);
     kms_guest_enter(s->guests, &k->guest, fd->connect_fd, kms_address_site(from->client_addr));
 }
 

@@ -16,40 +16,12 @@
 #include "address.h"
 #include "clock.h"
 #include "decision.h"
+#include "foreign.h"
 #include "tpk.h"
 #include "voided.h"
 
 #define ERRORS_PER_S 1000 /* unauthenticated Error messages of one worker */
 #define LINES_PER_S 10    /* log lines about refusals of one worker */
-
-struct job {
-    struct kms_worker *w;
-    const struct kms_request *req;
-    struct mkt_env env;
-    struct mkt_io io;
-    const struct mkt_kms_ask *ask; /* NULL until decoded */
-    const struct kms_index *index; /* held from gather on, as the rules are */
-    const struct kms_rules *rules;
-    struct kms_decision decision;
-    struct kms_found client;
-    bool known;         /* client is a credential of ours */
-    bool allowed;       /* by the limit of the identity */
-    bool authenticated; /* and the message is the client's */
-    bool unrecordable;  /* the audit is down */
-    struct mkt_inkey_mem psk, tpk;
-    struct kms_found_tpk found_tpk; /* whose key tpk is */
-    uint64_t tag;                   /* of the retransmission table */
-    enum kms_outcome outcome;
-    struct mkt_policy granted; /* last: not cleared for each message */
-};
-
-enum verdict {
-    GO,     /* next stage */
-    DONE,   /* out holds the answer */
-    REFUSE, /* io.err says why: an Error message */
-    LATER,  /* handed over to the lane */
-    SILENT  /* nothing is sent; outcome is set */
-};
 
 static enum verdict
 silent(struct job *j, enum kms_outcome outcome)
@@ -110,7 +82,7 @@ decode(struct job *j)
         return REFUSE; /* an Error if it is one of our messages, silence if it is anything else */
     }
     j->ask = mkt_kms_ask(j->w->txn);
-    if (j->ask->pk && j->w->service->pki == NULL) {
+    if (j->ask->pk && (j->w->service->pki == NULL || j->req->from_peer)) {
         mkt_fail(&j->io.err, MKT_E_DATA_TYPE, 1, "HDR: no key pair is configured", "RFC 6043 6.1");
         return REFUSE;
     }
@@ -143,7 +115,7 @@ fresh(struct job *j)
     int64_t ahead = (int64_t)(t->value - j->w->now), window;
     enum kms_replay_rc rc;
 
-    if (t->type == MKT_TS_COUNTER)
+    if (t->type == MKT_TS_COUNTER || j->req->errand != NULL)
         return GO; /* only the credential tells what is fresh: see remember */
     window = (int64_t)j->w->service->config->clock_window_s << 32;
     if (ahead > window || ahead < -window || (int64_t)(t->value - j->w->service->start) < 0) {
@@ -171,26 +143,29 @@ static enum verdict
 gather(struct job *j)
 {
     struct mkt_span id = j->ask->psk_id.data;
-    int len = j->ask->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
+    struct kms_locker l = { .kind = KMS_PSK };
 
     if (j->ask->pk && j->req->defer != NULL)
         return later(j); /* RSA takes longer than everything else together */
     j->index = kms_current_get(&j->w->service->current, j->w->slot);
     j->rules = kms_current_get(&j->w->service->rules->current, j->w->slot);
+    j->peers = kms_peers_get(j->w->service->peers, j->w->slot);
     if (j->ask->pk)
         return GO; /* its certificate tells who it is */
     if (id.p != NULL)
         j->known = kms_index_by_psk_id(j->index, id, j->w->now_s, &j->client);
     else if (j->ask->client.data.p != NULL)
         j->known = kms_index_by_identity(j->index, j->ask->client, j->w->now_s, &j->client);
-    if (j->known) /* who has several identities asks as one of them */
+    if (j->known) { /* who has several identities asks as one of them */
+        l = kms_found_locker(&j->client);
+        kms_foreign_sender(j);
         kms_found_claims(&j->client, j->ask->client);
-    else { /* nobody's key, so that the work is the same */
+    } else { /* nobody's key, so that the work is the same */
         j->client.identity =
             j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
-        j->client.psk = mkt_span(j->w->dummy.key.b, (size_t)len);
+        l.key = j->w->dummy[j->ask->prf == MKT_PRF_MIKEY_1 ? 0 : 1];
     }
-    if (mkt_inkey_mem_init(&j->psk, j->client.psk) != MKT_OK) {
+    if (!kms_inkey_init(&j->psk, j->w->service->vault, j->w->slot, &l)) {
         mkt_fail(&j->io.err, MKT_E_WEAK_KEY, 0, "PSK", "RFC 6043 12.1");
         return silent(j, KMS_BUSY);
     }
@@ -232,7 +207,7 @@ authenticate(struct job *j)
     if (rc != MKT_OK)
         return REFUSE;
     j->authenticated = true;
-    return GO;
+    return kms_foreign_admit(j);
 }
 
 /* The limit of an identity counts only what is really its own: a stranger cannot use it up. One
@@ -287,7 +262,13 @@ remember(struct job *j)
     const struct mkt_time *t = &j->ask->t;
     enum kms_replay_rc rc;
 
-    if (by_reference(j) && j->req->defer != NULL)
+    j->via = kms_foreign_home(j);
+    if (j->req->errand != NULL) { /* remembered before the other KMS was asked */
+        j->w->counter = (uint32_t)t->value;
+        j->allowed = true;
+        return GO;
+    }
+    if ((by_reference(j) || j->via != NULL) && j->req->defer != NULL)
         return later(j);
     if (t->type == MKT_TS_COUNTER)
         return remember_counter(j);
@@ -295,8 +276,8 @@ remember(struct job *j)
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
-static struct kms_circumstances
-circumstances(struct job *j)
+struct kms_circumstances
+kms_job_circumstances(struct job *j)
 {
     return (struct kms_circumstances){ .rules = j->rules,
                                        .client = j->client.identity,
@@ -311,7 +292,7 @@ static enum verdict
 authorise(struct job *j)
 {
     struct kms_service *sv = j->w->service;
-    const struct kms_circumstances q = circumstances(j);
+    const struct kms_circumstances q = kms_job_circumstances(j);
     struct mkt_identity kms = j->ask->kms;
     enum mkt_rc rc;
 
@@ -328,13 +309,17 @@ authorise(struct job *j)
     if (j->ask->resolve)
         return GO; /* the ticket must be opened before its policy means anything */
     rc = kms_tpk_grant(&j->granted, &j->found_tpk, j->ask->policy, &q, j->index, &j->io.err);
+    if (rc == MKT_OK)
+        j->ticket_realm = kms_tpk_realm(&j->found_tpk, j->index);
     return rc == MKT_OK ? GO : REFUSE;
 }
 
 static bool
 take_tpk(struct job *j)
 {
-    if (mkt_inkey_mem_init(&j->tpk, j->found_tpk.key) == MKT_OK)
+    const struct kms_locker l = kms_found_tpk_locker(&j->found_tpk);
+
+    if (kms_inkey_init(&j->tpk, j->w->service->vault, j->w->slot, &l))
         return true;
     mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
     return false;
@@ -361,13 +346,15 @@ revoked(struct job *j, const char *what)
 static enum verdict
 resolve(struct job *j)
 {
-    const struct kms_circumstances q = circumstances(j);
+    const struct kms_circumstances q = kms_job_circumstances(j);
     enum mkt_rc rc;
 
+    if (j->via != NULL)
+        return kms_foreign_resolve(j);
     if (kms_index_revoked(j->index, mkt_kms_ticket_id(j->w->txn)))
         return revoked(j, "the ticket is revoked");
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->client.identity,
-                           j->index, &j->io.err);
+                           j->index, j->w->now_s, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
     if (by_reference(j) && !recall(j))
@@ -381,6 +368,8 @@ resolve(struct job *j)
     struct mkt_identity as;
 
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
+    if (rc == MKT_OK)
+        j->ticket_realm = opened.realm;
     if (rc == MKT_OK)
         void_for = kms_voided(j->index, j->ask, j->w->now_s,
                               (int64_t)j->w->service->config->clock_window_s);
@@ -508,10 +497,13 @@ audit(struct job *j, const char *stage)
         .realm = j->authenticated
                      ? kms_index_realm_name(j->index, kms_index_realm(j->index, j->client.identity))
                      : NULL,
+        .ticket_realm = j->ticket_realm,
         .credential = j->authenticated && !j->ask->pk ? j->client.psk_id : mkt_span(NULL, 0),
         .policy = !j->authenticated                                ? NULL
                   : j->outcome == KMS_ANSWERED && !j->ask->resolve ? &j->granted
                                                                    : j->ask->policy,
+        .via = j->via,
+        .for_peer = j->authenticated ? j->for_peer : NULL,
         .ticket = j->authenticated ? mkt_kms_ticket_id(w->txn) : mkt_span(NULL, 0),
         .tpk = j->found_tpk.id,
         .why = &j->io.err,
@@ -530,13 +522,12 @@ audit(struct job *j, const char *stage)
 static void
 leave(struct job *j)
 {
-    mkt_inkey_mem_wipe(&j->psk);
-    mkt_inkey_mem_wipe(&j->tpk);
     mkt_kms_end(j->w->txn);
     if (j->index == NULL)
         return;
     kms_current_put(&j->w->service->current, j->w->slot);
     kms_current_put(&j->w->service->rules->current, j->w->slot);
+    kms_peers_put(j->w->service->peers, j->w->slot);
 }
 
 struct kms_reply
@@ -565,10 +556,14 @@ kms_handle(struct kms_worker *w, const struct kms_request *req)
     else if (v == LATER) { /* counted and logged there */
         leave(&j);
         return (struct kms_reply){ .deferred = true };
+    } else if (v == AWAY) {
+        leave(&j);
+        return (struct kms_reply){ .deferred = true, .errand = j.errand };
     }
     keep = j.authenticated && j.io.out_len > 0;
     kms_tally_took(&w->tally, kms_steady_ns() - began_ns);
     audit(&j, stages[i - 1].name);
+    kms_foreign_served(&j);
     leave(&j);
     return (struct kms_reply){ .outcome = j.outcome,
                                .stage = i - 1,

@@ -7,6 +7,8 @@
 
 enum kms_want { KMS_WANT_ANY, KMS_WANT_REQUEST, KMS_WANT_RESOLVE };
 
+struct kms_errand; /* courier.h */
+
 struct kms_request {
     enum kms_transport transport;
     enum kms_want want; /* what the HTTP query announces */
@@ -19,17 +21,21 @@ struct kms_request {
      * may wait here. */
     bool (*defer)(void *ctx, const struct kms_request *req, uint64_t tag);
     void *defer_ctx;
-    bool counted; /* by the limit of its source, before it was handed over */
+    bool counted;              /* by the limit of its source, before it was handed over */
+    bool from_peer;            /* came in where other KMSs ask, and nobody else may */
+    uint32_t proven;           /* from_peer: by which certificate, bits of peers (peers.h) */
+    struct kms_errand *errand; /* the answer of another KMS is here; NULL: none was asked */
 };
 
 struct kms_reply {
     enum kms_outcome outcome;
-    size_t stage;       /* where it ended: kms_stage_name */
-    enum mkt_rc reason; /* MKT_OK: no reason of a message */
-    size_t len;         /* octets in out; 0: nothing is sent */
-    bool deferred;      /* handed over: the answer comes later, from there */
-    bool keep;          /* the answer may be given again for the same datagram */
-    uint64_t tag;       /* of the retransmission table */
+    size_t stage;              /* where it ended: kms_stage_name */
+    enum mkt_rc reason;        /* MKT_OK: no reason of a message */
+    size_t len;                /* octets in out; 0: nothing is sent */
+    bool deferred;             /* handed over: the answer comes later, from there */
+    bool keep;                 /* the answer may be given again for the same datagram */
+    uint64_t tag;              /* of the retransmission table */
+    struct kms_errand *errand; /* deferred until another KMS has answered it */
 };
 
 /* kms_handle answers one message: at most one log line and one record on every path, and nothing

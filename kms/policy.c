@@ -274,3 +274,42 @@ kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
     note(q, rule, NULL);
     return MKT_OK;
 }
+
+/* --- tickets of other KMSs -------------------------------------------------------------------- */
+
+#define ABOUT_KEYS (1u << KMS_COND_KEYS | 1u << KMS_COND_KEY_OCTETS | 1u << KMS_COND_KEY_COUNT)
+
+/* Of a ticket without keys every condition about them holds, so that a rule which refuses some kind
+ * of keys seems to apply: that is not the last word. */
+static bool
+undecided(const struct kms_question *question, const struct kms_circumstances *q)
+{
+    const struct kms_rule *rule = kms_rules_match(q->rules, question, NULL);
+
+    return rule != NULL && rule->refuse && (rule->part[KMS_PART_WHEN].has & ABOUT_KEYS) != 0;
+}
+
+enum mkt_rc
+kms_policy_foreign(const struct mkt_policy *ticket, bool keys_known,
+                   const struct kms_circumstances *q, struct mkt_err *err)
+{
+    unsigned mode = (ticket->flags & MKT_TP_D) == 0 ? 3 : (ticket->flags & MKT_TP_E) == 0 ? 2 : 1;
+    struct kms_question question = { .phase = KMS_PHASE_RESOLVE,
+                                     .from = kms_who_of(ticket->initiator),
+                                     .to = kms_who_of(q->client),
+                                     .what = ticket,
+                                     .modes = 1u << mode,
+                                     .now = q->now,
+                                     .people = &q->directory };
+    const struct kms_rule *rule;
+    struct mkt_identity named, as;
+
+    question.named = find_name(&named, &as, ticket, q) ? kms_who_of(named) : question.to;
+    if (!keys_known && undecided(&question, q))
+        return MKT_OK;
+    if (choose(&rule, &question, q, err) != MKT_OK ||
+        require(rule, KMS_CONDS_FIXED | KMS_CONDS_OTHER, &question, q, err) != MKT_OK)
+        return err->rc;
+    note(q, rule, NULL);
+    return MKT_OK;
+}

@@ -55,4 +55,10 @@ enum mkt_rc kms_policy_request(struct mkt_policy *granted, const struct mkt_poli
 enum mkt_rc kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
                                const struct kms_circumstances *q, struct mkt_err *err);
 
+/* kms_policy_foreign decides whether the client may have the keys of a ticket that another KMS has
+ * made, by the same rules; that KMS decides whether the client is one of its responders. Until the
+ * keys are known no rule is minded for what it says about them. */
+enum mkt_rc kms_policy_foreign(const struct mkt_policy *ticket, bool keys_known,
+                               const struct kms_circumstances *q, struct mkt_err *err);
+
 #endif

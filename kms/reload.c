@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config_table.h"
+#include "peers.h"
 
 /* Options that a reload takes; all others need a restart. */
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
     bool both; /* only from one value to another: it cannot begin or end */
 } live_options[] = {
     { "max_validity", false },
+    { "tpk_rotate_every", false },
     { "log_level", false },
     { "log_format", false },
     { "suites", false },
@@ -43,6 +45,7 @@ static const struct {
     { "sha1", false },
     { "pk_users", false },
     { "cross_realm", false },
+    { "peers", false },
 };
 
 struct kms_reload {
@@ -134,12 +137,15 @@ try(const struct kms_config *fresh, char err[KMS_RELOAD_ERR])
 {
     struct kms_pki *pki = NULL;
     struct kms_tls *tls = NULL;
+    struct kms_peers *peers = NULL;
     struct kms_rules *rules = kms_rules_load(fresh, err);
-    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) && kms_tls_open(&tls, fresh, err);
+    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) && kms_tls_open(&tls, fresh, err) &&
+              kms_peers_open(&peers, fresh, 1, err);
 
     kms_rules_free(rules);
     kms_pki_close(pki);
     kms_tls_close(tls);
+    kms_peers_close(peers);
     return ok;
 }
 
@@ -154,6 +160,7 @@ apply(struct kms_reload *r, const struct kms_config *fresh, kms_reload_heard *he
     atomic_store(&sv->log->json, r->live->log_format == 1);
     kms_pki_refresh(sv->pki, sv->log, true);
     kms_tls_refresh(sv->tls, sv->log, true);
+    kms_peers_refresh(sv->peers, sv->log, true);
     kms_rules_live_refresh(sv->rules, sv->log, true);
     KMS_LOG(sv->log, KMS_INFO, "configuration-reloaded", kms_text("file", r->live->path));
 }
@@ -187,6 +194,7 @@ kms_reload_files(struct kms_reload *r)
     pthread_mutex_lock(&r->lock);
     kms_pki_refresh(sv->pki, sv->log, false);
     kms_tls_refresh(sv->tls, sv->log, false);
+    kms_peers_refresh(sv->peers, sv->log, false);
     kms_rules_live_refresh(sv->rules, sv->log, false);
     pthread_mutex_unlock(&r->lock);
 }

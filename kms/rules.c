@@ -2,6 +2,8 @@
 /* The decision: which rule, and what of it does not hold. Nothing here allocates or waits. */
 #include "rules.h"
 
+#include <string.h>
+
 #include "conditions.h"
 
 #define ALL UINT32_MAX
@@ -65,10 +67,39 @@ applies(const struct kms_rule *rule, const struct kms_question *q, const struct 
     return all_hold(&rule->part[KMS_PART_WHO], q) && all_hold(&rule->part[KMS_PART_WHEN], q);
 }
 
+static int
+compare(struct mkt_span name, const char *other)
+{
+    size_t n = strlen(other);
+    int order = memcmp(name.p, other, name.n < n ? name.n : n);
+
+    return order != 0 ? order : (name.n > n) - (name.n < n);
+}
+
+const struct kms_rules *
+kms_rules_of_realm(const struct kms_rules *rules, struct mkt_span realm)
+{
+    size_t from = 0, to = realm.p == NULL ? 0 : rules->n_realms;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = compare(realm, rules->realms[middle].realm);
+
+        if (order == 0)
+            return &rules->realms[middle];
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return rules;
+}
+
 const struct kms_rule *
 kms_rules_match(const struct kms_rules *rules, const struct kms_question *q,
                 const struct kms_trace *trace)
 {
+    rules = kms_rules_of(rules, &q->from, q->people);
     for (size_t i = 0; i < rules->n; i++)
         if (applies(&rules->rule[i], q, trace))
             return &rules->rule[i];

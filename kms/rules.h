@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "selector.h"
+#include "stamps.h"
 
 #define KMS_RULE_NAME_MAX 63
 
@@ -91,17 +92,20 @@ enum kms_part_id {
 
 struct kms_rule {
     struct kms_part part[KMS_PART_COUNT]; /* first: what is looked at lies together */
-    const char *name;
-    const char *profiles; /* that it was made with, for people; "" */
-    unsigned line;        /* in the file; 0: built in */
+    const char *name;                     /* in a file of a realm: REALM/NAME */
+    const char *profiles;                 /* that it was made with, for people; "" */
+    unsigned line;                        /* in the file; 0: built in */
     bool refuse;
 };
 
 struct kms_rules {
     const char *source; /* path of the file, or "built-in" */
+    const char *realm;  /* whose they are; NULL: of all who have none of their own */
     const struct kms_rule *rule;
     size_t n;
-    struct kms_arena *arena; /* everything lies in it */
+    const struct kms_rules *realms; /* that have rules of their own, by name */
+    size_t n_realms;
+    struct kms_arena *arena; /* everything lies in it, realms too */
 };
 
 /* kms_rules_load reads the file that config names, or makes the built-in rules when it names none;
@@ -109,6 +113,11 @@ struct kms_rules {
  * goes into each rule. NULL: err (KMS_DOCUMENT_ERR octets) says "FILE:LINE:COL: what is wrong". */
 struct kms_rules *kms_rules_load(const struct kms_config *config, char *err);
 struct kms_rules *kms_rules_read(const struct kms_config *config, const char *path, char *err);
+
+/* kms_rules_follow is kms_rules_load, and tells which files a change of would matter: also when it
+ * returns NULL. Free *seen with kms_stamps_free. */
+struct kms_rules *kms_rules_follow(const struct kms_config *config, struct kms_stamps *seen,
+                                   char *err);
 
 /* kms_rules_parse reads text that is called name; NULL: the file of that name. */
 struct kms_rules *kms_rules_parse(const struct kms_config *config, const char *name,
@@ -118,8 +127,19 @@ struct kms_rules *kms_rules_parse(const struct kms_config *config, const char *n
 void kms_rules_free(struct kms_rules *rules);
 void kms_rules_release(void *rules);
 
-/* kms_rules_show writes the rules as a policy file, profiles expanded. */
+/* kms_rules_show writes the rules as a policy file, profiles expanded; those of realms are files of
+ * their own. */
 void kms_rules_show(const struct kms_rules *rules, FILE *out);
+
+/* kms_rules_of_realm returns the rules that decide for those of a realm: its own, or the general
+ * ones. kms_rules_of does so for somebody. */
+const struct kms_rules *kms_rules_of_realm(const struct kms_rules *rules, struct mkt_span realm);
+static inline const struct kms_rules *
+kms_rules_of(const struct kms_rules *rules, const struct kms_who *who,
+             const struct kms_directory *people)
+{
+    return rules->n_realms == 0 ? rules : kms_rules_of_realm(rules, kms_who_realm(who, people));
+}
 
 /* Who watches a decision: told of every condition that was looked at. With it a rule is looked at
  * to its end; the decision is the same. */
@@ -131,7 +151,8 @@ struct kms_trace {
     void *ctx;
 };
 
-/* kms_rules_match returns the first rule that applies, or NULL. trace may be NULL. */
+/* kms_rules_match returns the first rule that applies, out of those that decide for who asks, or
+ * NULL. trace may be NULL. */
 const struct kms_rule *kms_rules_match(const struct kms_rules *rules, const struct kms_question *q,
                                        const struct kms_trace *trace);
 

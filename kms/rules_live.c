@@ -3,22 +3,8 @@
 #include "rules_live.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "document.h"
-#include "hash.h"
-
-static uint64_t
-stamp_of(const struct kms_config *config)
-{
-    static const struct kms_hash_key key;
-    struct stat st;
-
-    if (config->policy[0] == '\0' || stat(config->policy, &st) != 0)
-        return 0;
-    int64_t what[] = { (int64_t)st.st_ino, st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec };
-    return kms_hash(&key, what, sizeof what);
-}
 
 bool
 kms_rules_live_open(struct kms_rules_live *live, const struct kms_config *config, size_t n_readers,
@@ -28,8 +14,7 @@ kms_rules_live_open(struct kms_rules_live *live, const struct kms_config *config
 
     memset(live, 0, sizeof *live);
     live->config = config;
-    live->stamp = stamp_of(config); /* before it is read: a change in between is seen */
-    rules = kms_rules_load(config, err);
+    rules = kms_rules_follow(config, &live->seen, err);
     if (rules == NULL)
         return false;
     if (kms_current_init(&live->current, rules, n_readers, kms_rules_release))
@@ -43,25 +28,25 @@ void
 kms_rules_live_close(struct kms_rules_live *live)
 {
     kms_current_free(&live->current);
+    kms_stamps_free(&live->seen);
 }
 
 void
 kms_rules_live_refresh(struct kms_rules_live *live, struct kms_log *log, bool anyway)
 {
-    uint64_t stamp = stamp_of(live->config);
     struct kms_rules *rules;
     char err[KMS_DOCUMENT_ERR];
 
-    if (stamp == live->stamp && !anyway)
+    if (!anyway && !kms_stamps_changed(&live->seen))
         return;
-    live->stamp = stamp; /* a broken file is complained of once, until it changes again */
-    rules = kms_rules_load(live->config, err);
+    kms_stamps_free(&live->seen); /* a broken file is complained of once, until it changes again */
+    rules = kms_rules_follow(live->config, &live->seen, err);
     if (rules == NULL) {
         KMS_LOG(log, KMS_ERROR, "policy-unreadable", kms_text("error", err),
                 kms_text("effect", "the policy stays as it was read last"));
         return;
     }
     KMS_LOG(log, KMS_INFO, "policy-reloaded", kms_text("policy", rules->source),
-            kms_number("rules", (int64_t)rules->n));
+            kms_number("rules", (int64_t)rules->n), kms_number("realms", (int64_t)rules->n_realms));
     kms_current_swap(&live->current, rules);
 }

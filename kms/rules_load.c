@@ -1,77 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a policy file to rules: profiles first, then each rule with the bounds of the configuration,
- * its profiles and its own lines joined. What could never grant anything, or would change a ticket
- * into one that RFC 6043 forbids, is refused here and not when the first user asks. */
+/* Rules and profiles: each rule is the bounds of the configuration, its profiles and its own lines
+ * joined. What could never grant anything, or would change a ticket into one that RFC 6043 forbids,
+ * is refused here and not when the first user asks. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "rules_read.h"
 
-enum place { TOP = 1, RULE = 2, PROFILE = 4 };
-
-/* All that is collected while files are read. */
-struct load {
-    struct kms_reader r; /* first: what is below it sees only this */
-    enum place place;
-    struct kms_draft *profiles;
-    size_t n_profiles, room_profiles;
-    struct kms_rule *rules;
-    size_t n_rules;
-    bool builtin; /* what is read is ours */
-};
-
-static bool
-fail_memory(struct load *l, const yaml_node_t *node)
+bool
+kms_load_no_memory(struct kms_load *l, const yaml_node_t *node)
 {
     return kms_document_fail(&l->r.doc, &node->start_mark, "out of memory");
-}
-
-/* --- mappings --------------------------------------------------------------------------------- */
-
-typedef bool take_pair(struct load *l, const void *ctx, const char *name, const yaml_node_t *key,
-                       const yaml_node_t *value);
-
-static bool
-given_twice(struct load *l, const yaml_node_t *map, const yaml_node_pair_t *until, const char *name)
-{
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < until; p++)
-        if (strcmp((char *)kms_document_node(&l->r.doc, p->key)->data.scalar.value, name) == 0)
-            return true;
-    return false;
-}
-
-/* The file has at most 1 MiB, but a mapping of a hundred thousand names would be compared for long.
- */
-#define PAIRS_MAX 1000
-
-static bool
-each_pair(struct load *l, const yaml_node_t *map, const char *what, take_pair *take,
-          const void *ctx)
-{
-    if (map->type != YAML_MAPPING_NODE)
-        return kms_document_fail(&l->r.doc, &map->start_mark, "\"%s\" needs names and values",
-                                 what);
-    if (map->data.mapping.pairs.top - map->data.mapping.pairs.start > PAIRS_MAX)
-        return kms_document_fail(&l->r.doc, &map->start_mark, "\"%s\" has too many lines", what);
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = kms_document_node(&l->r.doc, p->key);
-        const char *name = kms_document_text(&l->r.doc, key, "name");
-
-        if (name == NULL)
-            return false;
-        if (given_twice(l, map, p, name))
-            return kms_document_fail(&l->r.doc, &key->start_mark, "\"%.60s\" is given twice", name);
-        if (!take(l, ctx, name, key, kms_document_node(&l->r.doc, p->value)))
-            return false;
-    }
-    return true;
 }
 
 /* --- conditions ------------------------------------------------------------------------------- */
 
 static bool
-join(struct load *l, enum kms_part_id part, enum kms_condition_id id, const struct kms_value *v,
+join(struct kms_load *l, enum kms_part_id part, enum kms_condition_id id, const struct kms_value *v,
      const yaml_node_t *node, const char *profile)
 {
     const char *wrong = kms_value_join(&l->r.draft, part, id, v);
@@ -84,7 +29,8 @@ join(struct load *l, enum kms_part_id part, enum kms_condition_id id, const stru
 }
 
 static bool
-take_value(struct load *l, enum kms_part_id part, enum kms_condition_id id, const yaml_node_t *node)
+take_value(struct kms_load *l, enum kms_part_id part, enum kms_condition_id id,
+           const yaml_node_t *node)
 {
     struct kms_value v;
 
@@ -99,7 +45,7 @@ take_value(struct load *l, enum kms_part_id part, enum kms_condition_id id, cons
 }
 
 static bool
-take_flag_word(struct load *l, enum kms_part_id part, const struct kms_flag_word *w,
+take_flag_word(struct kms_load *l, enum kms_part_id part, const struct kms_flag_word *w,
                const yaml_node_t *node)
 {
     const char *text = kms_document_text(&l->r.doc, node, w->name);
@@ -133,10 +79,10 @@ part_names(const void *ctx, size_t i, char name[64])
 }
 
 static bool
-take_condition(struct load *l, const void *ctx, const char *name, const yaml_node_t *key,
-               const yaml_node_t *value)
+take_condition(void *ctx, const char *name, const yaml_node_t *key, const yaml_node_t *value)
 {
-    enum kms_part_id part = *(const enum kms_part_id *)ctx;
+    struct kms_load *l = ctx;
+    enum kms_part_id part = l->part;
 
     for (unsigned c = 0; c < KMS_COND_COUNT; c++)
         if ((kms_conditions[c].parts >> part & 1) != 0 && strcmp(kms_conditions[c].name, name) == 0)
@@ -144,42 +90,46 @@ take_condition(struct load *l, const void *ctx, const char *name, const yaml_nod
     for (const struct kms_flag_word *w = kms_flag_words; w->name != NULL; w++)
         if (strcmp(w->name, name) == 0)
             return take_flag_word(l, part, w, value);
-    return kms_document_unknown(&l->r.doc, key, "condition", part_names, ctx);
+    return kms_document_unknown(&l->r.doc, key, "condition", part_names, &l->part);
 }
 
 /* --- the lines of a rule or profile ----------------------------------------------------------- */
 
 static bool
-check_name(struct load *l, const yaml_node_t *node, const char *name)
+check_name(struct kms_load *l, const yaml_node_t *node, const char *name)
 {
     size_t n = strlen(name);
 
     for (const char *s = name; *s != '\0'; s++)
-        if (*s < ' ' || *s >= 0x7f)
+        if (*s < ' ' || *s >= 0x7f || *s == '/') /* which ends the name of a realm */
             n = 0;
     return (n > 0 && n <= KMS_RULE_NAME_MAX) ||
            kms_document_fail(&l->r.doc, &node->start_mark,
-                             "a name has 1 to %d printable ASCII characters", KMS_RULE_NAME_MAX);
+                             "a name has 1 to %d printable ASCII characters without /",
+                             KMS_RULE_NAME_MAX);
 }
 
 static bool
-take_rule_name(struct load *l, const yaml_node_t *node)
+take_rule_name(struct kms_load *l, const yaml_node_t *node)
 {
-    const char *name = kms_document_text(&l->r.doc, node, "rule");
+    const char *own = kms_document_text(&l->r.doc, node, "rule");
+    char name[KMS_REALM_MAX + 1 + KMS_RULE_NAME_MAX + 1];
 
-    if (name == NULL || !check_name(l, node, name))
+    if (own == NULL || !check_name(l, node, own))
         return false;
+    snprintf(name, sizeof name, "%s%s%s", l->realm == NULL ? "" : l->realm,
+             l->realm == NULL ? "" : "/", own);
     for (size_t i = 0; i < l->n_rules; i++)
         if (strcmp(l->rules[i].name, name) == 0)
             return kms_document_fail(&l->r.doc, &node->start_mark,
-                                     "there is a rule \"%s\" already, in line %u", name,
+                                     "there is a rule \"%s\" already, in line %u", own,
                                      l->rules[i].line);
     l->r.draft.name = kms_arena_text(l->r.arena, name);
-    return l->r.draft.name != NULL || fail_memory(l, node);
+    return l->r.draft.name != NULL || kms_load_no_memory(l, node);
 }
 
 static bool
-take_decision(struct load *l, const yaml_node_t *node)
+take_decision(struct kms_load *l, const yaml_node_t *node)
 {
     const char *text = kms_document_text(&l->r.doc, node, "decision");
 
@@ -193,7 +143,7 @@ take_decision(struct load *l, const yaml_node_t *node)
 static bool
 profile_names(const void *ctx, size_t i, char name[64])
 {
-    const struct load *l = ctx;
+    const struct kms_load *l = ctx;
 
     if (i >= l->n_profiles)
         return false;
@@ -202,21 +152,21 @@ profile_names(const void *ctx, size_t i, char name[64])
 }
 
 static bool
-note_profile(struct load *l, const yaml_node_t *node, const char *name)
+note_profile(struct kms_load *l, const yaml_node_t *node, const char *name)
 {
     struct kms_draft *d = &l->r.draft;
     size_t n = strlen(d->profiles) + strlen(name) + 3;
     char *all = kms_arena_take(l->r.arena, n);
 
     if (all == NULL)
-        return fail_memory(l, node);
+        return kms_load_no_memory(l, node);
     snprintf(all, n, "%s%s%s", d->profiles, d->profiles[0] == '\0' ? "" : ", ", name);
     d->profiles = all;
     return true;
 }
 
 static bool
-join_profile(struct load *l, const struct kms_draft *p, const yaml_node_t *node)
+join_profile(struct kms_load *l, const struct kms_draft *p, const yaml_node_t *node)
 {
     for (unsigned part = 0; part < KMS_PART_COUNT; part++)
         for (unsigned c = 0; c < KMS_COND_COUNT; c++)
@@ -230,7 +180,7 @@ join_profile(struct load *l, const struct kms_draft *p, const yaml_node_t *node)
 static bool
 add_profile(void *ctx, const yaml_node_t *node)
 {
-    struct load *l = ctx;
+    struct kms_load *l = ctx;
     const char *name = kms_document_text(&l->r.doc, node, "profile");
 
     if (name == NULL)
@@ -246,22 +196,22 @@ static const struct line {
     const char *name;
     unsigned places;
     enum kms_part_id part; /* when take is NULL */
-    bool (*take)(struct load *l, const yaml_node_t *node);
+    bool (*take)(struct kms_load *l, const yaml_node_t *node);
 } lines[] = {
-    { "rule", RULE, KMS_PART_WHO, take_rule_name },
-    { "from", RULE, KMS_PART_WHO, NULL },
-    { "to", RULE, KMS_PART_WHO, NULL },
-    { "profile", RULE | PROFILE, KMS_PART_WHO, NULL },
-    { "when", RULE | PROFILE, KMS_PART_WHEN, NULL },
-    { "change", RULE | PROFILE, KMS_PART_CHANGE, NULL },
-    { "require", RULE | PROFILE, KMS_PART_REQUIRE, NULL },
-    { "decision", RULE, KMS_PART_WHO, take_decision },
+    { "rule", KMS_PLACE_RULE, KMS_PART_WHO, take_rule_name },
+    { "from", KMS_PLACE_RULE, KMS_PART_WHO, NULL },
+    { "to", KMS_PLACE_RULE, KMS_PART_WHO, NULL },
+    { "profile", KMS_PLACE_RULE | KMS_PLACE_PROFILE, KMS_PART_WHO, NULL },
+    { "when", KMS_PLACE_RULE | KMS_PLACE_PROFILE, KMS_PART_WHEN, NULL },
+    { "change", KMS_PLACE_RULE | KMS_PLACE_PROFILE, KMS_PART_CHANGE, NULL },
+    { "require", KMS_PLACE_RULE | KMS_PLACE_PROFILE, KMS_PART_REQUIRE, NULL },
+    { "decision", KMS_PLACE_RULE, KMS_PART_WHO, take_decision },
 };
 
 static bool
 line_names(const void *ctx, size_t i, char name[64])
 {
-    const enum place *place = ctx;
+    const enum kms_place *place = ctx;
 
     if (i == sizeof lines / sizeof lines[0])
         return false;
@@ -270,10 +220,10 @@ line_names(const void *ctx, size_t i, char name[64])
 }
 
 static bool
-take_line(struct load *l, const void *ctx, const char *name, const yaml_node_t *key,
-          const yaml_node_t *value)
+take_line(void *ctx, const char *name, const yaml_node_t *key, const yaml_node_t *value)
 {
-    (void)ctx;
+    struct kms_load *l = ctx;
+
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         const struct line *line = &lines[i];
 
@@ -283,9 +233,10 @@ take_line(struct load *l, const void *ctx, const char *name, const yaml_node_t *
             return line->take(l, value);
         if (strcmp(name, "profile") == 0)
             return kms_document_each(&l->r.doc, value, name, add_profile, l);
+        l->part = line->part;
         if (line->part == KMS_PART_WHO)
-            return take_condition(l, &line->part, name, key, value);
-        return each_pair(l, value, name, take_condition, &line->part);
+            return take_condition(l, name, key, value);
+        return kms_document_pairs(&l->r.doc, value, name, take_condition, l);
     }
     return kms_document_unknown(&l->r.doc, key, "name", line_names, &l->place);
 }
@@ -293,7 +244,7 @@ take_line(struct load *l, const void *ctx, const char *name, const yaml_node_t *
 /* --- rules ------------------------------------------------------------------------------------ */
 
 static bool
-check_flags(struct load *l, const yaml_node_t *node)
+check_flags(struct kms_load *l, const yaml_node_t *node)
 {
     const struct kms_draft *d = &l->r.draft;
     const struct kms_value *c = &d->value[KMS_PART_CHANGE][KMS_COND_FLAGS];
@@ -313,7 +264,7 @@ check_flags(struct load *l, const yaml_node_t *node)
 
 /* The values of each part, packed in the order in which they are looked at. */
 static bool
-pack(struct load *l, struct kms_rule *rule, const yaml_node_t *node)
+pack(struct kms_load *l, struct kms_rule *rule, const yaml_node_t *node)
 {
     const struct kms_draft *d = &l->r.draft;
 
@@ -326,7 +277,7 @@ pack(struct load *l, struct kms_rule *rule, const yaml_node_t *node)
             kms_arena_take(l->r.arena, (size_t)__builtin_popcount(has) * sizeof *v);
 
         if (v == NULL)
-            return fail_memory(l, node);
+            return kms_load_no_memory(l, node);
         rule->part[p] = (struct kms_part){ has, v };
         for (unsigned c = 0; c < KMS_COND_COUNT; c++)
             if ((has >> c & 1) != 0)
@@ -336,7 +287,7 @@ pack(struct load *l, struct kms_rule *rule, const yaml_node_t *node)
 }
 
 static void
-begin(struct load *l, const yaml_node_t *node)
+begin(struct kms_load *l, const yaml_node_t *node)
 {
     memset(&l->r.draft, 0, sizeof l->r.draft);
     l->r.draft.profiles = "";
@@ -346,12 +297,12 @@ begin(struct load *l, const yaml_node_t *node)
 static bool
 add_rule(void *ctx, const yaml_node_t *node)
 {
-    struct load *l = ctx;
+    struct kms_load *l = ctx;
     struct kms_draft *d = &l->r.draft;
 
-    l->place = RULE;
+    l->place = KMS_PLACE_RULE;
     begin(l, node);
-    if (!each_pair(l, node, "rules", take_line, NULL))
+    if (!kms_document_pairs(&l->r.doc, node, "rules", take_line, l))
         return false;
     if (d->name == NULL)
         return kms_document_fail(&l->r.doc, &node->start_mark, "\"rule\" is missing: its name");
@@ -363,8 +314,8 @@ add_rule(void *ctx, const yaml_node_t *node)
     return pack(l, &l->rules[l->n_rules++], node);
 }
 
-static bool
-read_rules(struct load *l, const yaml_node_t *node)
+bool
+kms_load_rules(struct kms_load *l, const yaml_node_t *node)
 {
     size_t n = node->type != YAML_SEQUENCE_NODE
                    ? 0
@@ -376,14 +327,14 @@ read_rules(struct load *l, const yaml_node_t *node)
         return kms_document_fail(&l->r.doc, &node->start_mark, "too many rules (10000 at most)");
     l->rules = kms_arena_take(l->r.arena, n * sizeof *l->rules);
     if (l->rules == NULL)
-        return fail_memory(l, node);
+        return kms_load_no_memory(l, node);
     return kms_document_each(&l->r.doc, node, "rules", add_rule, l);
 }
 
 /* --- profiles --------------------------------------------------------------------------------- */
 
 static bool
-room_for_profile(struct load *l)
+room_for_profile(struct kms_load *l)
 {
     size_t room = l->room_profiles == 0 ? 16 : 2 * l->room_profiles;
     struct kms_draft *more;
@@ -399,11 +350,11 @@ room_for_profile(struct load *l)
 }
 
 static bool
-read_profile(struct load *l, const void *ctx, const char *name, const yaml_node_t *key,
-             const yaml_node_t *value)
+read_profile(void *ctx, const char *name, const yaml_node_t *key, const yaml_node_t *value)
 {
-    (void)ctx;
-    l->place = PROFILE;
+    struct kms_load *l = ctx;
+
+    l->place = KMS_PLACE_PROFILE;
     begin(l, key);
     if (!check_name(l, key, name))
         return false;
@@ -414,135 +365,15 @@ read_profile(struct load *l, const void *ctx, const char *name, const yaml_node_
                                      name);
     l->r.draft.name = kms_arena_text(l->r.arena, name);
     if (l->r.draft.name == NULL || !room_for_profile(l))
-        return fail_memory(l, key);
-    if (!each_pair(l, value, name, take_line, NULL) || !check_flags(l, key))
+        return kms_load_no_memory(l, key);
+    if (!kms_document_pairs(&l->r.doc, value, name, take_line, l) || !check_flags(l, key))
         return false;
     l->profiles[l->n_profiles++] = l->r.draft;
     return true;
 }
 
-/* --- the file --------------------------------------------------------------------------------- */
-
-static bool
-top_names(const void *ctx, size_t i, char name[64])
+bool
+kms_load_profiles(struct kms_load *l, const yaml_node_t *node)
 {
-    static const char *const names[] = { "profiles", "rules" };
-
-    (void)ctx;
-    if (i == sizeof names / sizeof names[0])
-        return false;
-    snprintf(name, 64, "%s", names[i]);
-    return true;
-}
-
-/* Profiles come first, wherever they stand: ctx is the name that is read now. */
-static bool
-take_top(struct load *l, const void *ctx, const char *name, const yaml_node_t *key,
-         const yaml_node_t *value)
-{
-    if (strcmp(name, "profiles") != 0 && strcmp(name, "rules") != 0)
-        return kms_document_unknown(&l->r.doc, key, "name", top_names, NULL);
-    if (strcmp(name, ctx) != 0)
-        return true;
-    return name[0] == 'p' ? each_pair(l, value, name, read_profile, NULL) : read_rules(l, value);
-}
-
-static bool
-read_root(struct load *l)
-{
-    const yaml_node_t *root = kms_document_root(&l->r.doc, "\"rules:\", and maybe \"profiles:\"");
-
-    return root != NULL && each_pair(l, root, "policy", take_top, "profiles") &&
-           each_pair(l, root, "policy", take_top, "rules");
-}
-
-/* text NULL: the file. */
-static bool
-read_document(struct load *l, const char *name, const char *text, char *err)
-{
-    bool ok = text == NULL ? kms_document_open(&l->r.doc, name, err)
-                           : kms_document_parse(&l->r.doc, name, text, err);
-
-    if (!ok)
-        return false;
-    ok = read_root(l);
-    if (ok && !l->builtin && l->rules == NULL)
-        ok = kms_document_fail(&l->r.doc, NULL, "\"rules\" is missing");
-    kms_document_close(&l->r.doc);
-    return ok;
-}
-
-static bool
-read_all(struct load *l, const char *name, const char *text, char *err)
-{
-    char bounds[512];
-
-    l->builtin = true;
-    if (!kms_configuration_profile(l->r.config, bounds, sizeof bounds) ||
-        !read_document(l, "configuration", bounds, err) ||
-        !read_document(l, "built-in profiles", kms_builtin_profiles, err))
-        return false;
-    l->builtin = text == kms_builtin_rules;
-    return read_document(l, name, text, err);
-}
-
-static struct kms_rules *
-finish(struct load *l, const char *name)
-{
-    struct kms_rules *rules = kms_arena_take(l->r.arena, sizeof *rules);
-
-    if (rules == NULL)
-        return NULL;
-    *rules = (struct kms_rules){ .source = kms_arena_text(l->r.arena, name),
-                                 .rule = l->rules,
-                                 .n = l->n_rules,
-                                 .arena = l->r.arena };
-    return rules->source == NULL ? NULL : rules;
-}
-
-struct kms_rules *
-kms_rules_parse(const struct kms_config *config, const char *name, const char *text, char *err)
-{
-    struct load *l = calloc(1, sizeof *l);
-    struct kms_rules *rules = NULL;
-
-    snprintf(err, KMS_DOCUMENT_ERR, "%.512s: out of memory", name);
-    if (l == NULL)
-        return NULL;
-    l->r.config = config;
-    l->r.arena = kms_arena_new();
-    if (l->r.arena != NULL && read_all(l, name, text, err))
-        rules = finish(l, name);
-    if (rules == NULL)
-        kms_arena_free(l->r.arena);
-    free(l->profiles);
-    free(l);
-    return rules;
-}
-
-struct kms_rules *
-kms_rules_read(const struct kms_config *config, const char *path, char *err)
-{
-    return kms_rules_parse(config, path, NULL, err);
-}
-
-struct kms_rules *
-kms_rules_load(const struct kms_config *config, char *err)
-{
-    if (config->policy[0] != '\0')
-        return kms_rules_read(config, config->policy, err);
-    return kms_rules_parse(config, "built-in", kms_builtin_rules, err);
-}
-
-void
-kms_rules_free(struct kms_rules *rules)
-{
-    if (rules != NULL)
-        kms_arena_free(rules->arena);
-}
-
-void
-kms_rules_release(void *rules)
-{
-    kms_rules_free(rules);
+    return kms_document_pairs(&l->r.doc, node, "profiles", read_profile, l);
 }

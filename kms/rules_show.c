@@ -106,7 +106,7 @@ show_part(FILE *out, const struct kms_part *part, const char *indent)
 }
 
 static void
-show_rule(FILE *out, const struct kms_rule *rule)
+show_rule(FILE *out, const struct kms_rules *rules, const struct kms_rule *rule)
 {
     static const struct {
         enum kms_part_id id;
@@ -116,7 +116,7 @@ show_rule(FILE *out, const struct kms_rule *rule)
                   { KMS_PART_REQUIRE, "require" } };
 
     fprintf(out, "  - rule: ");
-    print_quoted(out, rule->name);
+    print_quoted(out, rule->name + (rules->realm == NULL ? 0 : strlen(rules->realm) + 1));
     if (rule->profiles[0] != '\0')
         fprintf(out, " # with %s", rule->profiles);
     fputc('\n', out);
@@ -133,7 +133,16 @@ show_rule(FILE *out, const struct kms_rule *rule)
 void
 kms_rules_show(const struct kms_rules *rules, FILE *out)
 {
-    fprintf(out, "# policy: %s\nrules:\n", rules->source);
+    fprintf(out, "# policy: %s%s%s\n", rules->source, rules->realm == NULL ? "" : ", of the realm ",
+            rules->realm == NULL ? "" : rules->realm);
+    if (rules->n_realms > 0)
+        fputs("realms:\n", out);
+    for (size_t i = 0; i < rules->n_realms; i++) {
+        fprintf(out, "  '%s': ", rules->realms[i].realm);
+        print_quoted(out, rules->realms[i].source);
+        fputc('\n', out);
+    }
+    fputs("rules:\n", out);
     for (size_t i = 0; i < rules->n; i++)
-        show_rule(out, &rules->rule[i]);
+        show_rule(out, rules, &rules->rule[i]);
 }

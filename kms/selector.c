@@ -195,12 +195,24 @@ match_many(const char *pattern, struct mkt_span s)
     return pattern[i] == '\0';
 }
 
+struct mkt_span
+kms_who_realm(const struct kms_who *who, const struct kms_directory *people)
+{
+    const char *name;
+
+    if (people == NULL || people->realm_of == NULL || who->id.data.p == NULL)
+        return who->domain;
+    name = people->realm_of(people->ctx, who->id);
+    return mkt_span(name, strlen(name));
+}
+
 bool
 kms_selector_compare(const struct kms_selector *p, const struct kms_who *who,
                      const struct kms_directory *people)
 {
     struct mkt_identity as;
     struct mkt_span id = who->id.data, name = { (const uint8_t *)p->text + p->name, p->least };
+    struct mkt_span realm;
 
     if (p->kind == KMS_SELECTOR_ANY)
         return true;
@@ -210,10 +222,10 @@ kms_selector_compare(const struct kms_selector *p, const struct kms_who *who,
         return people != NULL && people->stands_for != NULL &&
                people->stands_for(people->ctx, (struct mkt_identity){ p->id_type, name }, who->id,
                                   &as);
-    if (p->kind == KMS_SELECTOR_REALM && people != NULL && people->realm_of != NULL)
-        return strcmp(people->realm_of(people->ctx, who->id), p->text + p->name) == 0;
-    if (p->kind == KMS_SELECTOR_REALM)
-        return who->domain.n == name.n && memcmp(who->domain.p, name.p, name.n) == 0;
+    if (p->kind == KMS_SELECTOR_REALM) {
+        realm = kms_who_realm(who, people);
+        return realm.n == name.n && memcmp(realm.p, name.p, name.n) == 0;
+    }
     if (who->id.type != p->id_type)
         return false;
     if (p->kind == KMS_SELECTOR_EXACT)

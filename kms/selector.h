@@ -37,6 +37,10 @@ struct kms_who {
 /* kms_who_of prepares an identity, borrowed. */
 struct kms_who kms_who_of(struct mkt_identity id);
 
+/* kms_who_realm returns the name of the realm that somebody is in, or, where nobody knows realms
+ * (people NULL), the domain; n = 0: none. */
+struct mkt_span kms_who_realm(const struct kms_who *who, const struct kms_directory *people);
+
 struct kms_selector {
     uint8_t kind;              /* enum kms_selector_kind */
     uint8_t id_type;           /* enum mkt_id_type, of EXACT, ONE and MANY */

@@ -179,7 +179,7 @@ static unsigned char client_purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
 static gnutls_typed_vdata_st for_clients = { GNUTLS_DT_KEY_PURPOSE_OID, client_purpose, 0 };
 
 struct kms_tls_set *
-kms_tls_begin(struct kms_tls *tls, void *session)
+kms_tls_begin(struct kms_tls *tls, void *session, bool any_client)
 {
     gnutls_session_t s = session;
     struct kms_tls_set *set;
@@ -192,10 +192,10 @@ kms_tls_begin(struct kms_tls *tls, void *session)
         kms_tls_end(set);
         return NULL;
     }
-    if (set->mutual) { /* the handshake fails unless the chain holds, for a client */
+    if (set->mutual || any_client)
         gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
+    if (set->mutual && !any_client) /* the handshake fails unless the chain holds, for a client */
         gnutls_session_set_verify_cert2(s, &for_clients, 1, 0);
-    }
     return set;
 }
 

@@ -26,9 +26,10 @@ bool kms_tls_open(struct kms_tls **tls, const struct kms_config *config, char er
 /* kms_tls_close frees; connections may still hold sets. NULL is allowed. */
 void kms_tls_close(struct kms_tls *tls);
 
-/* kms_tls_begin gives a new session (gnutls_session_t) the certificates of now. The set is to be
+/* kms_tls_begin gives a new session (gnutls_session_t) the certificates of now. any_client: who has
+ * no certificate is refused, but whose it is is looked at later (peers.h). The set is to be
  * given to kms_tls_end after the session; NULL: the session must not go on. */
-struct kms_tls_set *kms_tls_begin(struct kms_tls *tls, void *session);
+struct kms_tls_set *kms_tls_begin(struct kms_tls *tls, void *session, bool any_client);
 void kms_tls_end(struct kms_tls_set *set);
 
 /* kms_tls_refresh reads the files again if one has changed, or anyway, and says so in the log.

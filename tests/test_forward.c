@@ -130,6 +130,9 @@ a_ticket_is_resolved_through_another_kms(void **state)
         /* RFC6043:10-2 RFC6043:10-3 RFC6043:10-4 */
         assert_int_equal(leg_resolve(&f), MKT_OK); /* RFC6043:10-5 */
         assert_int_equal(leg_back(&f, &io), MKT_OK);
+        /* his KMS sees what keys they are before it gives them to him */
+        assert_int_equal(mkt_kms_ask(f.txn2)->policy->n_wanted, 1);
+        assert_int_equal(mkt_kms_ask(f.txn2)->policy->wanted[0].type, MKT_KEY_TGK);
         /* Bob hears his own KMS */
         assert_true(
             same(payload(&f.c.resolved[0], &a, MKT_PL_IDR, MKT_IDR_KMS)->u.idr.data, f.kms2.data));

@@ -170,7 +170,8 @@ MKT_API MKT_MUST_USE enum mkt_next mkt_kms_forward(struct mkt_kms_forward *f,
                                                    const struct mkt_env *env, struct mkt_io *io);
 
 /* mkt_kms_forwarded reads the other KMS's answer and writes our RESOLVE_RESP with the keys it gave.
- * -> SEND_PEER or ABORT. */
+ * After it `wanted` of the policy describes the session keys, as after mkt_kms_open: the caller may
+ * still refuse. -> SEND_PEER or ABORT. */
 MKT_API MKT_MUST_USE enum mkt_next mkt_kms_forwarded(struct mkt_kms_forward *f,
                                                      struct mkt_kms_txn *t,
                                                      const struct mkt_env *env,

@@ -77,6 +77,7 @@ mkt_kms_forwarded(struct mkt_kms_forward *f, struct mkt_kms_txn *t, const struct
         io->peer_error_authentic = in.peer_error_authentic;
         return MKT_NEXT_ABORT;
     }
+    mkt_kms_describe_keys(t);
     struct mkt_span rand = mkt_ex_randr(&m, MKT_RANDR_KMS);
     enum mkt_next next = mkt_kms_relay(t, env, mkt_ex_idr(&m, MKT_IDR_R), rand, io);
     if (next != MKT_NEXT_ABORT)

@@ -371,10 +371,12 @@ owner_fits(const struct mkt_policy *p, struct mkt_identity owner)
            (p->n_responders == 1 && mkt_identity_equal(owner, p->responders[0]));
 }
 
-/* The session keys of the ticket, as a request would have asked for them. */
-static void
-describe_keys(struct mkt_policy *p, const struct mkt_keys *keys)
+void
+mkt_kms_describe_keys(struct mkt_kms_txn *t)
 {
+    struct mkt_policy *p = &t->policy;
+    const struct mkt_keys *keys = &t->keys;
+
     p->n_wanted = 0;
     p->has_kemac = true;
     for (size_t i = mkt_policy_mpks(p); i < keys->n; i++) {
@@ -413,7 +415,7 @@ mkt_kms_open(struct mkt_kms_txn *t, const struct mkt_env *env, const struct mkt_
         mkt_initiator_data_verify(&t->initiator_data, t->ticket, env->crypto, t->suite,
                                   &t->keys.k[1].key, err) != MKT_OK)
         return err->rc;
-    describe_keys(&t->policy, &t->keys);
+    mkt_kms_describe_keys(t);
     t->stage = MKT_KMS_OPENED;
     return MKT_OK;
 }

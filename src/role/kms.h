@@ -54,6 +54,10 @@ void mkt_kms_name_ticket(struct mkt_kms_txn *t, const uint8_t *end);
 bool mkt_kms_draw_keys(struct mkt_kms_txn *t, const struct mkt_policy *granted,
                        const struct mkt_env *env);
 
+/* Puts the session keys of t into the wishes of its policy, as a request would have asked for them.
+ */
+void mkt_kms_describe_keys(struct mkt_kms_txn *t);
+
 /* Fills what an Error message about t says. */
 enum mkt_rc mkt_kms_error_of(struct mkt_error_message *e, const struct mkt_kms_txn *t,
                              const struct mkt_env *env, enum mkt_rc rc);

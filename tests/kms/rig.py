@@ -30,7 +30,7 @@ class Kms:
     def configure(self, more):
         listen = ''.join(f'  - {url}\n' for url in self.listen)
         self.write('kms.yaml', f'identity: sip:kms@example.com\nlisten:\n{listen}'
-                               f'store: sqlite:kms.db\n{more}')
+                               f'store: sqlite:kms.db\nkek: file:kms.kek\n{more}')
 
     def write(self, name, text, mode=0o600):
         path = self.dir / name

@@ -93,7 +93,7 @@ the_audit_is_on_unless_it_is_turned_off(void **state)
     refused(HEAD LISTEN STORE "audit:\n  http: ftp://a\n",
             "5:9: audit.http: not a URL of http or https");
     refused(HEAD LISTEN STORE "audit:\n  optional: [tape]\n",
-            "5:14: audit.optional: \"tape\" is not one of file, syslog, http");
+            "5:14: audit.optional: \"tape\" is not one of file, syslog, http, realms");
 }
 
 static void

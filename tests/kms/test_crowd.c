@@ -27,7 +27,7 @@ add(struct kms_store *s, unsigned i)
     char identity[64], id[32];
     const struct kms_user u = { .identity = identity,
                                 .psk_id = id,
-                                .psk = mkt_span(key, sizeof key) };
+                                .psk = { 0, mkt_span(key, sizeof key) } };
 
     snprintf(identity, sizeof identity, "sip:user%u@example.com", i);
     snprintf(id, sizeof id, "id%u", i);
@@ -110,7 +110,7 @@ everybody_is_in_one_part_with_all_names(void **state)
     for (unsigned i = 0; i < 300; i++) /* the first part has a gap */
         change("remove", i);
     assert_int_equal(store->ops->version(store, &version, &err), KMS_STORE_OK);
-    assert_int_equal(kms_index_build(&x, store, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, store, NULL, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(x), USERS - 300);
     for (unsigned i = 0; i < USERS; i++) {
         assert_true(has(x, "sip:user%u@example.com", i) == (i >= 300));
@@ -120,7 +120,7 @@ everybody_is_in_one_part_with_all_names(void **state)
     change("remove", 300); /* of the first part, of the last one, and somebody new */
     change("remove", USERS - 1);
     assert_int_equal(add(store, USERS), KMS_STORE_OK);
-    assert_int_equal(kms_index_follow(&next, x, store, &version, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_follow(&next, x, store, NULL, &version, &err), KMS_STORE_OK);
     assert_false(has_key(next, 300) || has_key(next, USERS - 1));
     assert_false(has(next, "tel:%u", 300));
     assert_true(has_key(next, 301) && has_key(next, USERS));
@@ -176,7 +176,7 @@ parts_of_two_moments_are_not_one_picture(void **state)
     (void)state;
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
         skip(); /* one thread reads */
-    assert_int_equal(kms_index_build(&x, store, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, store, NULL, &err), KMS_STORE_OK);
     before = kms_index_users(x);
     kms_index_free(x);
     sem_init(&first_has_read, 0, 0);
@@ -184,7 +184,7 @@ parts_of_two_moments_are_not_one_picture(void **state)
     late.read_part = read_late;
     late.another = another_late;
     store->ops = &late;
-    assert_int_equal(kms_index_build(&x, store, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, store, NULL, &err), KMS_STORE_OK);
     store->ops = real;
     assert_int_equal(parts_seen, 1); /* in the end by one thread */
     assert_true(newcomer > 5000);

@@ -141,7 +141,7 @@ def with_allow_only_what_it_names(scene):
 
 def mistakes_in_networks_have_a_place(scene):
     for entry, wrong in (('{url: "udp://127.0.0.1:0", allow: 10.0.0.1/8}', '3:39: the address has bits'),
-                         ('{url: "udp://127.0.0.1:0", alow: "::/0"}', 'has url, allow and deny'),
+                         ('{url: "udp://127.0.0.1:0", alow: "::/0"}', 'has url, for, allow and deny'),
                          ('{allow: "::/0"}', 'url is missing'),
                          ('{url: "udp://127.0.0.1:0", deny: []}', 'an empty list'),
                          ('{url: "udp://127.0.0.1:0", url: "udp://127.0.0.1:0"}', 'once each')):

@@ -263,7 +263,8 @@ a_test_explains_the_decision_rule_by_rule(void **state)
                                           "\"changed\": true, "));
     assert_int_equal(TEST_BOB("--validity", "30m"), 0);
     assert_string_equal(
-        stdout_text(), "rule \"weak\", line 2, for " BOB ": does not apply\n"
+        stdout_text(), "rules of policy.yaml\n"
+                       "rule \"weak\", line 2, for " BOB ": does not apply\n"
                        "  no   when suites: [128]; is 256\n"
                        "rule \"short\", line 5, for " BOB ": applies\n"
                        "  yes  from: ['sip:*@example.com']; is " ALICE "\n"
