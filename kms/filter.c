@@ -114,13 +114,13 @@ add_special(scmp_filter_ctx f, enum kms_filter which)
            allow_if(f, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 }
 
-/* New sockets stay within the machine, unless the audit goes to another one by HTTP: libcurl asks
- * the resolver, and that the kernel. */
+/* New sockets stay within the machine, unless the audit goes to another one by HTTP, or other KMSs
+ * are asked: libcurl asks the resolver, and that the kernel. */
 static bool
 add_sockets(scmp_filter_ctx f, const struct kms_config *config, unsigned who)
 {
     static const int families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
-    size_t n = config->audit_http[0] != '\0' ? 4 : 1;
+    size_t n = config->audit_http[0] != '\0' || config->peers.n > 0 ? 4 : 1;
     bool ok = true;
 
     for (size_t i = 0; ok && (who & D) != 0 && i < n; i++)

@@ -188,8 +188,9 @@ start_serving(struct daemon *d, char *err)
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
         return false;
     }
-    d->service.courier = kms_courier_start(d->service.lane);
-    if (d->service.courier == NULL) {
+    if (c->peers.n > 0)
+        d->service.courier = kms_courier_start(d->service.lane);
+    if (c->peers.n > 0 && d->service.courier == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start the thread that asks other KMSs");
         return false;
     }

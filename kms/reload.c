@@ -14,38 +14,38 @@
 /* Options that a reload takes; all others need a restart. */
 static const struct {
     const char *name;
-    bool both; /* only from one value to another: it cannot begin or end */
+    enum { ALWAYS, WHILE_SET, WITH_COURIER } when; /* WHILE_SET: before and after */
 } live_options[] = {
-    { "max_validity", false },
-    { "tpk_rotate_every", false },
-    { "log_level", false },
-    { "log_format", false },
-    { "suites", false },
-    { "modes", false },
-    { "tls.certificate", true },
-    { "tls.private_key", true },
-    { "tls.client_ca", false },
-    { "limits.source_rate", false },
-    { "limits.source_burst", false },
-    { "limits.source_minute", false },
-    { "limits.source_hour", false },
-    { "limits.identity_rate", false },
-    { "limits.identity_burst", false },
-    { "limits.identity_minute", false },
-    { "limits.identity_hour", false },
-    { "limits.lockout_failures", false },
-    { "limits.lockout_window", false },
-    { "limits.lockout_time", false },
-    { "limits.lockout_udp", false },
-    { "certificate", true },
-    { "private_key", true },
-    { "trust", false },
-    { "crl", false },
-    { "require_crl", false },
-    { "sha1", false },
-    { "pk_users", false },
-    { "cross_realm", false },
-    { "peers", false },
+    { "max_validity", ALWAYS },
+    { "tpk_rotate_every", ALWAYS },
+    { "log_level", ALWAYS },
+    { "log_format", ALWAYS },
+    { "suites", ALWAYS },
+    { "modes", ALWAYS },
+    { "tls.certificate", WHILE_SET },
+    { "tls.private_key", WHILE_SET },
+    { "tls.client_ca", ALWAYS },
+    { "limits.source_rate", ALWAYS },
+    { "limits.source_burst", ALWAYS },
+    { "limits.source_minute", ALWAYS },
+    { "limits.source_hour", ALWAYS },
+    { "limits.identity_rate", ALWAYS },
+    { "limits.identity_burst", ALWAYS },
+    { "limits.identity_minute", ALWAYS },
+    { "limits.identity_hour", ALWAYS },
+    { "limits.lockout_failures", ALWAYS },
+    { "limits.lockout_window", ALWAYS },
+    { "limits.lockout_time", ALWAYS },
+    { "limits.lockout_udp", ALWAYS },
+    { "certificate", WHILE_SET },
+    { "private_key", WHILE_SET },
+    { "trust", ALWAYS },
+    { "crl", ALWAYS },
+    { "require_crl", ALWAYS },
+    { "sha1", ALWAYS },
+    { "pk_users", ALWAYS },
+    { "cross_realm", ALWAYS },
+    { "peers", WITH_COURIER },
 };
 
 struct kms_reload {
@@ -84,14 +84,25 @@ kms_reload_free(struct kms_reload *r)
 }
 
 static bool
-is_live(const struct kms_option *o, const void *before, const void *after)
+is_live(const struct kms_service *sv, const struct kms_option *o, const void *before,
+        const void *after)
 {
     static const struct kms_files none;
+    size_t i = 0;
 
-    for (size_t i = 0; i < sizeof live_options / sizeof live_options[0]; i++)
-        if (strcmp(live_options[i].name, o->name) == 0)
-            return !live_options[i].both || (memcmp(before, &none, sizeof none) != 0 &&
-                                             memcmp(after, &none, sizeof none) != 0);
+    while (i < sizeof live_options / sizeof live_options[0] &&
+           strcmp(live_options[i].name, o->name) != 0)
+        i++;
+    if (i == sizeof live_options / sizeof live_options[0])
+        return false;
+    switch (live_options[i].when) {
+    case ALWAYS:
+        return true;
+    case WHILE_SET:
+        return memcmp(before, &none, sizeof none) != 0 && memcmp(after, &none, sizeof none) != 0;
+    case WITH_COURIER:
+        return sv->courier != NULL;
+    }
     return false;
 }
 
@@ -120,7 +131,7 @@ take(struct kms_reload *r, const struct kms_option *o, const struct kms_config *
 
     if (memcmp(before, after, n) == 0)
         return;
-    taken = is_live(o, before, after);
+    taken = is_live(r->service, o, before, after);
     if (taken) {
         store(live, after, n);
         memcpy(before, after, n);

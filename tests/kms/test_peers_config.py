@@ -122,6 +122,16 @@ def peers_come_and_go_with_a_reload(world):
     assert world.b.metric('mikey_kms_peer_requests_total{outcome="answered"}') == 2
 
 
+def the_first_peer_needs_a_restart(world):
+    world.b.peers = ''
+    world.b.configure('')
+    world.b.start()
+    world.b.knows(world.a, 1)
+    done = world.b.ctl('reload')
+    assert done.returncode == 0 and 'peers' in done.stdout and 'restart' in done.stdout, done.stdout
+    assert world.b.metric('mikey_kms_peers') == 0
+
+
 def one_with_a_mistake_changes_nothing(world):
     world.start()
     world.request()
@@ -152,6 +162,7 @@ TESTS = [
     files_are_read_beforehand,
     an_address_for_peers_is_an_https_address,
     peers_come_and_go_with_a_reload,
+    the_first_peer_needs_a_restart,
     one_with_a_mistake_changes_nothing,
     a_certificate_that_changes_on_disk_is_used,
 ]
