@@ -226,6 +226,22 @@ def they_may_bar_a_user_of_ours(world):
     resolves(world, 'carol')
 
 
+def tickets_of_a_tenant_are_resolved_for_peers_that_may_have_them(world):
+    assert world.a.ctl('realm', 'add', 'sales').returncode == 0
+    assert world.a.ctl('user', 'remove', 'sip:alice@a.example').returncode == 0
+    (world.a.dir / 'alice.cred').unlink()
+    done = world.a.ctl('user', 'add', 'sip:alice@a.example', '--realm', 'sales', '--psk-out', 'alice.cred')
+    assert done.returncode == 0, done.stderr
+    world.start()
+    world.request()
+    refused(world, 'Invalid ID')
+    assert last(world.a)['why'] == 'a ticket of another realm'
+    for realms, code in (('[support]', REFUSED), ('[support, sales]', 0)):
+        world.a.knows(world.b, 0, url=None, certificate=None, private_key=None, realms=realms)
+        assert world.a.ctl('reload').returncode == 0
+        assert world.answer().returncode == code, realms
+
+
 # --- domains --------------------------------------------------------------------------------------
 
 def a_kms_speaks_for_responders_of_its_domains_only(world):
@@ -428,6 +444,7 @@ TESTS = [
     a_ticket_that_was_revoked_at_home_is_refused,
     we_may_bar_a_ticket_of_theirs_ourselves,
     they_may_bar_a_user_of_ours,
+    tickets_of_a_tenant_are_resolved_for_peers_that_may_have_them,
     a_kms_speaks_for_responders_of_its_domains_only,
     and_for_initiators_of_its_domains_only,
     a_kms_that_is_no_peer_is_not_asked,
