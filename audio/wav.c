@@ -155,7 +155,8 @@ static bool
 write_samples(FILE *f, const struct audio *a)
 {
     if (a->format != AUDIO_L16)
-        return fwrite(a->octets, 1, a->n, f) == a->n && (a->n % 2 == 0 || fputc(0, f) != EOF);
+        return (a->n == 0 || fwrite(a->octets, 1, a->n, f) == a->n) &&
+               (a->n % 2 == 0 || fputc(0, f) != EOF);
     for (size_t i = 0; i < a->n; i++)
         if (fputc(a->octets[2 * i + 1], f) == EOF || fputc(a->octets[2 * i], f) == EOF)
             return false;

@@ -57,11 +57,11 @@ number_taken(const struct mkt_msg *offer, unsigned policy_no)
 
 /* Sessions that are offered without a policy get the first of ours, which goes along. */
 static void
-number_policies(struct phone_answer *a, size_t n, const struct mkt_msg *offer)
+number_policies(struct phone_answer *a, const struct mkt_msg *offer)
 {
     unsigned next = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < a->n_sp; i++) {
         while (number_taken(offer, next))
             next++;
         a->sp[i].policy_no = (uint8_t)next++;
@@ -69,10 +69,10 @@ number_policies(struct phone_answer *a, size_t n, const struct mkt_msg *offer)
 }
 
 static enum mkt_rc
-choose(struct phone_answer *a, size_t n_sp, const struct mkt_msg *offer, struct mkt_err *why)
+choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
 {
-    number_policies(a, n_sp, offer);
-    if (mkt_choice_default(offer, a->sp, n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, why) !=
+    number_policies(a, offer);
+    if (mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, why) !=
         MKT_OK)
         return why->rc;
     a->choice.cs = a->cs;
@@ -90,11 +90,9 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
 {
     static struct mkt_sdp_keys keys;
     struct mkt_sdp sdp;
-    size_t n_sp;
 
     if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
-        mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, a->message, sizeof a->message, why) ==
-            MKT_SDP_REFUSE)
+        mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, a->last, sizeof a->last, why) == MKT_SDP_REFUSE)
         return why->rc;
     if (keys.n != 1)
         return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,
@@ -112,9 +110,12 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
         mkt_sdp_map_offered(&a->map, &sdp, keys.found[0].level, offer, why) != MKT_OK)
         return why->rc;
     if (!cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP], offer->hdr.prf, true,
-                           a->sp, &n_sp, err))
+                           a->sp, &a->n_sp, err))
         return MKT_E_ARGUMENT;
-    return choose(a, n_sp, offer, why);
+    a->last_len = io.in.n;
+    a->sdp = sdp;
+    a->sdp.n_lines = 0; /* they borrow */
+    return choose(a, offer, why);
 }
 
 bool

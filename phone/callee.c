@@ -19,6 +19,8 @@ struct callee {
     struct phone_stream *stream;
     struct mbuf *text; /* of the answer */
     struct sa to;
+    enum phone_again again; /* what the later offer that is being answered is about */
+    bool new_keys;          /* answered, and not acknowledged yet */
     /* what makes the same INVITE on another branch known (RFC 3261 8.2.2.2) */
     char call_id[256], from_tag[128];
     uint32_t cseq;
@@ -138,6 +140,7 @@ established(const struct sip_msg *msg, void *arg)
     (void)msg;
     phone_say("answered", "%s", "by us");
     phone_call_talk(&c->call, c->stream, &c->to);
+    phone_call_say_rekey(&c->call, c->answer->csb);
 }
 
 static void
@@ -150,19 +153,87 @@ closed(int err, const struct sip_msg *msg, void *arg)
                     c->call.stream != NULL ? "by the other party" : "given up by the caller");
 }
 
-/* Offers later in the call are not taken yet. */
+/* --- later offers ----------------------------------------------------------------------------- */
+
+/* Before sipsess has it, which can refuse without a reason only. */
+static bool
+look_again(struct callee *c, const struct sip_msg *msg)
+{
+    struct phone *p = c->call.phone;
+    struct cli_error err = { 0 };
+    struct mkt_err why = { 0 };
+    enum mkt_rc rc;
+
+    if (phone_answer_again(c->answer, &p->client,
+                           mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &c->again, &rc,
+                           &err) &&
+        (c->again != PHONE_AGAIN_NEW ||
+         (rc = phone_stream_hear(c->stream, c->answer->csb, p->client.crypto, &why)) == MKT_OK)) {
+        c->new_keys = c->new_keys || c->again == PHONE_AGAIN_NEW;
+        return false;
+    }
+    struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, true);
+    phone_say("refused", "%s", err.code != CLI_EXIT_OK ? err.text : why.what);
+    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
+                      refusal_print, &r);
+    return true;
+}
+
+/* sipsess has it now: the answer to what look_again has taken. */
 static int
 offered_again(struct mbuf **text, const struct sip_msg *msg, void *arg)
 {
-    (void)text, (void)msg, (void)arg;
-    return ENOTSUP;
+    struct callee *c = arg;
+    char *value = malloc(VALUE_MAX);
+    int err = value == NULL ? ENOMEM : 0;
+
+    if (err == 0 && (!phone_description_read(&c->description, msg->mb, true, &c->to) ||
+                     !phone_answer_value(c->answer, value, VALUE_MAX)))
+        err = EPROTO;
+    if (err == 0)
+        err = phone_description_write(&c->description, false,
+                                      c->again != PHONE_AGAIN_SILENT ? value : NULL, text);
+    free(value);
+    return err;
 }
 
+/* We make no offers later in the call. */
 static int
 answered_again(const struct sip_msg *msg, void *arg)
 {
     (void)msg, (void)arg;
     return ENOTSUP;
+}
+
+/* The caller has the answer: what we say may be under the new keys. */
+static void
+acknowledged(struct callee *c)
+{
+    struct mkt_err why = { 0 };
+
+    if (!c->new_keys)
+        return;
+    c->new_keys = false;
+    if (phone_stream_say(c->stream, c->answer->csb, c->call.phone->client.crypto, &why) != MKT_OK) {
+        phone_call_over(&c->call, CLI_EXIT_FAILURE, why.what);
+        return;
+    }
+    phone_say("rekeyed", "by the other party");
+    phone_call_say_rekey(&c->call, c->answer->csb);
+}
+
+bool
+phone_callee_request(const struct sip_msg *msg, void *phone)
+{
+    struct callee *c = callee_of(phone);
+
+    if (c == NULL || c->call.stream == NULL || !sip_dialog_cmp(sipsess_dialog(c->session), msg))
+        return false;
+    if (pl_strcmp(&msg->met, "INVITE") == 0)
+        return look_again(c, msg);
+    if (pl_strcmp(&msg->met, "ACK") == 0)
+        acknowledged(c);
+    return false;
 }
 
 static void

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+#define LATE_MS (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
+                               */
+#define REDIRECTIONS_MAX 3
 
 struct leg {
     struct le le;
@@ -30,9 +33,15 @@ struct caller {
     struct sip_auth *auth;
     struct list legs;
     struct leg *winner;
+    struct phone_description mine;
+    struct tmr rekey; /* when new keys are due */
+    struct sip_request *reoffer;
     bool asking; /* the offer is with the worker */
     bool cancelled;
-    unsigned challenges;
+    unsigned challenges, redirections;
+    struct le late; /* when the call is over: in phone->late, for 2xx that come then */
+    struct tmr linger;
+    bool over;
 };
 
 /* --- legs ------------------------------------------------------------------------------------- */
@@ -72,6 +81,10 @@ leg_of(struct caller *c, const struct sip_msg *msg)
     list_append(&c->legs, &leg->le, leg);
     return leg;
 }
+
+static void wait_for_rekey(struct caller *c);
+static void begin(struct caller *c);
+static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
 
 static void
 nothing(int err, const struct sip_msg *msg, void *arg)
@@ -118,6 +131,93 @@ leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     phone_description_free(&d);
 }
 
+/* --- INVITE ----------------------------------------------------------------------------------- */
+
+static int
+contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
+{
+    struct caller *c = arg;
+    struct sip_contact contact;
+
+    (void)dst;
+    sip_contact_set(&contact, c->call.phone->user, src, tp);
+    return mbuf_printf(mb, "%H", sip_contact_print, &contact);
+}
+
+/* An INVITE with our description, the first or a later one. */
+static int
+invite(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+       sip_resp_h *response)
+{
+    return sip_drequestf(
+        request, c->call.phone->sip, true, "INVITE", dialog, 0, c->auth, contact, response, c,
+        "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
+        mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
+}
+
+/* --- new keys --------------------------------------------------------------------------------- */
+
+static void
+rekeyed(int err, const struct sip_msg *msg, void *arg)
+{
+    struct caller *c = arg;
+    struct phone *p = c->call.phone;
+    struct cli_error said = { 0 };
+    struct mkt_err why = { 0 };
+
+    if (err == 0 && msg->scode < 200)
+        return;
+    if (err != 0 || msg->scode >= 300) { /* RFC 4567 4.1.2: then it is over */
+        leg_bye(c, c->winner);
+        phone_call_over(&c->call, CLI_EXIT_PEER, "the other party takes no new keys");
+        return;
+    }
+    leg_ack(c, c->winner, msg);
+    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
+                             mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
+        phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
+        phone_stream_say(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK) {
+        phone_say("rekeyed", "by us");
+        wait_for_rekey(c);
+        return;
+    }
+    leg_bye(c, c->winner);
+    phone_call_over(&c->call, CLI_EXIT_PEER, said.code != CLI_EXIT_OK ? said.text : why.what);
+}
+
+static bool
+describe_again(struct caller *c, struct cli_error *err)
+{
+    char *value = malloc(VALUE_MAX);
+    bool ok = value != NULL;
+
+    c->description = mem_deref(c->description);
+    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
+         phone_description_write(&c->mine, true, value, &c->description) == 0;
+    free(value);
+    return ok;
+}
+
+static void
+rekey(void *arg)
+{
+    struct caller *c = arg;
+    struct cli_error err = { 0 };
+
+    if (!describe_again(c, &err) || invite(c, &c->reoffer, c->winner->dialog, rekeyed) != 0)
+        phone_say("not-rekeyed", "%s", err.text); /* the call ends when its time is over */
+}
+
+/* New keys are due at half the time, so that there is another half for what goes wrong. */
+static void
+wait_for_rekey(struct caller *c)
+{
+    uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
+
+    if (ms != UINT64_MAX)
+        tmr_start(&c->rekey, ms / 2, rekey, c);
+}
+
 /* --- answers to the INVITE -------------------------------------------------------------------- */
 
 static void
@@ -127,6 +227,7 @@ won(struct caller *c, struct leg *leg)
     if (leg->stream != NULL) {
         phone_say("answered", "%s", c->uri);
         phone_call_talk(&c->call, leg->stream, &leg->to);
+        wait_for_rekey(c);
         return;
     }
     leg_bye(c, leg);
@@ -142,15 +243,13 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     leg_ack(c, leg, msg);
     if (again)
         return;
-    if (c->winner == NULL && !c->cancelled) {
+    if (c->winner == NULL && !c->cancelled && !c->over) {
         won(c, leg);
         return;
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
     leg_bye(c, leg);
 }
-
-static void invite(struct caller *c);
 
 static void
 say_warnings(const struct sip_msg *msg)
@@ -161,14 +260,36 @@ say_warnings(const struct sip_msg *msg)
         phone_say("warning", "%.*s", (int)h->val.l, h->val.p);
 }
 
+/* The same offer at another address: who answers there is still for the KMS to say. */
+static bool
+redirect(struct caller *c, const struct sip_msg *msg)
+{
+    const struct sip_hdr *h = sip_msg_hdr(msg, SIP_HDR_CONTACT);
+    struct sip_addr addr;
+    char uri[PHONE_URI_MAX];
+
+    if (c->cancelled || h == NULL || c->redirections++ == REDIRECTIONS_MAX ||
+        sip_addr_decode(&addr, &h->val) != 0 || pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
+        return false;
+    phone_say("redirected", "%s", uri);
+    list_flush(&c->legs);
+    c->dialog = mem_deref(c->dialog);
+    if (!open_dialog(c, uri, NULL))
+        return false;
+    begin(c);
+    return true;
+}
+
 static void
 failed(struct caller *c, int err, const struct sip_msg *msg)
 {
     char why[128];
 
+    if (err == 0 && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
+        return;
     if (err == 0 && (msg->scode == 401 || msg->scode == 407) && c->challenges++ < 2 &&
         sip_auth_authenticate(c->auth, msg) == 0) {
-        invite(c);
+        begin(c);
         return;
     }
     if (err == 0) {
@@ -196,31 +317,18 @@ response(int err, const struct sip_msg *msg, void *arg)
         return; /* without Contact or tag there is no dialog to speak of */
     if (msg->scode < 200)
         phone_say("progress", "%u", msg->scode);
-    leg_answer(c, leg, msg);
+    if (!c->over)
+        leg_answer(c, leg, msg);
     if (msg->scode >= 200)
         confirmed(c, leg, msg);
 }
 
-/* --- the INVITE ------------------------------------------------------------------------------- */
-
-static int
-contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
-{
-    struct caller *c = arg;
-    struct sip_contact contact;
-
-    (void)dst;
-    sip_contact_set(&contact, c->call.phone->user, src, tp);
-    return mbuf_printf(mb, "%H", sip_contact_print, &contact);
-}
+/* --- the first INVITE ------------------------------------------------------------------------- */
 
 static void
-invite(struct caller *c)
+begin(struct caller *c)
 {
-    int err = sip_drequestf(
-        &c->request, c->call.phone->sip, true, "INVITE", c->dialog, 0, c->auth, contact, response,
-        c, "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
-        mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
+    int err = invite(c, &c->request, c->dialog, response);
     if (err != 0)
         failed(c, err, NULL);
 }
@@ -229,22 +337,28 @@ static bool
 describe(struct caller *c, struct cli_error *err)
 {
     struct phone *p = c->call.phone;
-    struct phone_description d;
     char *value = malloc(VALUE_MAX);
-    bool ok = value != NULL && phone_description_new(&d, p, phone_media_port(c->call.media)) == 0;
+    bool ok =
+        value != NULL && phone_description_new(&c->mine, p, phone_media_port(c->call.media)) == 0;
 
     if (!ok) {
         free(value);
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     }
     ok = phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err) &&
-         (phone_description_write(&d, true, value, &c->description) == 0 ||
+         (phone_description_write(&c->mine, true, value, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
          phone_offer_sent(c->offer,
                           mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
-    phone_description_free(&d);
     free(value);
     return ok;
+}
+
+static bool
+open_dialog(struct caller *c, const char *uri, const char *proxy)
+{
+    const char *self = c->call.phone->client.file.identity;
+    return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }
 
 /* The ticket is there, or not: in the main loop. */
@@ -265,14 +379,13 @@ ticket_came(struct phone_job *job)
         phone_call_over(&c->call, err.code, err.text);
         return;
     }
-    if (sip_dialog_alloc(&c->dialog, c->uri, c->uri, NULL, c->call.phone->client.file.identity,
-                         &proxy, proxy != NULL) != 0 ||
+    if (!open_dialog(c, c->uri, proxy) ||
         sip_auth_alloc(&c->auth, phone_auth, c->call.phone, false) != 0) {
         phone_call_over(&c->call, CLI_EXIT_FAILURE, "no dialog can be made");
         return;
     }
     phone_say("calling", "%s", c->uri);
-    invite(c);
+    begin(c);
 }
 
 /* --- what the user does, and the other party in the call -------------------------------------- */
@@ -294,6 +407,20 @@ hang_up(struct phone_call *call)
 }
 
 static void
+forget(void *arg)
+{
+    struct caller *c = arg;
+
+    tmr_cancel(&c->linger);
+    list_unlink(&c->late);
+    list_flush(&c->legs);
+    mem_deref(c->dialog);
+    mem_deref(c->auth);
+    free(c);
+}
+
+/* What other phones may still answer is not a call any more, but has to be told so. */
+static void
 caller_free(struct phone_call *call)
 {
     struct caller *c = (struct caller *)call;
@@ -302,12 +429,21 @@ caller_free(struct phone_call *call)
         c->offer->call = NULL;
     else
         phone_offer_free(c->offer);
-    list_flush(&c->legs);
+    tmr_cancel(&c->rekey);
     mem_deref(c->request);
-    mem_deref(c->dialog);
-    mem_deref(c->auth);
+    mem_deref(c->reoffer);
+    phone_description_free(&c->mine);
     mem_deref(c->description);
-    free(c);
+    c->over = true;
+    list_append(&call->phone->late, &c->late, c);
+    tmr_start(&c->linger, c->dialog != NULL ? LATE_MS : 0, forget, c);
+}
+
+void
+phone_caller_forget(struct phone *p)
+{
+    while (p->late.head != NULL)
+        forget(p->late.head->data);
 }
 
 static struct caller *
@@ -316,13 +452,24 @@ caller_of(struct phone *p)
     return p->call != NULL && p->call->free == caller_free ? (struct caller *)p->call : NULL;
 }
 
+static bool
+is_of(const struct caller *c, const struct sip_msg *msg)
+{
+    return c != NULL && c->dialog != NULL &&
+           pl_strcmp(&msg->callid, sip_dialog_callid(c->dialog)) == 0;
+}
+
 bool
 phone_caller_response(const struct sip_msg *msg, void *phone)
 {
-    struct caller *c = caller_of(phone);
+    struct phone *p = phone;
+    struct caller *c = caller_of(p);
 
-    if (c == NULL || c->dialog == NULL || pl_strcmp(&msg->cseq.met, "INVITE") != 0 ||
-        msg->scode / 100 != 2 || pl_strcmp(&msg->callid, sip_dialog_callid(c->dialog)) != 0)
+    if (pl_strcmp(&msg->cseq.met, "INVITE") != 0 || msg->scode / 100 != 2)
+        return false;
+    for (struct le *le = p->late.head; !is_of(c, msg) && le != NULL; le = le->next)
+        c = le->data;
+    if (!is_of(c, msg))
         return false;
     response(0, msg, c);
     return true;

@@ -29,7 +29,11 @@ int
 phone_description_write(struct phone_description *d, bool offer, const char *value,
                         struct mbuf **mb)
 {
-    int err = sdp_session_set_lattr(d->session, true, "key-mgmt", "%s", value);
+    int err = 0;
+
+    sdp_session_del_lattr(d->session, "key-mgmt");
+    if (value != NULL)
+        err = sdp_session_set_lattr(d->session, true, "key-mgmt", "%s", value);
     return err != 0 ? err : sdp_encode(mb, d->session, offer);
 }
 

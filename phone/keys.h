@@ -59,13 +59,16 @@ MKT_MUST_USE bool phone_offer_answered(struct phone_offer *offer, struct cli_cli
 struct phone_answer {
     struct phone_job job; /* first: has the ticket resolved */
     struct mkt_responder *responder;
-    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
+    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX]; /* what we take */
+    size_t n_sp;
     struct mkt_choose_cs cs[2 * MKT_SDP_MEDIA_MAX];
     struct mkt_choice choice;
     struct mkt_sdp_map map;
-    struct mkt_csb *csb;            /* once it is resolved */
-    uint8_t message[PHONE_SDP_MAX]; /* the offer */
-    uint8_t out[MKT_MSG_MAX];       /* the answer, or an Error message */
+    struct mkt_sdp sdp;          /* as it was agreed, without its lines */
+    struct mkt_csb *csb;         /* once it is resolved */
+    uint8_t last[PHONE_SDP_MAX]; /* the last message of the caller */
+    size_t last_len;
+    uint8_t out[MKT_MSG_MAX]; /* and our answer to it */
     size_t out_len;
     enum mkt_rc refused; /* why, for the other party; MKT_OK: nothing of the offer's */
     void *call;          /* of the callee; NULL: given up */
@@ -82,5 +85,31 @@ void phone_answer_free(struct phone_answer *answer);
 
 /* phone_answer_value writes the value of the key-mgmt attribute of the answer. */
 MKT_MUST_USE bool phone_answer_value(const struct phone_answer *answer, char *value, size_t cap);
+
+/* --- later in the call ------------------------------------------------------------------------ */
+
+/* phone_rekey_value makes an update of csb with a new key for every session, and writes the value
+ * of its key-mgmt attribute: for the caller. */
+MKT_MUST_USE bool phone_rekey_value(struct mkt_csb *csb, struct cli_client *client, char *value,
+                                    size_t cap, struct cli_error *err);
+
+/* phone_rekey_answered takes the description that answers it: the new keys are in csb then. `offer`
+ * is the description of the call. */
+MKT_MUST_USE bool phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client,
+                                       const struct mkt_sdp *offer, struct mkt_span text,
+                                       struct cli_error *err);
+
+/* What a later offer is about. */
+enum phone_again {
+    PHONE_AGAIN_SILENT, /* no word about keys: they stay, and the answer has none either */
+    PHONE_AGAIN_SAME,   /* the message of before: so is the answer */
+    PHONE_AGAIN_NEW     /* new keys, in a->csb; the answer is a->out */
+};
+
+/* phone_answer_again takes a later offer of the caller. False: nothing has changed; *rc says what
+ * to tell the caller. */
+MKT_MUST_USE bool phone_answer_again(struct phone_answer *a, struct cli_client *client,
+                                     struct mkt_span text, enum phone_again *what, enum mkt_rc *rc,
+                                     struct cli_error *err);
 
 #endif

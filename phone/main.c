@@ -138,6 +138,7 @@ open_sip(struct phone *p, struct cli_error *err)
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
         sip_listen(&p->requests, p->sip, true, phone_caller_request, p) != 0 ||
+        sip_listen(&p->looks, p->sip, true, phone_callee_request, p) != 0 ||
         sipsess_listen(&p->sessions, p->sip, 32, phone_callee_invite, p) != 0)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     say_listening(p, SIP_TRANSP_UDP, "udp");
@@ -228,12 +229,14 @@ close_phone(struct phone *p)
         p->call->end(p->call);
     if (p->call != NULL) /* ringing: it was only cancelled */
         phone_call_over(p->call, CLI_EXIT_OK, "by us");
+    phone_caller_forget(p);
     tmr_cancel(&p->quit);
     mem_deref(p->registration);
     phone_worker_stop(p->worker);
     sipsess_close_all(p->sessions);
     mem_deref(p->sessions);
     mem_deref(p->requests);
+    mem_deref(p->looks);
     mem_deref(p->responses);
     sip_close(p->sip, true);
     mem_deref(p->sip);

@@ -9,6 +9,7 @@
 #define PCMU 0          /* payload type (RFC 3551 6) */
 #define SILENCE 0xff    /* mu-law */
 #define PACKET_MAX 2048 /* octets of a packet */
+#define RETIRE_MS 5000  /* a former key lives on so long */
 
 struct phone_media {
     struct udp_sock *sock;
@@ -28,6 +29,8 @@ struct phone_stream {
     struct le le;
     struct phone_media *media;
     struct mkt_srtp_stream *send, *receive;
+    uint8_t sends, hears; /* crypto sessions */
+    struct tmr retire;
     uint32_t ssrc, their_ssrc, timestamp;
     uint16_t seq;
     struct sa to;
@@ -196,22 +199,31 @@ stream_destroy(void *data)
     struct phone_stream *s = data;
 
     list_unlink(&s->le);
+    tmr_cancel(&s->retire);
     mkt_srtp_stream_free(s->send);
     mkt_srtp_stream_free(s->receive);
     free(s->heard.octets);
 }
 
 static enum mkt_rc
-open_one(struct mkt_srtp_stream **out, uint32_t *ssrc, const struct mkt_csb *csb, uint8_t cs_id,
-         struct mkt_crypto *crypto, struct mkt_err *err)
+policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
+          struct mkt_crypto *crypto, struct mkt_err *err)
 {
     struct mkt_session cs;
-    struct mkt_srtp policy;
     size_t i = 0;
 
     while (mkt_csb_session(csb, i, &cs) == MKT_OK && cs.cs_id != cs_id)
         i++;
-    if (mkt_srtp_policy(&policy, csb, crypto, i, err) != MKT_OK)
+    return mkt_srtp_policy(policy, csb, crypto, i, err);
+}
+
+static enum mkt_rc
+open_one(struct mkt_srtp_stream **out, uint32_t *ssrc, const struct mkt_csb *csb, uint8_t cs_id,
+         struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct mkt_srtp policy;
+
+    if (policy_of(&policy, csb, cs_id, crypto, err) != MKT_OK)
         return err->rc;
     *ssrc = policy.policy.ssrc.value;
     return mkt_srtp_stream_new(out, &policy, err);
@@ -227,6 +239,8 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     if (s == NULL)
         return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
     s->media = m;
+    s->sends = sends;
+    s->hears = hears;
     s->heard.format = AUDIO_PCMU;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
@@ -237,6 +251,38 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     }
     list_append(&m->streams, &s->le, s);
     *out = s;
+    return MKT_OK;
+}
+
+static void
+retire(void *arg)
+{
+    struct phone_stream *s = arg;
+    mkt_srtp_stream_retire(s->receive);
+}
+
+enum mkt_rc
+phone_stream_hear(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_crypto *crypto,
+                  struct mkt_err *err)
+{
+    struct mkt_srtp next;
+
+    if (policy_of(&next, csb, s->hears, crypto, err) != MKT_OK)
+        return err->rc;
+    tmr_start(&s->retire, RETIRE_MS, retire, s);
+    return mkt_srtp_stream_rekey(s->receive, &next, err);
+}
+
+enum mkt_rc
+phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_crypto *crypto,
+                 struct mkt_err *err)
+{
+    struct mkt_srtp next;
+
+    if (policy_of(&next, csb, s->sends, crypto, err) != MKT_OK ||
+        mkt_srtp_stream_rekey(s->send, &next, err) != MKT_OK)
+        return err->rc;
+    mkt_srtp_stream_retire(s->send);
     return MKT_OK;
 }
 

@@ -31,6 +31,14 @@ MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone
                                            const struct mkt_csb *csb, uint8_t sends, uint8_t hears,
                                            struct mkt_crypto *crypto, struct mkt_err *err);
 
+/* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
+ * the one who offered new keys says with them once they are answered, the other once that is
+ * acknowledged, so that nothing arrives before its key (RFC 4567 4.1.2). */
+MKT_MUST_USE enum mkt_rc phone_stream_hear(struct phone_stream *s, const struct mkt_csb *csb,
+                                           struct mkt_crypto *crypto, struct mkt_err *err);
+MKT_MUST_USE enum mkt_rc phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb,
+                                          struct mkt_crypto *crypto, struct mkt_err *err);
+
 /* phone_stream_start begins to talk to `to`, and to nobody else. */
 void phone_stream_start(struct phone_stream *s, const struct sa *to);
 

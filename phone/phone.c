@@ -70,6 +70,7 @@ phone_call_open(struct phone_call *call, struct phone *p)
 {
     *call = (struct phone_call){ .phone = p };
     tmr_init(&call->timer);
+    tmr_init(&call->too_old);
     if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0)
         return true;
     phone_media_close(call->media);
@@ -86,12 +87,33 @@ say_policy(const struct mkt_csb *csb)
     if (policy->end.has)
         cli_clock_format(policy->end.value, text);
     phone_say("ticket", "flags %s, valid until %s", letters, text);
-    if (mkt_csb_rekey_by(csb) == UINT64_MAX) {
+}
+
+static void
+keys_too_old(void *arg)
+{
+    struct phone_call *call = arg;
+
+    phone_say("rekey-by", "is over, and there are no new keys");
+    call->end(call);
+}
+
+uint64_t
+phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
+{
+    uint64_t by = mkt_csb_rekey_by(csb), now = cli_clock_ntp();
+    char text[CLI_TIME_TEXT];
+
+    tmr_cancel(&call->too_old);
+    if (by == UINT64_MAX) {
         phone_say("rekey-by", "never");
-        return;
+        return UINT64_MAX;
     }
-    cli_clock_format(mkt_csb_rekey_by(csb), text);
+    cli_clock_format(by, text);
     phone_say("rekey-by", "%s", text);
+    uint64_t ms = by > now ? ((by - now) >> 16) * 1000 >> 16 : 0;
+    tmr_start(&call->too_old, ms, keys_too_old, call);
+    return ms;
 }
 
 /* Keys that fork prove who has answered; others are those of everybody who may (RFC 6043 12.4). */
@@ -183,6 +205,7 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
     p->call = NULL;
     p->code = code;
     tmr_cancel(&call->timer);
+    tmr_cancel(&call->too_old);
     phone_media_close(call->media);
     call->free(call);
     if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)

@@ -15,6 +15,7 @@ struct phone_call {
     struct phone_media *media;
     struct phone_stream *stream; /* of the party we talk to; NULL before */
     struct tmr timer;            /* answers or hangs up by itself */
+    struct tmr too_old;          /* keys that were not replaced in time */
     void (*accept)(struct phone_call *call);
     void (*end)(struct phone_call *call); /* refuses or hangs up; then phone_call_over */
     void (*free)(struct phone_call *call);
@@ -30,10 +31,11 @@ struct phone {
     struct dnsc *dns;
     struct sip *sip;
     struct sipsess_sock *sessions;
-    struct sip_lsnr *requests, *responses;
+    struct sip_lsnr *requests, *looks, *responses;
     struct sipreg *registration;
     struct audio speech; /* mu-law */
     struct phone_call *call;
+    struct list late; /* calls we made that are over, until nobody can answer them any more */
     struct tmr quit;
     int code; /* exit code */
 };
@@ -45,6 +47,13 @@ MKT_MUST_USE bool phone_call_make(struct phone *p, const char *uri, struct cli_e
  * request within a call that we made. False: neither is ours. */
 bool phone_caller_response(const struct sip_msg *msg, void *phone);
 bool phone_caller_request(const struct sip_msg *msg, void *phone);
+
+/* phone_callee_request looks at a request within a call that we take, before sipsess does. True: it
+ * was answered. */
+bool phone_callee_request(const struct sip_msg *msg, void *phone);
+
+/* phone_caller_forget gives up what is kept of calls that are over. */
+void phone_caller_forget(struct phone *p);
 
 /* phone_callee_invite takes an INVITE outside of a call (sipsess_conn_h). */
 void phone_callee_invite(const struct sip_msg *msg, void *phone);
@@ -61,6 +70,10 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
 
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
 void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
+
+/* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
+ * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
+uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
 
 /* phone_call_over ends the call: says why, writes what was heard, and frees it. */
 void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);
@@ -86,7 +99,8 @@ struct phone_description {
 int phone_description_new(struct phone_description *d, const struct phone *p, uint16_t port);
 void phone_description_free(struct phone_description *d);
 
-/* phone_description_write encodes it with that key-mgmt value. *mb is owned by the caller. */
+/* phone_description_write encodes it with that key-mgmt value, NULL: none. *mb is owned by the
+ * caller. */
 int phone_description_write(struct phone_description *d, bool offer, const char *value,
                             struct mbuf **mb);
 

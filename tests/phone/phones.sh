@@ -39,8 +39,14 @@ call() {
     cat "$dir/stdout" "$dir/stderr" >> "$said"
 }
 
-# ended NAME: waits for a phone that ends after its call.
+# ended NAME: waits for a phone that ends after its call; not for ever, if there was none.
 ended() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        kill -0 "${pid_of[$1]}" 2> "$dir/ignored" || break
+        sleep 0.01
+    done
+    kill "${pid_of[$1]}" 2> "$dir/ignored"
     wait "${pid_of[$1]}"
     echo "$1 $?" >> phones.ended
     cat "$1.said" "$1.error" >> "$said"
@@ -60,6 +66,8 @@ no_key_said() {
 }
 
 prints_on() { [ "$code" -eq "$1" ] && grep -q "$2" "$dir/stdout"; }
+# Silence, if anything.
+heard_nothing() { grep -q '^media: [0-9]* sent, 0 heard' "$1.said" || never_said "$1" '^media:'; }
 never_said() { ! grep -q "$2" "$1.said"; }
 said_by() { grep -q "$2" "$1.said"; }
 # in_order NAME FIRST SECOND: both were said, in that order.

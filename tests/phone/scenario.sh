@@ -10,6 +10,7 @@ set -u
 phone=$(realpath "$4") speech=$(realpath "$5")
 rig_begin "$1" "$2" "$3"
 start_kms ''
+at_least() { [ "$(grep -c "$2" "$3")" -ge "$1" ]; }
 mulaw "$speech" alice.wav
 mulaw --backwards "$speech" bob.wav
 
@@ -38,5 +39,23 @@ for transport in udp tcp; do
     check_capture "the network sees the media, and none of it in the clear" \
         sees_only_srtp "call.$transport" alice.wav bob.wav
 done
+
+# --- new keys during the call ---------------------------------------------------------------------
+
+wait_for_calls bob --answer 100 --play bob.wav --record heard-by-bob.rekey.wav --once
+capture_begin call.rekey
+call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --rekey 2s \
+    --record heard-by-alice.rekey.wav --hang-up played
+capture_end
+ended bob
+check 'a call whose keys last two seconds goes on' exits 0
+check 'with new keys again and again' at_least 4 '^rekeyed: by us$' "$dir/stdout"
+check 'which the callee has too' at_least 4 '^rekeyed: by the other party$' bob.said
+check 'at both ends the time until the next is told' at_least 5 '^rekey-by: 20' bob.said
+check 'not a packet is lost or refused' prints '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused$'
+check 'at either end' said_by bob '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused$'
+check 'what the callee hears is what the caller said, bit by bit' same_speech alice.wav heard-by-bob.rekey.wav
+check 'and the other way, as far as it went' begins_with bob.wav heard-by-alice.rekey.wav
+check_capture 'the network sees the media, and none of it in the clear' sees_only_srtp call.rekey alice.wav bob.wav
 
 phones_end

@@ -57,6 +57,17 @@ reads_what_it_writes(void **state)
 }
 
 static void
+writes_that_nothing_was_heard(void **state)
+{
+    (void)state;
+    const struct audio a = { AUDIO_PCMU, 0, NULL };
+    uint8_t file[128];
+
+    assert_null(audio_write(&a, path));
+    assert_int_equal(load(file, sizeof file), 58); /* a header */
+}
+
+static void
 cuts_speech_into_frames_of_20_ms(void **state)
 {
     (void)state;
@@ -129,6 +140,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_it_writes),
+        cmocka_unit_test(writes_that_nothing_was_heard),
         cmocka_unit_test(cuts_speech_into_frames_of_20_ms),
         cmocka_unit_test(passes_over_chunks_it_does_not_know),
         cmocka_unit_test(refuses_what_is_no_speech_of_these_forms),
