@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
-#define LATE_MS (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
-                               */
+#define LATE_MS                                                                      \
+    (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
+                   */
 #define REDIRECTIONS_MAX 3
 
 struct leg {
@@ -285,14 +286,14 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
 {
     char why[128];
 
-    if (err == 0 && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
+    if (msg != NULL && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
         return;
-    if (err == 0 && (msg->scode == 401 || msg->scode == 407) && c->challenges++ < 2 &&
+    if (msg != NULL && (msg->scode == 401 || msg->scode == 407) && c->challenges++ < 2 &&
         sip_auth_authenticate(c->auth, msg) == 0) {
         begin(c);
         return;
     }
-    if (err == 0) {
+    if (msg != NULL) {
         say_warnings(msg);
         re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
     } else {
@@ -442,8 +443,10 @@ caller_free(struct phone_call *call)
 void
 phone_caller_forget(struct phone *p)
 {
-    while (p->late.head != NULL)
-        forget(p->late.head->data);
+    for (struct le *le = p->late.head, *next; le != NULL; le = next) {
+        next = le->next;
+        forget(le->data);
+    }
 }
 
 static struct caller *

@@ -29,7 +29,10 @@ load_speech(struct phone *p, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_USAGE, "--play %s: A-law is not spoken here", path);
     for (size_t i = 0; p->speech.format == AUDIO_L16 && i < p->speech.n; i++) {
         const uint8_t *s = p->speech.octets + 2 * i;
-        p->speech.octets[i] = g711_pcm2ulaw((int16_t)(s[0] << 8 | s[1]));
+        int16_t sample = (int16_t)(s[0] << 8 | s[1]);
+        if (sample == INT16_MIN) /* librem negates it, and so makes it silence */
+            sample++;
+        p->speech.octets[i] = g711_pcm2ulaw(sample);
     }
     p->speech.format = AUDIO_PCMU;
     return true;

@@ -59,10 +59,8 @@ phones_end() {
 }
 nothing_odd() { ! grep -vE ' [0356]$' phones.ended && ! grep -E 'Sanitizer|runtime error' ./*.error; }
 no_key_said() {
-    local key
-    for key in $(sed -n 's/^psk: "\(.*\)"$/\1/p' ./*.cred); do
-        ! grep -qF "$key" "$said" || return 1
-    done
+    sed -n 's/^psk: "\(.*\)"$/\1/p' ./*.cred > keys
+    [ -s keys ] && ! grep -qFf keys "$said"
 }
 
 prints_on() { [ "$code" -eq "$1" ] && grep -q "$2" "$dir/stdout"; }

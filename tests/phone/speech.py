@@ -3,8 +3,7 @@
 """Speech as the phones carry it: makes files of G.711 mu-law and compares what was heard.
 
 Usage: speech.py mulaw [--backwards] IN.wav OUT.wav: 16-bit samples to mu-law, by the definition of
-G.711 and not by the table of anybody; same A B: equal octets (B may have silence behind, by the
-frame); begins A B: what B holds is how A begins, at least a second of it.
+G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it.
 """
 
 import struct
@@ -46,8 +45,7 @@ def mulaw(source, target, backwards):
 
 
 def same(a, b):
-    said, heard = octets(a), octets(b)
-    return heard[:len(said)] == said and set(heard[len(said):]) <= {SILENCE}
+    return octets(a).rstrip(bytes([SILENCE])) == octets(b).rstrip(bytes([SILENCE]))
 
 
 def begins(a, b):
