@@ -10,6 +10,7 @@ phone=$(realpath "$4")
 rig_begin "$1" "$2" "$3"
 start_kms ''
 
+sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
 # offer LINES...: an INVITE to Bob with these lines of SDP; what came back is the output.
 offer() {
     local flag=()
@@ -18,8 +19,7 @@ offer() {
         shift
         ;;
     esac
-    printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@" |
-        python3 "$tools/sip_offer.py" "$(at bob udp)" "${flag[@]}" > "$dir/stdout" 2> "$dir/stderr"
+    sdp "$@" | python3 "$tools/sip_offer.py" "$(at bob udp)" "${flag[@]}" > "$dir/stdout" 2> "$dir/stderr"
     code=$?
 }
 savp='m=audio 40000 RTP/SAVP 0'
@@ -56,6 +56,10 @@ offer 'a=key-mgmt:other AQ4A' "$savp"
 check 'another protocol is refused as not understood' prints '^Warning: 306 .*key-mgmt'
 offer "$(line "$(good alice bob 'mikey;other')")" "$savp"
 check 'a list of protocols that was cut down is refused' prints '^488 '
+run request --credentials alice.cred --kms "$udp" --to sip:bob@example.com --out t.mkt
+run offer --credentials alice.cred --ticket t.mkt --to sip:bob@example.com --out no.ids --state o.state
+offer "$(line "$(cat no.ids)")" "$savp"
+check 'a message without such a list is refused' prints '^488 '
 offer "$(line "$(good alice bob 'mikey;other')")" 'a=key-mgmt:other AQ4A' "$savp"
 check 'a list that is whole is taken' prints '^rings$'
 sleep 0.3
@@ -65,6 +69,27 @@ check 'without a word about why' prints '^Warning: 399 mikey-phone "Key manageme
 check 'when the KMS does not open its ticket' said_by bob '^ended: the KMS refused'
 kill "${pid_of[bob]}"
 ended bob
+
+# --- later offers ---------------------------------------------------------------------------------
+
+wait_for_calls bob --answer 0 --once
+message=$(good alice bob)
+sdp "$savp" > silent.sdp
+sdp "$(line "$message")" "$savp" > same.sdp
+sdp 'm=audio 40000 RTP/AVP 0' > clear.sdp
+sdp "$(line "$(good alice bob)")" "$savp" > ticket.sdp
+sdp "$(line "${message:0:200}")" "$savp" > cut.sdp
+sdp "$(line "$message")" "$savp" |
+    python3 "$tools/sip_offer.py" "$(at bob udp)" --then silent.sdp same.sdp clear.sdp ticket.sdp cut.sdp silent.sdp \
+        > "$dir/stdout" 2> "$dir/stderr"
+code=$?
+ended bob
+sed -n 's/ .*//; /^[0-9]/p' "$dir/stdout" | tr '\n' ' ' > answers
+check 'a later offer may be silent about keys or say the same; none goes to the clear, or to another ticket' \
+    grep -qx '200 200 200 488 488 488 200 ' answers
+check 'the same message gets the same answer, and silence none' [ "$(grep -c '^a=key-mgmt' "$dir/stdout")" -eq 2 ]
+check 'what is refused is not understood' [ "$(grep -c '^Warning: 306' "$dir/stdout")" -eq 3 ]
+check 'and the call goes on until its end' said_by bob '^ended: by the other party$'
 
 # --- between phones -------------------------------------------------------------------------------
 
