@@ -50,4 +50,31 @@ for transport in tcp udp; do
     check_capture 'and its keys open not one packet of it' opens_nothing "fork.$transport" third.session
 done
 
+# --- digest -----------------------------------------------------------------------------------------
+
+(umask 077; echo 'open sesame' > password; echo 'open simsim' > wrong)
+start_proxy -A DIGEST
+wait_for_calls bob --register --proxy "$(through tcp)" --sip-password-file password --once --answer 100 \
+    --record digest.wav
+registered bob
+call alice sip:bob@example.com --proxy "$(through tcp)" --sip-password-file password --play alice.wav --hang-up played
+ended bob
+check 'who has the password can register and call' exits 0
+check 'with keys as ever' same_speech alice.wav digest.wav
+call alice sip:bob@example.com --proxy "$(through tcp)" --sip-password-file wrong
+check 'who has not does not get through' prints_on 5 '^ended: 407 '
+call alice sip:bob@example.com --proxy "$(through tcp)"
+check 'nor does who has none' prints_on 5 '^ended: 407 '
+wait_for_calls carol --register --proxy "$(through tcp)" --sip-password-file wrong
+for ((i = 0; i < 500; i++)); do
+    said_by carol '^not-registered: 401' && break
+    sleep 0.01
+done
+check 'and a phone with a wrong one is told that it is not registered' said_by carol '^not-registered: 401'
+kill "${pid_of[carol]}"
+ended carol
+chmod 644 password
+call alice sip:bob@example.com --sip-password-file password
+check 'a password that others can read is refused' exits_saying 1 'chmod 600 password'
+
 phones_end

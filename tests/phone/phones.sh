@@ -133,13 +133,13 @@ ssrc_of() { sed -n 's/^ *ssrc: *//p' "$1" | head -n 1; }
 
 # --- the proxy ------------------------------------------------------------------------------------
 
-# start_proxy: Kamailio on a free port, UDP and TCP; sets proxy_port.
+# start_proxy OPTIONS...: Kamailio on a free port, UDP and TCP; sets proxy_port.
 start_proxy() {
     local modules i
     modules=$(dirname "$(find /usr/lib -name registrar.so -path '*kamailio*' -print -quit)")/
     proxy_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     sed "s|PORT|$proxy_port|; s|MODULES|$modules|" "$tools/kamailio.cfg" > kamailio.cfg
-    kamailio -DD -E -P "$dir/kamailio.pid" -Y "$dir" -f kamailio.cfg > kamailio.said 2>&1 &
+    kamailio -DD -E "$@" -P "$dir/kamailio.$proxy_port" -Y "$dir" -f kamailio.cfg > kamailio.said 2>&1 &
     pids+=($!)
     for ((i = 0; i < 500; i++)); do
         (exec 3<> "/dev/tcp/127.0.0.1/$proxy_port") 2> "$dir/ignored" && return
