@@ -32,7 +32,7 @@ reads_the_protocol_the_uri_and_the_data(void **state)
     struct mkt_err err;
     size_t n;
 
-    /* RFC 4567 3.2 */
+    /* RFC4567:3.2-1 */
     assert_int_equal(reading("prot=mikey; uri=\"rtsp://a.example/m\"; data=\"AQ8A\" , "
                              "PROT=keyp1;data=\"\"",
                              &n, &err),

@@ -47,12 +47,12 @@ reads_lines_of_both_levels(void **state)
     assert_int_equal(sdp.media[1].profile, MKT_SDP_SAVPF);
     assert_true(sdp.media[1].used);
     assert_false(sdp.media[2].used);
-    assert_int_equal(sdp.n_lines, 3); /* RFC 4567 3.1 */
+    assert_int_equal(sdp.n_lines, 3); /* RFC4567:3.1-2 */
     assert_int_equal(sdp.line[0].level, MKT_SDP_SESSION);
     assert_int_equal(sdp.line[1].level, 1);
     assert_memory_equal(sdp.line[1].prot.p, "keyp1", 5);
     assert_int_equal(sdp.line[1].data.n, strlen("x y z"));
-    /* RFC 4567 3.1: the media level overrides the session level */
+    /* RFC4567:3.1-3 */
     assert_int_equal(mkt_sdp_level_of(&sdp, 0), MKT_SDP_SESSION);
     assert_int_equal(mkt_sdp_level_of(&sdp, 1), 1);
     assert_int_equal(mkt_sdp_level_of(&sdp, 7), MKT_SDP_SESSION);
@@ -94,7 +94,7 @@ refuses_lines_that_are_not_of_the_grammar(void **state)
     static const struct {
         const char *text;
         size_t at;
-    } bad[] = { /* RFC 4567 3.1 */
+    } bad[] = { /* RFC4567:3.1-1 */
                 { "a=key-mgmt\r\n", 0 },
                 { "a=key-mgmt:\r\n", 11 },
                 { "a=key-mgmt:mikey\r\n", 16 },
@@ -151,13 +151,13 @@ takes_the_message_of_each_level_in_use(void **state)
     struct mkt_err err;
 
     assert_int_equal(take(HEAD KEY(INIT) AUDIO VIDEO, MKT_SDP_OFFER, &keys, &err), MKT_SDP_KEYS);
-    assert_int_equal(keys.n, 1); /* RFC 4567 4.1.1 */
+    assert_int_equal(keys.n, 1); /* RFC4567:4.1.1-2 */
     assert_int_equal(keys.found[0].level, MKT_SDP_SESSION);
     assert_int_equal(keys.found[0].message.n, 9);
     assert_memory_equal(keys.found[0].message.p, "\1\16\0\0\0\0\0\0\1", 9);
     assert_int_equal(take(KEY(INIT) AUDIO VIDEO KEY(INIT), MKT_SDP_OFFER, &keys, &err),
                      MKT_SDP_KEYS);
-    assert_int_equal(keys.n, 2); /* RFC 4567 4.1.2 */
+    assert_int_equal(keys.n, 2); /* RFC4567:4.1.2-4 */
     assert_int_equal(keys.found[1].level, 1);
     assert_int_equal(take(AUDIO KEY(RESP) VIDEO KEY(ERR_), MKT_SDP_ANSWER, &keys, &err),
                      MKT_SDP_KEYS);
@@ -171,14 +171,14 @@ takes_the_first_line_it_understands_in_the_order_of_preference(void **state)
     struct mkt_sdp_keys keys;
     struct mkt_err err;
 
-    /* RFC 4567 4.1.2 */
+    /* RFC4567:4.1.2-5 */
     assert_int_equal(take("a=key-mgmt:keyp1 ?\r\n" KEY(PSK) KEY(INIT) KEY("AQ4BAAAAAAAB") AUDIO,
                           MKT_SDP_OFFER, &keys, &err),
                      MKT_SDP_KEYS);
     assert_int_equal(keys.n, 1);
-    assert_int_equal(keys.found[0].line, 2);
+    assert_int_equal(keys.found[0].line, 2); /* RFC4567:7-1 */
     assert_int_equal(take("a=key-mgmt:MIKEY " INIT "\r\n" AUDIO, MKT_SDP_OFFER, &keys, &err),
-                     MKT_SDP_REFUSE); /* RFC 4567 3: case sensitive */
+                     MKT_SDP_REFUSE); /* RFC4567:3-2 */
 }
 
 static void
@@ -223,7 +223,7 @@ refuses_what_is_broken_foreign_or_oversized(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct mkt_sdp_keys keys;
         struct mkt_err err;
-        /* RFC 4567 4.1.1 */
+        /* RFC4567:4.1.1-3 */
         assert_int_equal(take(bad[i].text, MKT_SDP_OFFER, &keys, &err), MKT_SDP_REFUSE);
         assert_int_equal(err.rc, bad[i].rc);
     }
@@ -280,7 +280,7 @@ decodes_one_text_for_each_message_only(void **state)
         struct mkt_err err = { 0 };
         size_t n;
         enum mkt_rc rc = mkt_sdp_decode(text_span(texts[i].text), buf, sizeof buf, &n, &err);
-        assert_int_equal(rc, texts[i].n > 0 ? MKT_OK : MKT_E_FIELD); /* RFC 4567 3 */
+        assert_int_equal(rc, texts[i].n > 0 ? MKT_OK : MKT_E_FIELD); /* RFC4567:3-1 */
         assert_int_equal(n, texts[i].n);
     }
 }
@@ -314,7 +314,7 @@ refuses_an_answer_that_changes_the_policy(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        /* RFC 4567 4.1.2, RFC 3264 6 */
+        /* RFC4567:4.1.2-6, RFC 3264 6 */
         AUDIO VIDEO,
         KEY(RESP) PLAIN VIDEO,
         KEY(RESP) "m=audio 4000 RTP/SAVPF 0\r\n" VIDEO,
@@ -363,7 +363,7 @@ says_488_and_no_more_than_the_other_party_may_know(void **state)
     (void)state;
     struct mkt_sdp_refusal r = mkt_sdp_refusal(MKT_E_SP_PARAM, false);
 
-    assert_int_equal(r.status, 488); /* RFC 4567 4.1.2 */
+    assert_int_equal(r.status, 488); /* RFC4567:4.1.2-3 */
     assert_int_equal(r.n, 2);
     assert_int_equal(r.warning[0].code, 306);
     assert_int_equal(r.warning[1].code, 399);
@@ -371,7 +371,7 @@ says_488_and_no_more_than_the_other_party_may_know(void **state)
     assert_int_equal(r.n, 1);
     assert_int_equal(r.warning[0].code, 399);
     r = mkt_sdp_refusal(MKT_E_AUTH, true);
-    assert_int_equal(r.warning[0].code, 306); /* RFC 4567 4.1.2: of a rekeying always */
+    assert_int_equal(r.warning[0].code, 306); /* RFC4567:4.1.2-9 */
     assert_string_equal(r.warning[1].text, mkt_sdp_refusal(MKT_E_IDENTITY, false).warning[0].text);
     assert_string_equal(r.warning[1].text, mkt_sdp_refusal(MKT_E_REPLAY, false).warning[0].text);
     for (unsigned rc = MKT_OK + 1; rc < MKT_RC_COUNT; rc++) {

@@ -123,6 +123,7 @@ answering(struct sdp_call *s, const char *media)
     assert_int_equal(call_resolved(&s->c, 0), MKT_OK);
     describe(&s->answer, media, &s->c.resp[0]);
     take(&s->answer, MKT_SDP_ANSWER);
+    /* RFC4567:4.1.1-1 */
     assert_int_equal(mkt_sdp_check_answer(&o->sdp, &s->answer.sdp, &err), MKT_OK);
     arrives(&s->answer, &s->c.resp[0]);
     assert_int_equal(call_answered(&s->c, 0), MKT_OK);
@@ -138,7 +139,7 @@ two_m_lines_have_two_crypto_sessions_each_at_both_ends(void **state)
 
     offering(s, "%s" AUDIO VIDEO, MKT_SDP_SESSION);
     answering(s, "%s" AUDIO VIDEO);
-    /* RFC 4567 7.1 */
+    /* RFC4567:7.1-1 */
     assert_int_equal(mkt_csb_count(s->c.at_bob[0]), 4);
     assert_int_equal(s->at_alice.first[0], 1);
     assert_int_equal(s->at_alice.first[1], 3);
@@ -204,7 +205,7 @@ a_list_of_protocols_that_was_cut_down_is_refused(void **state)
 
     snprintf(both, sizeof both, "%%s%s" AUDIO, other);
     snprintf(first, sizeof first, "%s%%s" AUDIO, other);
-    /* RFC 4567 4.1.4 */
+    /* RFC4567:4.1.4-1 RFC4567:4.1.4-2 RFC4567:4.1.2-2 */
     assert_int_equal(ids_of_offer("mikey;keyp1", both, MKT_SDP_STRICT), MKT_OK);
     assert_int_equal(ids_of_offer("keyp1;mikey", first, MKT_SDP_STRICT), MKT_OK);
     assert_int_equal(ids_of_offer("mikey;keyp1", "%s" AUDIO, MKT_SDP_LENIENT), MKT_E_FIELD);
@@ -212,7 +213,7 @@ a_list_of_protocols_that_was_cut_down_is_refused(void **state)
     assert_int_equal(ids_of_offer("mikey", both, MKT_SDP_LENIENT), MKT_E_FIELD);
     assert_int_equal(ids_of_offer("Mikey", "%s" AUDIO, MKT_SDP_LENIENT), MKT_E_FIELD);
     assert_int_equal(ids_of_offer("mikex", "%s" AUDIO, MKT_SDP_LENIENT), MKT_E_FIELD);
-    /* RFC 4567 4.1.4: one protocol is a list too */
+    /* RFC4567:4.1.4-3 */
     assert_int_equal(ids_of_offer(NULL, "%s" AUDIO, MKT_SDP_STRICT), MKT_E_MISSING_PAYLOAD);
     assert_int_equal(ids_of_offer(NULL, "%s" AUDIO, MKT_SDP_LENIENT), MKT_OK);
     assert_int_equal(ids_of_offer(NULL, both, MKT_SDP_LENIENT), MKT_E_MISSING_PAYLOAD);
@@ -236,7 +237,7 @@ a_list_taken_out_of_the_message_breaks_its_mac(void **state)
     assert_int_equal(call_offered(&s->c, 0), MKT_OK);
     assert_int_equal(call_accept(&s->c, 0), MKT_OK);
     assert_int_equal(call_resolve(&s->c, 0), MKT_OK);
-    assert_int_equal(call_resolved(&s->c, 0), MKT_E_AUTH); /* RFC 4567 7 */
+    assert_int_equal(call_resolved(&s->c, 0), MKT_E_AUTH); /* RFC4567:7-2 */
     closing(s);
 }
 
@@ -270,7 +271,7 @@ takes_the_pairs_of_others_in_their_order(void **state)
     struct mkt_sdp_map map;
 
     assert_int_equal(map_of(ids, 6, "%s" AUDIO PLAIN VIDEO AUDIO, &map), MKT_OK);
-    assert_int_equal(map.first[0], 7); /* RFC 4567 7.1 */
+    assert_int_equal(map.first[0], 7); /* RFC4567:7.1-1 */
     assert_int_equal(map.first[1], 0);
     assert_int_equal(map.first[2], 1);
     assert_int_equal(map.first[3], 254);
@@ -332,7 +333,7 @@ rekeys_by_a_later_offer_of_either_side(void **state)
 
         change_init(&u, &s->c, 2, 0xEE);
         assert_int_equal(change_send(&s->c, &u, by_alice), MKT_OK);
-        /* RFC 4567 4.1.2 */
+        /* RFC4567:4.1.2-7 */
         assert_int_equal(reinvite(s, &u, by_alice, "%s" AUDIO, mkt_span(NULL, 0)), MKT_SDP_UPDATE);
         assert_int_equal(change_offered(&s->c, &u, by_alice), MKT_OK);
         assert_int_equal(change_accept(&s->c, &u, by_alice), MKT_OK);
@@ -411,7 +412,7 @@ a_replayed_update_changes_nothing(void **state)
     assert_int_equal(change_offered(&s->c, &u, true), MKT_OK);
     assert_int_equal(change_accept(&s->c, &u, true), MKT_OK);
     assert_int_equal(reinvite(s, &u, true, "%s" AUDIO, mkt_span(NULL, 0)), MKT_SDP_UPDATE);
-    assert_int_equal(change_offered(&s->c, &u, true), MKT_E_REPLAY); /* RFC 4567 8 */
+    assert_int_equal(change_offered(&s->c, &u, true), MKT_E_REPLAY); /* RFC4567:8-1 */
     closing(s);
 }
 

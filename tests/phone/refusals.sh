@@ -43,6 +43,7 @@ check 'the same INVITE on another branch is no attack, and no second call' print
 sleep 0.3
 offer "m=audio 40000 RTP/AVP 0"
 check 'a call in the clear is refused' prints '^488 Not Acceptable Here$'
+# RFC4567:4.1.2-3
 check 'with a reason' prints '^Warning: 399 '
 offer "$savp"
 check 'SRTP without keys is refused' prints '^488 '

@@ -50,6 +50,7 @@ capture_end
 ended bob
 check 'a call whose keys last two seconds goes on' exits 0
 check 'with new keys again and again' at_least 4 '^rekeyed: by us$' "$dir/stdout"
+# RFC4567:4.1.2-8
 check 'which the callee has too' at_least 4 '^rekeyed: by the other party$' bob.said
 check 'at both ends the time until the next is told' at_least 5 '^rekey-by: 20' bob.said
 check 'not a packet is lost or refused' prints '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused$'
