@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-phone: sets everything up, in the order of a table of steps that is undone backwards. */
+/* mikey-phone: sets everything up, runs libre's loop, and takes the keys that the user presses. */
 #include "phone.h"
 
 #include "files.h"
@@ -273,27 +273,37 @@ protect_memory(void)
 #endif
 }
 
+static int
+run_libraries(const struct phone_options *o, struct cli_error *err)
+{
+    int code = CLI_EXIT_FAILURE;
+
+    dbg_init(DBG_ERR, DBG_NONE);
+    if (libre_init() == 0 && srtp_init() == srtp_err_status_ok)
+        code = phone(o, err);
+    else
+        cli_fail(err, CLI_EXIT_FAILURE, "libre or libsrtp2 cannot be used");
+    srtp_shutdown();
+    libre_close();
+    return code;
+}
+
 int
 main(int argc, char **argv)
 {
     struct phone_options o;
     struct cli_error err = { 0 };
-    int code = CLI_EXIT_USAGE;
+    int code = CLI_EXIT_OK;
 
     protect_memory();
-    if (phone_options_read(&o, argc, argv, &err)) {
-        if (o.value[PHONE_OPT_HELP] != NULL || o.value[PHONE_OPT_VERSION] != NULL) {
-            o.value[PHONE_OPT_HELP] != NULL ? phone_help()
-                                            : (void)printf("mikey-phone %s\n", mkt_version());
-            return 0;
-        }
-        code = CLI_EXIT_FAILURE;
-        dbg_init(DBG_ERR, DBG_NONE);
-        if (libre_init() == 0 && srtp_init() == srtp_err_status_ok)
-            code = phone(&o, &err);
-        srtp_shutdown();
-        libre_close();
-    }
+    if (!phone_options_read(&o, argc, argv, &err))
+        code = CLI_EXIT_USAGE;
+    else if (o.value[PHONE_OPT_HELP] != NULL)
+        phone_help();
+    else if (o.value[PHONE_OPT_VERSION] != NULL)
+        printf("mikey-phone %s\n", mkt_version());
+    else
+        code = run_libraries(&o, &err);
     if (err.code != CLI_EXIT_OK)
         fprintf(stderr, "mikey-phone: %s\n", err.text);
     return code;

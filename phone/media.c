@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift, and speech
+ * put where its timestamp says. No RTCP. */
 #include "media.h"
 
 #include <stdlib.h>

@@ -10,16 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Much of what is said comes from the network, and goes to a terminal. */
 void
 phone_say(const char *key, const char *format, ...)
 {
+    char text[CLI_IDENTITY_TEXT];
     va_list args;
 
-    printf("%s: ", key);
     va_start(args, format);
-    vprintf(format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    putchar('\n');
+    for (char *c = text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    printf("%s: %s\n", key, text);
     fflush(stdout);
 }
 

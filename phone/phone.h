@@ -78,7 +78,7 @@ uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb
 /* phone_call_over ends the call: says why, writes what was heard, and frees it. */
 void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);
 
-/* phone_say prints "KEY: ..." to standard output. */
+/* phone_say prints "KEY: ..." to standard output; what is not printable ASCII as "?". */
 void phone_say(const char *key, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* phone_identity writes the part of a SIP URI that names somebody, without parameters. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Options are read with getopt_long from the table of the header. */
 #include "phone_options.h"
 
 #include <getopt.h>

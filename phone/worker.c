@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One thread and two lists under one lock: what is asked, and what is over. A bell in the main loop
+ * (mqueue) says that there is something in the second. */
 #include "worker.h"
 
 #include <pthread.h>

@@ -38,6 +38,10 @@ message=$(good alice bob)
 offer "$(line "$message")" "$savp"
 check 'a good offer rings' prints '^rings$'
 sleep 0.3
+FROM=$(printf 'sip:mallory\033[2J@example.com') offer "$(line "$(good alice bob)")" "$savp"
+check 'what a caller says of itself does nothing to the terminal' never_said bob "$(printf '\033')"
+check 'and is shown' said_by bob '^ringing: sip:mallory?\[2J@example.com'
+sleep 0.3
 offer --twice "$(line "$(good alice bob)")" "$savp"
 check 'the same INVITE on another branch is no attack, and no second call' prints '^482 Loop Detected$'
 sleep 0.3

@@ -8,15 +8,18 @@ to that one first. The call is given up when it would ring, but with --wait. --t
 once the call stands, each FILE is the SDP of a later offer, whose answer is printed likewise; then BYE.
 """
 
+import os
 import re
 import secrets
 import socket
 import sys
 
+FROM = os.environ.get('FROM', 'sip:alice@example.com')
+
 
 def message(method, to, me, branch, ids, body=b'', tag='', number=1):
     head = (f'{method} sip:bob@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch};rport\r\n'
-            f'Max-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag={ids[0]}\r\n'
+            f'Max-Forwards: 70\r\nFrom: <{FROM}>;tag={ids[0]}\r\n'
             f'To: <sip:bob@example.com>{tag}\r\nCall-ID: {ids[1]}\r\nCSeq: {number} {method}\r\n'
             f'Contact: <sip:alice@{me}>\r\n')
     if body:
