@@ -6,6 +6,7 @@
 #include "kms.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct asking {
     struct phone_answer *answer;
@@ -84,6 +85,23 @@ choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
     return MKT_OK;
 }
 
+bool
+phone_seen_has(const struct phone_seen *seen, const struct phone_answer *a)
+{
+    for (size_t i = 0; i < seen->n; i++)
+        if (memcmp(seen->digest[i], a->digest, sizeof a->digest) == 0)
+            return true;
+    return false;
+}
+
+void
+phone_seen_add(struct phone_seen *seen, const struct phone_answer *a)
+{
+    memcpy(seen->digest[seen->next], a->digest, sizeof a->digest);
+    seen->next = (seen->next + 1) % PHONE_SEEN;
+    seen->n += seen->n < PHONE_SEEN;
+}
+
 static enum mkt_rc
 look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args *args,
         struct mkt_span text, struct mkt_err *why, struct cli_error *err)
@@ -112,6 +130,8 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
     if (!cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP], offer->hdr.prf, true,
                            a->sp, &a->n_sp, err))
         return MKT_E_ARGUMENT;
+    if (!mkt_crypto_sha256(client->crypto, &io.in, 1, a->digest))
+        return mkt_fail(why, MKT_E_CRYPTO, 0, "digest of the offer", "RFC 3830 5.4");
     a->last_len = io.in.n;
     a->sdp = sdp;
     a->sdp.n_lines = 0; /* they borrow */

@@ -117,6 +117,8 @@ resolved(struct phone_job *job)
         return;
     }
     c->resolving = false;
+    if (a->csb != NULL)
+        phone_seen_add(&c->call.phone->seen, a);
     if (err.code == CLI_EXIT_OK && a->csb != NULL &&
         phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) && describe(c, &err)) {
         if (c->accepted)
@@ -283,6 +285,9 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
         *r = mkt_sdp_refusal(rc, false);
         return false;
     }
+    *r = mkt_sdp_refusal(MKT_E_REPLAY, false);
+    if (phone_seen_has(&p->seen, c->answer))
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
     *r = mkt_sdp_refusal(MKT_E_SP, false);
     if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
         !phone_description_read(&c->description, msg->mb, true, &c->to) ||

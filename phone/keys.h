@@ -58,6 +58,7 @@ MKT_MUST_USE bool phone_offer_answered(struct phone_offer *offer, struct cli_cli
 /* An offer that arrived, and the ticket in it on its way to the KMS. */
 struct phone_answer {
     struct phone_job job; /* first: has the ticket resolved */
+    uint8_t digest[32];   /* of the offer */
     struct mkt_responder *responder;
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX]; /* what we take */
     size_t n_sp;
@@ -82,6 +83,20 @@ MKT_MUST_USE bool phone_answer_new(struct phone_answer **answer, struct cli_clie
                                    void (*done)(struct phone_job *job), void *call, enum mkt_rc *rc,
                                    struct cli_error *err);
 void phone_answer_free(struct phone_answer *answer);
+
+#define PHONE_SEEN 256 /* offers that are remembered */
+
+/* Offers that were authentic, by their digests: the same one again is a replay (RFC 3830 5.4).
+ * Older ones than PHONE_SKEW_S are stale anyway. */
+struct phone_seen {
+    uint8_t digest[PHONE_SEEN][32];
+    size_t n, next;
+};
+
+/* phone_seen_has tells whether the offer of `answer` was there before; phone_seen_add remembers it,
+ * once it has turned out authentic. */
+bool phone_seen_has(const struct phone_seen *seen, const struct phone_answer *answer);
+void phone_seen_add(struct phone_seen *seen, const struct phone_answer *answer);
 
 /* phone_answer_value writes the value of the key-mgmt attribute of the answer. */
 MKT_MUST_USE bool phone_answer_value(const struct phone_answer *answer, char *value, size_t cap);

@@ -34,6 +34,7 @@ struct phone {
     struct sip_lsnr *requests, *looks, *responses;
     struct sipreg *registration;
     struct audio speech; /* mu-law */
+    struct phone_seen seen;
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
     struct tmr quit;

@@ -96,6 +96,21 @@ check 'the same message gets the same answer, and silence none' [ "$(grep -c '^a
 check 'what is refused is not understood' [ "$(grep -c '^Warning: 306' "$dir/stdout")" -eq 3 ]
 check 'and the call goes on until its end' said_by bob '^ended: by the other party$'
 
+wait_for_calls bob --answer 0
+message=$(good alice bob)
+offer --then "$(line "$message")" "$savp"
+check 'a call stands' prints '^200 '
+sleep 0.3
+offer "$(line "$message")" "$savp"
+check 'the offer of a former call is a replay' prints '^488 '
+check 'the callee is told so' said_by bob '^ended: .*that of a former call'
+check 'the caller is not' prints '^Warning: 399 mikey-phone "Key management was refused"'
+offer --then "$(line "$(good alice bob)")" "$savp"
+check 'and another offer is taken' prints '^200 '
+sleep 0.3
+kill "${pid_of[bob]}"
+ended bob
+
 # --- between phones -------------------------------------------------------------------------------
 
 wait_for_calls bob --answer 100 --once --srtp AEAD_AES_256_GCM
