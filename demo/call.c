@@ -34,6 +34,17 @@ struct end {
     uint16_t first_seq;
 };
 
+bool
+demo_audio(struct audio *a, const char *path)
+{
+    const char *why = audio_read(a, path);
+
+    if (why == NULL && a->format == AUDIO_L16 && a->n <= DEMO_SAMPLES_MAX)
+        return true;
+    audio_free(a);
+    return demo_fail("%s: %s", path, why != NULL ? why : "not of 16-bit samples, 60 s at most");
+}
+
 static bool
 end_open(struct end *e, const struct demo_options *o)
 {
@@ -69,7 +80,7 @@ rtp_make(struct packet *p, const struct end *e, size_t index, struct mkt_span fr
     p->b[1] = (uint8_t)(PAYLOAD_TYPE | (index == 0 ? 0x80 : 0));
     p->b[2] = (uint8_t)(seq >> 8);
     p->b[3] = (uint8_t)seq;
-    put32(p->b + 4, (uint32_t)(index * DEMO_FRAME));
+    put32(p->b + 4, (uint32_t)(index * AUDIO_FRAME));
     put32(p->b + 8, e->ssrc);
     memcpy(p->b + RTP_HEADER, frame.p, frame.n);
     return e->srtp == NULL ||
@@ -98,13 +109,13 @@ give_to_all(int fd, const struct packet *p, const struct demo_options *o)
 }
 
 static bool
-send_all(int fd, const struct end *e, const struct demo_audio *speech, const struct demo_options *o)
+send_all(int fd, const struct end *e, const struct audio *speech, const struct demo_options *o)
 {
     const struct timespec pace = { 0, PACE_NS };
     struct packet p;
     size_t octets = 0, n = 0;
 
-    for (struct mkt_span f; (f = demo_audio_frame(speech, n)).n != 0; n++) {
+    for (struct mkt_span f; (f = audio_frame(speech, n)).n != 0; n++) {
         if (!rtp_make(&p, e, n, f))
             return demo_fail("libsrtp2 does not protect packet %zu", n);
         if (!give_to_all(fd, &p, o))
@@ -121,17 +132,17 @@ send_all(int fd, const struct end *e, const struct demo_audio *speech, const str
 bool
 demo_send(const struct demo_options *o)
 {
-    struct demo_audio speech = { 0 };
+    struct audio speech = { 0 };
     struct end e;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool ok = demo_audio_read(&speech, o->audio) && end_open(&e, o);
+    bool ok = demo_audio(&speech, o->audio) && end_open(&e, o);
 
     if (ok) {
         ok = send_all(fd, &e, &speech, o);
         if (e.srtp != NULL)
             srtp_dealloc(e.srtp);
     }
-    demo_audio_free(&speech);
+    audio_free(&speech);
     close(fd);
     return ok;
 }
@@ -141,7 +152,7 @@ struct heard {
     size_t packets, opened, refused, octets;
     size_t end; /* samples up to the last frame */
     bool bye;   /* the call was ended by the other party */
-    struct demo_audio audio;
+    struct audio audio;
 };
 
 static void
@@ -194,14 +205,15 @@ hear(struct heard *h, const struct end *e, int fd)
 bool
 demo_receive_call(const struct demo_options *o)
 {
-    struct heard h = { .audio = { 0, calloc(DEMO_SAMPLES_MAX, 2) } };
+    struct heard h = { .audio = { AUDIO_L16, 0, calloc(DEMO_SAMPLES_MAX, 2) } };
     struct end e = { 0 };
     bool ok = h.audio.octets != NULL && end_open(&e, o) && e.srtp != NULL;
     int fd = ok ? demo_listen() : -1;
 
     ok = fd >= 0 && hear(&h, &e, fd);
     if (ok && h.opened != 0)
-        ok = demo_audio_write(&h.audio, o->audio);
+        ok =
+            audio_write(&h.audio, o->audio) == NULL || demo_fail("%s: cannot be written", o->audio);
     if (ok)
         printf("packets=%zu opened=%zu refused=%zu octets=%zu bye=%s\n", h.packets, h.opened,
                h.refused, h.octets, h.bye ? "authentic" : "none");
@@ -209,6 +221,6 @@ demo_receive_call(const struct demo_options *o)
         close(fd);
     if (e.srtp != NULL)
         srtp_dealloc(e.srtp);
-    demo_audio_free(&h.audio);
+    audio_free(&h.audio);
     return ok;
 }

@@ -4,31 +4,20 @@
 #ifndef MKT_DEMO_H
 #define MKT_DEMO_H
 
-#include <mikeyticket/media/srtp.h>
+#include "wav.h"
 
+#include <mikeyticket/media/srtp.h>
 #include <netinet/in.h>
 
-#define DEMO_FRAME 160 /* samples of 20 ms at 8 kHz */
-#define DEMO_FRAME_OCTETS (2 * DEMO_FRAME)
+#define DEMO_FRAME_OCTETS (2 * AUDIO_FRAME)
 #define DEMO_SAMPLES_MAX (60 * 8000) /* one minute */
 #define DEMO_DATAGRAM_MAX 65536
 
 /* demo_fail prints "mikey-demo-media: ..." and returns false. */
 bool demo_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- wav.c: 8 kHz, mono, 16 bit ------------------------------------------------------------- */
-
-struct demo_audio {
-    size_t n;        /* samples */
-    uint8_t *octets; /* 2 * n, most significant first as in L16 (RFC 3551 4.5.11); owned */
-};
-
-bool demo_audio_read(struct demo_audio *a, const char *path);
-bool demo_audio_write(const struct demo_audio *a, const char *path);
-void demo_audio_free(struct demo_audio *a);
-
-/* demo_audio_frame gives frame `index` (20 ms; the last may be shorter); empty beyond the end. */
-struct mkt_span demo_audio_frame(const struct demo_audio *a, size_t index);
+/* demo_audio reads a file of 16-bit samples, at most a minute. */
+bool demo_audio(struct audio *a, const char *path);
 
 /* --- session.c: the file of docs/formats/session-file.md ----------------------------------------
  */

@@ -67,9 +67,9 @@ bool
 demo_listen_in(const struct demo_options *o)
 {
     static uint8_t b[DEMO_DATAGRAM_MAX];
-    struct demo_audio plain;
+    struct audio plain;
     struct tapped t = { 0 };
-    int first = -1, fd = demo_audio_read(&plain, o->compare) ? demo_listen() : -1;
+    int first = -1, fd = demo_audio(&plain, o->compare) ? demo_listen() : -1;
 
     for (ssize_t n; fd >= 0;) {
         n = demo_receive(fd, b, sizeof b, t.packets == 0 ? FIRST_MS : IDLE_MS, NULL);
@@ -83,14 +83,14 @@ demo_listen_in(const struct demo_options *o)
             first = seq;
         t.packets++;
         compare(&t, mkt_span(b + RTP_HEADER, (size_t)n - RTP_HEADER),
-                demo_audio_frame(&plain, (uint16_t)(seq - first)));
+                audio_frame(&plain, (uint16_t)(seq - first)));
         t.guesses++;
         t.guessed += guess(b, (int)n);
     }
     if (fd >= 0)
         printf("packets=%zu frames_equal=%zu octets=%zu octets_equal=%zu guesses=%zu guessed=%zu\n",
                t.packets, t.frames_equal, t.octets, t.octets_equal, t.guesses, t.guessed);
-    demo_audio_free(&plain);
+    audio_free(&plain);
     if (fd >= 0)
         close(fd);
     return fd >= 0;

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static const char *root;
@@ -139,6 +140,22 @@ policy(void)
     write_seed("policy", mkt_span(text, sizeof text - 1));
 }
 
+/* The messages of a vector are too long to be read here: a header alone is a message in shape. */
+static void
+sdp(void)
+{
+    static const char *const texts[] = {
+        "v=0\r\na=key-mgmt:mikey AQ4AAAAAAAAAAQIA\r\nm=audio 4000 RTP/SAVP 0\r\n"
+        "m=video 0 RTP/SAVPF 31\r\n",
+        "v=0\nm=audio 4000/2 RTP/SAVP 0\na=key-mgmt: mikey AQ8AAAAAAAAAAQI=\n"
+        "a=key-mgmt:keyp1 x y\nm=audio 4002 RTP/AVP 8\n",
+        "prot=mikey; uri=\"rtsp://a.example/b\"; data=\"AQ4A\", prot=keyp1;data=\"\"",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        write_seed("sdp", mkt_span(texts[i], strlen(texts[i])));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -157,6 +174,7 @@ main(int argc, char **argv)
     handlers();
     compat();
     policy();
+    sdp();
     printf("%u seeds\n", seeds);
     return 0;
 }

@@ -21,6 +21,7 @@ MAPS = [
     ('docs/conformance/rfc6043.tsv', 'RFC6043', 260, 0x47c7e619,
      '../shared/conformance/rfc6043.tsv'),
     ('docs/conformance/rfc3830.tsv', 'RFC3830', 83, 0x3d1348e8, None),
+    ('docs/conformance/rfc4567.tsv', 'RFC4567', 30, 0x169c607e, None),
 ]
 COLUMNS = ['id', 'status', 'code', 'test', 'note']
 STATUS = {  # status: the cells that may not be empty

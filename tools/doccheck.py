@@ -14,10 +14,12 @@ from pathlib import Path
 # program, manual page, what is compared
 CHECKS = [
     ('cli/mikey-ticket', 'man/mikey-ticket.1.scd', 'options'),
+    ('phone/mikey-phone', 'man/mikey-phone.1.scd', 'options'),
     ('kms/mikey-kmsd', 'man/mikey-kmsd.8.scd', 'options'),
     ('kms/mikey-kmsctl', 'man/mikey-kmsctl.8.scd', 'options'),
     ('kms/mikey-kmsd', 'man/mikey-kmsd.conf.5.scd', 'configuration'),
 ]
+OPTIONAL = {'phone/mikey-phone'}  # where its libraries are
 HELP_OF_EACH_COMMAND = {'cli/mikey-ticket'}
 OPTION = re.compile(r'(?<![\w-])--[a-z][a-z-]*')
 COMMANDS = re.compile(r'^Commands:\n((?:  .*\n)+)', re.M)
@@ -76,6 +78,9 @@ def main(source, build):
     print(f'1..{len(CHECKS)}')
     failed = 0
     for n, (program, page, what) in enumerate(CHECKS, 1):
+        if program in OPTIONAL and not (build / program).exists():
+            print(f'ok {n} - {page} # SKIP {program} is not built')
+            continue
         try:
             text = (source / page).read_text(encoding='utf-8')
             wrong = COMPARE[what](program, build / program, text)

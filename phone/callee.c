@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call that we take, with libre's SIP session. It rings at once, while the KMS is asked; the keys
+ * go out in a 183 as soon as they are there, so that whoever forks the call has them before anybody
+ * answers, and again in the 200. */
+#include "phone.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+
+struct callee {
+    struct phone_call call; /* first */
+    struct phone_answer *answer;
+    bool resolving; /* the answer is with the worker */
+    bool accepted;  /* by the user, maybe before the keys are there */
+    struct sipsess *session;
+    struct phone_description description;
+    struct phone_stream *stream;
+    struct mbuf *text; /* of the answer */
+    struct sa to;
+    enum phone_again again; /* what the later offer that is being answered is about */
+    bool new_keys;          /* answered, and not acknowledged yet */
+    /* what makes the same INVITE on another branch known (RFC 3261 8.2.2.2) */
+    char call_id[256], from_tag[128];
+    uint32_t cseq;
+};
+
+static void callee_free(struct phone_call *call);
+
+static struct callee *
+callee_of(struct phone *p)
+{
+    return p->call != NULL && p->call->free == callee_free ? (struct callee *)p->call : NULL;
+}
+
+/* --- refusing --------------------------------------------------------------------------------- */
+
+/* Warning headers and the end of the message: what goes behind the others of a refusal. */
+static int
+refusal_print(struct re_printf *pf, const struct mkt_sdp_refusal *r)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < r->n && err == 0; i++)
+        err = re_hprintf(pf, "Warning: %u mikey-phone \"%s\"\r\n", r->warning[i].code,
+                         r->warning[i].text);
+    return err != 0 ? err : re_hprintf(pf, "Content-Length: 0\r\n\r\n");
+}
+
+/* A KMS that does not answer is no fault of the offer. */
+static struct mkt_sdp_refusal
+unreachable(void)
+{
+    return (struct mkt_sdp_refusal){ .status = 480,
+                                     .reason = "Temporarily Unavailable",
+                                     .n = 1,
+                                     .warning = { { 399, "The key management service of the callee "
+                                                         "cannot be reached" } } };
+}
+
+static struct mkt_sdp_refusal
+refusal_of(enum mkt_rc rc, const struct cli_error *err)
+{
+    return err->code == CLI_EXIT_UNREACHABLE ? unreachable() : mkt_sdp_refusal(rc, false);
+}
+
+/* --- answering -------------------------------------------------------------------------------- */
+
+static void
+answer(struct callee *c)
+{
+    if (sipsess_answer(c->session, 200, "OK", c->text, NULL) != 0)
+        phone_call_over(&c->call, CLI_EXIT_FAILURE, "the answer cannot be sent");
+}
+
+static void
+accept_call(struct phone_call *call)
+{
+    struct callee *c = (struct callee *)call;
+
+    if (c->accepted)
+        return;
+    c->accepted = true;
+    tmr_cancel(&call->timer);
+    if (c->stream != NULL)
+        answer(c);
+}
+
+static void
+accept_by_itself(void *arg)
+{
+    accept_call(arg);
+}
+
+static bool
+describe(struct callee *c, struct cli_error *err)
+{
+    char *value = malloc(VALUE_MAX);
+    bool ok = value != NULL && phone_answer_value(c->answer, value, VALUE_MAX) &&
+              phone_description_write(&c->description, false, value, &c->text) == 0;
+
+    free(value);
+    return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
+}
+
+/* The ticket is resolved, or not: in the main loop. */
+static void
+resolved(struct phone_job *job)
+{
+    struct phone_answer *a = (struct phone_answer *)job;
+    struct callee *c = a->call;
+    struct cli_error err = job->err;
+
+    if (c == NULL) { /* given up meanwhile */
+        phone_answer_free(a);
+        return;
+    }
+    c->resolving = false;
+    if (a->csb != NULL)
+        phone_seen_add(&c->call.phone->seen, a);
+    if (err.code == CLI_EXIT_OK && a->csb != NULL &&
+        phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) && describe(c, &err)) {
+        if (c->accepted)
+            answer(c);
+        else
+            (void)sipsess_progress(c->session, 183, "Session Progress", c->text, NULL);
+        return;
+    }
+    struct mkt_sdp_refusal r = refusal_of(a->refused, &err);
+    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", refusal_print, &r);
+    phone_call_over(&c->call, err.code, err.text);
+}
+
+/* --- the session ------------------------------------------------------------------------------ */
+
+static void
+established(const struct sip_msg *msg, void *arg)
+{
+    struct callee *c = arg;
+
+    (void)msg;
+    phone_say("answered", "%s", "by us");
+    phone_call_talk(&c->call, c->stream, &c->to);
+    phone_call_say_rekey(&c->call, c->answer->csb);
+}
+
+static void
+closed(int err, const struct sip_msg *msg, void *arg)
+{
+    struct callee *c = arg;
+
+    (void)err, (void)msg;
+    phone_call_over(&c->call, CLI_EXIT_OK,
+                    c->call.stream != NULL ? "by the other party" : "given up by the caller");
+}
+
+/* --- later offers ----------------------------------------------------------------------------- */
+
+/* Before sipsess has it, which can refuse without a reason only. */
+static bool
+look_again(struct callee *c, const struct sip_msg *msg)
+{
+    struct phone *p = c->call.phone;
+    struct cli_error err = { 0 };
+    struct mkt_err why = { 0 };
+    enum mkt_rc rc;
+
+    if (phone_answer_again(c->answer, &p->client,
+                           mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &c->again, &rc,
+                           &err) &&
+        (c->again != PHONE_AGAIN_NEW ||
+         (rc = phone_stream_hear(c->stream, c->answer->csb, p->client.crypto, &why)) == MKT_OK)) {
+        c->new_keys = c->new_keys || c->again == PHONE_AGAIN_NEW;
+        return false;
+    }
+    struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, true);
+    phone_say("refused", "%s", err.code != CLI_EXIT_OK ? err.text : why.what);
+    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
+                      refusal_print, &r);
+    return true;
+}
+
+/* sipsess has it now: the answer to what look_again has taken. */
+static int
+offered_again(struct mbuf **text, const struct sip_msg *msg, void *arg)
+{
+    struct callee *c = arg;
+    char *value = malloc(VALUE_MAX);
+    int err = value == NULL ? ENOMEM : 0;
+
+    if (err == 0 && (!phone_description_read(&c->description, msg->mb, true, &c->to) ||
+                     !phone_answer_value(c->answer, value, VALUE_MAX)))
+        err = EPROTO;
+    if (err == 0)
+        err = phone_description_write(&c->description, false,
+                                      c->again != PHONE_AGAIN_SILENT ? value : NULL, text);
+    free(value);
+    return err;
+}
+
+/* We make no offers later in the call. */
+static int
+answered_again(const struct sip_msg *msg, void *arg)
+{
+    (void)msg, (void)arg;
+    return ENOTSUP;
+}
+
+/* The caller has the answer: what we say may be under the new keys. */
+static void
+acknowledged(struct callee *c)
+{
+    struct mkt_err why = { 0 };
+
+    if (!c->new_keys)
+        return;
+    c->new_keys = false;
+    if (phone_stream_say(c->stream, c->answer->csb, c->call.phone->client.crypto, &why) != MKT_OK) {
+        phone_call_over(&c->call, CLI_EXIT_FAILURE, why.what);
+        return;
+    }
+    phone_say("rekeyed", "by the other party");
+    phone_call_say_rekey(&c->call, c->answer->csb);
+}
+
+bool
+phone_callee_request(const struct sip_msg *msg, void *phone)
+{
+    struct callee *c = callee_of(phone);
+
+    if (c == NULL || c->call.stream == NULL || !sip_dialog_cmp(sipsess_dialog(c->session), msg))
+        return false;
+    if (pl_strcmp(&msg->met, "INVITE") == 0)
+        return look_again(c, msg);
+    if (pl_strcmp(&msg->met, "ACK") == 0)
+        acknowledged(c);
+    return false;
+}
+
+static void
+hang_up(struct phone_call *call)
+{
+    struct callee *c = (struct callee *)call;
+
+    if (call->stream == NULL && c->session != NULL)
+        (void)sipsess_reject(c->session, 603, "Decline", "Content-Length: 0\r\n\r\n");
+    phone_call_over(call, CLI_EXIT_OK, "by us");
+}
+
+static void
+callee_free(struct phone_call *call)
+{
+    struct callee *c = (struct callee *)call;
+
+    mem_deref(c->session); /* BYE when it stands */
+    if (c->resolving)
+        c->answer->call = NULL;
+    else
+        phone_answer_free(c->answer);
+    phone_description_free(&c->description);
+    mem_deref(c->text);
+    free(c);
+}
+
+/* --- the INVITE ------------------------------------------------------------------------------- */
+
+static bool
+is_merged(const struct callee *c, const struct sip_msg *msg)
+{
+    return pl_strcmp(&msg->callid, c->call_id) == 0 &&
+           pl_strcmp(&msg->from.tag, c->from_tag) == 0 && msg->cseq.num == c->cseq;
+}
+
+static bool
+look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
+        struct cli_error *err)
+{
+    struct phone *p = c->call.phone;
+    enum mkt_rc rc;
+
+    if (!phone_answer_new(&c->answer, &p->client, &p->o->args,
+                          mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), resolved, c, &rc,
+                          err)) {
+        *r = mkt_sdp_refusal(rc, false);
+        return false;
+    }
+    *r = mkt_sdp_refusal(MKT_E_REPLAY, false);
+    if (phone_seen_has(&p->seen, c->answer))
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
+    *r = mkt_sdp_refusal(MKT_E_SP, false);
+    if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
+        !phone_description_read(&c->description, msg->mb, true, &c->to) ||
+        c->answer->map.first[0] == 0)
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: no PCMU over RTP/SAVP");
+    return true;
+}
+
+static struct callee *
+callee_new(struct phone *p, const struct sip_msg *msg)
+{
+    struct callee *c = calloc(1, sizeof *c);
+
+    if (c == NULL || !phone_call_open(&c->call, p)) {
+        free(c);
+        return NULL;
+    }
+    c->call.accept = accept_call;
+    c->call.end = hang_up;
+    c->call.free = callee_free;
+    (void)pl_strcpy(&msg->callid, c->call_id, sizeof c->call_id);
+    (void)pl_strcpy(&msg->from.tag, c->from_tag, sizeof c->from_tag);
+    c->cseq = msg->cseq.num;
+    return c;
+}
+
+static void
+ring(struct callee *c, const struct sip_msg *msg)
+{
+    struct phone *p = c->call.phone;
+
+    if (sipsess_accept(&c->session, p->sessions, msg, 180, "Ringing", p->user, "application/sdp",
+                       NULL, phone_auth, p, false, offered_again, answered_again, established, NULL,
+                       NULL, closed, c, NULL) != 0) {
+        phone_call_over(&c->call, CLI_EXIT_FAILURE, "the call cannot be taken");
+        return;
+    }
+    phone_say("ringing", "%.*s, it says", (int)msg->from.auri.l, msg->from.auri.p);
+    c->resolving = true;
+    phone_worker_ask(p->worker, &c->answer->job);
+    if (p->o->answer_ms != UINT32_MAX)
+        tmr_start(&c->call.timer, p->o->answer_ms, accept_by_itself, c);
+}
+
+void
+phone_callee_invite(const struct sip_msg *msg, void *phone)
+{
+    struct phone *p = phone;
+    struct callee *c = callee_of(p);
+    struct mkt_sdp_refusal r;
+    struct cli_error err = { 0 };
+
+    if (c != NULL && is_merged(c, msg)) {
+        (void)sip_treply(NULL, p->sip, msg, 482, "Loop Detected");
+        return;
+    }
+    if (p->call != NULL || (c = callee_new(p, msg)) == NULL) {
+        (void)sip_treply(NULL, p->sip, msg, 486, "Busy Here");
+        return;
+    }
+    p->call = &c->call;
+    if (look_at(c, msg, &r, &err)) {
+        ring(c, msg);
+        return;
+    }
+    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
+                      refusal_print, &r);
+    phone_call_over(&c->call, err.code, err.text);
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
+ * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
+ * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
+#include "phone.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+#define LATE_MS                                                                      \
+    (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
+                   */
+#define REDIRECTIONS_MAX 3
+
+struct leg {
+    struct le le;
+    struct sip_dialog *dialog;
+    char tag[64];
+    struct mkt_csb *csb;
+    struct phone_stream *stream;
+    struct sa to;
+    bool confirmed; /* a 2xx has come */
+    bool refused;   /* its keys did not verify */
+};
+
+struct caller {
+    struct phone_call call; /* first */
+    struct phone_offer *offer;
+    char uri[PHONE_URI_MAX];
+    struct mbuf *description;
+    struct sip_dialog *dialog; /* before it forks */
+    struct sip_request *request;
+    struct sip_auth *auth;
+    struct list legs;
+    struct leg *winner;
+    struct phone_description mine;
+    struct tmr rekey; /* when new keys are due */
+    struct sip_request *reoffer;
+    bool asking; /* the offer is with the worker */
+    bool cancelled;
+    unsigned challenges, redirections;
+    struct le late; /* when the call is over: in phone->late, for 2xx that come then */
+    struct tmr linger;
+    bool over;
+};
+
+/* --- legs ------------------------------------------------------------------------------------- */
+
+static void
+leg_destroy(void *data)
+{
+    struct leg *leg = data;
+
+    list_unlink(&leg->le);
+    mem_deref(leg->dialog);
+    mkt_csb_free(leg->csb);
+}
+
+static struct leg *
+leg_find(const struct caller *c, const struct pl *tag)
+{
+    for (struct le *le = c->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (pl_strcmp(tag, leg->tag) == 0)
+            return leg;
+    }
+    return NULL;
+}
+
+static struct leg *
+leg_of(struct caller *c, const struct sip_msg *msg)
+{
+    struct leg *leg = leg_find(c, &msg->to.tag);
+
+    if (leg != NULL || !pl_isset(&msg->to.tag) || msg->to.tag.l >= sizeof leg->tag)
+        return leg;
+    leg = mem_zalloc(sizeof *leg, leg_destroy);
+    if (leg == NULL || sip_dialog_fork(&leg->dialog, c->dialog, msg) != 0)
+        return mem_deref(leg);
+    (void)pl_strcpy(&msg->to.tag, leg->tag, sizeof leg->tag);
+    list_append(&c->legs, &leg->le, leg);
+    return leg;
+}
+
+static void wait_for_rekey(struct caller *c);
+static void begin(struct caller *c);
+static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
+
+static void
+nothing(int err, const struct sip_msg *msg, void *arg)
+{
+    (void)err, (void)msg, (void)arg;
+}
+
+static void
+leg_bye(struct caller *c, struct leg *leg)
+{
+    (void)sip_drequestf(NULL, c->call.phone->sip, true, "BYE", leg->dialog, 0, c->auth, NULL,
+                        nothing, NULL, "Content-Length: 0\r\n\r\n");
+}
+
+static void
+leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
+{
+    (void)sip_drequestf(NULL, c->call.phone->sip, false, "ACK", leg->dialog, msg->cseq.num, c->auth,
+                        NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
+}
+
+/* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */
+static void
+leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
+{
+    struct phone *p = c->call.phone;
+    struct phone_description d;
+    struct cli_error err = { 0 };
+
+    if (leg->stream != NULL || leg->refused || mbuf_get_left(msg->mb) == 0)
+        return;
+    leg->refused = true;
+    if (phone_description_new(&d, p, phone_media_port(c->call.media)) != 0)
+        return;
+    bool ok = phone_offer_answered(c->offer, &p->client,
+                                   mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &leg->csb,
+                                   &err) &&
+              (phone_description_read(&d, msg->mb, false, &leg->to) ||
+               cli_fail(&err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
+              phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err);
+    leg->refused = !ok;
+    if (!ok)
+        phone_say("refused", "%s", err.text);
+    phone_description_free(&d);
+}
+
+/* --- INVITE ----------------------------------------------------------------------------------- */
+
+static int
+contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
+{
+    struct caller *c = arg;
+    struct sip_contact contact;
+
+    (void)dst;
+    sip_contact_set(&contact, c->call.phone->user, src, tp);
+    return mbuf_printf(mb, "%H", sip_contact_print, &contact);
+}
+
+/* An INVITE with our description, the first or a later one. */
+static int
+invite(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+       sip_resp_h *response)
+{
+    return sip_drequestf(
+        request, c->call.phone->sip, true, "INVITE", dialog, 0, c->auth, contact, response, c,
+        "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
+        mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
+}
+
+/* --- new keys --------------------------------------------------------------------------------- */
+
+static void
+rekeyed(int err, const struct sip_msg *msg, void *arg)
+{
+    struct caller *c = arg;
+    struct phone *p = c->call.phone;
+    struct cli_error said = { 0 };
+    struct mkt_err why = { 0 };
+
+    if (err == 0 && msg->scode < 200)
+        return;
+    if (err != 0 || msg->scode >= 300) { /* RFC 4567 4.1.2: then it is over */
+        leg_bye(c, c->winner);
+        phone_call_over(&c->call, CLI_EXIT_PEER, "the other party takes no new keys");
+        return;
+    }
+    leg_ack(c, c->winner, msg);
+    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
+                             mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
+        phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
+        phone_stream_say(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK) {
+        phone_say("rekeyed", "by us");
+        wait_for_rekey(c);
+        return;
+    }
+    leg_bye(c, c->winner);
+    phone_call_over(&c->call, CLI_EXIT_PEER, said.code != CLI_EXIT_OK ? said.text : why.what);
+}
+
+static bool
+describe_again(struct caller *c, struct cli_error *err)
+{
+    char *value = malloc(VALUE_MAX);
+    bool ok = value != NULL;
+
+    c->description = mem_deref(c->description);
+    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
+         phone_description_write(&c->mine, true, value, &c->description) == 0;
+    free(value);
+    return ok;
+}
+
+static void
+rekey(void *arg)
+{
+    struct caller *c = arg;
+    struct cli_error err = { 0 };
+
+    if (!describe_again(c, &err) || invite(c, &c->reoffer, c->winner->dialog, rekeyed) != 0)
+        phone_say("not-rekeyed", "%s", err.text); /* the call ends when its time is over */
+}
+
+/* New keys are due at half the time, so that there is another half for what goes wrong. */
+static void
+wait_for_rekey(struct caller *c)
+{
+    uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
+
+    if (ms != UINT64_MAX)
+        tmr_start(&c->rekey, ms / 2, rekey, c);
+}
+
+/* --- answers to the INVITE -------------------------------------------------------------------- */
+
+static void
+won(struct caller *c, struct leg *leg)
+{
+    c->winner = leg;
+    if (leg->stream != NULL) {
+        phone_say("answered", "%s", c->uri);
+        phone_call_talk(&c->call, leg->stream, &leg->to);
+        wait_for_rekey(c);
+        return;
+    }
+    leg_bye(c, leg);
+    phone_call_over(&c->call, CLI_EXIT_PEER, "the answer has no keys that verify");
+}
+
+static void
+confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
+{
+    bool again = leg->confirmed;
+
+    leg->confirmed = true;
+    leg_ack(c, leg, msg);
+    if (again)
+        return;
+    if (c->winner == NULL && !c->cancelled && !c->over) {
+        won(c, leg);
+        return;
+    }
+    phone_say("second-answer", "from another phone of %s: ended", c->uri);
+    leg_bye(c, leg);
+}
+
+static void
+say_warnings(const struct sip_msg *msg)
+{
+    const struct sip_hdr *h = sip_msg_hdr(msg, SIP_HDR_WARNING);
+
+    if (h != NULL)
+        phone_say("warning", "%.*s", (int)h->val.l, h->val.p);
+}
+
+/* The same offer at another address: who answers there is still for the KMS to say. */
+static bool
+redirect(struct caller *c, const struct sip_msg *msg)
+{
+    const struct sip_hdr *h = sip_msg_hdr(msg, SIP_HDR_CONTACT);
+    struct sip_addr addr;
+    char uri[PHONE_URI_MAX];
+
+    if (c->cancelled || h == NULL || c->redirections++ == REDIRECTIONS_MAX ||
+        sip_addr_decode(&addr, &h->val) != 0 || pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
+        return false;
+    phone_say("redirected", "%s", uri);
+    list_flush(&c->legs);
+    c->dialog = mem_deref(c->dialog);
+    if (!open_dialog(c, uri, NULL))
+        return false;
+    begin(c);
+    return true;
+}
+
+static void
+failed(struct caller *c, int err, const struct sip_msg *msg)
+{
+    char why[128];
+
+    if (msg != NULL && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
+        return;
+    if (msg != NULL && (msg->scode == 401 || msg->scode == 407) && c->challenges++ < 2 &&
+        sip_auth_authenticate(c->auth, msg) == 0) {
+        begin(c);
+        return;
+    }
+    if (msg != NULL) {
+        say_warnings(msg);
+        re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
+    } else {
+        re_snprintf(why, sizeof why, "%m", err);
+    }
+    phone_call_over(&c->call, c->cancelled ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
+}
+
+static void
+response(int err, const struct sip_msg *msg, void *arg)
+{
+    struct caller *c = arg;
+
+    if (err != 0 || msg->scode >= 300) {
+        failed(c, err, msg);
+        return;
+    }
+    if (msg->scode == 100)
+        return;
+    struct leg *leg = leg_of(c, msg);
+    if (leg == NULL)
+        return; /* without Contact or tag there is no dialog to speak of */
+    if (msg->scode < 200)
+        phone_say("progress", "%u", msg->scode);
+    if (!c->over)
+        leg_answer(c, leg, msg);
+    if (msg->scode >= 200)
+        confirmed(c, leg, msg);
+}
+
+/* --- the first INVITE ------------------------------------------------------------------------- */
+
+static void
+begin(struct caller *c)
+{
+    int err = invite(c, &c->request, c->dialog, response);
+    if (err != 0)
+        failed(c, err, NULL);
+}
+
+static bool
+describe(struct caller *c, struct cli_error *err)
+{
+    struct phone *p = c->call.phone;
+    char *value = malloc(VALUE_MAX);
+    bool ok =
+        value != NULL && phone_description_new(&c->mine, p, phone_media_port(c->call.media)) == 0;
+
+    if (!ok) {
+        free(value);
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    }
+    ok = phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err) &&
+         (phone_description_write(&c->mine, true, value, &c->description) == 0 ||
+          cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
+         phone_offer_sent(c->offer,
+                          mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
+    free(value);
+    return ok;
+}
+
+static bool
+open_dialog(struct caller *c, const char *uri, const char *proxy)
+{
+    const char *self = c->call.phone->client.file.identity;
+    return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
+}
+
+/* The ticket is there, or not: in the main loop. */
+static void
+ticket_came(struct phone_job *job)
+{
+    struct phone_offer *offer = (struct phone_offer *)job;
+    struct caller *c = offer->call;
+    struct cli_error err = job->err;
+
+    if (c == NULL) { /* given up meanwhile */
+        phone_offer_free(offer);
+        return;
+    }
+    c->asking = false;
+    const char *proxy = c->call.phone->o->value[PHONE_OPT_PROXY];
+    if (err.code != CLI_EXIT_OK || !describe(c, &err)) {
+        phone_call_over(&c->call, err.code, err.text);
+        return;
+    }
+    if (!open_dialog(c, c->uri, proxy) ||
+        sip_auth_alloc(&c->auth, phone_auth, c->call.phone, false) != 0) {
+        phone_call_over(&c->call, CLI_EXIT_FAILURE, "no dialog can be made");
+        return;
+    }
+    phone_say("calling", "%s", c->uri);
+    begin(c);
+}
+
+/* --- what the user does, and the other party in the call -------------------------------------- */
+
+static void
+hang_up(struct phone_call *call)
+{
+    struct caller *c = (struct caller *)call;
+
+    if (c->winner != NULL) {
+        leg_bye(c, c->winner);
+        phone_call_over(call, CLI_EXIT_OK, "by us");
+    } else if (c->request != NULL && !c->cancelled) {
+        c->cancelled = true;
+        sip_request_cancel(c->request); /* 487 ends it, or a 2xx that was faster */
+    } else if (c->request == NULL) {
+        phone_call_over(call, CLI_EXIT_OK, "by us");
+    }
+}
+
+static void
+forget(void *arg)
+{
+    struct caller *c = arg;
+
+    tmr_cancel(&c->linger);
+    list_unlink(&c->late);
+    list_flush(&c->legs);
+    mem_deref(c->dialog);
+    mem_deref(c->auth);
+    free(c);
+}
+
+/* What other phones may still answer is not a call any more, but has to be told so. */
+static void
+caller_free(struct phone_call *call)
+{
+    struct caller *c = (struct caller *)call;
+
+    if (c->asking)
+        c->offer->call = NULL;
+    else
+        phone_offer_free(c->offer);
+    tmr_cancel(&c->rekey);
+    mem_deref(c->request);
+    mem_deref(c->reoffer);
+    phone_description_free(&c->mine);
+    mem_deref(c->description);
+    c->over = true;
+    list_append(&call->phone->late, &c->late, c);
+    tmr_start(&c->linger, c->dialog != NULL ? LATE_MS : 0, forget, c);
+}
+
+void
+phone_caller_forget(struct phone *p)
+{
+    for (struct le *le = p->late.head, *next; le != NULL; le = next) {
+        next = le->next;
+        forget(le->data);
+    }
+}
+
+static struct caller *
+caller_of(struct phone *p)
+{
+    return p->call != NULL && p->call->free == caller_free ? (struct caller *)p->call : NULL;
+}
+
+static bool
+is_of(const struct caller *c, const struct sip_msg *msg)
+{
+    return c != NULL && c->dialog != NULL &&
+           pl_strcmp(&msg->callid, sip_dialog_callid(c->dialog)) == 0;
+}
+
+bool
+phone_caller_response(const struct sip_msg *msg, void *phone)
+{
+    struct phone *p = phone;
+    struct caller *c = caller_of(p);
+
+    if (pl_strcmp(&msg->cseq.met, "INVITE") != 0 || msg->scode / 100 != 2)
+        return false;
+    for (struct le *le = p->late.head; !is_of(c, msg) && le != NULL; le = le->next)
+        c = le->data;
+    if (!is_of(c, msg))
+        return false;
+    response(0, msg, c);
+    return true;
+}
+
+bool
+phone_caller_request(const struct sip_msg *msg, void *phone)
+{
+    struct phone *p = phone;
+    struct caller *c = caller_of(p);
+    struct leg *leg = c != NULL ? leg_find(c, &msg->from.tag) : NULL;
+
+    if (leg == NULL || !sip_dialog_cmp(leg->dialog, msg))
+        return false;
+    if (pl_strcmp(&msg->met, "BYE") == 0) {
+        (void)sip_treply(NULL, p->sip, msg, 200, "OK");
+        if (leg == c->winner)
+            phone_call_over(&c->call, CLI_EXIT_OK, "by the other party");
+        return true;
+    }
+    if (pl_strcmp(&msg->met, "INVITE") == 0) {
+        (void)sip_treply(NULL, p->sip, msg, 488, "Not Acceptable Here");
+        return true;
+    }
+    return pl_strcmp(&msg->met, "ACK") == 0;
+}
+
+bool
+phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
+{
+    struct caller *c = calloc(1, sizeof *c);
+    char to[PHONE_URI_MAX];
+    struct pl all;
+
+    if (c == NULL || !phone_call_open(&c->call, p)) {
+        free(c);
+        return cli_fail(err, CLI_EXIT_FAILURE, "no call can be made: no memory or no socket");
+    }
+    c->call.end = hang_up;
+    c->call.free = caller_free;
+    list_init(&c->legs);
+    pl_set_str(&all, uri);
+    phone_identity(to, &all);
+    memccpy(c->uri, uri, '\0', sizeof c->uri - 1);
+    c->offer = phone_offer_new(to, ticket_came, c);
+    p->call = &c->call;
+    if (c->offer == NULL)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    c->asking = true;
+    phone_worker_ask(p->worker, &c->offer->job);
+    return true;
+}

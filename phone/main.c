@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mikey-phone: sets everything up, runs libre's loop, and takes the keys that the user presses. */
+#include "phone.h"
+
+#include "files.h"
+
+#define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
+#define DEBUG_LEVEL 3
+#include <re_dbg.h>
+#include <rem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- what the user gave ----------------------------------------------------------------------- */
+
+static bool
+load_speech(struct phone *p, struct cli_error *err)
+{
+    const char *path = p->o->value[PHONE_OPT_PLAY];
+    const char *why = path != NULL ? audio_read(&p->speech, path) : NULL;
+
+    if (why != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: %s", path, why);
+    if (p->speech.format == AUDIO_PCMA)
+        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: A-law is not spoken here", path);
+    for (size_t i = 0; p->speech.format == AUDIO_L16 && i < p->speech.n; i++) {
+        const uint8_t *s = p->speech.octets + 2 * i;
+        int16_t sample = (int16_t)(s[0] << 8 | s[1]);
+        if (sample == INT16_MIN) /* librem negates it, and so makes it silence */
+            sample++;
+        p->speech.octets[i] = g711_pcm2ulaw(sample);
+    }
+    p->speech.format = AUDIO_PCMU;
+    return true;
+}
+
+static bool
+load_password(struct phone *p, struct cli_error *err)
+{
+    const char *path = p->o->value[PHONE_OPT_SIP_PASSWORD];
+    CLI_SCOPED_BLOB text = { 0 };
+
+    if (path == NULL)
+        return true;
+    if (!cli_file_read(&text, path, sizeof p->password, CLI_SECRET, err))
+        return false;
+    size_t n = 0;
+    while (n < text.n && text.p[n] != '\n' && text.p[n] != '\r')
+        n++;
+    if (n == 0 || n == sizeof p->password)
+        return cli_fail(err, CLI_EXIT_USAGE, "%s: expected a password of 1 to 127 octets", path);
+    memcpy(p->password, text.p, n);
+    return true;
+}
+
+static bool
+know_self(struct phone *p, struct cli_error *err)
+{
+    const char *self = p->client.file.identity, *at = strchr(self, '@');
+
+    if (strncmp(self, "sip:", 4) != 0 || at == NULL || (size_t)(at - self) - 4 >= sizeof p->user)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "the identity of the credential, %.80s, is no URI such as "
+                        "sip:bob@example.com",
+                        self);
+    memcpy(p->user, self + 4, (size_t)(at - self) - 4);
+    return true;
+}
+
+static bool
+open_client(struct phone *p, struct cli_error *err)
+{
+    return cli_client_open(&p->client, &p->o->args, err) && cli_client_check_kms(&p->client, err) &&
+           know_self(p, err);
+}
+
+/* --- SIP -------------------------------------------------------------------------------------- */
+
+static bool
+find_address(struct phone *p, struct cli_error *err)
+{
+    const char *listen = p->o->value[PHONE_OPT_LISTEN];
+    char text[128];
+
+    if (listen == NULL) {
+        if (net_default_source_addr_get(AF_INET, &p->local) != 0)
+            return cli_fail(err, CLI_EXIT_FAILURE,
+                            "no address of this machine found; use --listen");
+        sa_set_port(&p->local, SIP_PORT);
+        return true;
+    }
+    const char *colon = strrchr(listen, ':');
+    bool port = colon != NULL && (listen[0] == '[' ? colon[-1] == ']' : true);
+    snprintf(text, sizeof text, "%s%s", listen, port ? "" : ":5060");
+    return sa_decode(&p->local, text, strlen(text)) == 0 ||
+           cli_fail(err, CLI_EXIT_USAGE, "--listen %.80s: expected ADDRESS or ADDRESS:PORT",
+                    listen);
+}
+
+static bool
+open_dns(struct phone *p)
+{
+    struct sa servers[4];
+    uint32_t n = 4;
+
+    return dns_srv_get(NULL, 0, servers, &n) != 0 || dnsc_alloc(&p->dns, NULL, servers, n) == 0;
+}
+
+static void
+say_listening(struct phone *p, enum sip_transp tp, const char *name)
+{
+    struct sa at;
+    char text[64];
+
+    if (sip_transp_laddr(p->sip, &at, tp, &p->local) != 0)
+        return;
+    re_snprintf(text, sizeof text, "%J", &at);
+    phone_say("listening", "%s %s", name, text);
+}
+
+static void
+requests_end(void *arg)
+{
+    (void)arg;
+}
+
+static bool
+open_sip(struct phone *p, struct cli_error *err)
+{
+    if (!find_address(p, err))
+        return false;
+    if (!open_dns(p) ||
+        sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0 ||
+        sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) != 0 ||
+        sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) != 0)
+        return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
+    /* Ours come first: sipsess would take every 2xx and every request of a call. */
+    if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
+        sip_listen(&p->requests, p->sip, true, phone_caller_request, p) != 0 ||
+        sip_listen(&p->looks, p->sip, true, phone_callee_request, p) != 0 ||
+        sipsess_listen(&p->sessions, p->sip, 32, phone_callee_invite, p) != 0)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    say_listening(p, SIP_TRANSP_UDP, "udp");
+    say_listening(p, SIP_TRANSP_TCP, "tcp");
+    return true;
+}
+
+static void
+registered(int err, const struct sip_msg *msg, void *arg)
+{
+    (void)arg;
+    if (err != 0 || msg->scode >= 300)
+        phone_say("not-registered", "%u", err == 0 ? msg->scode : 0);
+    else if (msg->scode >= 200)
+        phone_say("registered", "%s", "yes");
+}
+
+static bool
+begin_registration(struct phone *p, struct cli_error *err)
+{
+    const char *self = p->client.file.identity, *proxy = p->o->value[PHONE_OPT_PROXY];
+    char registrar[PHONE_URI_MAX + 8];
+
+    if (p->o->value[PHONE_OPT_REGISTER] == NULL)
+        return true;
+    snprintf(registrar, sizeof registrar, "sip:%s", strchr(self, '@') + 1);
+    return sipreg_register(&p->registration, p->sip, registrar, self, NULL, self, 600, p->user,
+                           &proxy, proxy != NULL, 0, phone_auth, p, false, registered, p, NULL,
+                           NULL) == 0 ||
+           cli_fail(err, CLI_EXIT_FAILURE, "cannot register at %s", registrar);
+}
+
+/* --- the user --------------------------------------------------------------------------------- */
+
+static void
+key_pressed(int flags, void *arg)
+{
+    struct phone *p = arg;
+    char key;
+
+    (void)flags;
+    if (read(STDIN_FILENO, &key, 1) != 1) {
+        fd_close(STDIN_FILENO);
+        return;
+    }
+    if (key == 'a' && p->call != NULL && p->call->accept != NULL)
+        p->call->accept(p->call);
+    else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
+        p->call->end(p->call);
+    if (key == 'q')
+        re_cancel();
+}
+
+static void
+stop(int sig)
+{
+    (void)sig;
+    re_cancel();
+}
+
+/* A file cannot be waited for. */
+static bool
+has_keys(void)
+{
+    struct stat st;
+    return isatty(STDIN_FILENO) ||
+           (fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
+}
+
+static bool
+run(struct phone *p, struct cli_error *err)
+{
+    if (p->o->callee != NULL && !phone_call_make(p, p->o->callee, err))
+        return false;
+    if (has_keys())
+        (void)fd_listen(STDIN_FILENO, FD_READ, key_pressed, p);
+    int rc = re_main(stop);
+    fd_close(STDIN_FILENO);
+    return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "the main loop: %s", strerror(rc));
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+static void
+close_phone(struct phone *p)
+{
+    if (p->call != NULL)
+        p->call->end(p->call);
+    if (p->call != NULL) /* ringing: it was only cancelled */
+        phone_call_over(p->call, CLI_EXIT_OK, "by us");
+    phone_caller_forget(p);
+    tmr_cancel(&p->quit);
+    mem_deref(p->registration);
+    phone_worker_stop(p->worker);
+    sipsess_close_all(p->sessions);
+    mem_deref(p->sessions);
+    mem_deref(p->requests);
+    mem_deref(p->looks);
+    mem_deref(p->responses);
+    sip_close(p->sip, true);
+    mem_deref(p->sip);
+    mem_deref(p->dns);
+    audio_free(&p->speech);
+    cli_client_close(&p->client);
+    mkt_wipe(p->password, sizeof p->password);
+}
+
+static int
+phone(const struct phone_options *o, struct cli_error *err)
+{
+    static struct phone p;
+
+    p.o = o;
+    cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
+    if (open_client(&p, err) && load_speech(&p, err) && load_password(&p, err) &&
+        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
+        begin_registration(&p, err))
+        (void)!run(&p, err);
+    close_phone(&p);
+    return err->code != CLI_EXIT_OK ? (int)err->code : p.code;
+}
+
+/* Keys must not reach a core file or another process of the same user. */
+static void
+protect_memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* its leak check attaches to the process */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static int
+run_libraries(const struct phone_options *o, struct cli_error *err)
+{
+    int code = CLI_EXIT_FAILURE;
+
+    dbg_init(DBG_ERR, DBG_NONE);
+    if (libre_init() == 0 && srtp_init() == srtp_err_status_ok)
+        code = phone(o, err);
+    else
+        cli_fail(err, CLI_EXIT_FAILURE, "libre or libsrtp2 cannot be used");
+    srtp_shutdown();
+    libre_close();
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct phone_options o;
+    struct cli_error err = { 0 };
+    int code = CLI_EXIT_OK;
+
+    protect_memory();
+    if (!phone_options_read(&o, argc, argv, &err))
+        code = CLI_EXIT_USAGE;
+    else if (o.value[PHONE_OPT_HELP] != NULL)
+        phone_help();
+    else if (o.value[PHONE_OPT_VERSION] != NULL)
+        printf("mikey-phone %s\n", mkt_version());
+    else
+        code = run_libraries(&o, &err);
+    if (err.code != CLI_EXIT_OK)
+        fprintf(stderr, "mikey-phone: %s\n", err.text);
+    return code;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift, and speech
+ * put where its timestamp says. No RTCP. */
+#include "media.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RTP_HEADER 12
+#define FRAME_MS 20
+#define PCMU 0          /* payload type (RFC 3551 6) */
+#define SILENCE 0xff    /* mu-law */
+#define PACKET_MAX 2048 /* octets of a packet */
+#define RETIRE_MS 5000  /* a former key lives on so long */
+
+struct phone_media {
+    struct udp_sock *sock;
+    uint16_t port;
+    const struct audio *speech;
+    struct list streams;
+    uint64_t strangers; /* packets of an SSRC that nobody has */
+    struct tmr tick;
+    uint64_t next_ms; /* when the next frame is due */
+    size_t frame;     /* next one of the speech */
+    struct phone_stream *talking;
+    void (*played)(void *arg);
+    void *arg;
+};
+
+struct phone_stream {
+    struct le le;
+    struct phone_media *media;
+    struct mkt_srtp_stream *send, *receive;
+    uint8_t sends, hears; /* crypto sessions */
+    struct tmr retire;
+    uint32_t ssrc, their_ssrc, timestamp;
+    uint16_t seq;
+    struct sa to;
+    struct phone_counts counts;
+    bool begun; /* a packet was heard */
+    uint16_t first_seq, last_seq;
+    uint32_t cycles, first_timestamp;
+    struct audio heard;
+    size_t room; /* octets of heard */
+};
+
+static uint32_t
+get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void
+put32(uint8_t *p, uint32_t v)
+{
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* --- hearing ---------------------------------------------------------------------------------- */
+
+static bool
+make_room(struct phone_stream *s, size_t n)
+{
+    size_t room = s->room > 0 ? s->room : AUDIO_RATE * 10;
+
+    if (n > AUDIO_SAMPLES_MAX)
+        return false;
+    while (room < n)
+        room *= 2;
+    if (room == s->room)
+        return true;
+    uint8_t *octets = realloc(s->heard.octets, room);
+    if (octets == NULL)
+        return false;
+    memset(octets + s->room, SILENCE, room - s->room);
+    s->heard.octets = octets;
+    s->room = room;
+    return true;
+}
+
+/* Speech goes where its timestamp says, so loss and order do not move what comes after. */
+static void
+keep(struct phone_stream *s, uint32_t timestamp, const uint8_t *octets, size_t n)
+{
+    size_t at = timestamp - s->first_timestamp;
+
+    if (at >= AUDIO_SAMPLES_MAX || !make_room(s, at + n))
+        return; /* before the first one, or after ten minutes */
+    memcpy(s->heard.octets + at, octets, n);
+    if (at + n > s->heard.n)
+        s->heard.n = at + n;
+}
+
+/* RFC 3550 A.1, without its probation: what comes here is authentic. */
+static void
+count(struct phone_stream *s, uint16_t seq)
+{
+    if (!s->begun)
+        s->first_seq = s->last_seq = seq;
+    else if ((uint16_t)(seq - s->last_seq) < 0x8000) {
+        s->cycles += seq < s->last_seq;
+        s->last_seq = seq;
+    }
+    s->counts.heard++;
+}
+
+static void
+take(struct phone_stream *s, uint8_t *packet, int len)
+{
+    if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
+        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != PCMU) {
+        s->counts.refused++;
+        return;
+    }
+    count(s, (uint16_t)(packet[2] << 8 | packet[3]));
+    if (!s->begun)
+        s->first_timestamp = get32(packet + 4);
+    s->begun = true;
+    keep(s, get32(packet + 4), packet + RTP_HEADER, (size_t)len - RTP_HEADER);
+}
+
+static void
+arrived(const struct sa *from, struct mbuf *mb, void *arg)
+{
+    struct phone_media *m = arg;
+    size_t n = mbuf_get_left(mb);
+
+    (void)from; /* keys say who it is */
+    for (struct le *le = m->streams.head; le != NULL; le = le->next) {
+        struct phone_stream *s = le->data;
+        if (n < RTP_HEADER || n > PACKET_MAX || get32(mbuf_buf(mb) + 8) != s->their_ssrc)
+            continue;
+        take(s, mbuf_buf(mb), (int)n);
+        return;
+    }
+    m->strangers++;
+}
+
+/* --- talking ---------------------------------------------------------------------------------- */
+
+static void
+say(struct phone_stream *s, struct mkt_span frame)
+{
+    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    int len = (int)(RTP_HEADER + frame.n);
+
+    if (mb == NULL)
+        return;
+    mb->buf[0] = 0x80;
+    mb->buf[1] = (uint8_t)(PCMU | (s->counts.sent == 0 ? 0x80 : 0));
+    mb->buf[2] = (uint8_t)(s->seq >> 8);
+    mb->buf[3] = (uint8_t)s->seq;
+    put32(mb->buf + 4, s->timestamp);
+    put32(mb->buf + 8, s->ssrc);
+    memcpy(mb->buf + RTP_HEADER, frame.p, frame.n);
+    s->seq++;
+    s->timestamp += AUDIO_FRAME;
+    if (mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
+        mb->end = (size_t)len;
+        if (udp_send(s->media->sock, &s->to, mb) == 0)
+            s->counts.sent++;
+    }
+    mem_deref(mb);
+}
+
+static void
+tick(void *arg)
+{
+    struct phone_media *m = arg;
+    uint8_t silence[AUDIO_FRAME];
+    struct mkt_span frame = audio_frame(m->speech, m->frame);
+    bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
+    uint64_t now = tmr_jiffies();
+
+    memset(silence, SILENCE, sizeof silence);
+    m->frame++;
+    say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
+    m->next_ms += FRAME_MS;
+    tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
+    if (last && m->played != NULL)
+        m->played(m->arg);
+}
+
+void
+phone_stream_start(struct phone_stream *s, const struct sa *to)
+{
+    struct phone_media *m = s->media;
+
+    s->to = *to;
+    m->talking = s;
+    m->next_ms = tmr_jiffies();
+    tick(m);
+}
+
+/* --- streams ---------------------------------------------------------------------------------- */
+
+static void
+stream_destroy(void *data)
+{
+    struct phone_stream *s = data;
+
+    list_unlink(&s->le);
+    tmr_cancel(&s->retire);
+    mkt_srtp_stream_free(s->send);
+    mkt_srtp_stream_free(s->receive);
+    free(s->heard.octets);
+}
+
+static enum mkt_rc
+policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
+          struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct mkt_session cs;
+    size_t i = 0;
+
+    while (mkt_csb_session(csb, i, &cs) == MKT_OK && cs.cs_id != cs_id)
+        i++;
+    return mkt_srtp_policy(policy, csb, crypto, i, err);
+}
+
+static enum mkt_rc
+open_one(struct mkt_srtp_stream **out, uint32_t *ssrc, const struct mkt_csb *csb, uint8_t cs_id,
+         struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct mkt_srtp policy;
+
+    if (policy_of(&policy, csb, cs_id, crypto, err) != MKT_OK)
+        return err->rc;
+    *ssrc = policy.policy.ssrc.value;
+    return mkt_srtp_stream_new(out, &policy, err);
+}
+
+enum mkt_rc
+phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct mkt_csb *csb,
+                  uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
+
+    *out = NULL;
+    if (s == NULL)
+        return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
+    s->media = m;
+    s->sends = sends;
+    s->hears = hears;
+    s->heard.format = AUDIO_PCMU;
+    s->seq = rand_u16() & 0x7fff;
+    s->timestamp = rand_u32();
+    if (open_one(&s->send, &s->ssrc, csb, sends, crypto, err) != MKT_OK ||
+        open_one(&s->receive, &s->their_ssrc, csb, hears, crypto, err) != MKT_OK) {
+        mem_deref(s);
+        return err->rc;
+    }
+    list_append(&m->streams, &s->le, s);
+    *out = s;
+    return MKT_OK;
+}
+
+static void
+retire(void *arg)
+{
+    struct phone_stream *s = arg;
+    mkt_srtp_stream_retire(s->receive);
+}
+
+enum mkt_rc
+phone_stream_hear(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_crypto *crypto,
+                  struct mkt_err *err)
+{
+    struct mkt_srtp next;
+
+    if (policy_of(&next, csb, s->hears, crypto, err) != MKT_OK)
+        return err->rc;
+    tmr_start(&s->retire, RETIRE_MS, retire, s);
+    return mkt_srtp_stream_rekey(s->receive, &next, err);
+}
+
+enum mkt_rc
+phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_crypto *crypto,
+                 struct mkt_err *err)
+{
+    struct mkt_srtp next;
+
+    if (policy_of(&next, csb, s->sends, crypto, err) != MKT_OK ||
+        mkt_srtp_stream_rekey(s->send, &next, err) != MKT_OK)
+        return err->rc;
+    mkt_srtp_stream_retire(s->send);
+    return MKT_OK;
+}
+
+struct phone_counts
+phone_stream_counts(const struct phone_stream *s)
+{
+    struct phone_counts c = s->counts;
+    uint64_t due = s->begun ? ((uint64_t)s->cycles << 16) + s->last_seq - s->first_seq + 1 : 0;
+
+    c.lost = due > c.heard ? due - c.heard : 0;
+    c.refused += s->media->strangers;
+    return c;
+}
+
+struct audio
+phone_stream_heard(const struct phone_stream *s)
+{
+    return s->heard;
+}
+
+/* --- the socket ------------------------------------------------------------------------------- */
+
+int
+phone_media_open(struct phone_media **out, const struct sa *ip, const struct audio *speech,
+                 void (*played)(void *arg), void *arg)
+{
+    struct phone_media *m = mem_zalloc(sizeof *m, NULL);
+    struct sa local = *ip;
+
+    *out = m;
+    if (m == NULL)
+        return ENOMEM;
+    m->speech = speech;
+    m->played = played;
+    m->arg = arg;
+    list_init(&m->streams);
+    sa_set_port(&local, 0);
+    int err = udp_listen(&m->sock, &local, arrived, m);
+    if (err == 0)
+        err = udp_local_get(m->sock, &local);
+    m->port = sa_port(&local);
+    return err;
+}
+
+void
+phone_media_close(struct phone_media *m)
+{
+    if (m == NULL)
+        return;
+    tmr_cancel(&m->tick);
+    list_flush(&m->streams);
+    mem_deref(m->sock);
+    mem_deref(m);
+}
+
+uint16_t
+phone_media_port(const struct phone_media *m)
+{
+    return m->port;
+}

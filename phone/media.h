@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Speech over SRTP. One socket a call; one stream for each party that has answered the offer, each
+ * with keys of its own (forking), told apart by SSRC. There is no other way to send or to hear:
+ * without keys there is no stream. */
+#ifndef MKT_PHONE_MEDIA_H
+#define MKT_PHONE_MEDIA_H
+
+#include "wav.h"
+
+#include <mikeyticket/media/srtp.h>
+#include <re.h>
+
+struct phone_media;
+
+/* phone_media_open binds a socket at ip. `speech` (G.711 mu-law; n = 0: silence) is borrowed and
+ * said once; `played` is called at its end, if not NULL. *m is owned by the caller. Returns an
+ * errno. */
+int phone_media_open(struct phone_media **m, const struct sa *ip, const struct audio *speech,
+                     void (*played)(void *arg), void *arg);
+
+/* phone_media_close ends its streams too. NULL is allowed. */
+void phone_media_close(struct phone_media *m);
+
+uint16_t phone_media_port(const struct phone_media *m);
+
+struct phone_stream;
+
+/* phone_stream_open gives a party a stream under the keys of csb: crypto session `sends` is ours,
+ * `hears` is theirs. Owned by m. */
+MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone_media *m,
+                                           const struct mkt_csb *csb, uint8_t sends, uint8_t hears,
+                                           struct mkt_crypto *crypto, struct mkt_err *err);
+
+/* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
+ * the one who offered new keys says with them once they are answered, the other once that is
+ * acknowledged, so that nothing arrives before its key (RFC 4567 4.1.2). */
+MKT_MUST_USE enum mkt_rc phone_stream_hear(struct phone_stream *s, const struct mkt_csb *csb,
+                                           struct mkt_crypto *crypto, struct mkt_err *err);
+MKT_MUST_USE enum mkt_rc phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb,
+                                          struct mkt_crypto *crypto, struct mkt_err *err);
+
+/* phone_stream_start begins to talk to `to`, and to nobody else. */
+void phone_stream_start(struct phone_stream *s, const struct sa *to);
+
+struct phone_counts {
+    uint64_t sent, heard, lost;
+    uint64_t refused; /* not authentic, replayed, or no speech */
+};
+
+/* phone_stream_counts returns what has happened; `refused` has packets of strangers in it. */
+struct phone_counts phone_stream_counts(const struct phone_stream *s);
+
+/* phone_stream_heard borrows what was heard, with silence for what was lost. */
+struct audio phone_stream_heard(const struct phone_stream *s);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What calls of both directions share, and the words on the screen. */
+#include "phone.h"
+
+#include "clock.h"
+#include "report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Much of what is said comes from the network, and goes to a terminal. */
+void
+phone_say(const char *key, const char *format, ...)
+{
+    char text[CLI_IDENTITY_TEXT];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (char *c = text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    printf("%s: %s\n", key, text);
+    fflush(stdout);
+}
+
+void
+phone_identity(char out[PHONE_URI_MAX], const struct pl *uri)
+{
+    size_t n = 0;
+
+    while (n < uri->l && n + 1 < PHONE_URI_MAX && strchr(";?>", uri->p[n]) == NULL)
+        n++;
+    memcpy(out, uri->p, n);
+    out[n] = '\0';
+}
+
+int
+phone_auth(char **user, char **password, const char *realm, void *phone)
+{
+    struct phone *p = phone;
+    const char *name = p->o->value[PHONE_OPT_SIP_USER];
+
+    (void)realm;
+    if (p->password[0] == '\0')
+        return ENOENT;
+    int err = str_dup(user, name != NULL ? name : p->user);
+    return err != 0 ? err : str_dup(password, p->password);
+}
+
+/* --- a call ----------------------------------------------------------------------------------- */
+
+static void
+end_call(void *arg)
+{
+    struct phone_call *call = arg;
+    call->end(call);
+}
+
+static void
+played(void *arg)
+{
+    struct phone_call *call = arg;
+
+    if (call->phone->o->hang_up_played)
+        tmr_start(&call->timer, 0, end_call, call); /* after the packet that is under way */
+}
+
+bool
+phone_call_open(struct phone_call *call, struct phone *p)
+{
+    *call = (struct phone_call){ .phone = p };
+    tmr_init(&call->timer);
+    tmr_init(&call->too_old);
+    if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0)
+        return true;
+    phone_media_close(call->media);
+    return false;
+}
+
+static void
+say_policy(const struct mkt_csb *csb)
+{
+    const struct mkt_policy *policy = mkt_csb_policy(csb);
+    char letters[13], text[CLI_TIME_TEXT] = "any time";
+
+    mkt_policy_flags_format(policy->flags, letters);
+    if (policy->end.has)
+        cli_clock_format(policy->end.value, text);
+    phone_say("ticket", "flags %s, valid until %s", letters, text);
+}
+
+static void
+keys_too_old(void *arg)
+{
+    struct phone_call *call = arg;
+
+    phone_say("rekey-by", "is over, and there are no new keys");
+    call->end(call);
+}
+
+uint64_t
+phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
+{
+    uint64_t by = mkt_csb_rekey_by(csb), now = cli_clock_ntp();
+    char text[CLI_TIME_TEXT];
+
+    tmr_cancel(&call->too_old);
+    if (by == UINT64_MAX) {
+        phone_say("rekey-by", "never");
+        return UINT64_MAX;
+    }
+    cli_clock_format(by, text);
+    phone_say("rekey-by", "%s", text);
+    uint64_t ms = by > now ? ((by - now) >> 16) * 1000 >> 16 : 0;
+    tmr_start(&call->too_old, ms, keys_too_old, call);
+    return ms;
+}
+
+/* Keys that fork prove who has answered; others are those of everybody who may (RFC 6043 12.4). */
+static void
+say_peer(const struct mkt_csb *csb)
+{
+    const struct mkt_policy *policy = mkt_csb_policy(csb);
+    char text[CLI_IDENTITY_TEXT];
+
+    cli_identity_text(mkt_csb_peer(csb), text);
+    phone_say("peer", "%s", text);
+    cli_identity_text(policy->kms, text);
+    if (mkt_csb_is_initiator(csb) && (policy->flags & MKT_TP_I) == 0)
+        phone_say("vouched-for", "no: any who may open the ticket");
+    else
+        phone_say("vouched-for", "by %s", text);
+}
+
+static void
+say_suite(const struct mkt_csb *csb)
+{
+    struct mkt_session s;
+
+    if (mkt_csb_session(csb, 0, &s) == MKT_OK)
+        phone_say("suite", "%s", cli_srtp_name(s.params));
+}
+
+bool
+phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struct mkt_sdp_map *map,
+                 struct phone_stream **stream, struct cli_error *err)
+{
+    uint8_t first = map->first[0], ours = mkt_csb_is_initiator(csb) ? 0 : 1;
+    struct mkt_err why = { 0 };
+
+    if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
+                          (uint8_t)(first + 1 - ours), call->phone->client.crypto, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
+    say_peer(csb);
+    say_policy(csb);
+    say_suite(csb);
+    return true;
+}
+
+void
+phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to)
+{
+    uint32_t ms = call->phone->o->hang_up_ms;
+
+    call->stream = stream;
+    if (ms != UINT32_MAX)
+        tmr_start(&call->timer, ms, end_call, call);
+    phone_stream_start(stream, to);
+}
+
+static void
+report_media(const struct phone_call *call)
+{
+    const char *path = call->phone->o->value[PHONE_OPT_RECORD];
+    struct phone_counts n;
+
+    if (call->stream == NULL)
+        return;
+    n = phone_stream_counts(call->stream);
+    phone_say("media", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
+              (unsigned long long)n.heard, (unsigned long long)n.lost,
+              (unsigned long long)n.refused);
+    if (path == NULL)
+        return;
+    struct audio heard = phone_stream_heard(call->stream);
+    const char *why = audio_write(&heard, path);
+    if (why != NULL)
+        fprintf(stderr, "mikey-phone: %s: %s\n", path, why);
+}
+
+static void
+quit(void *arg)
+{
+    (void)arg;
+    re_cancel();
+}
+
+void
+phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
+{
+    struct phone *p = call->phone;
+
+    phone_say("ended", "%s", why);
+    report_media(call);
+    p->call = NULL;
+    p->code = code;
+    tmr_cancel(&call->timer);
+    tmr_cancel(&call->too_old);
+    phone_media_close(call->media);
+    call->free(call);
+    if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
+        tmr_start(&p->quit, 300, quit, p); /* for the last messages */
+}

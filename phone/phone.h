@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The phone: one SIP end with at most one call, made or taken. */
+#ifndef MKT_PHONE_PHONE_H
+#define MKT_PHONE_PHONE_H
+
+#include "keys.h"
+#include "media.h"
+#include "phone_options.h"
+
+struct phone;
+
+/* A call, made (caller.c) or taken (callee.c): what the user can do with it. */
+struct phone_call {
+    struct phone *phone;
+    struct phone_media *media;
+    struct phone_stream *stream; /* of the party we talk to; NULL before */
+    struct tmr timer;            /* answers or hangs up by itself */
+    struct tmr too_old;          /* keys that were not replaced in time */
+    void (*accept)(struct phone_call *call);
+    void (*end)(struct phone_call *call); /* refuses or hangs up; then phone_call_over */
+    void (*free)(struct phone_call *call);
+};
+
+struct phone {
+    const struct phone_options *o;
+    struct cli_client client;
+    struct phone_worker *worker;
+    char user[PHONE_URI_MAX]; /* of our URI: for Contact and digest */
+    char password[128];       /* of SIP digest; empty: none */
+    struct sa local;          /* where we are; the port of UDP */
+    struct dnsc *dns;
+    struct sip *sip;
+    struct sipsess_sock *sessions;
+    struct sip_lsnr *requests, *looks, *responses;
+    struct sipreg *registration;
+    struct audio speech; /* mu-law */
+    struct phone_seen seen;
+    struct phone_call *call;
+    struct list late; /* calls we made that are over, until nobody can answer them any more */
+    struct tmr quit;
+    int code; /* exit code */
+};
+
+/* phone_call_make begins a call to uri. */
+MKT_MUST_USE bool phone_call_make(struct phone *p, const char *uri, struct cli_error *err);
+
+/* phone_caller_response takes a 2xx to an INVITE whose transaction is over, phone_caller_request a
+ * request within a call that we made. False: neither is ours. */
+bool phone_caller_response(const struct sip_msg *msg, void *phone);
+bool phone_caller_request(const struct sip_msg *msg, void *phone);
+
+/* phone_callee_request looks at a request within a call that we take, before sipsess does. True: it
+ * was answered. */
+bool phone_callee_request(const struct sip_msg *msg, void *phone);
+
+/* phone_caller_forget gives up what is kept of calls that are over. */
+void phone_caller_forget(struct phone *p);
+
+/* phone_callee_invite takes an INVITE outside of a call (sipsess_conn_h). */
+void phone_callee_invite(const struct sip_msg *msg, void *phone);
+
+/* --- what both sides do with a call ----------------------------------------------------------- */
+
+/* phone_call_open sets up what calls share: media and table of functions. False: no socket. */
+MKT_MUST_USE bool phone_call_open(struct phone_call *call, struct phone *p);
+
+/* phone_call_keyed opens the stream of a party and says who it is, as the KMS has it. */
+MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb,
+                                   const struct mkt_sdp_map *map, struct phone_stream **stream,
+                                   struct cli_error *err);
+
+/* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
+void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
+
+/* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
+ * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
+uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
+
+/* phone_call_over ends the call: says why, writes what was heard, and frees it. */
+void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);
+
+/* phone_say prints "KEY: ..." to standard output; what is not printable ASCII as "?". */
+void phone_say(const char *key, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* phone_identity writes the part of a SIP URI that names somebody, without parameters. */
+void phone_identity(char out[PHONE_URI_MAX], const struct pl *uri);
+
+/* phone_auth gives SIP digest its name and password (sip_auth_h). */
+int phone_auth(char **user, char **password, const char *realm, void *phone);
+
+/* --- descriptions (description.c) ------------------------------------------------------------- */
+
+struct phone_description {
+    struct sdp_session *session;
+    struct sdp_media *audio;
+};
+
+/* phone_description_new makes the description of one m-line, audio over RTP/SAVP at `port`. Errno.
+ * Freed with phone_description_free. */
+int phone_description_new(struct phone_description *d, const struct phone *p, uint16_t port);
+void phone_description_free(struct phone_description *d);
+
+/* phone_description_write encodes it with that key-mgmt value, NULL: none. *mb is owned by the
+ * caller. */
+int phone_description_write(struct phone_description *d, bool offer, const char *value,
+                            struct mbuf **mb);
+
+/* phone_description_read takes the other party's; false without an address for audio. */
+bool phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer,
+                            struct sa *to);
+
+#endif

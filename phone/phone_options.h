@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of mikey-phone: one table, and the help made from it. What concerns the KMS is
+ * handed on to the parts of the client in their own form. */
+#ifndef MKT_PHONE_PHONE_OPTIONS_H
+#define MKT_PHONE_PHONE_OPTIONS_H
+
+#include "options.h"
+
+/* X(id, name, argument or NULL, option of the client it is handed on as or CLI_OPT_COUNT, text) */
+#define PHONE_OPTIONS(X)                                                                           \
+    X(CREDENTIALS, "credentials", "FILE", CLI_OPT_CREDENTIALS,                                     \
+      "who you are to the KMS, with your key (mode 0600)")                                         \
+    X(KMS, "kms", "URL", CLI_OPT_KMS,                                                              \
+      "http://HOST[:PORT][/PREFIX], https://... or udp://HOST[:PORT]")                             \
+    X(LISTEN, "listen", "ADDR[:PORT]", CLI_OPT_COUNT,                                              \
+      "where SIP arrives, over UDP and TCP; port 0: any (default: port 5060)")                     \
+    X(PROXY, "proxy", "URI", CLI_OPT_COUNT,                                                        \
+      "where requests go first, such as sip:192.0.2.1;transport=tcp")                              \
+    X(REGISTER, "register", NULL, CLI_OPT_COUNT,                                                   \
+      "tell the registrar of your domain where you are")                                           \
+    X(SIP_USER, "sip-user", "NAME", CLI_OPT_COUNT,                                                 \
+      "name for SIP digest (default: that of your URI)")                                           \
+    X(SIP_PASSWORD, "sip-password-file", "FILE", CLI_OPT_COUNT,                                    \
+      "password for SIP digest, first line (mode 0600)")                                           \
+    X(PLAY, "play", "FILE", CLI_OPT_COUNT, "WAV file that is said, 8 kHz, G.711 or 16 bit")        \
+    X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard, G.711")   \
+    X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \
+      "answer by itself after so many milliseconds (default: key a)")                              \
+    X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
+      "hang up so many milliseconds after the answer, or \"played\"")                              \
+    X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
+    X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
+    X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
+    X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
+    X(TIMEOUT, "timeout", "SECONDS", CLI_OPT_TIMEOUT, "when to give up on the KMS (default 10)")   \
+    X(CACERT, "cacert", "FILE", CLI_OPT_CACERT, "certificates to verify an https KMS with (PEM)")  \
+    X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT, "your certificate for such a KMS (PEM)")     \
+    X(TLS_KEY, "tls-key", "FILE", CLI_OPT_TLS_KEY, "its private key (PEM)")                        \
+    X(VERBOSE, "verbose", NULL, CLI_OPT_COUNT, "words of progress on standard error")              \
+    X(HELP, "help", NULL, CLI_OPT_COUNT, "this text")                                              \
+    X(VERSION, "version", NULL, CLI_OPT_COUNT, "the version")
+
+enum phone_option {
+#define PHONE_OPTIONS_ENUM(id, name, arg, client, text) PHONE_OPT_##id,
+    PHONE_OPTIONS(PHONE_OPTIONS_ENUM)
+#undef PHONE_OPTIONS_ENUM
+        PHONE_OPT_COUNT
+};
+
+struct phone_options {
+    const char *value[PHONE_OPT_COUNT]; /* NULL: not given; "" without argument */
+    const char *callee;                 /* NULL: wait for calls */
+    uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
+    bool hang_up_played;
+    struct cli_args args; /* for the client's parts */
+};
+
+/* phone_options_read reads argv. CLI_EXIT_USAGE when it is wrong; nothing is checked beside --help
+ * and --version. */
+MKT_MUST_USE bool phone_options_read(struct phone_options *o, int argc, char **argv,
+                                     struct cli_error *err);
+
+/* phone_help prints to standard output. */
+void phone_help(void);
+
+#endif
