@@ -26,6 +26,8 @@ ticket_types: [base, reference]
 LISTS = (('user', 'list'), ('tpk', 'list'), ('ticket', 'list'), ('ticket', 'kept'), ('group', 'list'),
          ('audit', 'list'), ('limits', 'list'), ('realm', 'list'), ('status',), ('reload',))
 ENOUGH = 12  # octets: a part of a key that long is none by chance
+PAGE = 4096
+EMPTY = bytes(PAGE)
 CHUNK = 1 << 22
 
 
@@ -175,7 +177,8 @@ class Scene(Kms):
                     if not octets:
                         break
                     left -= len(octets)
-                    yield octets
+                    pages = (octets[at:at + PAGE] for at in range(0, len(octets), PAGE))
+                    yield b''.join(page for page in pages if page != EMPTY)
 
 
 def the_search_finds_keys_where_they_belong(scene):
@@ -243,12 +246,15 @@ def nothing_that_was_made_beside_the_keys_is_for_others_to_read(scene):
 
 
 def main():
-    build = sys.argv[1]
+    scene = Scene(sys.argv[1])  # one for all: nothing is changed, and the last test but one ends it
     tests = [the_search_finds_keys_where_they_belong, the_keys_of_the_store_are_opened_rightly,
              the_log_has_none, the_audit_has_none, no_listing_metric_or_answer_has_any,
-             a_backup_has_none, the_store_has_none, a_core_of_the_daemon_has_none,
+             a_backup_has_none, a_core_of_the_daemon_has_none, the_store_has_none,
              nothing_that_was_made_beside_the_keys_is_for_others_to_read]
-    return run_tests(tests, lambda: Scene(build), Kms.close)
+    try:
+        return run_tests(tests, lambda: scene, lambda _: None)
+    finally:
+        scene.close()
 
 
 if __name__ == '__main__':
