@@ -9,6 +9,7 @@ import http.server
 import itertools
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -33,6 +34,8 @@ def root(*command):
     """A command that only root may run; without root, or in a container that forbids it, no test."""
     if os.geteuid() != 0:
         raise Skip('only root can make such a disk')
+    if shutil.which(command[0]) is None:
+        raise Skip(f'there is no {command[0]} here')
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Skip(f'{command[0]}: {done.stderr.strip() or "failed"}')
