@@ -49,18 +49,21 @@ struct kms_files {
 
 #define KMS_PEERS_MAX 16
 #define KMS_PEER_DOMAINS_MAX 8
-#define KMS_NAME_MAX 256 /* octets of a host name or a domain, with its end */
+#define KMS_PEER_REALM_MAX 64 /* octets of the name of a realm, with its end */
+#define KMS_NAME_MAX 256      /* octets of a host name or a domain, with its end */
 
 /* Another KMS (RFC 6043 10). */
 struct kms_peer_option {
     char identity[MKT_ID_MAX + 1]; /* its IDRkms, and the user of the store whose PSK we share */
     size_t n_domains;
     char domain[KMS_PEER_DOMAINS_MAX][KMS_NAME_MAX]; /* whose users it speaks for; lower case */
-    char url[512];                                   /* where it is asked; "": never */
-    char name[KMS_NAME_MAX];                         /* that its certificate is for */
-    char connect[320];                               /* "::HOST:PORT" of the URL */
-    char target[1024];                               /* the URL asked: NAME in place of the host */
-    char ca[KMS_PATH_MAX];                           /* who certifies it */
+    size_t n_realms;
+    char realm[KMS_PEER_DOMAINS_MAX][KMS_PEER_REALM_MAX]; /* of ours, besides the default one */
+    char url[512];                                        /* where it is asked; "": never */
+    char name[KMS_NAME_MAX];                              /* that its certificate is for */
+    char connect[320];                                    /* "::HOST:PORT" of the URL */
+    char target[1024];     /* the URL asked: NAME in place of the host */
+    char ca[KMS_PATH_MAX]; /* who certifies it */
     char certificate[KMS_PATH_MAX], private_key[KMS_PATH_MAX]; /* ours, shown to it */
     uint32_t timeout_s;                                        /* of a whole question */
     uint32_t waiting;                                          /* questions at a time */

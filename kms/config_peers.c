@@ -9,7 +9,7 @@
 #include "config_table.h"
 #include "selector.h"
 
-enum kind { PLAIN, IDENTITY, DOMAINS, URL, NAME };
+enum kind { PLAIN, IDENTITY, DOMAINS, REALMS, URL, NAME };
 
 #define AT(field) offsetof(struct kms_peer_option, field)
 
@@ -22,6 +22,8 @@ static const struct row {
       { .name = "identity",
         .help = "its IDRkms; a user of the store of that identity has our key" } },
     { DOMAINS, { .name = "domains", .help = "domains whose users it speaks for" } },
+    { REALMS,
+      { .name = "realms", .help = "realms whose tickets it may have resolved, besides default" } },
     { URL, { .name = "url", .help = "https address where it is asked; without: never" } },
     { NAME, { .name = "name", .help = "that its certificate is for; default: the host of url" } },
     { PLAIN,
@@ -101,6 +103,23 @@ take_domain(void *ctx, const yaml_node_t *node)
     return true;
 }
 
+static bool
+take_realm(void *ctx, const yaml_node_t *node)
+{
+    struct entry *e = ctx;
+    struct kms_peer_option *p = e->peer;
+    const char *text = kms_document_text(e->doc, node, "a realm");
+
+    if (text == NULL)
+        return false;
+    if (p->n_realms == KMS_PEER_DOMAINS_MAX)
+        return kms_document_fail(e->doc, &node->start_mark, "realms: too many (8 at most)");
+    if (text[0] == '\0' || strlen(text) >= KMS_PEER_REALM_MAX)
+        return kms_document_fail(e->doc, &node->start_mark, "realms: empty, or too long");
+    snprintf(p->realm[p->n_realms++], KMS_PEER_REALM_MAX, "%s", text);
+    return true;
+}
+
 /* https://HOST[:PORT][/PATH]: an IPv6 address in brackets. */
 static const char *
 take_url(struct kms_peer_option *p, const char *text)
@@ -148,6 +167,8 @@ take(struct entry *e, const struct row *r, const yaml_node_t *node)
 
     if (r->kind == DOMAINS)
         return kms_document_each(e->doc, node, "domains", take_domain, e);
+    if (r->kind == REALMS)
+        return kms_document_each(e->doc, node, "realms", take_realm, e);
     text = kms_document_text(e->doc, node, o.name);
     if (text == NULL)
         return false;

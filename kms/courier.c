@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define POLL_MS 1000
+#define IDLE_MAX 256L /* connections kept open, to all peers; by itself libcurl closes too many */
 
 struct kms_courier {
     CURLM *multi;
@@ -268,6 +269,8 @@ kms_courier_start(struct kms_lane *lane)
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     c->multi = curl_multi_init();
     pthread_mutex_init(&c->lock, NULL);
+    if (c->multi != NULL)
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
     if (c->multi != NULL && pthread_create(&c->thread, NULL, run, c) == 0)
         return c;
     curl_multi_cleanup(c->multi);

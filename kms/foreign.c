@@ -229,6 +229,15 @@ kms_foreign_admit(struct job *j)
     return GO;
 }
 
+bool
+kms_foreign_reaches(const struct job *j, const char *realm)
+{
+    for (size_t i = 0; j->for_peer != NULL && i < j->for_peer->option.n_realms; i++)
+        if (strcmp(j->for_peer->option.realm[i], realm) == 0)
+            return true;
+    return false;
+}
+
 void
 kms_foreign_served(const struct job *j)
 {

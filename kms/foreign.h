@@ -28,6 +28,9 @@ void kms_foreign_sender(struct job *j);
  * elsewhere. GO or REFUSE. */
 enum verdict kms_foreign_admit(struct job *j);
 
+/* kms_foreign_reaches tells whether the tickets of a realm are resolved for the KMS that asks. */
+bool kms_foreign_reaches(const struct job *j, const char *realm);
+
 /* kms_foreign_served counts what another KMS got. */
 void kms_foreign_served(const struct job *j);
 

@@ -346,7 +346,7 @@ revoked(struct job *j, const char *what)
 static enum verdict
 resolve(struct job *j)
 {
-    const struct kms_circumstances q = kms_job_circumstances(j);
+    struct kms_circumstances q = kms_job_circumstances(j);
     enum mkt_rc rc;
 
     if (j->via != NULL)
@@ -367,6 +367,7 @@ resolve(struct job *j)
     const char *void_for = NULL;
     struct mkt_identity as;
 
+    q.cross_realm = q.cross_realm || kms_foreign_reaches(j, opened.realm);
     rc = mkt_kms_open(j->w->txn, &j->env, &tpk, &j->io.err);
     if (rc == MKT_OK)
         j->ticket_realm = opened.realm;

@@ -241,6 +241,20 @@ in_realm(const char *realm, const struct kms_circumstances *q)
            strcmp(d->realm_of(d->ctx, q->client), realm) == 0;
 }
 
+/* The rule of today. */
+static enum mkt_rc
+decide_resolve(const struct kms_question *question, const struct kms_circumstances *q,
+               struct mkt_err *err)
+{
+    const struct kms_rule *rule;
+
+    if (choose(&rule, question, q, err) != MKT_OK ||
+        require(rule, KMS_CONDS_FIXED | KMS_CONDS_OTHER, question, q, err) != MKT_OK)
+        return err->rc;
+    note(q, rule, NULL);
+    return MKT_OK;
+}
+
 enum mkt_rc
 kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
                    const struct kms_circumstances *q, struct mkt_err *err)
@@ -254,7 +268,6 @@ kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
                                      .modes = 1u << mode,
                                      .now = q->now,
                                      .people = &q->directory };
-    const struct kms_rule *rule;
     struct mkt_identity named;
     const char *why = !find_name(&named, as, p, q)  ? "IDRr"
                       : !in_realm(ticket->realm, q) ? "a ticket of another realm"
@@ -268,11 +281,7 @@ kms_policy_resolve(struct mkt_identity *as, const struct kms_opened *ticket,
     question.named = kms_who_of(named);
     if (own && check_own_ticket(p, q, ticket->initiator_is_user, err) != MKT_OK)
         return err->rc;
-    if (choose(&rule, &question, q, err) != MKT_OK ||
-        require(rule, KMS_CONDS_FIXED | KMS_CONDS_OTHER, &question, q, err) != MKT_OK)
-        return err->rc;
-    note(q, rule, NULL);
-    return MKT_OK;
+    return decide_resolve(&question, q, err);
 }
 
 /* --- tickets of other KMSs -------------------------------------------------------------------- */
@@ -301,15 +310,10 @@ kms_policy_foreign(const struct mkt_policy *ticket, bool keys_known,
                                      .modes = 1u << mode,
                                      .now = q->now,
                                      .people = &q->directory };
-    const struct kms_rule *rule;
     struct mkt_identity named, as;
 
     question.named = find_name(&named, &as, ticket, q) ? kms_who_of(named) : question.to;
     if (!keys_known && undecided(&question, q))
         return MKT_OK;
-    if (choose(&rule, &question, q, err) != MKT_OK ||
-        require(rule, KMS_CONDS_FIXED | KMS_CONDS_OTHER, &question, q, err) != MKT_OK)
-        return err->rc;
-    note(q, rule, NULL);
-    return MKT_OK;
+    return decide_resolve(&question, q, err);
 }

@@ -97,9 +97,17 @@ tls: {{certificate: kms.pem, private_key: kms.key}}
             lines += segment.read_text(encoding='ascii').splitlines()
         return [r for r in map(json.loads, lines) if r['event'] == event]
 
+    def metrics(self):
+        return urllib.request.urlopen(self.admin + '/metrics', timeout=10).read().decode()
+
     def metric(self, name):
-        text = urllib.request.urlopen(self.admin + '/metrics', timeout=10).read().decode()
-        return next(int(line.split()[-1]) for line in text.splitlines() if line.startswith(name + ' '))
+        return next(int(line.split()[-1]) for line in self.metrics().splitlines() if line.startswith(name + ' '))
+
+    def told(self):
+        """Everything that the daemon tells anybody but its clients."""
+        segments = [p.read_text(encoding='ascii') for p in (self.dir / 'audit').glob('*.jsonl')]
+        return '\n'.join([self.log(), *segments, self.metrics(), self.ctl('peers', 'list').stdout,
+                          self.ctl('status').stdout])
 
 
 class Sure(random.Random):

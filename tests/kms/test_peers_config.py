@@ -62,6 +62,8 @@ def mistakes_in_an_entry_have_a_place(world):
             ('url: "https://me@kms.c.example"', 'not https://HOST'),
             ('url: "https://[::1"', 'url'),
             ('name: "*"', 'name: a name has letters'),
+            ('realms: [1, 2, 3, 4, 5, 6, 7, 8, 9]', 'realms: too many'),
+            ('realms: [""]', 'realms: empty'),
             ('timeout: 0', 'timeout: must be from 1 to 20 seconds'),
             ('timeout: 1h', 'must be from 1 to 20 seconds'),
             ('waiting: 2000', 'waiting: must be from 1 to 1024'),
