@@ -271,25 +271,23 @@ class Impostor:
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        while True:
+        while self.listener.fileno() >= 0:
             try:
                 link, _ = self.listener.accept()
+                with link:
+                    asked = self.whole(link)
+                    link.sendall(self.says(asked) if callable(self.says) else self.says)
             except OSError:
-                return
-            with link:
-                self.question = self.whole(link)
-                link.sendall(self.says(self.question) if callable(self.says) else self.says)
+                pass  # the other side had enough, or the listener is closed
 
     @staticmethod
     def whole(link):
-        head, body = b'', b''
-        while b'\r\n\r\n' not in head:
-            head += link.recv(65536)
-        head, body = head.split(b'\r\n\r\n', 1)
-        n = int(next(h for h in head.split(b'\r\n') if h.lower().startswith(b'content-length')).split(b':')[1])
-        while len(body) < n:
-            body += link.recv(65536)
-        return body
+        """The body of a request."""
+        with link.makefile('rb') as lines:
+            n = 0
+            while (line := lines.readline().strip().lower()):
+                n = int(line.split(b':')[1]) if line.startswith(b'content-length:') else n
+            return lines.read(n)
 
 
 def http(status, body):
