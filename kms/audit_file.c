@@ -55,6 +55,21 @@ take(struct kms_audit_file *f, int fd, uint64_t size)
     return fd >= 0 && fstat(fd, &f->identity) == 0;
 }
 
+/* What root makes for a daemon belongs to the daemon: to whom the folder around it belongs. */
+static bool
+give_away(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char around[4200];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return true;
+    snprintf(around, sizeof around, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path);
+    return stat(around, &st) == 0 && chown(path, st.st_uid, st.st_gid) == 0;
+}
+
 /* One writer a folder: two would break each other's chain. A folder that goes while we run is not
  * made anew: whoever took it away has to say so. */
 static bool
@@ -63,13 +78,13 @@ lock_folder(struct kms_audit_file *f, bool make, char *err)
     if (f->lock >= 0)
         close(f->lock);
     f->lock = -1;
-    if (make && mkdir(f->dir, 0700) != 0 && errno != EEXIST)
+    if (make && (mkdir(f->dir, 0700) == 0 ? !give_away(f->dir) : errno != EEXIST))
         return fail(err, "%s cannot be made", f->dir);
     f->lock = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->lock < 0)
         return fail(err, "%s cannot be opened", f->dir);
     if (flock(f->lock, LOCK_EX | LOCK_NB) != 0)
-        return fail(err, "%s is written by another program", f->dir);
+        return fail(err, "%s " KMS_AUDIT_TAKEN, f->dir);
     return true;
 }
 
@@ -100,7 +115,7 @@ kms_audit_file_next(struct kms_audit_file *f, char err[KMS_AUDIT_ERR])
     f->fd = -1;
     set_path(f, (last > f->segment ? last : f->segment) + 1);
     fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!take(f, fd, 0) || fsync(f->lock) != 0)
+    if (!take(f, fd, 0) || !give_away(f->path) || fsync(f->lock) != 0)
         return fail(err, "%s cannot be made", f->path);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "chain.h"
 
 #define KMS_AUDIT_ERR 512 /* octets of an error text */
+#define KMS_AUDIT_TAKEN "is written by another program"
 
 struct kms_audit_file {
     const char *dir; /* borrowed */

@@ -17,11 +17,12 @@
 #include <mikeyticket/secret.h>
 
 #include "backup.h"
+#include "instant.h"
 #include "kmsctl.h"
+#include "progress.h"
 
 #define SECRET_MIN 12
 #define SECRET_MAX 1024
-#define BAR 40 /* characters */
 
 struct words {
     char octets[SECRET_MAX];
@@ -119,34 +120,12 @@ take_secret(const struct kms_ctl *ctl, bool fresh, struct words *w)
     return w->n >= SECRET_MIN || fail("a secret has at least 12 characters") == KMS_EXIT_OK;
 }
 
-/* --- progress --------------------------------------------------------------------------------- */
-
-struct bar {
-    const char *what;
-    unsigned shown; /* percent */
-};
-
-static void
-show(void *ctx, uint64_t done, uint64_t all)
-{
-    struct bar *bar = ctx;
-    unsigned percent = all == 0 ? 100 : (unsigned)(done * 100 / all), full = percent * BAR / 100;
-
-    if (!isatty(STDERR_FILENO) || (percent == bar->shown && percent != 100))
-        return;
-    bar->shown = percent;
-    fprintf(stderr, "\r%-8s [%.*s%*s] %3u %%", bar->what, (int)full,
-            "########################################", (int)(BAR - full), "", percent);
-    if (done == all)
-        fputc('\n', stderr);
-}
-
 /* --- commands --------------------------------------------------------------------------------- */
 
 enum kms_exit
 kms_ctl_backup(const struct kms_ctl *ctl)
 {
-    struct bar taking = { "reading", 101 }, writing = { "sealing", 101 };
+    struct kms_progress taking = { "reading", 0 }, writing = { "sealing", 0 };
     struct kms_store_err store_err = { 0 };
     enum kms_exit code = KMS_EXIT_FAILED;
     char err[KMS_BACKUP_ERR];
@@ -157,10 +136,11 @@ kms_ctl_backup(const struct kms_ctl *ctl)
         return kms_ctl_misuse("--out FILE is needed");
     if (!take_secret(ctl, true, &w))
         goto done;
-    if (kms_snapshot_take(&s, ctl->config->store, show, &taking, &store_err) != KMS_STORE_OK)
+    if (kms_snapshot_take(&s, ctl->config->store, kms_progress_show, &taking, &store_err) !=
+        KMS_STORE_OK)
         code = kms_ctl_fail(&store_err);
-    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), time(NULL), show, &writing,
-                               err))
+    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), time(NULL), kms_progress_show,
+                               &writing, err))
         code = fail(err);
     else
         code = KMS_EXIT_OK;
@@ -192,16 +172,16 @@ daemon_runs(const char *path)
 static enum kms_exit
 open_backup(const struct kms_ctl *ctl, struct kms_snapshot *s, int64_t *created)
 {
-    struct bar reading = { "opening", 101 };
+    struct kms_progress reading = { "opening", 0 };
     char err[KMS_BACKUP_ERR];
     struct words w = { .n = 0 };
     enum kms_exit code = KMS_EXIT_FAILED;
 
     if (take_secret(ctl, false, &w))
-        code =
-            kms_backup_read(ctl->identity, s, mkt_span(w.octets, w.n), created, show, &reading, err)
-                ? KMS_EXIT_OK
-                : fail(err);
+        code = kms_backup_read(ctl->identity, s, mkt_span(w.octets, w.n), created,
+                               kms_progress_show, &reading, err)
+                   ? KMS_EXIT_OK
+                   : fail(err);
     mkt_wipe(&w, sizeof w);
     return code;
 }
@@ -217,7 +197,7 @@ ignore_table(void *ctx, const char *name, int64_t rows)
 enum kms_exit
 kms_ctl_restore(const struct kms_ctl *ctl)
 {
-    struct bar writing = { "writing", 101 };
+    struct kms_progress writing = { "writing", 0 };
     struct kms_store_err err = { 0 };
     struct kms_snapshot s = { 0 };
     enum kms_exit code;
@@ -227,14 +207,14 @@ kms_ctl_restore(const struct kms_ctl *ctl)
     if (daemon_runs(ctl->config->control))
         return fail("the daemon runs: stop it first");
     code = open_backup(ctl, &s, &created);
-    if (code == KMS_EXIT_OK &&
-        (kms_snapshot_check(&s, ignore_table, NULL, &err) != KMS_STORE_OK ||
-         kms_snapshot_put(&s, ctl->config->store, show, &writing, &err) != KMS_STORE_OK))
+    if (code == KMS_EXIT_OK && (kms_snapshot_check(&s, ignore_table, NULL, &err) != KMS_STORE_OK ||
+                                kms_snapshot_put(&s, ctl->config->store, kms_progress_show,
+                                                 &writing, &err) != KMS_STORE_OK))
         code = kms_ctl_fail(&err);
     kms_snapshot_free(&s);
     if (code != KMS_EXIT_OK)
         return code;
-    kms_ctl_time(created, at);
+    kms_instant_write(created, at);
     printf("%s is as it was at %s\n", ctl->config->store, at);
     return KMS_EXIT_OK;
 }
@@ -264,7 +244,7 @@ kms_ctl_verify(const struct kms_ctl *ctl)
 
     if (code != KMS_EXIT_OK)
         return code;
-    kms_ctl_time(created, at);
+    kms_instant_write(created, at);
     printf(ctl->json ? "{\"created\":\"%s\"" : "created              %s\n", at);
     if (kms_snapshot_check(&s, tell_table, (void *)(uintptr_t)ctl, &err) != KMS_STORE_OK)
         code = kms_ctl_fail(&err);

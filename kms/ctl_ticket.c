@@ -12,6 +12,7 @@
 #include <mikeyticket/kms.h>
 
 #include "document.h"
+#include "instant.h"
 #include "kmsctl.h"
 #include "tickets.h"
 #include "tpk.h"
@@ -128,7 +129,7 @@ report(const struct issue *x)
     char flags[13], until[32];
 
     mkt_policy_flags_format(p->flags, flags);
-    kms_ctl_time(mkt_ntp_to_unix(p->end.value), until);
+    kms_instant_write(mkt_ntp_to_unix(p->end.value), until);
     printf("issued to %s, flags %s, valid until %s, protected with %.*s\n", x->ctl->as, flags,
            until, (int)x->found.id.n, (const char *)x->found.id.p);
     if ((p->flags & MKT_TP_K) != 0)

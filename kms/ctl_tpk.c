@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tpk add, tpk list, tpk remove, tpk rotate, and what the commands share. */
-#include <inttypes.h>
+/* tpk add, tpk remove, tpk rotate, and what the commands share. */
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
 
 enum kms_exit
 kms_ctl_fail(const struct kms_store_err *err)
@@ -19,37 +16,6 @@ kms_ctl_misuse(const char *why)
 {
     fprintf(stderr, "mikey-kmsctl: %s\n", why);
     return KMS_EXIT_USAGE;
-}
-
-void
-kms_ctl_time(int64_t seconds, char buf[32])
-{
-    time_t t = (time_t)seconds;
-    struct tm tm;
-
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(buf, 32, "%" PRId64, seconds);
-}
-
-/* strptime takes more than it should: what it read is written again and compared. */
-bool
-kms_ctl_instant(const char *text, int64_t *seconds)
-{
-    struct tm tm = { 0 };
-    char whole[32], again[32];
-    size_t n = strlen(text);
-
-    *seconds = 0;
-    if (strcmp(text, "never") == 0)
-        return true;
-    if (n != 10 && n != 20)
-        return false;
-    snprintf(whole, sizeof whole, "%s%s", text, n == 10 ? "T00:00:00Z" : "");
-    if (strptime(whole, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL)
-        return false;
-    *seconds = timegm(&tm);
-    kms_ctl_time(*seconds, again);
-    return *seconds > 0 && strcmp(again, whole) == 0;
 }
 
 void
@@ -67,20 +33,21 @@ kms_ctl_json(const char *s)
     putchar('"');
 }
 
-static enum kms_store_rc
-store_tpk(const struct kms_ctl *ctl, const struct kms_keyfile *k, struct kms_store_err *err)
+static json_t *
+tpk_body(const struct kms_ctl *ctl, const char *id, const char *hex)
 {
-    const struct kms_tpk tpk = { .id = k->id,
-                                 .owner = k->identity,
-                                 .key = mkt_secret_span(k->key) };
+    json_t *body = json_object();
 
-    return ctl->store->ops->tpk_share(ctl->store, &tpk, err);
+    kms_ctl_put(body, "owner", ctl->identity);
+    kms_ctl_put(body, "tpk-id", id);
+    kms_ctl_put(body, "tpk", hex);
+    return body;
 }
 
 enum kms_exit
 kms_ctl_tpk_add(const struct kms_ctl *ctl)
 {
-    static const struct kms_ctl_kind tpk = { KMS_TPK, "key", "-tpk-", store_tpk };
+    static const struct kms_ctl_kind tpk = { KMS_TPK, "key", "-tpk-", "/v1/tpks", tpk_body };
 
     return kms_ctl_key_add(ctl, &tpk);
 }
@@ -88,76 +55,24 @@ kms_ctl_tpk_add(const struct kms_ctl *ctl)
 enum kms_exit
 kms_ctl_tpk_remove(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc = ctl->store->ops->tpk_remove(ctl->store, ctl->identity, &err);
-
-    if (rc == KMS_STORE_OK) {
-        printf("removed %s: its tickets cannot be resolved any more\n", ctl->identity);
-        return KMS_EXIT_OK;
-    }
-    if (rc == KMS_STORE_CURRENT)
-        fprintf(stderr, "mikey-kmsctl: %s protects new tickets: tpk rotate first\n", ctl->identity);
-    else if (rc == KMS_STORE_NOT_FOUND)
-        fprintf(stderr, "mikey-kmsctl: there is no key %s: see tpk list\n", ctl->identity);
-    else
-        return kms_ctl_fail(&err);
-    return KMS_EXIT_STORE;
+    return kms_ctl_change(
+        ctl, "DELETE", "/v1/tpks/{id}", ctl->identity, NULL, NULL,
+        KMS_CTL_SAY("removed ", ctl->identity, ": its tickets cannot be resolved any more", ""));
 }
 
 enum kms_exit
 kms_ctl_tpk_rotate(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-    int64_t generation;
+    json_t *body = json_object(), *answer;
+    enum kms_exit code;
 
-    if (kms_tpk_rotate(ctl->store, ctl->realm, &generation, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    printf("ticket protection key %" PRId64 " is now current; former keys still open their "
-           "tickets\n",
-           generation);
-    return KMS_EXIT_OK;
-}
-
-struct listing {
-    bool json;
-    size_t n;
-};
-
-static bool
-print_tpk(void *ctx, const struct kms_tpk *t)
-{
-    struct listing *l = ctx;
-    const char *state = t->owner != NULL ? "shared" : t->current ? "current" : "previous";
-    int suite = t->key_len == 16 ? 128 : 256;
-    char created[32];
-
-    kms_ctl_time(t->created, created);
-    if (l->json) {
-        printf("%s\n  {\"id\": ", l->n == 0 ? "" : ",");
-        kms_ctl_json(t->id);
-        printf(", \"suite\": %d, \"state\": \"%s\", \"created\": \"%s\"", suite, state, created);
-        if (t->owner != NULL) {
-            printf(", \"owner\": ");
-            kms_ctl_json(t->owner);
-        }
-        putchar('}');
-    } else {
-        if (l->n == 0)
-            printf("%-24s %-5s %-8s %-20s %s\n", "ID", "SUITE", "STATE", "CREATED", "OWNER");
-        printf("%-24s %-5d %-8s %-20s %s\n", t->id, suite, state, created,
-               t->owner != NULL ? t->owner : "-");
-    }
-    l->n++;
-    return true;
-}
-
-enum kms_exit
-kms_ctl_tpk_list(const struct kms_ctl *ctl)
-{
-    struct listing l = { ctl->json, 0 };
-    struct kms_sink sink = { .tpk = print_tpk, .ctx = &l };
-
-    return kms_ctl_list(
-        ctl, &sink, &l.n,
-        "No ticket protection key yet. The daemon makes the first one when it starts.");
+    kms_ctl_put(body, "realm", ctl->realm);
+    code = kms_ctl_call(ctl, "POST", "/v1/tpks/rotate", body, &answer, NULL);
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(answer, "", "\n");
+    else if (code == KMS_EXIT_OK)
+        printf("ticket protection key %lld is now current; former keys still open their tickets\n",
+               (long long)json_integer_value(json_object_get(answer, "generation")));
+    json_decref(answer);
+    return code;
 }

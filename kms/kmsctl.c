@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-kmsctl: users, ticket protection keys, tickets made in advance. It changes the store; a
- * running daemon notices by itself. Keys go in and never come out again: a generated one is shown
- * once, or written to a file.
- */
+/* mikey-kmsctl: the command line of the admin API. It asks the running daemon; where none runs it
+ * does the same on the store itself. Keys go in and never come out again: a generated one is shown
+ * once, or written to a file. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -13,15 +12,15 @@
 
 #include <mikeyticket/env.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
 #include "program.h"
 #include "store.h"
 
 /* In pieces: a string literal has 4095 octets at most. */
 static const char *const usage[] = {
     "Usage: mikey-kmsctl --config FILE COMMAND\n"
-    "Users and keys of mikey-kmsd. Works while the daemon runs, and while it does not; a\n"
-    "running daemon follows within a second, without a restart.\n"
+    "Administers mikey-kmsd: the one that runs, or its store while none does. What changes\n"
+    "something takes --json, too.\n"
     "\n"
     "Commands:\n"
     "  user add IDENTITY [--psk-id ID] [--psk-hex HEX|-] [--suite 128|256] [--psk-out FILE]\n"
@@ -59,7 +58,7 @@ static const char *const usage[] = {
     "  realm list [--json]\n"
     "  realm remove NAME\n"
     "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
-    "  import FILE [--dry-run]\n"
+    "  import FILE [--dry-run] [--json]\n"
     "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
     "      What is there stays: a second run changes nothing. --dry-run says what would be.\n",
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
@@ -120,8 +119,11 @@ static const char *const usage[] = {
     "  limits list [--json]\n"
     "      Lists sources and identities that were refused for their rate, or locked out, within\n"
     "      the last hour.\n"
-    "  limits lift KIND NAME\n"
+    "  limits lift KIND NAME [--json]\n"
     "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
+    "  token new NAME --role read|operate|security-officer [--json]\n"
+    "      Makes a token for the admin API over TLS: shows it once, and what to put into the\n"
+    "      configuration for it.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -139,34 +141,34 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, false },
-    { "user", "list", 0, "j", "", kms_ctl_user_list, false },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, false },
-    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, false },
-    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, false },
-    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, false },
-    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, false },
-    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, false },
-    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, false },
-    { "group", "list", 0, "j", "", kms_ctl_group_list, false },
-    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, false },
-    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, false },
-    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, false },
-    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, false },
-    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, false },
-    { "realm", "list", 0, "j", "", kms_ctl_realm_list, false },
-    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, false },
-    { "import", "", 1, "d", "FILE", kms_ctl_import, false },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, false },
-    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, false },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, false },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, false },
+    { "user", "add", 1, "ipsonrxj", "IDENTITY", kms_ctl_user_add, true },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, true },
+    { "user", "remove", 1, "ij", "IDENTITY", kms_ctl_user_remove, true },
+    { "user", "suspend", 1, "j", "IDENTITY", kms_ctl_user_suspend, true },
+    { "user", "resume", 1, "j", "IDENTITY", kms_ctl_user_resume, true },
+    { "user", "expire", 2, "j", "IDENTITY or TIME", kms_ctl_user_expire, true },
+    { "user", "alias-add", 2, "j", "IDENTITY or ALIAS", kms_ctl_alias_add, true },
+    { "user", "alias-remove", 1, "j", "ALIAS", kms_ctl_alias_remove, true },
+    { "group", "add", 1, "rj", "GROUP", kms_ctl_group_add, true },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, true },
+    { "group", "remove", 1, "j", "GROUP", kms_ctl_group_remove, true },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, true },
+    { "group", "member-add", 2, "j", "GROUP or MEMBER", kms_ctl_member_add, true },
+    { "group", "member-remove", 2, "j", "GROUP or MEMBER", kms_ctl_member_remove, true },
+    { "realm", "add", 1, "j", "NAME", kms_ctl_realm_add, true },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, true },
+    { "realm", "remove", 1, "j", "NAME", kms_ctl_realm_remove, true },
+    { "import", "", 1, "dj", "FILE", kms_ctl_import, true },
+    { "tpk", "add", 1, "IPsOj", "IDENTITY", kms_ctl_tpk_add, true },
+    { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, true },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, true },
+    { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, true },
     { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
-    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, false },
-    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, false },
-    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, false },
-    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, false },
-    { "ticket", "revoke", 0, "ZW", "", kms_ctl_ticket_revoke, false },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, true },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, true },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, true },
+    { "ticket", "revoke", 1, "ZXj", "TICKET", kms_ctl_ticket_revoke, true },
+    { "ticket", "revoke", 0, "ZWj", "", kms_ctl_ticket_revoke, true },
     { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, false },
     { "audit", "list", 0, "jly", "", kms_ctl_audit_list, true },
     { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, true },
@@ -179,7 +181,8 @@ static const struct command commands[] = {
     { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
     { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
-    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, true },
+    { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, true },
+    { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, true },
 };
 
 static enum kms_exit
@@ -264,6 +267,7 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
         ctl->config = config;
         ctl->kms = config->identity;
         code = command->run(ctl);
+        kms_ctl_call_end();
         if (ctl->store != NULL)
             ctl->store->ops->close(ctl->store);
     }
@@ -388,6 +392,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'X':
         ctl->force = true;
         break;
+    case 'g':
+        ctl->role = value;
+        break;
     }
     return true;
 }
@@ -443,6 +450,7 @@ main(int argc, char **argv)
         { "user", required_argument, NULL, 'W' },
         { "undo", no_argument, NULL, 'Z' },
         { "force", no_argument, NULL, 'X' },
+        { "role", required_argument, NULL, 'g' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },

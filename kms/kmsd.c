@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "admin.h"
-#include "control.h"
+#include "api_http.h"
 #include "document.h"
 #include "lane.h"
 #include "net.h"
@@ -33,7 +33,7 @@ static const char usage[] =
     "  -V, --version      version\n"
     "\n"
     "On standard output, when it serves: one line \"listening URL\" for each address, \"admin\n"
-    "URL\" if there is one, then \"ready\". On standard error: the log.\n"
+    "URL\" and \"api URL\" if there are such, then \"ready\". On standard error: the log.\n"
     "\n"
     "Options of the configuration:\n";
 
@@ -48,12 +48,13 @@ struct daemon {
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
     struct kms_tls *tls;         /* NULL: no certificate for https is */
+    struct kms_tls *api_tls;     /* likewise for the admin API */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
     struct kms_admin *admin;
     struct kms_reload *reload;
-    struct kms_control *control;
+    struct kms_api_http *api;
 };
 
 static int
@@ -136,6 +137,7 @@ start_serving(struct daemon *d, char *err)
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
+    d->service.api_tls = d->api_tls;
     d->service.tickets = kms_tickets_new(d->tickets);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
@@ -156,8 +158,8 @@ start_serving(struct daemon *d, char *err)
         return false;
     }
     atomic_store(&d->service.state.ready, true);
-    return kms_admin_start(&d->admin, &d->service, &c->admin, err) &&
-           kms_control_start(&d->control, &d->service, d->reload, err);
+    return kms_api_http_start(&d->api, &d->service, d->reload, &c->api, err) &&
+           kms_admin_start(&d->admin, &d->service, &c->admin, err);
 }
 
 static void
@@ -169,6 +171,8 @@ announce(struct daemon *d, const struct kms_index *index)
         printf("listening %s\n", c->listen[i].url);
     if (d->admin != NULL)
         printf("admin %s\n", c->admin.url);
+    if (c->api.url[0] != '\0')
+        printf("api %s\n", c->api.url);
     puts("ready");
     kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
@@ -233,8 +237,8 @@ stop_serving(struct daemon *d)
     struct kms_store_err err = { 0 };
 
     atomic_store(&d->service.state.ready, false);
-    kms_control_stop(d->control);
     kms_admin_stop(d->admin);
+    kms_api_http_stop(d->api);
     kms_watch_stop(d->watch);
     kms_reload_free(d->reload);
     kms_lane_stop(d->service.lane);
@@ -253,6 +257,23 @@ stop_serving(struct daemon *d)
     end_audit(d, n);
 }
 
+/* The admin API has its own authorities, and the same certificates. */
+static bool
+open_tls(struct daemon *d, char err[KMS_TLS_ERR])
+{
+    const struct kms_tls_files port = kms_tls_port(&d->config), api = kms_tls_api(&d->config);
+
+    return kms_tls_open(&d->tls, &port, err) &&
+           (d->config.api.url[0] == '\0' || kms_tls_open(&d->api_tls, &api, err));
+}
+
+static void
+close_tls(struct daemon *d)
+{
+    kms_tls_close(d->tls);
+    kms_tls_close(d->api_tls);
+}
+
 /* What is read before anything is served. */
 static enum kms_exit
 open_files(struct daemon *d, struct kms_index **index)
@@ -264,7 +285,7 @@ open_files(struct daemon *d, struct kms_index **index)
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !kms_tls_open(&d->tls, &d->config, pki_err))
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !open_tls(d, pki_err))
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     return KMS_EXIT_OK;
 }
@@ -273,7 +294,7 @@ static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_index *index = NULL;
-    char err[KMS_CONTROL_ERR] = "", audit_err[KMS_AUDIT_ERR] = "";
+    char err[KMS_API_ERR] = "", audit_err[KMS_AUDIT_ERR] = "";
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
@@ -305,7 +326,7 @@ serve(struct daemon *d)
     kms_service_free(&d->service);
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
-    kms_tls_close(d->tls);
+    close_tls(d);
     return code;
 }
 
@@ -325,14 +346,13 @@ check_files(struct daemon *d)
 {
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(&d->config, err);
-    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
-              kms_tls_open(&d->tls, &d->config, err);
+    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) && open_tls(d, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
     kms_rules_free(rules);
     kms_pki_close(d->pki);
-    kms_tls_close(d->tls);
+    close_tls(d);
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 

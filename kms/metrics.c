@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "api.h"
 #include "lane.h"
 
 struct scrape {
@@ -78,6 +79,18 @@ put_took(const struct scrape *s)
     fprintf(s->out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", s->name, below);
     put_seconds(s, "_sum", s->sum.took_ns);
     fprintf(s->out, "%s_count %" PRIu64 "\n", s->name, below);
+}
+
+/* By the role that was needed; "none": there is no such endpoint. */
+static void
+put_api(const struct scrape *s)
+{
+    const struct kms_api *api = s->sv->api;
+
+    for (enum kms_role r = KMS_ROLE_NONE; api != NULL && r <= KMS_ROLE_OFFICER; r++)
+        for (enum kms_api_outcome o = 0; o < KMS_API_OUTCOME_COUNT; o++)
+            fprintf(s->out, "%s{needs=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", s->name,
+                    kms_role_word(r), kms_api_outcome_word(o), atomic_load(&api->counts[r][o]));
 }
 
 /* --- one number ------------------------------------------------------------------------------- */
@@ -201,6 +214,8 @@ static const struct {
     { "mikey_kms_tls_not_after_seconds", "gauge",
       "When the first certificate for https runs out, seconds since 1970; 0 without https.",
       put_not_after },
+    { "mikey_kms_api_calls_total", "counter",
+      "Calls of the admin API, by the role that they need and how they ended.", put_api },
     { "mikey_kms_log_lines_lost_total", "counter", "Log lines that could not be written.",
       put_lost },
     { "process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.",

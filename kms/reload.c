@@ -16,6 +16,8 @@ static const struct {
     bool both; /* only from one value to another: it cannot begin or end */
 } live_options[] = {
     { "max_validity", false },
+    { "api.people", false },
+    { "api.client_ca", false },
     { "log_level", false },
     { "log_format", false },
     { "suites", false },
@@ -133,13 +135,16 @@ static bool
 try(const struct kms_config *fresh, char err[KMS_RELOAD_ERR])
 {
     struct kms_pki *pki = NULL;
-    struct kms_tls *tls = NULL;
+    struct kms_tls *port = NULL, *api = NULL;
+    const struct kms_tls_files of_port = kms_tls_port(fresh), of_api = kms_tls_api(fresh);
     struct kms_rules *rules = kms_rules_load(fresh, err);
-    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) && kms_tls_open(&tls, fresh, err);
+    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) &&
+              kms_tls_open(&port, &of_port, err) && kms_tls_open(&api, &of_api, err);
 
     kms_rules_free(rules);
     kms_pki_close(pki);
-    kms_tls_close(tls);
+    kms_tls_close(port);
+    kms_tls_close(api);
     return ok;
 }
 
@@ -154,6 +159,7 @@ apply(struct kms_reload *r, const struct kms_config *fresh, kms_reload_heard *he
     atomic_store(&sv->log->json, r->live->log_format == 1);
     kms_pki_refresh(sv->pki, sv->log, true);
     kms_tls_refresh(sv->tls, sv->log, true);
+    kms_tls_refresh(sv->api_tls, sv->log, true);
     kms_rules_live_refresh(sv->rules, sv->log, true);
     KMS_LOG(sv->log, KMS_INFO, "configuration-reloaded", kms_text("file", r->live->path));
 }
@@ -180,6 +186,14 @@ kms_reload_run(struct kms_reload *r, kms_reload_heard *heard, void *ctx, char er
 }
 
 void
+kms_reload_roster(struct kms_reload *r, struct kms_roster *out)
+{
+    pthread_mutex_lock(&r->lock);
+    *out = r->live->roster;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void
 kms_reload_files(struct kms_reload *r)
 {
     struct kms_service *sv = r->service;
@@ -187,6 +201,7 @@ kms_reload_files(struct kms_reload *r)
     pthread_mutex_lock(&r->lock);
     kms_pki_refresh(sv->pki, sv->log, false);
     kms_tls_refresh(sv->tls, sv->log, false);
+    kms_tls_refresh(sv->api_tls, sv->log, false);
     kms_rules_live_refresh(sv->rules, sv->log, false);
     pthread_mutex_unlock(&r->lock);
 }

@@ -147,6 +147,7 @@ struct kms_sink {
     bool (*member)(void *ctx, const struct kms_member *member); /* users by number, groups, rest */
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
+    const char *after; /* with names: only users whose first identity sorts behind this */
 };
 
 /* Begins with a pointer to its operations. One thread at a time. */

@@ -93,7 +93,10 @@ open_cursor(struct cursor *c, struct reading *r, const char *sql)
 {
     if (sqlite3_prepare_v2(r->q->db, sql, -1, &c->st, NULL) != SQLITE_OK)
         return false;
-    if (sqlite3_bind_parameter_count(c->st) > 0)
+    if (sqlite3_bind_parameter_count(c->st) > 0 && r->choice == ALL_WITH_NAMES)
+        sqlite3_bind_text(c->st, 1, r->sink->after != NULL ? r->sink->after : "", -1,
+                          SQLITE_STATIC);
+    else if (sqlite3_bind_parameter_count(c->st) > 0)
         sqlite3_bind_int64(c->st, 1, r->since);
     forward(c);
     return true;
@@ -207,7 +210,8 @@ list_users(struct reading *r)
     bool ok = open_cursor(&users, r,
                           "SELECT u.id, u.identity, u.realm, u.suspended, u.expires, "
                           "coalesce(c.added, u.added), c.psk_id, length(c.psk) FROM users u "
-                          "LEFT JOIN credential c ON c.user = u.id ORDER BY u.identity, c.psk_id");
+                          "LEFT JOIN credential c ON c.user = u.id WHERE u.identity > ?1 "
+                          "ORDER BY u.identity, c.psk_id");
 
     for (; ok && !r->stopped && users.row; forward(&users)) {
         struct kms_user u = user_of(users.st);

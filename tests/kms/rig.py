@@ -23,7 +23,7 @@ class Kms:
         self.build = Path(build).absolute()
         self.keep = tempfile.TemporaryDirectory(prefix='mikey-kms-')
         self.dir = Path(self.keep.name)
-        self.process, self.urls, self.admin = None, [], None
+        self.process, self.urls, self.admin, self.api_url = None, [], None, None
         self.listen = listen
         self.configure(more)
 
@@ -63,6 +63,8 @@ class Kms:
                 self.urls.append(url)
             elif word == 'admin':
                 self.admin = url
+            elif word == 'api':
+                self.api_url = url
             elif word == 'ready':
                 return self
         raise AssertionError('the daemon did not start: ' + self.log())
