@@ -19,6 +19,7 @@
 #include "api_parts.h"
 #include "api_who.h"
 #include "clock.h"
+#include "export.h"
 #include "net.h"
 #include "octets.h"
 #include "worker.h"
@@ -436,10 +437,11 @@ kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct km
     h->api.audit = sv->audit;
     h->api.service = h->service = sv;
     h->api.reload = r;
+    h->api.desk = kms_export_desk_new();
     h->stop = -1;
     pthread_mutex_init(&h->lock, NULL);
     sv->api = &h->api;
-    if (start(h, tls, err)) {
+    if (h->api.desk != NULL ? start(h, tls, err) : kms_files_fail(err, "out of memory")) {
         *http = h;
         return true;
     }
@@ -465,6 +467,7 @@ kms_api_http_stop(struct kms_api_http *h)
     }
     if (h->stop >= 0)
         close(h->stop);
+    kms_export_desk_free(h->api.desk);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }

@@ -65,6 +65,15 @@ static const struct kms_api_field import[] = {
     END,
 };
 
+static const struct kms_api_field export[] = {
+    { "tpk-id", KMS_API_TEXT, true, KMS_PSK_ID_MAX },
+    END,
+};
+static const struct kms_api_field passphrase[] = {
+    { "passphrase", KMS_API_SECRET, true, 1023 },
+    END,
+};
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define DAEMON KMS_API_DAEMON
@@ -149,6 +158,17 @@ const struct kms_endpoint kms_endpoints[] = {
        "Changed", 0, "Revokes all tickets that were issued to a user before now."),
     DO("DELETE", "/v1/revocations/users/{identity}", kms_api_user_restore, NULL, "user-restore",
        "Changed", 0, "Takes that back."),
+
+    { "GET", "/v1/exports", KMS_ROLE_OFFICER, kms_api_exports, NULL, NULL, "Exports",
+      "Exports that wait for somebody.", DAEMON | NO_STORE, 0 },
+    OFFICER("POST", "/v1/exports", kms_api_export_ask, export, "export-ask", "Export", DAEMON,
+            "Asks for the export of a ticket protection key."),
+    OFFICER("POST", "/v1/exports/{number}/approve", kms_api_export_approve, NULL, "export-approve",
+            "Export", DAEMON | NO_STORE, "Approves it: another person than the one who asked."),
+    OFFICER("POST", "/v1/exports/{number}/take", kms_api_export_take, passphrase, "export-take",
+            "Taken", DAEMON, "Takes the key, once, sealed under the passphrase: who asked for it."),
+    OFFICER("DELETE", "/v1/exports/{number}", kms_api_export_drop, NULL, "export-withdraw",
+            "Export", DAEMON | NO_STORE, "Forgets an export."),
 
     LOOK("/v1/audit", kms_api_audit, records, "Records", NO_STORE, "Records of the audit."),
 };

@@ -57,6 +57,7 @@ struct kms_config {
     struct kms_listener api;    /* the admin API over TLS; url empty: none */
     struct kms_files api_client_ca;
     struct kms_roster roster; /* who may administer */
+    uint32_t export_s;        /* how long the export of a key may take */
     char store[KMS_PATH_MAX]; /* path of the SQLite file */
     uint32_t workers;         /* threads for each transport */
     uint32_t clock_window_s;

@@ -31,6 +31,8 @@ const struct kms_option kms_options[] = {
     { "api.people", KMS_OPT_PEOPLE, AT(roster), 0, 0, 0, NULL,
       "who may administer, besides root and the daemon's own user: {name, role, and one of user, "
       "group, certificate, token}" },
+    { "api.export_time", KMS_OPT_TIME, AT(export_s), 900, 1, 86400, NULL,
+      "how long the export of a key may take, from asking to taking" },
     { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,

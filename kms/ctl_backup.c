@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backup, restore and verify. The secret comes from a file, or is asked for at the terminal; it is
- * never an argument, which other users of the machine could see. */
+/* backup, restore and verify. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,107 +13,16 @@
 #include <mikeyticket/secret.h>
 
 #include "backup.h"
+#include "ctl_secret.h"
 #include "instant.h"
 #include "kmsctl.h"
 #include "progress.h"
-
-#define SECRET_MIN 12
-#define SECRET_MAX 1024
-
-struct words {
-    char octets[SECRET_MAX];
-    size_t n;
-};
-
-/* --- the secret ------------------------------------------------------------------------------- */
 
 static enum kms_exit
 fail(const char *text)
 {
     fprintf(stderr, "mikey-kmsctl: %s\n", text);
     return KMS_EXIT_FAILED;
-}
-
-/* Up to the first newline. */
-static bool
-take_line(int fd, struct words *w)
-{
-    ssize_t got = 1;
-    char *newline = NULL;
-
-    for (w->n = 0; newline == NULL && w->n < sizeof w->octets && got > 0;) {
-        got = read(fd, w->octets + w->n, sizeof w->octets - w->n);
-        if (got > 0)
-            w->n += (size_t)got;
-        newline = memchr(w->octets, '\n', w->n);
-    }
-    if (newline != NULL)
-        w->n = (size_t)(newline - w->octets);
-    return got >= 0 && w->n < sizeof w->octets;
-}
-
-static bool
-secret_of_file(const char *path, struct words *w)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    bool ok = fd >= 0 && fstat(fd, &st) == 0;
-
-    if (!ok)
-        fprintf(stderr, "mikey-kmsctl: %s: %s\n", path, strerror(errno));
-    else if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
-        ok = fail("the secret can be read by others: chmod 600 its file") == KMS_EXIT_OK;
-    else if (!take_line(fd, w))
-        ok = fail("the secret cannot be read, or is longer than 1023 octets") == KMS_EXIT_OK;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-static bool
-ask_once(int tty, const char *prompt, struct words *w)
-{
-    struct termios shown, hidden;
-    bool ok;
-
-    if (tcgetattr(tty, &shown) != 0)
-        return false;
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(tty, TCSAFLUSH, &hidden); /* before the prompt: what was typed earlier is dropped */
-    dprintf(tty, "%s: ", prompt);
-    ok = take_line(tty, w);
-    tcsetattr(tty, TCSADRAIN, &shown);
-    dprintf(tty, "\n");
-    return ok;
-}
-
-static bool
-secret_of_terminal(bool twice, struct words *w)
-{
-    int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    struct words again = { .n = 0 };
-    bool ok = tty >= 0 && ask_once(tty, "Passphrase of the backup", w);
-
-    if (!ok) {
-        fail("there is no terminal to ask for the passphrase: give --secret FILE");
-    } else if (twice &&
-               (!ask_once(tty, "Once more", &again) || again.n != w->n ||
-                !mkt_ct_equal(mkt_span(again.octets, again.n), mkt_span(w->octets, w->n)))) {
-        ok = fail("the passphrases differ") == KMS_EXIT_OK;
-    }
-    mkt_wipe(&again, sizeof again);
-    if (tty >= 0)
-        close(tty);
-    return ok;
-}
-
-static bool
-take_secret(const struct kms_ctl *ctl, bool fresh, struct words *w)
-{
-    if (ctl->secret != NULL ? !secret_of_file(ctl->secret, w) : !secret_of_terminal(fresh, w))
-        return false;
-    return w->n >= SECRET_MIN || fail("a secret has at least 12 characters") == KMS_EXIT_OK;
 }
 
 /* --- commands --------------------------------------------------------------------------------- */
@@ -130,11 +35,11 @@ kms_ctl_backup(const struct kms_ctl *ctl)
     enum kms_exit code = KMS_EXIT_FAILED;
     char err[KMS_BACKUP_ERR];
     struct kms_snapshot s = { 0 };
-    struct words w = { .n = 0 };
+    struct kms_ctl_words w = { .n = 0 };
 
     if (ctl->out == NULL)
         return kms_ctl_misuse("--out FILE is needed");
-    if (!take_secret(ctl, true, &w))
+    if (!kms_ctl_secret(ctl, "Passphrase of the backup", true, &w))
         goto done;
     if (kms_snapshot_take(&s, ctl->config->store, kms_progress_show, &taking, &store_err) !=
         KMS_STORE_OK)
@@ -174,10 +79,10 @@ open_backup(const struct kms_ctl *ctl, struct kms_snapshot *s, int64_t *created)
 {
     struct kms_progress reading = { "opening", 0 };
     char err[KMS_BACKUP_ERR];
-    struct words w = { .n = 0 };
+    struct kms_ctl_words w = { .n = 0 };
     enum kms_exit code = KMS_EXIT_FAILED;
 
-    if (take_secret(ctl, false, &w))
+    if (kms_ctl_secret(ctl, "Passphrase of the backup", false, &w))
         code = kms_backup_read(ctl->identity, s, mkt_span(w.octets, w.n), created,
                                kms_progress_show, &reading, err)
                    ? KMS_EXIT_OK

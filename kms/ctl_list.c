@@ -171,6 +171,25 @@ kms_ctl_tpk_list(const struct kms_ctl *ctl)
 }
 
 enum kms_exit
+kms_ctl_export_list(const struct kms_ctl *ctl)
+{
+    static const struct list exports = {
+        "/v1/exports",
+        "exports",
+        "No exports wait.",
+        { { "number", 6, "NUMBER" },
+          { "tpk-id", 24, "TPK-ID" },
+          { "state", 8, "STATE" },
+          { "asked-by", 20, "ASKED-BY" },
+          { "approved-by", 20, "APPROVED-BY" },
+          { "seconds", 0, "SECONDS" },
+          { NULL, 0, NULL } },
+    };
+
+    return print_list(ctl, &exports, exports.target);
+}
+
+enum kms_exit
 kms_ctl_ticket_kept(const struct kms_ctl *ctl)
 {
     static const struct list kept = {

@@ -121,6 +121,15 @@ static const char *const usage[] = {
     "      the last hour.\n"
     "  limits lift KIND NAME [--json]\n"
     "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
+    "  tpk export ID [--json]\n"
+    "  export list [--json]\n"
+    "  export approve NUMBER [--json]\n"
+    "  export withdraw NUMBER [--json]\n"
+    "  export take NUMBER --out FILE [--secret FILE] [--json]\n"
+    "      A ticket protection key leaves the KMS by two security officers: one asks, another one\n"
+    "      approves, and who asked takes it, once, sealed under a passphrase.\n"
+    "  export open FILE --out FILE [--secret FILE]\n"
+    "      Opens what was taken, into a file as tpk add writes it.\n"
     "  token new NAME --role read|operate|security-officer [--json]\n"
     "      Makes a token for the admin API over TLS: shows it once, and what to put into the\n"
     "      configuration for it.\n"
@@ -181,6 +190,12 @@ static const struct command commands[] = {
     { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
     { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
+    { "tpk", "export", 1, "j", "ID", kms_ctl_tpk_export, true },
+    { "export", "list", 0, "j", "", kms_ctl_export_list, true },
+    { "export", "approve", 1, "j", "NUMBER", kms_ctl_export_approve, true },
+    { "export", "withdraw", 1, "j", "NUMBER", kms_ctl_export_withdraw, true },
+    { "export", "take", 1, "FSj", "NUMBER", kms_ctl_export_take, true },
+    { "export", "open", 1, "FS", "FILE", kms_ctl_export_open, true },
     { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, true },
     { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, true },
 };

@@ -11,6 +11,9 @@ import sys
 
 TEXT, NUMBER, TRUTH, TIME = 'string', 'integer', 'boolean', 'time'
 
+EXPORT = {'number': NUMBER, 'tpk-id': TEXT, 'state': TEXT, 'asked-by': TEXT, 'approved-by?': TEXT,
+          'seconds': NUMBER}
+
 # Answers: name -> {member: type}. A list is [{member: type}]; a member with "?" may be missing or null.
 SCHEMAS = {
     'Nothing': {},
@@ -35,6 +38,9 @@ SCHEMAS = {
              'next?': TEXT},
     'Kept': {'tickets': [{'reference': TEXT, 'issued?': TIME, 'until?': TIME, 'initiator': TEXT,
                           'responders': TEXT}], 'next?': TEXT},
+    'Exports': {'exports': [EXPORT]},
+    'Export': EXPORT,
+    'Taken': EXPORT | {'owner?': TEXT, 'sealed': TEXT},
     'Tickets': {'tickets': [{}], 'next': TEXT, 'more': TRUTH},
     'Records': {'records': [{}], 'next': TEXT, 'more': TRUTH},
     'Problem': {'type': TEXT, 'title': TEXT, 'status': NUMBER, 'detail': TEXT, 'where?': TEXT},

@@ -50,6 +50,11 @@ WANTED = {
     ('DELETE', '/v1/revocations/tickets/{ticket}'): OPERATE,
     ('PUT', '/v1/revocations/users/{identity}'): OPERATE,
     ('DELETE', '/v1/revocations/users/{identity}'): OPERATE,
+    ('GET', '/v1/exports'): OFFICER,
+    ('POST', '/v1/exports'): OFFICER,
+    ('POST', '/v1/exports/{number}/approve'): OFFICER,
+    ('POST', '/v1/exports/{number}/take'): OFFICER,
+    ('DELETE', '/v1/exports/{number}'): OFFICER,
     ('GET', '/v1/audit'): READ,
 }
 
