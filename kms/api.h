@@ -184,6 +184,8 @@ unsigned kms_api_export_ask(struct kms_api_call *c);
 unsigned kms_api_export_approve(struct kms_api_call *c);
 unsigned kms_api_export_take(struct kms_api_call *c);
 unsigned kms_api_export_drop(struct kms_api_call *c);
+unsigned kms_api_policy(struct kms_api_call *c);
+unsigned kms_api_policy_test(struct kms_api_call *c);
 unsigned kms_api_tpk_add(struct kms_api_call *c);
 unsigned kms_api_tpk_remove(struct kms_api_call *c);
 unsigned kms_api_tpk_rotate(struct kms_api_call *c);

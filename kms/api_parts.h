@@ -5,6 +5,7 @@
 #define KMS_API_PARTS_H
 
 #include "api.h"
+#include "wish.h"
 
 /* Statuses, by what they mean here. */
 enum {
@@ -32,6 +33,9 @@ bool kms_api_take_body(struct kms_api_call *c, const char *body, size_t n);
 
 /* kms_api_record writes what was asked and how it ended, and waits until it is on record. */
 bool kms_api_record(struct kms_api_call *c);
+
+/* kms_api_wish takes the parameters of a wish; NULL, or what is wrong. */
+const char *kms_api_wish(struct kms_wish *w, const struct kms_api_call *c);
 
 /* kms_api_words makes JSON of octets that need not be UTF-8: others stand as "?". */
 json_t *kms_api_words(const char *text);

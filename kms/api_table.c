@@ -74,6 +74,20 @@ static const struct kms_api_field passphrase[] = {
     END,
 };
 
+#define WISH                                                                           \
+    { "as", IDENTITY }, { "to", KMS_API_TEXTS, true, MKT_ID_MAX },                     \
+        { "flags", KMS_API_TEXT, false, 16 }, { "validity", KMS_API_TEXT, false, 16 }, \
+        { "type", KMS_API_TEXT, false, 16 }, { "keys", KMS_API_TEXTS, false, 32 }, SUITE
+
+static const struct kms_api_field question[] = {
+    WISH,
+    { "mode", KMS_API_TEXT, false, 1 },
+    { "by", KMS_API_TEXT, false, MKT_ID_MAX },
+    { "apps", KMS_API_TEXTS, false, MKT_ID_MAX },
+    { "resolve", KMS_API_TRUTH, false, 0 },
+    END,
+};
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define DAEMON KMS_API_DAEMON
@@ -169,6 +183,10 @@ const struct kms_endpoint kms_endpoints[] = {
             "Taken", DAEMON, "Takes the key, once, sealed under the passphrase: who asked for it."),
     OFFICER("DELETE", "/v1/exports/{number}", kms_api_export_drop, NULL, "export-withdraw",
             "Export", DAEMON | NO_STORE, "Forgets an export."),
+
+    LOOK("/v1/policy", kms_api_policy, NULL, "Policy", NO_STORE, "The policy in force."),
+    { "POST", "/v1/policy/test", KMS_ROLE_READ, kms_api_policy_test, question, NULL, "Decision",
+      "What the policy would decide, rule by rule. Nothing is made or changed.", 0, 0 },
 
     LOOK("/v1/audit", kms_api_audit, records, "Records", NO_STORE, "Records of the audit."),
 };

@@ -34,6 +34,10 @@ void kms_ctl_dump(const json_t *v, const char *before, const char *after);
 void kms_ctl_compact(const json_t *v, const char *before, const char *after);
 void kms_ctl_call_end(void);
 
+/* kms_ctl_wish makes a body of --as, --to, --flags, --validity, --key, --suite and --ticket-type.
+ */
+json_t *kms_ctl_wish(const struct kms_ctl *ctl);
+
 /* kms_ctl_daemon tells whether a daemon listens. */
 bool kms_ctl_daemon(const struct kms_ctl *ctl);
 

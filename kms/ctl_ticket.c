@@ -16,6 +16,7 @@
 #include "kmsctl.h"
 #include "tickets.h"
 #include "tpk.h"
+#include "wish.h"
 
 #define GRANT_MAX 131072 /* octets of an exported ticket */
 
@@ -193,6 +194,19 @@ forget(struct issue *x)
     free(x);
 }
 
+static const char *
+read_wish(struct issue *x)
+{
+    const struct kms_ctl *ctl = x->ctl;
+    struct kms_wish w = { ctl->flags, ctl->validity, ctl->type,
+                          ctl->suite, { NULL },      { NULL },
+                          ctl->n_to,  ctl->n_keys,   ctl->config->max_validity_s };
+
+    memcpy(w.to, ctl->to, sizeof w.to);
+    memcpy(w.keys, ctl->keys, sizeof w.keys);
+    return kms_wish_read(&x->want, &w, x->env.now);
+}
+
 enum kms_exit
 kms_ctl_ticket_issue(const struct kms_ctl *ctl)
 {
@@ -212,7 +226,7 @@ kms_ctl_ticket_issue(const struct kms_ctl *ctl)
     if (ctl->as == NULL || ctl->out == NULL)
         wrong = "ticket issue needs --as IDENTITY, --to IDENTITY and --out FILE";
     if (wrong == NULL)
-        wrong = kms_ctl_wish(&x->want, ctl, x->env.now);
+        wrong = read_wish(x);
     if (wrong == NULL) {
         x->client = kms_identity_of(ctl->as);
         if (x->client.data.p == NULL)

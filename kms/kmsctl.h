@@ -106,10 +106,6 @@ struct kms_ctl_kind {
 /* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */
 enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k);
 
-/* kms_ctl_wish makes the wanted policy of --to, --flags, --validity, --key, --suite and
- * --ticket-type; now is NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
-const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
-
 /* kms_ctl_json prints s as a JSON string. */
 void kms_ctl_json(const char *s);
 

@@ -55,6 +55,8 @@ WANTED = {
     ('POST', '/v1/exports/{number}/approve'): OFFICER,
     ('POST', '/v1/exports/{number}/take'): OFFICER,
     ('DELETE', '/v1/exports/{number}'): OFFICER,
+    ('GET', '/v1/policy'): READ,
+    ('POST', '/v1/policy/test'): READ,
     ('GET', '/v1/audit'): READ,
 }
 
