@@ -37,6 +37,7 @@ kms_api_end(struct kms_api_call *c)
         free(c->args[i]);
     json_decref(c->given);
     json_decref(c->answer);
+    json_decref(c->noted);
     if (c->store != NULL)
         c->store->ops->close(c->store);
     *c = (struct kms_api_call){ 0 };
@@ -90,7 +91,8 @@ title_of(unsigned status)
     } titles[] = {
         { 400, "Malformed" }, { 401, "Nobody that we know" },    { 403, "Not permitted" },
         { 404, "Not found" }, { 405, "No such method here" },    { 409, "Not as things are" },
-        { 413, "Too large" }, { 415, "Unsupported media type" }, { 503, "Not now" },
+        { 413, "Too large" }, { 415, "Unsupported media type" }, { 422, "Not by the policy" },
+        { 503, "Not now" },
     };
 
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)

@@ -17,6 +17,7 @@
 #define KMS_API_ARGS 3             /* {names} in a path */
 #define KMS_API_BODY 65536         /* octets of a body, unless the endpoint says more */
 #define KMS_API_IMPORT (256 << 20) /* octets of a file to import */
+#define KMS_API_MESSAGE 16384      /* characters of a MIKEY message */
 #define KMS_API_TARGET 8192        /* octets of path and query */
 #define KMS_API_PROBLEM "application/problem+json" /* RFC 9457 */
 
@@ -102,6 +103,7 @@ struct kms_api_call {
     /* The answer: */
     unsigned status;
     json_t *answer; /* owned; an object */
+    json_t *noted;  /* owned; what else belongs on record: texts and lists of texts; NULL: none */
     char why[512];  /* when refused */
 };
 
@@ -186,6 +188,7 @@ unsigned kms_api_export_take(struct kms_api_call *c);
 unsigned kms_api_export_drop(struct kms_api_call *c);
 unsigned kms_api_policy(struct kms_api_call *c);
 unsigned kms_api_policy_test(struct kms_api_call *c);
+unsigned kms_api_issue(struct kms_api_call *c);
 unsigned kms_api_tpk_add(struct kms_api_call *c);
 unsigned kms_api_tpk_remove(struct kms_api_call *c);
 unsigned kms_api_tpk_rotate(struct kms_api_call *c);

@@ -18,6 +18,7 @@ enum {
     KMS_API_NO_METHOD = 405,
     KMS_API_CONFLICT = 409,
     KMS_API_TOO_LARGE = 413,
+    KMS_API_NOT_ALLOWED = 422, /* by the policy */
     KMS_API_BROKEN = 500,
     KMS_API_NOT_NOW = 503
 };

@@ -78,6 +78,29 @@ stranger_due(uint64_t *before)
     return due;
 }
 
+static struct mkt_span
+next_text(const void *ctx, size_t i)
+{
+    const char *text = json_string_value(json_array_get(ctx, i));
+
+    return mkt_span(text, text == NULL ? 0 : strlen(text));
+}
+
+static void
+write_noted(struct kms_trail *t, json_t *noted)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(noted, key, v)
+    {
+        if (json_is_array(v))
+            kms_trail_list(t, key, next_text, v);
+        else if (json_is_string(v))
+            kms_trail_text(t, key, json_string_value(v));
+    }
+}
+
 static void
 write_record(struct kms_trail *t, const struct kms_api_call *c, uint64_t before)
 {
@@ -100,6 +123,7 @@ write_record(struct kms_trail *t, const struct kms_api_call *c, uint64_t before)
         kms_trail_list(t, "target", next_arg, c);
     if (c->endpoint != NULL && c->given != NULL && json_object_size(c->given) > 0)
         kms_trail_list(t, "with", next_word, &words);
+    write_noted(t, c->noted);
     kms_trail_number(t, "status", c->status);
     if (c->status >= 300)
         kms_trail_text(t, "why", c->why);

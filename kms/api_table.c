@@ -79,6 +79,12 @@ static const struct kms_api_field passphrase[] = {
         { "flags", KMS_API_TEXT, false, 16 }, { "validity", KMS_API_TEXT, false, 16 }, \
         { "type", KMS_API_TEXT, false, 16 }, { "keys", KMS_API_TEXTS, false, 32 }, SUITE
 
+static const struct kms_api_field issue[] = {
+    { "as", IDENTITY },
+    { "psk", KMS_API_SECRET, true, 2 * MKT_SECRET_MAX },
+    { "message", KMS_API_SECRET, true, KMS_API_MESSAGE },
+    END,
+};
 static const struct kms_api_field question[] = {
     WISH,
     { "mode", KMS_API_TEXT, false, 1 },
@@ -162,6 +168,10 @@ const struct kms_endpoint kms_endpoints[] = {
 
     LOOK("/v1/tickets", kms_api_tickets, records, "Tickets", 0,
          "Tickets that were issued, as the audit has them, and what became of them."),
+    OFFICER("POST", "/v1/tickets", kms_api_issue, issue, "ticket-issue", "Issued", 0,
+            "Makes a ticket for a device beforehand: answers the REQUEST_INIT_PSK in base64, made "
+            "under "
+            "a PSK drawn for this once, with its REQUEST_RESP."),
     LOOK("/v1/tickets/kept", kms_api_kept, pages, "Kept", 0,
          "Reference tickets, whose keys are in the store."),
     DO("PUT", "/v1/revocations/tickets/{ticket}", kms_api_ticket_revoke, force, "ticket-revoke",

@@ -172,7 +172,7 @@ static const struct command commands[] = {
     { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, true },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, true },
     { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, true },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, false },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, true },
     { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, true },
     { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, true },
     { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, true },

@@ -41,6 +41,7 @@ SCHEMAS = {
     'Exports': {'exports': [EXPORT]},
     'Export': EXPORT,
     'Taken': EXPORT | {'owner?': TEXT, 'sealed': TEXT},
+    'Issued': {'tpk-id': TEXT, 'message': TEXT},
     'Policy': {'policy': TEXT},
     'Decision': {'granted': TRUTH, 'rule?': TEXT, 'why?': TEXT, 'error?': NUMBER, 'error-text?': TEXT,
                  'flags?': TEXT, 'changed?': TRUTH, 'validity?': TEXT, 'rekey?': TEXT, 'steps': [{}]},

@@ -55,6 +55,7 @@ WANTED = {
     ('POST', '/v1/exports/{number}/approve'): OFFICER,
     ('POST', '/v1/exports/{number}/take'): OFFICER,
     ('DELETE', '/v1/exports/{number}'): OFFICER,
+    ('POST', '/v1/tickets'): OFFICER,
     ('GET', '/v1/policy'): READ,
     ('POST', '/v1/policy/test'): READ,
     ('GET', '/v1/audit'): READ,
