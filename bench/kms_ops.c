@@ -69,14 +69,14 @@ bool __wrap_mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8
                               const uint8_t *digest, struct mkt_span signature);
 bool __real_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out);
 bool __wrap_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_t *out);
-enum mkt_rc __real_mkt_trust_verify(const struct mkt_trust *trust,
-                                    const struct mkt_cert *const *chain, size_t n,
-                                    enum mkt_purpose purpose, int64_t unix_time,
-                                    struct mkt_err *err);
-enum mkt_rc __wrap_mkt_trust_verify(const struct mkt_trust *trust,
-                                    const struct mkt_cert *const *chain, size_t n,
-                                    enum mkt_purpose purpose, int64_t unix_time,
-                                    struct mkt_err *err);
+enum mkt_rc __real_mkt_be_trust_verify(const struct mkt_trust *trust,
+                                       const struct mkt_cert *const *chain, size_t n,
+                                       enum mkt_purpose purpose, int64_t unix_time,
+                                       struct mkt_be_window *window, struct mkt_err *err);
+enum mkt_rc __wrap_mkt_be_trust_verify(const struct mkt_trust *trust,
+                                       const struct mkt_cert *const *chain, size_t n,
+                                       enum mkt_purpose purpose, int64_t unix_time,
+                                       struct mkt_be_window *window, struct mkt_err *err);
 
 bool
 __wrap_mkt_be_rsa_verify(const struct mkt_cert *cert, uint8_t s_type, uint8_t hash,
@@ -95,12 +95,13 @@ __wrap_mkt_be_rsa_private(const struct mkt_pkey *key, struct mkt_span in, uint8_
 
 /* Each certificate of the chain has one signature. */
 enum mkt_rc
-__wrap_mkt_trust_verify(const struct mkt_trust *trust, const struct mkt_cert *const *chain,
-                        size_t n, enum mkt_purpose purpose, int64_t unix_time, struct mkt_err *err)
+__wrap_mkt_be_trust_verify(const struct mkt_trust *trust, const struct mkt_cert *const *chain,
+                           size_t n, enum mkt_purpose purpose, int64_t unix_time,
+                           struct mkt_be_window *window, struct mkt_err *err)
 {
     for (size_t i = 0; i < n; i++)
         note(BARE_RSA_VERIFY, mkt_be_cert_bits(chain[i]), 0);
-    return __real_mkt_trust_verify(trust, chain, n, purpose, unix_time, err);
+    return __real_mkt_be_trust_verify(trust, chain, n, purpose, unix_time, window, err);
 }
 
 static bool

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One signed Ticket Request at the KMS. Its RSA operations are three: verifying the client's
- * certificate and the message, and decrypting the envelope key. */
+/* One signed Ticket Request at the KMS, of a client that it has served before. Its RSA operations
+ * are two: verifying the message, and decrypting the envelope key. */
 #include "bench.h"
 
 #include "../kms/random.h"

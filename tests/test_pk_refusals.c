@@ -154,7 +154,7 @@ refuses_a_user_or_ca_on_a_crl(void **state)
     assert_refused(&call.request, MKT_E_CERT, "certificate revoked");
 }
 
-/* The KMS keeps certificates it has parsed; what it thinks of them it finds out each time. */
+/* The KMS keeps certificates it has parsed, and paths for as long as they hold (test_pk_path). */
 static void
 a_certificate_seen_before_is_judged_anew(void **state)
 {

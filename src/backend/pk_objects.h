@@ -25,6 +25,10 @@ struct mkt_cert {
 /* True for an RSA key of a length in bounds. */
 bool mkt_be_rsa_fits(const EVP_PKEY *evp);
 
+/* Whether the key may be used for that, by the certificate's own word. */
+enum mkt_rc mkt_be_check_usage(const struct mkt_cert *cert, enum mkt_purpose purpose,
+                               struct mkt_err *err);
+
 /* A context to verify with that key, PKCS#1 v1.5 and SHA-256; NULL when memory fails. */
 EVP_PKEY_CTX *mkt_be_verifier(EVP_PKEY *evp);
 

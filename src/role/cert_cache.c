@@ -20,6 +20,25 @@ mkt_cert_cache_keep(struct mkt_cert_cache *c, const uint8_t digest[MKT_CERT_DIGE
     mkt_cert_free(c->slot[i].cert);
     memcpy(c->slot[i].digest, digest, MKT_CERT_DIGEST);
     c->slot[i].cert = cert;
+    c->slot[i].path.window = (struct mkt_be_window){ 0, 0 };
+}
+
+bool
+mkt_cert_cache_trusts(const struct mkt_cert_cache *c, const uint8_t digest[MKT_CERT_DIGEST],
+                      const uint8_t name[MKT_CERT_PATH], int64_t unix_time)
+{
+    const struct mkt_cert_path *path = &c->slot[digest[0]].path;
+
+    return mkt_cert_cache_find(c, digest) != NULL && memcmp(path->name, name, MKT_CERT_PATH) == 0 &&
+           unix_time >= path->window.from && unix_time < path->window.until;
+}
+
+void
+mkt_cert_cache_trust(struct mkt_cert_cache *c, const uint8_t digest[MKT_CERT_DIGEST],
+                     const struct mkt_cert_path *path)
+{
+    if (mkt_cert_cache_find(c, digest) != NULL)
+        c->slot[digest[0]].path = *path;
 }
 
 void

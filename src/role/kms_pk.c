@@ -14,6 +14,8 @@ struct chain {
     const struct mkt_cert *cert[MKT_CHAIN_MAX];
     struct mkt_cert *own[MKT_CHAIN_MAX]; /* those parsed for this message; NULL: borrowed */
     uint8_t digest[MKT_CHAIN_MAX][MKT_CERT_DIGEST];
+    bool sent;                 /* by the client: digest is filled */
+    struct mkt_cert_path path; /* as it was found good for this message; window empty: known so */
 };
 
 static void
@@ -32,6 +34,8 @@ chain_keep(struct chain *c, struct mkt_cert_cache *cache)
             mkt_cert_cache_keep(cache, c->digest[i], c->own[i]);
         c->own[i] = NULL;
     }
+    if (c->sent && c->path.window.until > c->path.window.from)
+        mkt_cert_cache_trust(cache, c->digest[0], &c->path);
 }
 
 /* --- which key of ours ------------------------------------------------------------------------ */
@@ -101,7 +105,8 @@ read_chain(struct chain *c, const struct mkt_kms_txn *t, struct mkt_crypto *cryp
         if (m->pl[i].type == MKT_PL_CERT &&
             add_cert(c, &t->certs, crypto, &m->pl[i], err) != MKT_OK)
             return err->rc;
-    if (c->n != 0)
+    c->sent = c->n != 0;
+    if (c->sent)
         return MKT_OK;
     if (how->n_known == 0 || how->n_known > MKT_CHAIN_MAX)
         return mkt_fail(err, MKT_E_CERT, 0, "no certificate of this client", "RFC 6043 4.2.1.3");
@@ -127,16 +132,33 @@ identify(struct mkt_identity *client, struct mkt_kms_txn *t, const struct mkt_ce
     return MKT_OK;
 }
 
+/* Goes the path anew unless the same one was good before and must be now. */
+static enum mkt_rc
+check_path(struct chain *c, const struct mkt_cert_cache *cache, const struct mkt_env *env,
+           const struct mkt_trust *trust, struct mkt_err *err)
+{
+    int64_t now = mkt_ntp_to_unix(env->now);
+    uint8_t trusted[MKT_BE_TRUST_NAME];
+    const struct mkt_span part[2] = { mkt_span(trusted, sizeof trusted),
+                                      mkt_span(c->digest[0], c->n * MKT_CERT_DIGEST) };
+
+    mkt_be_trust_name(trust, trusted);
+    if (c->sent && !mkt_be_hash(env->crypto, MKT_HASH_SHA_256, part, 2, c->path.name))
+        return mkt_fail(err, MKT_E_CRYPTO, 0, "CERT", "RFC 3830 6.7");
+    if (c->sent && mkt_cert_cache_trusts(cache, c->digest[0], c->path.name, now))
+        return MKT_OK;
+    return mkt_be_trust_verify(trust, c->cert, c->n, MKT_FOR_SIGNING, now, &c->path.window, err);
+}
+
 static enum mkt_rc
 authenticate(struct mkt_identity *client, struct mkt_kms_txn *t, const struct mkt_env *env,
-             const struct mkt_kms_pk *how, const struct chain *c, struct mkt_err *err)
+             const struct mkt_kms_pk *how, struct chain *c, struct mkt_err *err)
 {
     const struct mkt_identity for_kms = t->ask.kms.data.p != NULL ? t->ask.kms : how->kms;
 
     if (how->trust == NULL)
         return mkt_fail(err, MKT_E_CERT, 0, "nobody is trusted", "RFC 3830 4.3.2");
-    if (mkt_trust_verify(how->trust, c->cert, c->n, MKT_FOR_SIGNING, mkt_ntp_to_unix(env->now),
-                         err) != MKT_OK ||
+    if (check_path(c, &t->certs, env, how->trust, err) != MKT_OK ||
         identify(client, t, c->cert[0], err) != MKT_OK)
         return err->rc;
     const struct mkt_span tail[2] = { client->data, for_kms.data };
