@@ -3,7 +3,7 @@
 #include "bed.h"
 
 #include "servers.h"
-#include "store.h"
+#include "tpk_schedule.h"
 #include "world.h"
 
 #include <fcntl.h>
@@ -60,27 +60,33 @@ make_senders(struct bed *b)
 }
 
 static bool
-add_user(struct kms_store *s, const struct bed_user *u, struct kms_store_err *err)
+add_user(struct kms_store *s, struct kms_vault *v, const struct bed_user *u,
+         struct kms_store_err *err)
 {
-    const struct kms_user row = { .identity = u->identity,
-                                  .psk_id = u->psk_id,
-                                  .psk = mkt_secret_span(&u->psk.key) };
+    uint8_t buf[KMS_SEALED_MAX];
+    struct kms_locker l = { .kind = KMS_PSK,
+                            .owner = mkt_span(u->identity, strlen(u->identity)),
+                            .id = mkt_span(u->psk_id, strlen(u->psk_id)) };
+    struct kms_user row = { .identity = u->identity, .psk_id = u->psk_id };
 
+    if (!kms_local_seal(v, &l, mkt_secret_span(&u->psk.key), buf))
+        return failed("a key cannot be sealed");
+    row.psk = l.key;
     return s->ops->user_add(s, &row, err) <= KMS_STORE_SAME;
 }
 
 /* Those who send have their keys already; all others share one. */
 static bool
-add_users(const struct bed *b, struct kms_store *s, struct kms_store_err *err)
+add_users(const struct bed *b, struct kms_store *s, struct kms_vault *v, struct kms_store_err *err)
 {
     struct bed_user other = b->senders[0];
     bool ok = s->ops->begin(s, err) == KMS_STORE_OK;
 
     for (size_t i = 0; ok && i < n_senders(b); i++)
-        ok = add_user(s, &b->senders[i], err);
+        ok = add_user(s, v, &b->senders[i], err);
     for (size_t i = 0; ok && i < b->n_users; i++) {
         name_user(&other, i);
-        ok = add_user(s, &other, err) || err->rc == KMS_STORE_EXISTS; /* one who sends */
+        ok = add_user(s, v, &other, err) || err->rc == KMS_STORE_EXISTS; /* one who sends */
         if (ok && i % BATCH == 0)
             ok = s->ops->end(s, true, err) == KMS_STORE_OK && s->ops->begin(s, err) == KMS_STORE_OK;
     }
@@ -91,7 +97,9 @@ add_users(const struct bed *b, struct kms_store *s, struct kms_store_err *err)
 static bool
 fill_store(const struct bed *b)
 {
-    char path[PATH_MAX + 16];
+    char path[PATH_MAX + 16], spec[PATH_MAX + 32], why[KMS_KEK_ERR];
+    struct kms_kek *kek = NULL;
+    struct kms_vault *v;
     struct kms_store *s;
     struct kms_store_err err = { 0 };
     int64_t generation;
@@ -99,7 +107,14 @@ fill_store(const struct bed *b)
     snprintf(path, sizeof path, "%s/users.db", b->dir);
     if (kms_store_open_sqlite(&s, path, 0, &err) != KMS_STORE_OK)
         return failed(err.text);
-    bool ok = kms_tpk_rotate(s, NULL, &generation, &err) == KMS_STORE_OK && add_users(b, s, &err);
+    snprintf(spec, sizeof spec, "file:%s/kms.kek", b->dir);
+    if (b->keys != BED_CLEAR)
+        kek = kms_kek_open(spec, false, why);
+    v = kms_vault_local(kek, 1);
+    bool ok = v != NULL &&
+              kms_tpk_rotate(s, v, NULL, time(NULL), 86400, &generation, &err) == KMS_STORE_OK &&
+              add_users(b, s, v, &err);
+    kms_vault_close(v);
     s->ops->close(s);
     return ok || failed(err.text);
 }
@@ -174,19 +189,41 @@ write_config(const struct bed *b, char *path, size_t cap)
     fprintf(f,
             "identity: sip:kms@bench.example\n"
             "listen:\n  - udp://127.0.0.1:%u\n  - http://127.0.0.1:%u\n"
-            "store: sqlite:users.db\n%s",
-            ntohs(b->udp.sin_port), ntohs(b->http.sin_port),
-            b->audit ? "" : "audit: {file: off}\n");
+            "store: sqlite:users.db\n%s%s%s",
+            ntohs(b->udp.sin_port), ntohs(b->http.sin_port), b->audit ? "" : "audit: {file: off}\n",
+            b->keys == BED_CLEAR ? "" : "kek: file:kms.kek\n",
+            b->keys == BED_VAULT ? "vault: process\n" : "");
     return fclose(f) == 0;
+}
+
+/* Makes the store, and the KEK; mikey-kmsctl stands beside the daemon. */
+static bool
+make_store(struct bed *b)
+{
+    char program[PATH_MAX + 8], config[PATH_MAX + 16];
+    int status = -1;
+    if (!load_port(SOCK_DGRAM, &b->udp) || !load_port(SOCK_STREAM, &b->http) ||
+        !write_config(b, config, sizeof config))
+        return false;
+    if (b->keys == BED_CLEAR)
+        return true;
+    snprintf(program, sizeof program, "%.*sctl", (int)strlen(b->program) - 1, b->program);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(open("/dev/null", O_WRONLY), 1);
+        dup2(1, 2);
+        execl(program, program, "--config", config, "kek", "init", (char *)NULL);
+        _exit(127);
+    }
+    return (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) ||
+           failed("the store cannot be wrapped");
 }
 
 static bool
 start_daemon(struct bed *b)
 {
     char config[PATH_MAX + 16], log[PATH_MAX + 16];
-    if (!load_port(SOCK_DGRAM, &b->udp) || !load_port(SOCK_STREAM, &b->http) ||
-        !write_config(b, config, sizeof config))
-        return false;
+    snprintf(config, sizeof config, "%s/kmsd.yaml", b->dir);
     snprintf(log, sizeof log, "%s/log", b->dir);
     b->daemon = fork();
     if (b->daemon == 0) {
@@ -213,15 +250,26 @@ show_log(const struct bed *b)
     return failed("mikey-kmsd did not start");
 }
 
-/* Waits until both transports take connections: a TCP port that is open. */
+static bool
+is_ready(const struct bed *b)
+{
+    char path[PATH_MAX + 16], line[256];
+    bool ready = false;
+    snprintf(path, sizeof path, "%s/log", b->dir);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && !ready && fgets(line, sizeof line, f) != NULL)
+        ready = strcmp(line, "ready\n") == 0;
+    if (f != NULL)
+        fclose(f);
+    return ready;
+}
+
+/* Waits until the daemon serves; messages stamped before that would be refused. */
 static bool
 await_daemon(const struct bed *b)
 {
-    for (int i = 0; i < 500; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool up = connect(fd, (const struct sockaddr *)&b->http, sizeof b->http) == 0;
-        close(fd);
-        if (up)
+    for (int i = 0; i < 1000; i++) {
+        if (is_ready(b))
             return true;
         if (waitpid(b->daemon, NULL, WNOHANG) == b->daemon)
             break;
@@ -260,8 +308,8 @@ bed_bare(struct bed *b)
 static void
 remove_dir(const struct bed *b)
 {
-    static const char *const files[] = { "users.db", "users.db-wal", "users.db-shm", "kmsd.yaml",
-                                         "log" };
+    static const char *const files[] = { "users.db",  "users.db-wal", "users.db-shm",
+                                         "kmsd.yaml", "kms.kek",      "log" };
     char path[PATH_MAX + 16];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", b->dir, files[i]);
@@ -291,12 +339,12 @@ bed_close(struct bed *b)
 }
 
 bool
-bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit)
+bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit, enum bed_keys keys)
 {
     const char *tmp = getenv("TMPDIR");
     char self[PATH_MAX] = { 0 };
 
-    *b = (struct bed){ .prf = prf, .audit = audit, .n_users = n_users };
+    *b = (struct bed){ .prf = prf, .audit = audit, .n_users = n_users, .keys = keys };
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return false;
     snprintf(b->program, sizeof b->program, "%.4000s/../kms/mikey-kmsd", dirname(self));
@@ -307,5 +355,5 @@ bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit)
         b->dir[0] = '\0';
         return failed("no temporary directory");
     }
-    return make_senders(b) && fill_store(b) && start_daemon(b) && await_daemon(b);
+    return make_senders(b) && make_store(b) && fill_store(b) && start_daemon(b) && await_daemon(b);
 }

@@ -23,8 +23,12 @@ struct bed_user {
     struct mkt_inkey_mem psk;
 };
 
+/* How keys stand in the store, and where they are opened. */
+enum bed_keys { BED_CLEAR, BED_SEALED, BED_VAULT };
+
 struct bed {
     uint8_t prf;
+    enum bed_keys keys;
     bool audit; /* as by default: each record on the disk before its answer leaves */
     struct mkt_env env;
     size_t n_users;
@@ -39,7 +43,7 @@ struct bed {
 
 /* bed_open fills a store with users and starts a daemon with it, with the audit or without. Close
  * it in any case. */
-bool bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit);
+bool bed_open(struct bed *b, uint8_t prf, size_t n_users, bool audit, enum bed_keys keys);
 void bed_close(struct bed *b);
 
 /* bed_messages makes n REQUEST_INIT_PSK, in place of those made before. */

@@ -19,10 +19,10 @@ typedef bool send_load(const struct sockaddr_in *to, struct load_range m, uint8_
 static bool
 cpu_of(double *us, pid_t server, send_load *send, const struct sockaddr_in *to, struct load_range m)
 {
-    double before = server_cpu_us(server);
+    double before = server_family_cpu_us(server);
     if (!send(to, m, MKT_DT_REQUEST_RESP))
         return false;
-    double after = server_cpu_us(server);
+    double after = server_family_cpu_us(server);
     *us = (after - before) / (double)m.n;
     return before >= 0 && after >= 0;
 }
@@ -82,8 +82,8 @@ bench_daemon(struct bench_report *r)
     for (size_t k = 0; ok && k < sizeof t / sizeof t[0]; k++) {
         struct bed *b = calloc(1, sizeof *b);
         uint8_t prf = k < 2 ? MKT_PRF_MIKEY_1 : MKT_PRF_HMAC_SHA_256;
-        ok = b != NULL && bed_open(b, prf, USERS, k > 0) && bed_bare(b) && bed_messages(b, n) &&
-             measure(r, &t[k][0], b, &b->udp, &b->echo, b->echo_pid);
+        ok = b != NULL && bed_open(b, prf, USERS, k > 0, BED_SEALED) && bed_bare(b) &&
+             bed_messages(b, n) && measure(r, &t[k][0], b, &b->udp, &b->echo, b->echo_pid);
         ok = ok && bed_messages(b, n) && /* new ones: the daemon remembers the others */
              measure(r, &t[k][1], b, &b->http, &b->fixed, b->fixed_pid);
         if (b != NULL)
@@ -126,8 +126,8 @@ bench_users(struct bench_report *r)
 
     if (b == NULL)
         return false;
-    ok = bed_open(&b[0], MKT_PRF_HMAC_SHA_256, MANY_USERS, false) &&
-         bed_open(&b[1], MKT_PRF_HMAC_SHA_256, USERS, false);
+    ok = bed_open(&b[0], MKT_PRF_HMAC_SHA_256, MANY_USERS, false, BED_SEALED) &&
+         bed_open(&b[1], MKT_PRF_HMAC_SHA_256, USERS, false, BED_SEALED);
     for (size_t i = 0; ok && i < 2; i++)
         ok = bed_messages(&b[i], (size_t)RUNS * REQUESTS);
     ok = ok && compare(bench_add(r, "udp_request_1m",
@@ -136,5 +136,30 @@ bench_users(struct bench_report *r)
     bed_close(&b[0]);
     bed_close(&b[1]);
     free(b);
+    return ok;
+}
+
+bool
+bench_vault(struct bench_report *r)
+{
+    static const struct transport t[] = {
+        [BED_CLEAR] = { "udp_request_clear", "REQUEST_INIT_PSK over UDP, no audit, keys in clear",
+                        "UDP echo, batched", load_udp, 25 },
+        [BED_SEALED] = { "udp_request_sealed", "the same, keys sealed, opened in the daemon",
+                         "UDP echo, batched", load_udp, 30 },
+        [BED_VAULT] = { "udp_request_vault", "the same, opened in a vault process, both counted",
+                        "UDP echo, batched", load_udp, 60 },
+    };
+    bool ok = true;
+
+    for (enum bed_keys keys = BED_CLEAR; ok && keys <= BED_VAULT; keys++) {
+        struct bed *b = calloc(1, sizeof *b);
+        ok = b != NULL && bed_open(b, MKT_PRF_HMAC_SHA_256, USERS, false, keys) && bed_bare(b) &&
+             bed_messages(b, RUNS * REQUESTS + REQUESTS / 10) &&
+             measure(r, &t[keys], b, &b->udp, &b->echo, b->echo_pid);
+        if (b != NULL)
+            bed_close(b);
+        free(b);
+    }
     return ok;
 }

@@ -16,6 +16,7 @@ static const struct {
     { "pk", bench_kms_pk, "one Ticket Request signed with RSA, at the KMS" },
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
     { "users", bench_users, "mikey-kmsd with a million users against a thousand" },
+    { "vault", bench_vault, "mikey-kmsd with keys in clear, sealed, and in a vault process" },
 };
 
 static int

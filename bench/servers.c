@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -130,6 +131,29 @@ server_cpu_us(pid_t pid)
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
         return -1;
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* The child that a server with one thread at its start has; -1: none. */
+static pid_t
+child_of(pid_t pid)
+{
+    char path[64], text[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return -1;
+    pid_t child = fgets(text, sizeof text, f) == NULL ? -1 : (pid_t)strtol(text, NULL, 10);
+    fclose(f);
+    return child;
+}
+
+double
+server_family_cpu_us(pid_t pid)
+{
+    double own = server_cpu_us(pid);
+    pid_t child = child_of(pid);
+    double more = child > 0 ? server_cpu_us(child) : 0;
+    return own < 0 || more < 0 ? -1 : own + more;
 }
 
 void

@@ -18,6 +18,9 @@ pid_t server_http_fixed(const struct sockaddr_in *addr, const uint8_t *answer, s
 /* server_cpu_us is the CPU time a process has used, user and system, all threads; -1 when gone. */
 double server_cpu_us(pid_t pid);
 
+/* server_family_cpu_us does so with the child that the server has, if it has one. */
+double server_family_cpu_us(pid_t pid);
+
 /* server_stop ends a server and waits for it. */
 void server_stop(pid_t pid);
 

@@ -260,6 +260,7 @@ static unsigned
 perform(struct kms_api_call *c)
 {
     struct kms_store_err err = { 0 };
+    unsigned status;
 
     if ((c->endpoint->flags & KMS_API_DAEMON) != 0 && c->api->service == NULL)
         return kms_api_refuse(c, KMS_API_NOT_NOW, NULL, "only a running daemon can do this");
@@ -269,7 +270,12 @@ perform(struct kms_api_call *c)
     if ((c->endpoint->flags & KMS_API_NO_STORE) == 0 &&
         kms_store_open_sqlite(&c->store, c->api->config->store, 0, &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
-    return c->endpoint->run(c);
+    if ((c->endpoint->flags & KMS_API_KEYS) == 0)
+        return c->endpoint->run(c);
+    pthread_mutex_lock(&c->api->keys);
+    status = c->endpoint->run(c);
+    pthread_mutex_unlock(&c->api->keys);
+    return status;
 }
 
 void

@@ -7,12 +7,14 @@
 #define KMS_API_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "audit.h"
 #include "config.h"
 #include "roster.h"
 #include "store.h"
+#include "vault.h"
 
 #define KMS_API_ARGS 3             /* {names} in a path */
 #define KMS_API_BODY 65536         /* octets of a body, unless the endpoint says more */
@@ -46,6 +48,9 @@ struct kms_api {
     struct kms_audit *audit;      /* NULL: changes are not recorded */
     struct kms_service *service;  /* NULL: no daemon, the tool itself */
     struct kms_reload *reload;    /* likewise */
+    struct kms_vault *vault;      /* NULL: no endpoint of KMS_API_KEYS may be called */
+    size_t slot;                  /* of the vault, for nobody else */
+    pthread_mutex_t keys;         /* one endpoint of KMS_API_KEYS at a time */
     struct kms_export_desk *desk; /* likewise */
     _Atomic uint64_t counts[KMS_ROLE_OFFICER + 1][KMS_API_OUTCOME_COUNT]; /* by role needed */
 };
@@ -71,6 +76,7 @@ struct kms_api_call;
 
 enum {
     KMS_API_DAEMON = 1,  /* only a running one can do it */
+    KMS_API_KEYS = 4,    /* the vault is needed */
     KMS_API_NO_STORE = 2 /* `store` is not opened for it */
 };
 

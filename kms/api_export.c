@@ -14,10 +14,23 @@
 
 struct sought {
     const char *id;
-    struct mkt_secret *key; /* NULL: only whether there is one */
+    struct mkt_secret *key;  /* NULL: only whether there is one */
+    struct kms_vault *vault; /* that may give it, of the kind in this process */
     char owner[MKT_ID_MAX + 1];
     bool found;
 };
+
+static bool
+open_key(struct sought *s, const struct kms_tpk *t)
+{
+    const struct kms_locker l = { .kind = KMS_TPK,
+                                  .owner =
+                                      mkt_span(t->owner, t->owner == NULL ? 0 : strlen(t->owner)),
+                                  .id = mkt_span(t->id, strlen(t->id)),
+                                  .key = t->key };
+
+    return kms_local_export(s->vault, &l, s->key);
+}
 
 static bool
 seek(void *ctx, const struct kms_tpk *t)
@@ -26,7 +39,7 @@ seek(void *ctx, const struct kms_tpk *t)
 
     if (strcmp(t->id, s->id) != 0)
         return true;
-    s->found = s->key == NULL || mkt_secret_set(s->key, t->key) == MKT_OK;
+    s->found = s->key == NULL || open_key(s, t);
     snprintf(s->owner, sizeof s->owner, "%s", t->owner != NULL ? t->owner : "");
     return true;
 }
@@ -91,6 +104,9 @@ kms_api_export_ask(struct kms_api_call *c)
 
     if (refused != 0)
         return refused;
+    if (c->api->config->vault != 0)
+        return kms_api_refuse(c, KMS_API_CONFLICT, NULL,
+                              "a vault of its own process gives no key out, to nobody");
     wrong = kms_export_ask(c->api->desk, c->caller.name, s.id, kms_steady_s(),
                            c->api->config->export_s, &x);
     return stepped(c, wrong, &x);
@@ -145,7 +161,7 @@ kms_api_export_take(struct kms_api_call *c)
     key = { 0 };
     const char *passphrase = kms_api_given(c, "passphrase"), *wrong;
     const struct mkt_span secret = mkt_span(passphrase, strlen(passphrase));
-    struct sought s = { .key = &key };
+    struct sought s = { .key = &key, .vault = c->api->vault };
     uint8_t sealed[KMS_SEALED_KEY_MAX];
     struct kms_export x;
     unsigned refused;

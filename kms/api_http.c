@@ -422,7 +422,7 @@ start(struct kms_api_http *h, struct kms_listener *tls, char *err)
 
 bool
 kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct kms_reload *r,
-                   struct kms_listener *tls, char *err)
+                   struct kms_listener *tls, size_t slot, char *err)
 {
     struct kms_api_http *h;
 
@@ -437,6 +437,9 @@ kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct km
     h->api.audit = sv->audit;
     h->api.service = h->service = sv;
     h->api.reload = r;
+    h->api.vault = sv->vault;
+    h->api.slot = slot;
+    pthread_mutex_init(&h->api.keys, NULL);
     h->api.desk = kms_export_desk_new();
     h->stop = -1;
     pthread_mutex_init(&h->lock, NULL);

@@ -12,9 +12,10 @@
 struct kms_api_http; /* opaque, owned */
 
 /* kms_api_http_start serves on config->control and on `tls`, which gets its real port, as far as
- * they are configured. The service must serve already. False: err says why. */
+ * they are configured. slot: of the vault, for this alone. The service must serve already. False:
+ * err says why. */
 bool kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct kms_reload *r,
-                        struct kms_listener *tls, char *err);
+                        struct kms_listener *tls, size_t slot, char *err);
 
 /* kms_api_http_stop ends it and removes the socket. NULL is allowed. */
 void kms_api_http_stop(struct kms_api_http *http);

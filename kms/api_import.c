@@ -26,6 +26,8 @@ kms_api_import(struct kms_api_call *c)
     const struct kms_import_job job = { .name = kms_api_given(c, "name"),
                                         .octets = c->body,
                                         .n = c->n_body,
+                                        .vault = c->api->vault,
+                                        .slot = c->api->slot,
                                         .dry_run = kms_api_truth(c, "dry-run"),
                                         .shared = kms_api_truth(c, "shared"),
                                         .progress = c->progress,

@@ -20,7 +20,8 @@ struct issue {
     struct mkt_env env;
     struct mkt_policy granted;
     struct mkt_identity client, kms;
-    struct mkt_inkey_mem psk, tpk;
+    struct mkt_inkey_mem psk;
+    struct kms_inkey tpk;
     struct kms_found_tpk found;
     struct mkt_kms_txn *txn;
     struct mkt_err err;
@@ -63,7 +64,7 @@ gather(struct issue *x)
     x->rules = kms_rules_load(c->api->config, wrong);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
-    if (kms_index_build(&x->index, c->store, &err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, c->store, c->api->vault, &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
     if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now)))
         return kms_api_refuse(c, KMS_API_CONFLICT, NULL,
@@ -84,14 +85,18 @@ reply(struct issue *x)
                                          .now = x->env.now,
                                          .directory = kms_index_directory(x->index) };
     struct mkt_io io = { .out = x->answer, .cap = sizeof x->answer };
+    struct kms_locker l;
     struct mkt_tpk tpk;
     bool ok = mkt_kms_begin(x->txn, mkt_span(x->question, x->n_question), &io.err) == MKT_OK &&
               mkt_kms_verify(x->txn, &x->env, &x->psk.base, x->client, x->kms, &io.err) == MKT_OK &&
               kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
                             &io.err) == MKT_OK;
 
-    if (ok && mkt_inkey_mem_init(&x->tpk, x->found.key) != MKT_OK)
-        ok = mkt_fail(&io.err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1") == MKT_OK;
+    if (ok) {
+        l = kms_found_tpk_locker(&x->found);
+        ok = kms_inkey_init(&x->tpk, x->call->api->vault, x->call->api->slot, &l) ||
+             mkt_fail(&io.err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1") == MKT_OK;
+    }
     if (ok) {
         tpk = (struct mkt_tpk){ x->found.id, &x->tpk.base, x->found.owner };
         ok = mkt_kms_issue(x->txn, &x->env, &x->granted, &tpk, mkt_span(NULL, 0), &io) ==
@@ -123,8 +128,8 @@ answer(struct issue *x)
     struct kms_store_err err = { 0 };
     char id[KMS_PSK_ID_MAX + 1];
 
-    if (kms_ticket_keep(c->store, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now), &err) !=
-        KMS_STORE_OK)
+    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now),
+                        &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
     snprintf(id, sizeof id, "%.*s", (int)x->found.id.n, (const char *)x->found.id.p);
     c->noted = json_object();

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ticket protection keys and reference tickets, of which no key is ever told. */
 #include <string.h>
+#include <time.h>
 
 #include "api_list.h"
 #include "hex.h"
 #include "key_text.h"
+#include "seal_in.h"
+#include "tpk_schedule.h"
 
 /* A page begins behind the row that `after` names. */
 struct rows {
     struct kms_page page; /* first */
     bool begun;
+    struct kms_generations g; /* of tpks */
 };
 
 /* The next row, or NULL with *go telling whether the reading goes on. */
@@ -40,10 +44,33 @@ read_rows(struct rows *r, struct kms_sink *sink)
     return status;
 }
 
+/* State and end of a key; one that is shared has neither. */
+static const char *
+state_of(const struct rows *r, const struct kms_tpk *t, int64_t *until)
+{
+    *until = INT64_MAX;
+    if (t->owner != NULL)
+        return "shared";
+    for (size_t i = 0; i < r->g.n; i++)
+        if (r->g.at[i].number == t->generation)
+            return kms_tpk_state_word(kms_tpk_state(&r->g, i, r->page.now, until));
+    return "new"; /* made since the list was read */
+}
+
+static json_t *
+realm_of(const struct rows *r, const struct kms_tpk *t)
+{
+    for (size_t i = 0; i < r->g.n_realms; i++)
+        if (r->g.realms[i].number == t->realm)
+            return json_string(r->g.realms[i].name);
+    return NULL;
+}
+
 static bool
 add_tpk(void *ctx, const struct kms_tpk *t)
 {
     struct rows *r = ctx;
+    int64_t until;
     bool go;
     json_t *row = next_row(r, t->id, &go);
 
@@ -51,13 +78,15 @@ add_tpk(void *ctx, const struct kms_tpk *t)
         return go;
     kms_api_put(row, "id", kms_api_words(t->id));
     kms_api_put(row, "suite", json_integer(t->key_len == 16 ? 128 : 256));
-    kms_api_put(row, "state",
-                json_string(t->owner != NULL ? "shared"
-                            : t->current     ? "current"
-                                             : "previous"));
+    kms_api_put(row, "state", json_string(state_of(r, t, &until)));
     kms_api_put(row, "created", kms_api_time(t->created));
+    kms_api_put(row, "starts", kms_api_time(t->owner != NULL ? t->created : t->starts));
+    if (until != INT64_MAX)
+        kms_api_put(row, "until", kms_api_time(until));
     if (t->owner != NULL)
         kms_api_put(row, "owner", kms_api_words(t->owner));
+    else
+        kms_api_put(row, "realm", realm_of(r, t));
     return true;
 }
 
@@ -66,9 +95,18 @@ kms_api_tpks(struct kms_api_call *c)
 {
     struct kms_sink sink = { .tpk = add_tpk };
     struct rows r = { .begun = false };
+    struct kms_store_err err = { 0 };
+    enum kms_store_rc rc = kms_generations_read(&r.g, c->store, &err);
+    unsigned status;
 
+    if (rc != KMS_STORE_OK) {
+        kms_generations_free(&r.g);
+        return kms_api_store(c, rc, &err);
+    }
     (void)kms_page_begin(&r.page, c, "tpks");
-    return read_rows(&r, &sink);
+    status = read_rows(&r, &sink);
+    kms_generations_free(&r.g);
+    return status;
 }
 
 static bool
@@ -120,8 +158,7 @@ kms_api_tpk_add(struct kms_api_call *c)
     wrong = kms_key_read(&key, hex, strlen(hex), kms_api_given(c, "suite"));
     if (wrong != NULL)
         return kms_api_refuse(c, KMS_API_MALFORMED, "/tpk", "%s", wrong);
-    tpk.key = mkt_secret_span(&key);
-    return kms_api_store(c, c->store->ops->tpk_share(c->store, &tpk, &err), &err);
+    return kms_api_store(c, kms_seal_tpk(c->store, c->api->vault, &tpk, &key, &err), &err);
 }
 
 unsigned
@@ -144,8 +181,11 @@ kms_api_tpk_rotate(struct kms_api_call *c)
 {
     struct kms_store_err err = { 0 };
     int64_t generation = 0;
-    unsigned status = kms_api_store(
-        c, kms_tpk_rotate(c->store, kms_api_given(c, "realm"), &generation, &err), &err);
+    unsigned status =
+        kms_api_store(c,
+                      kms_tpk_rotate(c->store, c->api->vault, kms_api_given(c, "realm"), time(NULL),
+                                     c->api->config->max_validity_s, &generation, &err),
+                      &err);
 
     if (status == KMS_API_OK)
         kms_api_put(c->answer, "generation", json_integer(generation));

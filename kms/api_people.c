@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of users, groups and realms. The store has the rules; here stands what it is asked. */
 #include <string.h>
+#include <time.h>
 
 #include "api_parts.h"
 #include "instant.h"
 #include "key_text.h"
-#include "tpk.h"
+#include "seal_in.h"
+#include "tpk_schedule.h"
 
 /* --- users ------------------------------------------------------------------------------------ */
 
@@ -53,9 +55,12 @@ kms_api_user_add(struct kms_api_call *c)
         if (wrong != NULL)
             return kms_api_refuse(c, KMS_API_MALFORMED, "/psk", "%s", wrong);
         user.psk_id = id;
-        user.psk = mkt_secret_span(&key);
     }
-    return kms_api_store(c, c->store->ops->user_add(c->store, &user, &err), &err);
+    return kms_api_store(
+        c,
+        psk == NULL ? c->store->ops->user_add(c->store, &user, &err)
+                    : kms_seal_user(c->store, c->api->vault, c->api->slot, &user, &key, &err),
+        &err);
 }
 
 static unsigned
@@ -197,7 +202,8 @@ kms_api_realm_add(struct kms_api_call *c)
         return kms_api_store(c, rc, &err);
     rc = s->ops->realm_add(s, c->args[0], &err);
     if (rc == KMS_STORE_OK)
-        rc = kms_tpk_rotate(s, c->args[0], &generation, &err);
+        rc = kms_tpk_rotate(s, c->api->vault, c->args[0], time(NULL),
+                            c->api->config->max_validity_s, &generation, &err);
     if (s->ops->end(s, rc == KMS_STORE_OK, &err) != KMS_STORE_OK && rc == KMS_STORE_OK)
         rc = err.rc;
     return kms_api_store(c, rc, &err);

@@ -388,7 +388,7 @@ test(struct inquiry *x)
     x->rules = kms_rules_load(c->api->config, err);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
-    if (kms_index_build(&x->index, c->store, &store_err) != KMS_STORE_OK)
+    if (kms_index_build(&x->index, c->store, NULL, &store_err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", store_err.text);
     ask(x);
     if (x->out_of_memory)

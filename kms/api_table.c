@@ -97,6 +97,7 @@ static const struct kms_api_field question[] = {
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define DAEMON KMS_API_DAEMON
+#define KEYS KMS_API_KEYS
 #define NO_STORE KMS_API_NO_STORE
 #define LOOK(path, run, fields, gives, flags, says)                          \
     {                                                                        \
@@ -123,7 +124,7 @@ const struct kms_endpoint kms_endpoints[] = {
 
     LOOK("/v1/users", kms_api_users, pages, "Users", 0,
          "Credentials without their keys, users without one, and aliases."),
-    DO("POST", "/v1/users", kms_api_user_add, user, "user-add", "Changed", 0,
+    DO("POST", "/v1/users", kms_api_user_add, user, "user-add", "Changed", KEYS,
        "Adds a user, or a credential to one. A key goes in and never comes out."),
     DO("PATCH", "/v1/users/{identity}", kms_api_user_change, user_change, "user-change", "Changed",
        0, "Suspends, resumes, or sets when the user expires."),
@@ -136,8 +137,8 @@ const struct kms_endpoint kms_endpoints[] = {
     DO("DELETE", "/v1/aliases/{alias}", kms_api_alias_remove, NULL, "alias-remove", "Changed", 0,
        "Takes an alias away."),
     { "POST", "/v1/import", KMS_ROLE_OPERATE, kms_api_import, import, "import", "Imported",
-      "Adds users, aliases, devices and groups from a file of CSV or LDIF, which is the body.", 0,
-      KMS_API_IMPORT },
+      "Adds users, aliases, devices and groups from a file of CSV or LDIF, which is the body.",
+      KEYS, KMS_API_IMPORT },
 
     LOOK("/v1/groups", kms_api_groups, pages, "Groups", 0, "Groups."),
     DO("PUT", "/v1/groups/{group}", kms_api_group_add, in_realm, "group-add", "Changed", 0,
@@ -152,23 +153,23 @@ const struct kms_endpoint kms_endpoints[] = {
        "member-remove", "Changed", 0, "Removes a member."),
 
     LOOK("/v1/realms", kms_api_realms, NULL, "Realms", 0, "Realms."),
-    OFFICER("PUT", "/v1/realms/{realm}", kms_api_realm_add, NULL, "realm-add", "Changed", 0,
+    OFFICER("PUT", "/v1/realms/{realm}", kms_api_realm_add, NULL, "realm-add", "Changed", KEYS,
             "Adds a realm, with a first ticket protection key."),
     OFFICER("DELETE", "/v1/realms/{realm}", kms_api_realm_remove, NULL, "realm-remove", "Changed",
             0, "Removes a realm and its keys."),
 
     LOOK("/v1/tpks", kms_api_tpks, pages, "Tpks", 0,
          "Ticket protection keys, without the keys, and who shares them."),
-    OFFICER("POST", "/v1/tpks", kms_api_tpk_add, tpk, "tpk-add", "Changed", 0,
+    OFFICER("POST", "/v1/tpks", kms_api_tpk_add, tpk, "tpk-add", "Changed", KEYS,
             "Adds a ticket protection key that a user shares."),
-    OFFICER("POST", "/v1/tpks/rotate", kms_api_tpk_rotate, in_realm, "tpk-rotate", "Generation", 0,
-            "Makes a new ticket protection key; former ones still open their tickets."),
+    OFFICER("POST", "/v1/tpks/rotate", kms_api_tpk_rotate, in_realm, "tpk-rotate", "Generation",
+            KEYS, "Makes a new ticket protection key; former ones still open their tickets."),
     OFFICER("DELETE", "/v1/tpks/{id}", kms_api_tpk_remove, NULL, "tpk-remove", "Changed", 0,
             "Removes a key that does not protect new tickets. Its tickets are lost."),
 
     LOOK("/v1/tickets", kms_api_tickets, records, "Tickets", 0,
          "Tickets that were issued, as the audit has them, and what became of them."),
-    OFFICER("POST", "/v1/tickets", kms_api_issue, issue, "ticket-issue", "Issued", 0,
+    OFFICER("POST", "/v1/tickets", kms_api_issue, issue, "ticket-issue", "Issued", KEYS,
             "Makes a ticket for a device beforehand: answers the REQUEST_INIT_PSK in base64, made "
             "under "
             "a PSK drawn for this once, with its REQUEST_RESP."),
@@ -190,7 +191,8 @@ const struct kms_endpoint kms_endpoints[] = {
     OFFICER("POST", "/v1/exports/{number}/approve", kms_api_export_approve, NULL, "export-approve",
             "Export", DAEMON | NO_STORE, "Approves it: another person than the one who asked."),
     OFFICER("POST", "/v1/exports/{number}/take", kms_api_export_take, passphrase, "export-take",
-            "Taken", DAEMON, "Takes the key, once, sealed under the passphrase: who asked for it."),
+            "Taken", DAEMON | KEYS,
+            "Takes the key, once, sealed under the passphrase: who asked for it."),
     OFFICER("DELETE", "/v1/exports/{number}", kms_api_export_drop, NULL, "export-withdraw",
             "Export", DAEMON | NO_STORE, "Forgets an export."),
 

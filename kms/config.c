@@ -278,6 +278,9 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->tls_client_ca.n > 0 && c->tls_certificate.n == 0)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "\"tls.client_ca\" needs \"tls.certificate\"");
+    if (c->vault != 0 && c->kek[0] == '\0')
+        return kms_document_fail(&l->doc, &root->start_mark,
+                                 "\"vault: process\" needs a \"kek\": it opens sealed keys only");
     if (c->workers == 0)
         c->workers = cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
     if (c->suites == 0)

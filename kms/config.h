@@ -31,12 +31,15 @@ struct kms_listener {
     char prefix[128]; /* HTTP: path before /keymanagement, "" or "/ims" */
     char url[256];    /* as written, for messages */
     struct kms_acl acl;
+    int *bound; /* kms_listen_bind: sockets that wait for their threads, else NULL */
+    size_t n_bound;
 };
 
 /* Ticket Types that are made when somebody asks. */
 enum kms_makes { KMS_MAKES_BASE = 1, KMS_MAKES_COMPAT = 2, KMS_MAKES_REFERENCE = 4 };
 
 #define KMS_FILES_MAX 8
+#define KMS_ACCOUNT_MAX 64 /* octets of the name of a user of the system */
 
 /* Files or folders. */
 struct kms_files {
@@ -56,20 +59,27 @@ struct kms_config {
     char control[KMS_PATH_MAX]; /* path of the control socket; empty: none */
     struct kms_listener api;    /* the admin API over TLS; url empty: none */
     struct kms_files api_client_ca;
-    struct kms_roster roster; /* who may administer */
-    uint32_t export_s;        /* how long the export of a key may take */
-    char store[KMS_PATH_MAX]; /* path of the SQLite file */
-    uint32_t workers;         /* threads for each transport */
+    struct kms_roster roster;    /* who may administer */
+    uint32_t export_s;           /* how long the export of a key may take */
+    char store[KMS_PATH_MAX];    /* path of the SQLite file */
+    char kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand there in clear */
+    uint32_t vault;              /* 1: a process of its own */
+    uint32_t lock_memory;        /* 0: off, 1: try, 2: require */
+    uint32_t seccomp;            /* 1: filter system calls */
+    uint32_t core_dumps;         /* 1: allowed */
+    char user[KMS_ACCOUNT_MAX], group[KMS_ACCOUNT_MAX]; /* to become; "": stay */
+    uint32_t workers;                                   /* threads for each transport */
     uint32_t clock_window_s;
     _Atomic uint32_t max_validity_s;
-    uint32_t replay_capacity;    /* messages */
-    uint32_t retransmit_memory;  /* octets a worker */
-    _Atomic uint32_t log_level;  /* enum kms_level */
-    _Atomic uint32_t log_format; /* 1: JSON */
-    _Atomic uint32_t suites;     /* bit of each PRF that is allowed */
-    _Atomic uint32_t modes;      /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
-    uint32_t ticket_types;       /* enum kms_makes: what is made */
-    uint32_t max_body;           /* octets of an HTTP body */
+    _Atomic uint32_t tpk_rotate_every_s; /* 0: by hand only */
+    uint32_t replay_capacity;            /* messages */
+    uint32_t retransmit_memory;          /* octets a worker */
+    _Atomic uint32_t log_level;          /* enum kms_level */
+    _Atomic uint32_t log_format;         /* 1: JSON */
+    _Atomic uint32_t suites;             /* bit of each PRF that is allowed */
+    _Atomic uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
+    uint32_t ticket_types;               /* enum kms_makes: what is made */
+    uint32_t max_body;                   /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;
     struct kms_quota source, identity_quota; /* of an address, of an identity */

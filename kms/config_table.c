@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kek.h"
+
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const no_yes[] = { "false", "true", NULL };
+static const char *const vaults[] = { "inprocess", "process", NULL };
+static const char *const locks[] = { "off", "try", "require", NULL };
 static const char *const pk_users[] = { "known", "any", NULL };
 static const char *const audit_sinks[] = { "file", "syslog", "http", NULL };
 
@@ -35,12 +39,30 @@ const struct kms_option kms_options[] = {
       "how long the export of a key may take, from asking to taking" },
     { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
+    { "kek", KMS_OPT_KEK, AT(kek), 0, 0, 0, NULL,
+      "key that wraps the keys in the store: file:FILE, credential:NAME, passphrase, "
+      "passphrase:file:FILE, passphrase:fd:N or pkcs11:URI; without it they stand there in clear" },
+    { "vault", KMS_OPT_WORD, AT(vault), 0, 0, 1, vaults,
+      "where keys are opened: in the daemon, or in a process of its own (needs a kek)" },
+    { "user", KMS_OPT_ACCOUNT, AT(user), 0, 0, 0, NULL,
+      "user of the system to become once the addresses are bound" },
+    { "group", KMS_OPT_ACCOUNT, AT(group), 0, 0, 0, NULL,
+      "group to become; without it that of the user" },
+    { "lock_memory", KMS_OPT_WORD, AT(lock_memory), 1, 0, 2, locks,
+      "whether memory is kept out of swap; try: as far as the limit allows" },
+    { "seccomp", KMS_OPT_WORD, AT(seccomp), 1, 0, 1, no_yes,
+      "whether system calls are filtered: any other than the daemon's own ends it" },
+    { "core_dumps", KMS_OPT_WORD, AT(core_dumps), 0, 0, 1, no_yes,
+      "whether the daemon may dump core and be traced; the vault process never" },
     { "workers", KMS_OPT_NUMBER, AT(workers), 0, 0, 256, NULL,
       "threads for each transport; 0: one for each processor" },
     { "clock_window", KMS_OPT_TIME, AT(clock_window_s), 300, 1, 3600, NULL,
       "how far a timestamp may be from our clock, either way" },
     { "max_validity", KMS_OPT_TIME, AT(max_validity_s), 86400, 1, 315360000, NULL,
       "longest validity of a ticket from now; longer wishes are cut" },
+    { "tpk_rotate_every", KMS_OPT_TIME, AT(tpk_rotate_every_s), 2592000, 0, 315360000, NULL,
+      "how long a ticket protection key protects new tickets before the next one does; 0: until "
+      "mikey-kmsctl tpk rotate" },
     { "replay_capacity", KMS_OPT_NUMBER, AT(replay_capacity), 4194304, 1024, 268435456, NULL,
       "messages remembered against replay, 28 octets each; when full, new ones are refused" },
     { "retransmit_memory", KMS_OPT_SIZE, AT(retransmit_memory), 16777216, 65536, 1073741824, NULL,
@@ -210,6 +232,41 @@ set_path(char out[KMS_PATH_MAX], const struct kms_config *c, const char *text)
     return resolve_path(c, text, out) ? NULL : "the path is too long";
 }
 
+/* Only the paths of files are ours to complete. */
+static const char *
+set_kek(struct kms_config *c, const char *text)
+{
+    static const char *const with_path[] = { "file:", "passphrase:file:" };
+    char path[KMS_PATH_MAX];
+
+    if (!kms_kek_known(text))
+        return "a KEK is written file:FILE, credential:NAME, passphrase[:file:FILE|:fd:N] or "
+               "pkcs11:URI";
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(with_path[i]);
+
+        if (strncmp(text, with_path[i], n) != 0)
+            continue;
+        if (text[n] == '\0' || !resolve_path(c, text + n, path))
+            return "the path is empty or too long";
+        snprintf(c->kek, sizeof c->kek, "%s%s", with_path[i], path);
+        return NULL;
+    }
+    if (strlen(text) >= sizeof c->kek)
+        return "it is too long";
+    snprintf(c->kek, sizeof c->kek, "%s", text);
+    return NULL;
+}
+
+static const char *
+set_account(char out[KMS_ACCOUNT_MAX], const char *text)
+{
+    if (text[0] == '\0' || strlen(text) >= KMS_ACCOUNT_MAX)
+        return "a name has 1 to 63 characters";
+    snprintf(out, KMS_ACCOUNT_MAX, "%s", text);
+    return NULL;
+}
+
 static const char *
 add_file(struct kms_files *files, const struct kms_config *c, const char *text)
 {
@@ -351,6 +408,10 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return "a person is {name: WHO, user: NAME, role: ROLE}";
     case KMS_OPT_STORE:
         return set_store(c, text);
+    case KMS_OPT_KEK:
+        return set_kek(c, text);
+    case KMS_OPT_ACCOUNT:
+        return set_account((char *)out, text);
     case KMS_OPT_PATH:
         return set_path((char *)out, c, text);
     case KMS_OPT_NUMBER:
@@ -400,6 +461,10 @@ kms_option_octets(const struct kms_option *o)
     case KMS_OPT_PATH_OR_OFF:
     case KMS_OPT_URL:
         return KMS_PATH_MAX;
+    case KMS_OPT_KEK:
+        return sizeof c->kek;
+    case KMS_OPT_ACCOUNT:
+        return KMS_ACCOUNT_MAX;
     case KMS_OPT_FILES:
         return sizeof(struct kms_files);
     case KMS_OPT_NUMBER:

@@ -13,6 +13,8 @@ enum kms_option_type {
     KMS_OPT_API,    /* an https address */
     KMS_OPT_STORE,
     KMS_OPT_PATH, /* of a file that need not exist */
+    KMS_OPT_KEK,
+    KMS_OPT_ACCOUNT, /* a user or a group of the system */
     KMS_OPT_NUMBER,
     KMS_OPT_TIME, /* seconds, or with s, m, h, d */
     KMS_OPT_SIZE, /* octets, or with K, M, G */

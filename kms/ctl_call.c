@@ -219,7 +219,7 @@ by_daemon(const struct kms_ctl *ctl, const struct message *m, struct transfer *t
 static struct {
     struct kms_api api;
     struct kms_log log;
-    struct kms_store *seals;
+    struct kms_store *seals, *keys;
     bool opened;
 } here;
 
@@ -256,9 +256,37 @@ kms_ctl_call_end(void)
     kms_audit_close(here.api.audit, NULL);
     if (here.seals != NULL)
         here.seals->ops->close(here.seals);
+    kms_vault_close(here.api.vault);
+    if (here.keys != NULL)
+        here.keys->ops->close(here.keys);
+    here.api.vault = NULL;
+    here.keys = NULL;
     here.api.audit = NULL;
     here.seals = NULL;
     here.opened = false;
+}
+
+/* The vault, when the call needs it. */
+static bool
+open_keys(const struct kms_ctl *ctl, struct kms_api_call *call)
+{
+    struct kms_ctl with = *ctl;
+    struct kms_store_err err = { 0 };
+
+    if ((call->endpoint->flags & KMS_API_KEYS) == 0 || here.api.vault != NULL)
+        return true;
+    if (here.keys == NULL &&
+        kms_store_open_sqlite(&here.keys, ctl->config->store, 0, &err) != KMS_STORE_OK) {
+        kms_api_refuse(call, 500, NULL, "%s", err.text);
+        return false;
+    }
+    with.store = here.keys;
+    if (!kms_ctl_open_vault(&with)) {
+        kms_api_refuse(call, 500, NULL, "the keys of the store cannot be opened");
+        return false;
+    }
+    here.api.vault = with.vault;
+    return true;
 }
 
 /* Who can open the store can do everything with it. */
@@ -281,7 +309,7 @@ by_ourselves(const struct kms_ctl *ctl, const struct message *m, struct transfer
     who_am_i(&who);
     here.api.config = ctl->config;
     if (kms_api_begin(&call, &here.api, &who, m->method, m->target)) {
-        if (call.endpoint->action == NULL || open_audit(ctl, &call))
+        if ((call.endpoint->action == NULL || open_audit(ctl, &call)) && open_keys(ctl, &call))
             kms_api_run(&call, m->octets, m->n);
     }
     status = call.status;

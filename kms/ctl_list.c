@@ -162,7 +162,9 @@ kms_ctl_tpk_list(const struct kms_ctl *ctl)
         { { "id", 24, "ID" },
           { "suite", 5, "SUITE" },
           { "state", 8, "STATE" },
-          { "created", 20, "CREATED" },
+          { "starts", 20, "STARTS" },
+          { "until", 20, "UNTIL" },
+          { "realm", 12, "REALM" },
           { "owner", 0, "OWNER" },
           { NULL, 0, NULL } },
     };

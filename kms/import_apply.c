@@ -13,6 +13,7 @@
 #include "import.h"
 #include "instant.h"
 #include "key_text.h"
+#include "seal_in.h"
 
 #define BATCH 2000 /* entries in one transaction */
 
@@ -55,19 +56,26 @@ show_progress(struct import *x)
     x->job->progress(x->job->ctx, (uint64_t)at, x->job->n);
 }
 
+/* A rotation of the KEK cannot come in between, once the batch holds the store. */
+static bool
+begin_batch(struct import *x)
+{
+    if (x->store->ops->begin(x->store, &x->err) == KMS_STORE_OK &&
+        kms_vault_refresh(x->job->vault, x->store, &x->err) == KMS_STORE_OK)
+        return true;
+    return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+}
+
 /* Between entries: now and then what was done is put on disk. Never in a dry run. */
 static bool
 pause_batch(struct import *x)
 {
-    const struct kms_store_ops *ops = x->store->ops;
-
     show_progress(x);
     if (++x->in_batch < BATCH || x->job->dry_run)
         return true;
     x->in_batch = 0;
-    if (ops->end(x->store, true, &x->err) == KMS_STORE_OK &&
-        ops->begin(x->store, &x->err) == KMS_STORE_OK)
-        return true;
+    if (x->store->ops->end(x->store, true, &x->err) == KMS_STORE_OK)
+        return begin_batch(x);
     return kms_import_wrong(&x->in, 0, "%s", x->err.text);
 }
 
@@ -212,8 +220,8 @@ add_credential(struct import *x, struct kms_user *user)
     if (wrong != NULL)
         return kms_import_wrong(&x->in, line, "%s", wrong);
     user->psk_id = value(x, KMS_FIELD_PSK_ID, &line);
-    user->psk = mkt_secret_span(&key);
-    return counted(x, x->store->ops->user_add(x->store, user, &x->err), &x->n.credentials, line);
+    return counted(x, kms_seal_user(x->store, x->job->vault, x->job->slot, user, &key, &x->err),
+                   &x->n.credentials, line);
 }
 
 static bool
@@ -333,8 +341,8 @@ change_all(struct import *x)
     const struct kms_store_ops *ops = x->store->ops;
     bool ok;
 
-    if (ops->begin(x->store, &x->err) != KMS_STORE_OK)
-        return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+    if (!begin_batch(x))
+        return false;
     ok = read_through(x, apply) && (x->names == NULL || read_through(x, add_members));
     if (ops->end(x->store, !x->job->dry_run, &x->err) != KMS_STORE_OK && ok)
         return kms_import_wrong(&x->in, 0, "%s", x->err.text);

@@ -4,7 +4,7 @@
 #ifndef KMS_IMPORT_APPLY_H
 #define KMS_IMPORT_APPLY_H
 
-#include "store.h"
+#include "vault.h"
 
 #define KMS_IMPORT_ERR 512 /* octets for an error text */
 
@@ -12,6 +12,8 @@ struct kms_import_job {
     const char *name;   /* of the file, for errors; ".ldif" at its end: LDIF, else CSV */
     const char *octets; /* what is in it; may hold keys */
     size_t n;
+    struct kms_vault *vault; /* for keys */
+    size_t slot;
     bool dry_run; /* everything is tried, and nothing is changed */
     bool shared;  /* others can read the file: a key in it is refused */
     void (*progress)(void *ctx, uint64_t done, uint64_t all); /* octets; NULL: nobody looks */

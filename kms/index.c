@@ -12,6 +12,7 @@
 
 #define REALM_DEFAULT 1   /* the number of it */
 #define CHANGED_MIN 4096u /* users that may have changed before all are read again... */
+#define WRAPS_MAX 64      /* of the store key: two for each generation in use, and two are */
 #define CHANGED_PART 8u   /* ...and this part of all */
 
 struct kms_index {
@@ -21,6 +22,10 @@ struct kms_index {
     struct kms_groups *groups;
     struct kms_keys *keys;
     struct kms_revoked *revoked;
+    struct kms_wrap wraps[WRAPS_MAX]; /* while it is built */
+    size_t n_wraps;
+    bool sealed;   /* keys are, in this store */
+    bool in_clear; /* a key is not */
     bool locked;
 };
 
@@ -53,15 +58,55 @@ kms_index_release(void *index)
  */
 
 static bool
+take_wrap(void *ctx, const struct kms_wrap *w)
+{
+    struct kms_index *x = ctx;
+
+    if (x->n_wraps == WRAPS_MAX)
+        return false;
+    x->wraps[x->n_wraps++] = *w;
+    return true;
+}
+
+/* The vault opens what is new. A key in clear among sealed ones was put there by nobody of ours, or
+ * is left over from an interrupted kek init. */
+static enum kms_store_rc
+admit(struct kms_index *x, struct kms_vault *vault, struct kms_store_err *err)
+{
+    char why[KMS_KEK_ERR];
+
+    if (vault == NULL)
+        return KMS_STORE_OK;
+    if (!vault->ops->admit(vault, x->wraps, x->n_wraps, why))
+        return kms_store_fail(err, KMS_STORE_FAILED, "%s", why);
+    x->sealed = x->sealed || x->n_wraps > 0;
+    if (x->sealed && x->in_clear)
+        return kms_store_fail(err, KMS_STORE_FAILED,
+                              "a key in the store is not wrapped, others are: run mikey-kmsctl kek "
+                              "init to the end");
+    return KMS_STORE_OK;
+}
+
+/* Those who have changed, while we follow; else all. */
+static struct kms_people *
+people_of(const struct kms_index *x)
+{
+    return x->changed != NULL ? x->changed : x->all;
+}
+
+static bool
 take_user(void *ctx, const struct kms_user *u)
 {
-    return kms_people_take(((struct kms_index *)ctx)->all, u);
+    struct kms_index *x = ctx;
+
+    x->in_clear = x->in_clear || (u->psk_id != NULL && u->psk.kek == 0);
+    return kms_people_take(people_of(x), u);
 }
 
 static bool
 take_alias(void *ctx, const char *identity)
 {
-    return kms_people_alias(((struct kms_index *)ctx)->all, identity);
+    return kms_people_alias(people_of(ctx), identity);
 }
 
 static bool
@@ -85,7 +130,10 @@ take_realm(void *ctx, const struct kms_realm *r)
 static bool
 take_tpk(void *ctx, const struct kms_tpk *t)
 {
-    return kms_keys_take(((struct kms_index *)ctx)->keys, t);
+    struct kms_index *x = ctx;
+
+    x->in_clear = x->in_clear || t->key.kek == 0;
+    return kms_keys_take(x->keys, t);
 }
 
 static bool
@@ -119,10 +167,12 @@ seal_parts(struct kms_index *x)
 }
 
 enum kms_store_rc
-kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_err *err)
+kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_vault *vault,
+                struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    const struct kms_sink sink = { .user = take_user,
+    const struct kms_sink sink = { .wrap = take_wrap,
+                                   .user = take_user,
                                    .alias = take_alias,
                                    .group = take_group,
                                    .member = take_member,
@@ -140,6 +190,8 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
         rc = no_memory(err);
     else
         rc = s->ops->read(s, &sink, true, err);
+    if (rc == KMS_STORE_OK)
+        rc = admit(x, vault, err);
     if (rc == KMS_STORE_OK && !seal_parts(x))
         rc = no_memory(err);
     if (rc != KMS_STORE_OK) {
@@ -153,15 +205,10 @@ kms_index_build(struct kms_index **index, struct kms_store *s, struct kms_store_
 /* --- what has changed ---------------------------------------------------------------------------
  */
 
-struct following {
-    const struct kms_index *old;
-    struct kms_index *x;
-};
-
 static bool
 touched(void *ctx, enum kms_touched what, uint64_t number)
 {
-    struct kms_index *x = ((struct following *)ctx)->x;
+    struct kms_index *x = ctx;
 
     if (what == KMS_TOUCHED_USER)
         return kms_people_override(x->changed, number);
@@ -177,48 +224,6 @@ touched(void *ctx, enum kms_touched what, uint64_t number)
     if (x->keys == NULL)
         x->keys = kms_keys_new(&x->hash);
     return x->keys != NULL;
-}
-
-static bool
-changed_user(void *ctx, const struct kms_user *u)
-{
-    return kms_people_take(((struct following *)ctx)->x->changed, u);
-}
-
-static bool
-changed_alias(void *ctx, const char *identity)
-{
-    return kms_people_alias(((struct following *)ctx)->x->changed, identity);
-}
-
-static bool
-changed_group(void *ctx, const struct kms_group *g)
-{
-    return take_group(((struct following *)ctx)->x, g);
-}
-
-static bool
-changed_member(void *ctx, const struct kms_member *m)
-{
-    return take_member(((struct following *)ctx)->x, m);
-}
-
-static bool
-changed_realm(void *ctx, const struct kms_realm *r)
-{
-    return take_realm(((struct following *)ctx)->x, r);
-}
-
-static bool
-changed_tpk(void *ctx, const struct kms_tpk *t)
-{
-    return take_tpk(((struct following *)ctx)->x, t);
-}
-
-static bool
-changed_revocation(void *ctx, const struct kms_revocation *r)
-{
-    return take_revocation(((struct following *)ctx)->x, r);
 }
 
 /* Those who had changed before, and have not again. */
@@ -256,29 +261,32 @@ finish(struct kms_index *x, const struct kms_index *old)
 
 enum kms_store_rc
 kms_index_follow(struct kms_index **index, const struct kms_index *old, struct kms_store *s,
-                 uint64_t *version, struct kms_store_err *err)
+                 struct kms_vault *vault, uint64_t *version, struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    struct following f = { old, x };
     const struct kms_sink sink = { .touched = touched,
-                                   .user = changed_user,
-                                   .alias = changed_alias,
-                                   .group = changed_group,
-                                   .member = changed_member,
-                                   .realm = changed_realm,
-                                   .tpk = changed_tpk,
-                                   .revocation = changed_revocation,
-                                   .ctx = &f };
+                                   .wrap = take_wrap,
+                                   .user = take_user,
+                                   .alias = take_alias,
+                                   .group = take_group,
+                                   .member = take_member,
+                                   .realm = take_realm,
+                                   .tpk = take_tpk,
+                                   .revocation = take_revocation,
+                                   .ctx = x };
     uint64_t seen = *version;
     enum kms_store_rc rc;
 
     if (x == NULL)
         return no_memory(err);
     x->hash = old->hash;
+    x->sealed = old->sealed;
     x->changed = kms_people_new(&x->hash);
     x->groups = kms_groups_new(old->groups);
     rc = x->changed == NULL || x->groups == NULL ? no_memory(err)
                                                  : s->ops->follow(s, &seen, &sink, err);
+    if (rc == KMS_STORE_OK && (x->n_wraps > 0 || x->in_clear))
+        rc = admit(x, vault, err);
     if (rc == KMS_STORE_OK && !finish(x, old))
         rc = no_memory(err);
     if (rc == KMS_STORE_OK &&
@@ -383,6 +391,20 @@ kms_index_by_identity(const struct kms_index *x, struct mkt_identity id, int64_t
     return true;
 }
 
+/* A key is bound to the first identity of its user, whichever is asked for. */
+struct kms_locker
+kms_found_locker(const struct kms_found *found)
+{
+    return (struct kms_locker){ KMS_PSK, item_of(found->person, false).identity.data, found->psk_id,
+                                found->psk };
+}
+
+struct kms_locker
+kms_found_tpk_locker(const struct kms_found_tpk *found)
+{
+    return (struct kms_locker){ KMS_TPK, found->owner.data, found->id, found->key };
+}
+
 bool
 kms_found_claims(struct kms_found *found, struct mkt_identity claimed)
 {
@@ -475,10 +497,10 @@ kms_index_tpk(const struct kms_index *x, struct mkt_span id, size_t suite_key,
 }
 
 bool
-kms_index_tpk_current(const struct kms_index *x, uint32_t realm, size_t suite_key,
+kms_index_tpk_current(const struct kms_index *x, uint32_t realm, size_t suite_key, int64_t now_s,
                       struct kms_found_tpk *found)
 {
-    return kms_keys_current(x->keys, realm, suite_key, found);
+    return kms_keys_current(x->keys, realm, suite_key, now_s, found);
 }
 
 bool

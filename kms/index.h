@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What requests read instead of the store: an immutable picture of users, groups, Ticket
- * Protection Keys and revocations in locked memory. When the store changes, a new picture is made
- * and swapped in (current.h); it shares with the old one what has not changed. The old one is wiped
- * when no worker looks at it.
+ * Protection Keys and revocations in locked memory, keys sealed as the store has them. When the
+ * store changes, a new picture is made and swapped in (current.h); it shares with the old one what
+ * has not changed. The old one is wiped when no worker looks at it.
  */
 #ifndef KMS_INDEX_H
 #define KMS_INDEX_H
@@ -15,26 +15,29 @@
 #include "people.h"
 #include "revoked.h"
 #include "store.h"
+#include "vault.h"
 
 struct kms_index; /* opaque, owned, immutable once built */
 
 /* A credential found; everything borrows from the index. */
 struct kms_found {
     struct mkt_identity identity;
-    struct mkt_span psk_id, psk;
+    struct mkt_span psk_id;
+    struct kms_sealed psk;
     uint64_t serial; /* names this credential among all there ever were */
     const struct kms_person *person;
 };
 
-/* kms_index_build reads the whole store. *index is owned by the caller. */
+/* kms_index_build reads the whole store, and has the vault open the generations of the store key
+ * that are new (NULL: no key will be used). *index is owned by the caller. */
 enum kms_store_rc kms_index_build(struct kms_index **index, struct kms_store *s,
-                                  struct kms_store_err *err);
+                                  struct kms_vault *vault, struct kms_store_err *err);
 
 /* kms_index_follow makes the picture that comes after `old`, with what has changed since *version,
  * which gets the present one. Nobody else may make or free a picture meanwhile. FORGOTTEN: too much
  * has changed, build it. */
 enum kms_store_rc kms_index_follow(struct kms_index **index, const struct kms_index *old,
-                                   struct kms_store *s, uint64_t *version,
+                                   struct kms_store *s, struct kms_vault *vault, uint64_t *version,
                                    struct kms_store_err *err);
 
 /* kms_index_free wipes and frees. NULL is allowed. kms_index_release is the same, for kms_current.
@@ -73,12 +76,16 @@ bool kms_index_stands_for(const struct kms_index *index, struct mkt_identity nam
 /* kms_index_directory is the index as the policy asks it; borrowed. */
 struct kms_directory kms_index_directory(const struct kms_index *index);
 
+/* kms_found_locker and kms_found_tpk_locker say what a found key is to the vault; they borrow. */
+struct kms_locker kms_found_locker(const struct kms_found *found);
+struct kms_locker kms_found_tpk_locker(const struct kms_found_tpk *found);
+
 /* kms_index_tpk finds the key with that id, kms_index_tpk_current the one that protects new tickets
- * of a realm, kms_index_tpk_of the newest that is shared with `owner`: see keys.h. */
+ * of a realm at now_s, kms_index_tpk_of the newest that is shared with `owner`: see keys.h. */
 bool kms_index_tpk(const struct kms_index *index, struct mkt_span id, size_t suite_key,
                    struct kms_found_tpk *found);
 bool kms_index_tpk_current(const struct kms_index *index, uint32_t realm, size_t suite_key,
-                           struct kms_found_tpk *found);
+                           int64_t now_s, struct kms_found_tpk *found);
 bool kms_index_tpk_of(const struct kms_index *index, struct mkt_identity owner, size_t suite_key,
                       struct kms_found_tpk *found);
 

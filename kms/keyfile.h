@@ -10,7 +10,8 @@
 
 #include <mikeyticket/secret.h>
 
-enum kms_key_kind { KMS_PSK, KMS_TPK };
+/* What a key of the store is. Files hold the first two only. */
+enum kms_key_kind { KMS_PSK, KMS_TPK, KMS_KEPT /* those of a reference ticket */ };
 
 struct kms_keyfile {
     enum kms_key_kind kind;

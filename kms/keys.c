@@ -19,6 +19,7 @@
 /* A record, followed by identity, id and key. */
 struct record {
     uint32_t same_identity; /* the next older key of this identity */
+    uint32_t kek;           /* generation that the key is sealed under */
     uint16_t identity_len;
     uint8_t id_len;
     uint8_t key_len;
@@ -28,9 +29,10 @@ struct record {
 
 struct own_tpk {
     char id[32];
-    uint32_t realm;
-    bool current;
-    struct mkt_secret key;
+    uint32_t realm, kek;
+    int64_t starts;
+    uint8_t key_len;
+    uint8_t key[KMS_SEALED_MAX];
 };
 
 struct realm {
@@ -76,10 +78,20 @@ id_of(const struct record *r)
     return mkt_span(r->octets + r->identity_len, r->id_len);
 }
 
-static struct mkt_span
+static struct kms_sealed
 key_of(const struct record *r)
 {
-    return mkt_span(r->octets + r->identity_len + r->id_len, r->key_len);
+    return (struct kms_sealed){ r->kek,
+                                mkt_span(r->octets + r->identity_len + r->id_len, r->key_len) };
+}
+
+/* Whether the store has it from us. */
+static bool
+sound(const struct kms_tpk *t)
+{
+    size_t n = kms_sealed_len(&t->key);
+
+    return strlen(t->id) <= KMS_PSK_ID_MAX && n >= 16 && n <= MKT_SECRET_MAX;
 }
 
 /* Octets of a record with its padding. */
@@ -126,22 +138,24 @@ static bool
 take_shared(struct kms_keys *k, const struct kms_tpk *t)
 {
     struct mkt_identity who = kms_identity_of(t->owner);
-    size_t id_len = strlen(t->id), n = record_octets(who.data.n + id_len + t->key.n);
+    const struct mkt_span key = t->key.octets;
+    size_t id_len = strlen(t->id), n = record_octets(who.data.n + id_len + key.n);
     struct record *r;
 
-    if (who.data.p == NULL || id_len > KMS_PSK_ID_MAX || t->key.n < 16 || t->key.n > MKT_SECRET_MAX)
+    if (who.data.p == NULL || !sound(t))
         return true; /* not written by us: it belongs to nobody */
     if ((k->used + n) / ALIGN >= NONE || !kms_block_grow(&k->arena, k->used + n))
         return false;
     r = (struct record *)(void *)(k->arena.p + k->used);
     r->same_identity = NONE;
+    r->kek = t->key.kek;
     r->identity_len = (uint16_t)who.data.n;
     r->id_len = (uint8_t)id_len;
-    r->key_len = (uint8_t)t->key.n;
+    r->key_len = (uint8_t)key.n;
     r->id_type = who.type;
     memcpy(r->octets, who.data.p, who.data.n);
     memcpy(r->octets + who.data.n, t->id, id_len);
-    memcpy(r->octets + who.data.n + id_len, t->key.p, t->key.n);
+    memcpy(r->octets + who.data.n + id_len, key.p, key.n);
     k->used += n;
     k->n++;
     return true;
@@ -155,11 +169,14 @@ take_own(struct kms_keys *k, const struct kms_tpk *t)
     if (!kms_block_grow(&k->own, (k->n_own + 1) * sizeof *r))
         return false;
     r = own_at(k, k->n_own);
-    if (strlen(t->id) >= sizeof r->id || mkt_secret_set(&r->key, t->key) != MKT_OK)
+    if (strlen(t->id) >= sizeof r->id || !sound(t))
         return true;
     snprintf(r->id, sizeof r->id, "%s", t->id);
     r->realm = t->realm;
-    r->current = t->current;
+    r->starts = t->starts;
+    r->kek = t->key.kek;
+    r->key_len = (uint8_t)t->key.octets.n;
+    memcpy(r->key, t->key.octets.p, t->key.octets.n);
     k->n_own++;
     return true;
 }
@@ -237,7 +254,7 @@ static void
 show_own(const struct own_tpk *t, struct kms_found_tpk *found)
 {
     *found = (struct kms_found_tpk){ .id = mkt_span(t->id, strlen(t->id)),
-                                     .key = mkt_secret_span(&t->key),
+                                     .key = { t->kek, mkt_span(t->key, t->key_len) },
                                      .realm = t->realm };
 }
 
@@ -249,9 +266,11 @@ show_shared(const struct record *r, struct kms_found_tpk *found)
 
 /* Levels are not mixed (RFC 6043 12.1): 16 octets are for the one suite, more for the other. */
 static bool
-fits(size_t key, size_t suite_key)
+fits(const struct kms_sealed *key, size_t suite_key)
 {
-    return suite_key == 16 ? key == 16 : key >= suite_key;
+    size_t n = kms_sealed_len(key);
+
+    return suite_key == 16 ? n == 16 : n >= suite_key;
 }
 
 bool
@@ -264,7 +283,7 @@ kms_keys_by_id(const struct kms_keys *k, struct mkt_span id, size_t suite_key,
         if (strlen(t->id) != id.n || memcmp(t->id, id.p, id.n) != 0)
             continue;
         show_own(t, found);
-        return fits(found->key.n, suite_key);
+        return fits(&found->key, suite_key);
     }
     for (size_t i = slot_of(k, id); k->by_id[i] != NONE; i = (i + 1) & k->mask) {
         const struct record *r = record_at(k, k->by_id[i]);
@@ -272,22 +291,23 @@ kms_keys_by_id(const struct kms_keys *k, struct mkt_span id, size_t suite_key,
         if (r->id_len != id.n || memcmp(id_of(r).p, id.p, id.n) != 0)
             continue;
         show_shared(r, found);
-        return fits(found->key.n, suite_key);
+        return fits(&found->key, suite_key);
     }
     return false;
 }
 
 bool
-kms_keys_current(const struct kms_keys *k, uint32_t realm, size_t suite_key,
+kms_keys_current(const struct kms_keys *k, uint32_t realm, size_t suite_key, int64_t now_s,
                  struct kms_found_tpk *found)
 {
     for (size_t i = k->n_own; i-- > 0;) {
         const struct own_tpk *t = own_at(k, i);
 
-        if (!t->current || t->realm != realm || !fits(t->key.n, suite_key))
+        if (t->starts > now_s || t->realm != realm)
             continue;
         show_own(t, found);
-        return true;
+        if (fits(&found->key, suite_key))
+            return true;
     }
     return false;
 }
@@ -311,12 +331,12 @@ kms_keys_shared(const struct kms_keys *k, struct mkt_identity owner, size_t suit
 {
     const struct record *r = owner.data.p == NULL ? NULL : find_identity(k, owner);
 
-    while (r != NULL && !fits(r->key_len, suite_key))
-        r = r->same_identity == NONE ? NULL : record_at(k, r->same_identity);
-    if (r == NULL)
-        return false;
-    show_shared(r, found);
-    return true;
+    for (; r != NULL; r = r->same_identity == NONE ? NULL : record_at(k, r->same_identity)) {
+        show_shared(r, found);
+        if (fits(&found->key, suite_key))
+            return true;
+    }
+    return false;
 }
 
 const char *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ticket Protection Keys in memory: our own, a few generations for each realm, and those shared
- * with users; and the names of the realms. Immutable once sealed. */
+/* Ticket Protection Keys in memory, sealed as the store has them: our own, a few generations for
+ * each realm, and those shared with users; and the names of the realms. Immutable once sealed. */
 #ifndef KMS_KEYS_H
 #define KMS_KEYS_H
 
@@ -14,7 +14,8 @@ struct kms_keys; /* opaque, counted */
 /* A Ticket Protection Key found; everything borrows. */
 struct kms_found_tpk {
     struct mkt_identity owner; /* absent (data.p NULL): ours alone */
-    struct mkt_span id, key;
+    struct mkt_span id;
+    struct kms_sealed key;
     uint32_t realm; /* of ours; 0: shared */
 };
 
@@ -36,9 +37,9 @@ bool kms_keys_seal(struct kms_keys *k, bool *locked);
 bool kms_keys_by_id(const struct kms_keys *k, struct mkt_span id, size_t suite_key,
                     struct kms_found_tpk *found);
 
-/* kms_keys_current finds the key of ours that protects new tickets of a realm, kms_keys_shared the
- * newest one that is shared with `owner`. */
-bool kms_keys_current(const struct kms_keys *k, uint32_t realm, size_t suite_key,
+/* kms_keys_current finds the key of ours that protects new tickets of a realm at now_s (seconds
+ * since 1970), kms_keys_shared the newest one that is shared with `owner`. */
+bool kms_keys_current(const struct kms_keys *k, uint32_t realm, size_t suite_key, int64_t now_s,
                       struct kms_found_tpk *found);
 bool kms_keys_shared(const struct kms_keys *k, struct mkt_identity owner, size_t suite_key,
                      struct kms_found_tpk *found);

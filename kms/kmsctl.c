@@ -71,6 +71,16 @@ static const char *const usage[] = {
     "      Lists ticket protection keys and who shares them, without keys.\n"
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
+    "  kek init [--quiet]\n"
+    "      Wraps the keys in the store with the key-encryption key (kek) that the configuration\n"
+    "      names; a file that is not there is made.\n"
+    "  kek rotate [--to KEK] [--quiet]\n"
+    "      Seals all keys under a new store key, while the daemon works. With --to the new KEK\n"
+    "      opens it as well as the old one.\n"
+    "  kek rotate --finish\n"
+    "      From now on only the KEK of the configuration opens the store.\n"
+    "  kek status [--json]\n"
+    "      Says how many keys are sealed under what.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
@@ -146,58 +156,61 @@ struct command {
     const char *accepted;    /* letters of the options that make sense */
     const char *wanted;      /* the argument, for messages */
     enum kms_exit (*run)(const struct kms_ctl *ctl);
-    bool no_store; /* it is not opened beforehand */
+    enum { NOTHING, STORE, KEYS } needs; /* what is opened beforehand; KEYS: store and KEK */
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipsonrxj", "IDENTITY", kms_ctl_user_add, true },
-    { "user", "list", 0, "j", "", kms_ctl_user_list, true },
-    { "user", "remove", 1, "ij", "IDENTITY", kms_ctl_user_remove, true },
-    { "user", "suspend", 1, "j", "IDENTITY", kms_ctl_user_suspend, true },
-    { "user", "resume", 1, "j", "IDENTITY", kms_ctl_user_resume, true },
-    { "user", "expire", 2, "j", "IDENTITY or TIME", kms_ctl_user_expire, true },
-    { "user", "alias-add", 2, "j", "IDENTITY or ALIAS", kms_ctl_alias_add, true },
-    { "user", "alias-remove", 1, "j", "ALIAS", kms_ctl_alias_remove, true },
-    { "group", "add", 1, "rj", "GROUP", kms_ctl_group_add, true },
-    { "group", "list", 0, "j", "", kms_ctl_group_list, true },
-    { "group", "remove", 1, "j", "GROUP", kms_ctl_group_remove, true },
-    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, true },
-    { "group", "member-add", 2, "j", "GROUP or MEMBER", kms_ctl_member_add, true },
-    { "group", "member-remove", 2, "j", "GROUP or MEMBER", kms_ctl_member_remove, true },
-    { "realm", "add", 1, "j", "NAME", kms_ctl_realm_add, true },
-    { "realm", "list", 0, "j", "", kms_ctl_realm_list, true },
-    { "realm", "remove", 1, "j", "NAME", kms_ctl_realm_remove, true },
-    { "import", "", 1, "dj", "FILE", kms_ctl_import, true },
-    { "tpk", "add", 1, "IPsOj", "IDENTITY", kms_ctl_tpk_add, true },
-    { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, true },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, true },
-    { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, true },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, true },
-    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, true },
-    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, true },
-    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, true },
-    { "ticket", "revoke", 1, "ZXj", "TICKET", kms_ctl_ticket_revoke, true },
-    { "ticket", "revoke", 0, "ZWj", "", kms_ctl_ticket_revoke, true },
-    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, false },
-    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, true },
-    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, true },
-    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, true },
-    { "policy", "check", 1, "j", "FILE", kms_ctl_policy_check, true },
-    { "policy", "show", 0, "j", "", kms_ctl_policy_show, true },
-    { "reload", "", 0, "j", "", kms_ctl_reload, true },
-    { "status", "", 0, "j", "", kms_ctl_status, true },
-    { "backup", "", 0, "FS", "", kms_ctl_backup, true },
-    { "restore", "", 1, "S", "FILE", kms_ctl_restore, true },
-    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, true },
-    { "limits", "list", 0, "j", "", kms_ctl_limits_list, true },
-    { "tpk", "export", 1, "j", "ID", kms_ctl_tpk_export, true },
-    { "export", "list", 0, "j", "", kms_ctl_export_list, true },
-    { "export", "approve", 1, "j", "NUMBER", kms_ctl_export_approve, true },
-    { "export", "withdraw", 1, "j", "NUMBER", kms_ctl_export_withdraw, true },
-    { "export", "take", 1, "FSj", "NUMBER", kms_ctl_export_take, true },
-    { "export", "open", 1, "FS", "FILE", kms_ctl_export_open, true },
-    { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, true },
-    { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, true },
+    { "user", "add", 1, "ipsonrxj", "IDENTITY", kms_ctl_user_add, NOTHING },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, NOTHING },
+    { "user", "remove", 1, "ij", "IDENTITY", kms_ctl_user_remove, NOTHING },
+    { "user", "suspend", 1, "j", "IDENTITY", kms_ctl_user_suspend, NOTHING },
+    { "user", "resume", 1, "j", "IDENTITY", kms_ctl_user_resume, NOTHING },
+    { "user", "expire", 2, "j", "IDENTITY or TIME", kms_ctl_user_expire, NOTHING },
+    { "user", "alias-add", 2, "j", "IDENTITY or ALIAS", kms_ctl_alias_add, NOTHING },
+    { "user", "alias-remove", 1, "j", "ALIAS", kms_ctl_alias_remove, NOTHING },
+    { "group", "add", 1, "rj", "GROUP", kms_ctl_group_add, NOTHING },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, NOTHING },
+    { "group", "remove", 1, "j", "GROUP", kms_ctl_group_remove, NOTHING },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, NOTHING },
+    { "group", "member-add", 2, "j", "GROUP or MEMBER", kms_ctl_member_add, NOTHING },
+    { "group", "member-remove", 2, "j", "GROUP or MEMBER", kms_ctl_member_remove, NOTHING },
+    { "realm", "add", 1, "j", "NAME", kms_ctl_realm_add, NOTHING },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, NOTHING },
+    { "realm", "remove", 1, "j", "NAME", kms_ctl_realm_remove, NOTHING },
+    { "import", "", 1, "dj", "FILE", kms_ctl_import, NOTHING },
+    { "tpk", "add", 1, "IPsOj", "IDENTITY", kms_ctl_tpk_add, NOTHING },
+    { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, NOTHING },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, NOTHING },
+    { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, NOTHING },
+    { "kek", "init", 0, "Q", "", kms_ctl_kek_init, STORE },
+    { "kek", "rotate", 0, "tQE", "", kms_ctl_kek_rotate, KEYS },
+    { "kek", "status", 0, "j", "", kms_ctl_kek_status, STORE },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, NOTHING },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, NOTHING },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, NOTHING },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, NOTHING },
+    { "ticket", "revoke", 1, "ZXj", "TICKET", kms_ctl_ticket_revoke, NOTHING },
+    { "ticket", "revoke", 0, "ZWj", "", kms_ctl_ticket_revoke, NOTHING },
+    { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, STORE },
+    { "audit", "list", 0, "jly", "", kms_ctl_audit_list, NOTHING },
+    { "audit", "search", 0, "jlywNueBU", "", kms_ctl_audit_search, NOTHING },
+    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, NOTHING },
+    { "policy", "check", 1, "j", "FILE", kms_ctl_policy_check, NOTHING },
+    { "policy", "show", 0, "j", "", kms_ctl_policy_show, NOTHING },
+    { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
+    { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
+    { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
+    { "restore", "", 1, "S", "FILE", kms_ctl_restore, NOTHING },
+    { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
+    { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
+    { "tpk", "export", 1, "j", "ID", kms_ctl_tpk_export, NOTHING },
+    { "export", "list", 0, "j", "", kms_ctl_export_list, NOTHING },
+    { "export", "approve", 1, "j", "NUMBER", kms_ctl_export_approve, NOTHING },
+    { "export", "withdraw", 1, "j", "NUMBER", kms_ctl_export_withdraw, NOTHING },
+    { "export", "take", 1, "FSj", "NUMBER", kms_ctl_export_take, NOTHING },
+    { "export", "open", 1, "FS", "FILE", kms_ctl_export_open, NOTHING },
+    { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, NOTHING },
+    { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };
 
 static enum kms_exit
@@ -274,14 +287,16 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
     if (!kms_config_load(config, path, err)) {
         fprintf(stderr, "%s\n", err);
         code = KMS_EXIT_CONFIG;
-    } else if (!command->no_store &&
+    } else if (command->needs != NOTHING &&
                kms_store_open_sqlite(&ctl->store, config->store, 0, &store_err) != KMS_STORE_OK) {
         fprintf(stderr, "mikey-kmsctl: %s\n", store_err.text);
         code = KMS_EXIT_STORE;
     } else {
         ctl->config = config;
         ctl->kms = config->identity;
-        code = command->run(ctl);
+        code =
+            command->needs != KEYS || kms_ctl_open_vault(ctl) ? command->run(ctl) : KMS_EXIT_STORE;
+        kms_vault_close(ctl->vault);
         kms_ctl_call_end();
         if (ctl->store != NULL)
             ctl->store->ops->close(ctl->store);
@@ -355,6 +370,12 @@ take_option(struct kms_ctl *ctl, int o, char *value)
         break;
     case 'F':
         ctl->out = value;
+        break;
+    case 'E':
+        ctl->finish = true;
+        break;
+    case 'Q':
+        ctl->quiet = true;
         break;
     case 'm':
         ctl->mode = value;
@@ -440,6 +461,8 @@ main(int argc, char **argv)
         { "validity", required_argument, NULL, 'v' },
         { "key", required_argument, NULL, 'k' },
         { "out", required_argument, NULL, 'F' },
+        { "finish", no_argument, NULL, 'E' },
+        { "quiet", no_argument, NULL, 'Q' },
         { "realm", required_argument, NULL, 'r' },
         { "expires", required_argument, NULL, 'x' },
         { "dry-run", no_argument, NULL, 'd' },
@@ -510,6 +533,6 @@ main(int argc, char **argv)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
     ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
-    kms_harden();
+    kms_harden(false);
     return (int)run(path, command, &ctl);
 }

@@ -10,11 +10,13 @@
 #include "keyfile.h"
 #include "program.h"
 #include "store.h"
+#include "vault.h"
 
 #define KMS_CTL_DIRS_MAX 16
 
 struct kms_ctl {
     struct kms_store *store; /* NULL for commands to the running daemon */
+    struct kms_vault *vault; /* NULL: the command needs no keys */
     const struct kms_config *config;
     const char *kms;      /* identity of the KMS */
     const char *identity; /* the first argument: an identity, an id, a reference, a file */
@@ -29,6 +31,7 @@ struct kms_ctl {
     const char *as, *flags, *validity, *out, *type;
     const char *to[MKT_RESPONDERS_MAX], *keys[MKT_KEYS_MAX];
     size_t n_to, n_keys;
+    bool finish, quiet; /* kek rotate; no progress bar */
     /* policy test */
     const char *mode, *by, *apps[MKT_APPS_MAX];
     size_t n_apps;
@@ -68,6 +71,12 @@ enum kms_exit kms_ctl_tpk_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_rotate(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_tpk_list(const struct kms_ctl *ctl);
+/* kms_ctl_open_vault opens the vault with everything that the store has; it says why it cannot. */
+bool kms_ctl_open_vault(struct kms_ctl *ctl);
+
+enum kms_exit kms_ctl_kek_init(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_rotate(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_kek_status(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_ticket_issue(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_audit_verify(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_audit_list(const struct kms_ctl *ctl);

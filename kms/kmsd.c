@@ -14,10 +14,13 @@
 #include "admin.h"
 #include "api_http.h"
 #include "document.h"
+#include "harden.h"
 #include "lane.h"
 #include "net.h"
 #include "notify.h"
 #include "program.h"
+#include "tpk_schedule.h"
+#include "vault_process.h"
 #include "watch.h"
 
 static const char usage[] =
@@ -44,6 +47,9 @@ struct daemon {
     /* Four connections: counters and tickets are written by the lane, each under its own lock,
      * seals by the audit. */
     struct kms_store *store, *counters, *tickets, *seals;
+    struct kms_vault *vault;
+    _Atomic bool vault_gone;
+    pthread_t main;
     uint64_t version;            /* of the store, as read */
     struct kms_rules_live rules; /* the policy */
     struct kms_pki *pki;         /* NULL: no key pair is configured */
@@ -88,15 +94,38 @@ read_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
 {
     enum kms_store_rc rc = d->store->ops->version(d->store, &d->version, err);
 
-    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, err) : rc;
+    return rc == KMS_STORE_OK ? kms_index_build(index, d->store, d->vault, err) : rc;
 }
 
-/* Opens the store, makes the first ticket protection key if there is none, reads everything. */
+/* A store without any key is sealed from the first on. */
+static enum kms_store_rc
+open_store_key(struct daemon *d, struct kms_store_err *err)
+{
+    bool fresh = false;
+    enum kms_store_rc rc = KMS_STORE_OK;
+
+    if (d->config.kek[0] != '\0')
+        rc = kms_vault_fresh(d->store, &fresh, err);
+    if (rc == KMS_STORE_OK && fresh)
+        rc = kms_vault_found(d->vault, d->store, err);
+    return rc == KMS_STORE_OK ? kms_vault_refresh(d->vault, d->store, err) : rc;
+}
+
+/* Makes the first ticket protection keys, and what the schedule wants. */
+static enum kms_store_rc
+prepare_tpks(struct daemon *d, struct kms_store_err *err)
+{
+    enum kms_store_rc rc = open_store_key(d, err);
+
+    return rc != KMS_STORE_OK ? rc
+                              : kms_tpk_keep(d->store, d->vault, d->config.tpk_rotate_every_s,
+                                             d->config.max_validity_s, time(NULL), &d->log, err);
+}
+
+/* Opens the store and reads everything. */
 static enum kms_store_rc
 open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err)
 {
-    struct kms_found_tpk tpk;
-    int64_t generation;
     enum kms_store_rc rc = kms_store_open_sqlite(&d->store, d->config.store, 0, err);
 
     if (rc == KMS_STORE_OK)
@@ -106,16 +135,8 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->seals, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
-        rc = read_store(d, index, err);
-    if (rc != KMS_STORE_OK || kms_index_tpk_current(*index, 1, 32, &tpk))
-        return rc;
-    kms_index_free(*index);
-    *index = NULL;
-    rc = kms_tpk_rotate(d->store, NULL, &generation, err);
-    if (rc != KMS_STORE_OK)
-        return rc;
-    KMS_LOG(&d->log, KMS_INFO, "ticket-key-created", kms_number("generation", generation));
-    return read_store(d, index, err);
+        rc = prepare_tpks(d, err);
+    return rc == KMS_STORE_OK ? read_store(d, index, err) : rc;
 }
 
 static size_t
@@ -138,13 +159,13 @@ start_serving(struct daemon *d, char *err)
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
     d->service.api_tls = d->api_tls;
-    d->service.tickets = kms_tickets_new(d->tickets);
+    d->service.vault = d->vault;
+    d->service.tickets = kms_tickets_new(d->tickets, d->vault);
     if (d->service.tickets == NULL) {
         snprintf(err, KMS_NET_ERR, "out of memory");
         return false;
     }
-    d->reload = kms_reload_new(&d->service, c); /* before addresses get their real ports */
-    d->service.lane = d->reload == NULL ? NULL : kms_lane_start(&d->service, &slot);
+    d->service.lane = kms_lane_start(&d->service, &slot);
     if (d->service.lane == NULL) {
         snprintf(err, KMS_NET_ERR, "cannot start a thread for slow requests");
         return false;
@@ -158,7 +179,7 @@ start_serving(struct daemon *d, char *err)
         return false;
     }
     atomic_store(&d->service.state.ready, true);
-    return kms_api_http_start(&d->api, &d->service, d->reload, &c->api, err) &&
+    return kms_api_http_start(&d->api, &d->service, d->reload, &c->api, count_readers(c), err) &&
            kms_admin_start(&d->admin, &d->service, &c->admin, err);
 }
 
@@ -176,7 +197,7 @@ announce(struct daemon *d, const struct kms_index *index)
     puts("ready");
     kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
-    if (!kms_index_locked(index))
+    if (!kms_memory_locked() && !kms_index_locked(index) && c->lock_memory != 0)
         KMS_LOG(&d->log, KMS_WARN, "memory-not-locked",
                 kms_text("effect", "keys may be written to swap"),
                 kms_text("hint", "raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"));
@@ -187,6 +208,7 @@ announce(struct daemon *d, const struct kms_index *index)
             kms_text("identity", c->identity), kms_text("store", c->store),
             kms_text("policy", c->policy[0] == '\0' ? "built-in" : c->policy),
             kms_number("workers", c->workers),
+            kms_number("vault", c->vault != 0 ? kms_vault_process_id(d->vault) : getpid()),
             kms_number("credentials", (int64_t)kms_index_users(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)),
             kms_number("source_rate", c->source.rate),
@@ -240,7 +262,6 @@ stop_serving(struct daemon *d)
     kms_admin_stop(d->admin);
     kms_api_http_stop(d->api);
     kms_watch_stop(d->watch);
-    kms_reload_free(d->reload);
     kms_lane_stop(d->service.lane);
     kms_udp_stop(d->udp);
     kms_audit_drain(d->service.audit);
@@ -290,11 +311,91 @@ open_files(struct daemon *d, struct kms_index **index)
     return KMS_EXIT_OK;
 }
 
+/* The first start of all: there is no store yet, and there may be no KEK yet. */
+static bool
+make_kek(struct daemon *d, char err[KMS_KEK_ERR])
+{
+    const char *spec = d->config.kek;
+    bool made = false;
+
+    if (access(d->config.store, F_OK) == 0 || kms_kek_make(spec, &made)) {
+        if (made)
+            KMS_LOG(&d->log, KMS_WARN, "kek-created", kms_text("kek", spec),
+                    kms_text("hint", "keep a copy of it apart from the backups of the store"));
+        return true;
+    }
+    snprintf(err, KMS_KEK_ERR, "cannot write %.400s: %s", spec, strerror(errno));
+    return false;
+}
+
+/* The KEK comes first: without it nothing else is of use. */
+static bool
+open_vault(struct daemon *d, char err[KMS_KEK_ERR])
+{
+    struct kms_kek *kek = NULL;
+
+    if (!make_kek(d, err))
+        return false;
+    if (d->config.vault != 0) {
+        d->vault = kms_vault_process(&d->config, count_readers(&d->config) + 1, err);
+        return d->vault != NULL;
+    }
+    if (d->config.kek[0] != '\0') {
+        kek = kms_kek_open(d->config.kek, false, err);
+        if (kek == NULL)
+            return false;
+    }
+    d->vault = kms_vault_local(kek, count_readers(&d->config) + 1);
+    if (d->vault == NULL)
+        snprintf(err, KMS_KEK_ERR, "out of memory");
+    return d->vault != NULL;
+}
+
+/* Nothing can be served without the vault: an orderly end, from the thread that notices. */
+static void
+vault_gone(void *ctx, const char *how)
+{
+    struct daemon *d = ctx;
+
+    atomic_store(&d->vault_gone, true);
+    KMS_LOG(&d->log, KMS_ERROR, "vault-gone", kms_text("how", how),
+            kms_text("effect", "no key can be used: the daemon ends"));
+    pthread_kill(d->main, SIGINT); /* it waits for one */
+}
+
+/* The sockets first, which may need a privilege; then only what is needed is kept. */
+static enum kms_exit
+settle(struct daemon *d)
+{
+    struct kms_config *c = &d->config;
+    char err[KMS_NET_ERR];
+
+    _Static_assert(KMS_NET_ERR >= KMS_HARDEN_ERR, "one buffer for both");
+    d->reload = kms_reload_new(&d->service, c); /* before addresses get their real ports */
+    if (d->reload == NULL)
+        return fail(d, KMS_EXIT_FAILED, "start", "out of memory");
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (!kms_listen_bind(&c->listen[i], c->workers, err))
+            return fail(d, KMS_EXIT_LISTEN, "listen", err);
+    if ((c->admin.url[0] != '\0' && !kms_listen_bind(&c->admin, 1, err)) ||
+        (c->api.url[0] != '\0' && !kms_listen_bind(&c->api, 1, err)))
+        return fail(d, KMS_EXIT_LISTEN, "listen", err);
+    if (!kms_lock_memory(c, err) || !kms_drop_privileges(c, err) ||
+        !kms_filter_install(c,
+                            c->vault == 0 && strncmp(c->kek, "pkcs11:", 7) == 0 ? KMS_FILTER_BOTH
+                                                                                : KMS_FILTER_DAEMON,
+                            err))
+        return fail(d, KMS_EXIT_FAILED, "harden", err);
+    if (d->config.vault != 0 && !kms_vault_process_watch(d->vault, vault_gone, d))
+        return fail(d, KMS_EXIT_FAILED, "start", "no thread to watch the vault");
+    return KMS_EXIT_OK;
+}
+
 static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_index *index = NULL;
-    char err[KMS_API_ERR] = "", audit_err[KMS_AUDIT_ERR] = "";
+    char err[KMS_API_ERR] = "", audit_err[KMS_AUDIT_ERR] = "", kek_err[KMS_KEK_ERR] = "";
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
@@ -304,7 +405,11 @@ serve(struct daemon *d)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    code = open_files(d, &index);
+    if (!open_vault(d, kek_err))
+        return fail(d, KMS_EXIT_STORE, "kek", kek_err);
+    code = settle(d);
+    if (code == KMS_EXIT_OK)
+        code = open_files(d, &index);
     if (code != KMS_EXIT_OK) {
         kms_index_free(index);
         kms_rules_live_close(&d->rules);
@@ -327,7 +432,7 @@ serve(struct daemon *d)
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
     close_tls(d);
-    return code;
+    return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
 
 static void
@@ -356,6 +461,17 @@ check_files(struct daemon *d)
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
 
+static void
+leave(struct daemon *d)
+{
+    for (size_t i = 0; i < d->config.n_listen; i++)
+        kms_listen_close(&d->config.listen[i]);
+    kms_listen_close(&d->config.admin);
+    kms_listen_close(&d->config.api);
+    kms_reload_free(d->reload);
+    kms_vault_close(d->vault);
+}
+
 static int
 run(const char *path, bool check)
 {
@@ -377,6 +493,8 @@ run(const char *path, bool check)
         free(d);
         return (int)code;
     }
+    kms_harden(d->config.core_dumps != 0);
+    d->main = pthread_self();
     kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,
                  d->config.log_format == 1);
     if (!selftest())
@@ -384,6 +502,7 @@ run(const char *path, bool check)
                     "the cryptographic self-test failed: refusing to start");
     else
         code = serve(d);
+    leave(d);
     if (d->seals != NULL)
         d->seals->ops->close(d->seals);
     if (d->tickets != NULL)
@@ -430,7 +549,6 @@ main(int argc, char **argv)
               stderr);
         return KMS_EXIT_USAGE;
     }
-    kms_harden();
     raise_file_limit();
     return run(path, check);
 }

@@ -3,6 +3,7 @@
  * so the address is first bound once without it. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,8 +72,8 @@ fail_listen(const struct kms_listener *l, const char *doing, char *err)
     return false;
 }
 
-bool
-kms_listen_sockets(struct kms_listener *l, int *fds, size_t n, char *err)
+static bool
+make_sockets(struct kms_listener *l, int *fds, size_t n, char *err)
 {
     int probe = open_socket(l, false);
 
@@ -95,5 +96,42 @@ kms_listen_sockets(struct kms_listener *l, int *fds, size_t n, char *err)
         return false;
     }
     rename_url(l);
+    return true;
+}
+
+bool
+kms_listen_bind(struct kms_listener *l, size_t n, char *err)
+{
+    int *fds = calloc(n, sizeof *fds);
+
+    if (fds == NULL || !make_sockets(l, fds, n, err)) {
+        if (fds == NULL)
+            snprintf(err, KMS_NET_ERR, "out of memory");
+        free(fds);
+        return false;
+    }
+    l->bound = fds;
+    l->n_bound = n;
+    return true;
+}
+
+void
+kms_listen_close(struct kms_listener *l)
+{
+    for (size_t i = 0; i < l->n_bound; i++)
+        close(l->bound[i]);
+    free(l->bound);
+    l->bound = NULL;
+    l->n_bound = 0;
+}
+
+bool
+kms_listen_sockets(struct kms_listener *l, int *fds, size_t n, char *err)
+{
+    if (l->n_bound != n)
+        return make_sockets(l, fds, n, err);
+    memcpy(fds, l->bound, n * sizeof *fds);
+    l->n_bound = 0;
+    kms_listen_close(l);
     return true;
 }

@@ -12,6 +12,11 @@
  * first one chooses, and l is updated: address and URL. False: err says why, nothing is open. */
 bool kms_listen_sockets(struct kms_listener *l, int *fds, size_t n, char *err);
 
+/* kms_listen_bind makes the sockets of l already, n of them, for kms_listen_sockets to take: so
+ * that privileges can be dropped in between. kms_listen_close closes those that nobody took. */
+bool kms_listen_bind(struct kms_listener *l, size_t n, char *err);
+void kms_listen_close(struct kms_listener *l);
+
 struct kms_udp; /* opaque, owned: the UDP threads */
 
 /* kms_udp_start starts config->workers threads, each with its own socket on every UDP listener of

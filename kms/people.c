@@ -17,12 +17,21 @@
 #define NONE UINT32_MAX
 #define UNIT 8u
 
-/* An item: these four octets, then the octets of an identity, or serial, psk-id and key. */
+/* An item: these four octets, then the octets of an identity, or which credential, psk-id and key.
+ */
 struct head {
     uint8_t key;   /* 1: a credential */
-    uint8_t small; /* type of the identity; octets of the key */
+    uint8_t small; /* type of the identity; octets of the sealed key */
     uint16_t n;    /* octets of the identity or psk-id */
 };
+_Static_assert(KMS_SEALED_MAX <= UINT8_MAX, "a sealed key and its length");
+
+/* Which credential it is, and the generation its key is sealed under. */
+struct which {
+    uint64_t serial;
+    uint32_t kek;
+};
+#define WHICH (sizeof(uint64_t) + sizeof(uint32_t)) /* octets of it in an item */
 
 struct kms_people {
     struct kms_hash_key hash;
@@ -129,17 +138,18 @@ add_identity(struct kms_people *p, struct mkt_identity id)
 static bool
 add_key(struct kms_people *p, const struct kms_user *row)
 {
+    const struct mkt_span key = row->psk.octets;
+    const struct which w = { row->serial, row->psk.kek };
     size_t n = strlen(row->psk_id);
-    const struct head h = { 1, (uint8_t)row->psk.n, (uint16_t)n };
-    uint8_t *to =
-        extend(p, items_end(last_person(p)), sizeof h + sizeof row->serial + n + row->psk.n);
+    const struct head h = { 1, (uint8_t)key.n, (uint16_t)n };
+    uint8_t *to = extend(p, items_end(last_person(p)), sizeof h + WHICH + n + key.n);
 
     if (to == NULL)
         return false;
     memcpy(to, &h, sizeof h);
-    memcpy(to + sizeof h, &row->serial, sizeof row->serial);
-    memcpy(to + sizeof h + sizeof row->serial, row->psk_id, n);
-    memcpy(to + sizeof h + sizeof row->serial + n, row->psk.p, row->psk.n);
+    memcpy(to + sizeof h, &w, WHICH);
+    memcpy(to + sizeof h + WHICH, row->psk_id, n);
+    memcpy(to + sizeof h + WHICH + n, key.p, key.n);
     last_person(p)->keys++;
     p->names++;
     p->keys++;
@@ -173,8 +183,10 @@ begin_person(struct kms_people *p, const struct kms_user *row, struct mkt_identi
 static bool
 sound(const struct kms_user *row)
 {
-    return row->psk_id[0] != '\0' && strlen(row->psk_id) <= KMS_PSK_ID_MAX && row->psk.n >= 16 &&
-           row->psk.n <= MKT_SECRET_MAX;
+    size_t n = kms_sealed_len(&row->psk);
+
+    return row->psk_id[0] != '\0' && strlen(row->psk_id) <= KMS_PSK_ID_MAX && n >= 16 &&
+           n <= MKT_SECRET_MAX;
 }
 
 bool
@@ -363,6 +375,7 @@ kms_person_item(const struct kms_person *person, size_t *at, struct kms_item *it
 {
     size_t room = (size_t)person->units * UNIT - offsetof(struct kms_person, octets);
     const uint8_t *from = person->octets + *at;
+    struct which w;
     struct head h;
 
     if (*at + sizeof h > room)
@@ -377,10 +390,11 @@ kms_person_item(const struct kms_person *person, size_t *at, struct kms_item *it
         item->identity = (struct mkt_identity){ h.small, mkt_span(from, h.n) };
         return true;
     }
-    memcpy(&item->serial, from, sizeof item->serial);
-    item->psk_id = mkt_span(from + sizeof item->serial, h.n);
-    item->psk = mkt_span(from + sizeof item->serial + h.n, h.small);
-    *at += sizeof item->serial + h.small;
+    memcpy(&w, from, WHICH);
+    item->serial = w.serial;
+    item->psk_id = mkt_span(from + WHICH, h.n);
+    item->psk = (struct kms_sealed){ w.kek, mkt_span(from + WHICH + h.n, h.small) };
+    *at += WHICH + h.small;
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users in memory: a block of octets each, with all identities and credentials, one block after the
  * other in an arena that is locked and kept out of core dumps; and one open hash table over it, by
- * every identity and every psk-id. About 140 octets a user. Immutable once sealed. */
+ * every identity and every psk-id. About 170 octets a user. Immutable once sealed. */
 #ifndef KMS_PEOPLE_H
 #define KMS_PEOPLE_H
 
@@ -27,7 +27,8 @@ struct kms_person {
 struct kms_item {
     bool key;
     struct mkt_identity identity; /* key = false */
-    struct mkt_span psk_id, psk;  /* key = true */
+    struct mkt_span psk_id;       /* key = true */
+    struct kms_sealed psk;
     uint64_t serial;
 };
 

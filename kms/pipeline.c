@@ -35,7 +35,7 @@ struct job {
     bool allowed;       /* by the limit of the identity */
     bool authenticated; /* and the message is the client's */
     bool unrecordable;  /* the audit is down */
-    struct mkt_inkey_mem psk, tpk;
+    struct kms_inkey psk, tpk;
     struct kms_found_tpk found_tpk; /* whose key tpk is */
     uint64_t tag;                   /* of the retransmission table */
     enum kms_outcome outcome;
@@ -170,7 +170,7 @@ static enum verdict
 gather(struct job *j)
 {
     struct mkt_span id = j->ask->psk_id.data;
-    int len = j->ask->prf == MKT_PRF_MIKEY_1 ? 16 : 32;
+    struct kms_locker l = { .kind = KMS_PSK };
 
     if (j->ask->pk && j->req->defer != NULL)
         return later(j); /* RSA takes longer than everything else together */
@@ -182,14 +182,15 @@ gather(struct job *j)
         j->known = kms_index_by_psk_id(j->index, id, j->w->now_s, &j->client);
     else if (j->ask->client.data.p != NULL)
         j->known = kms_index_by_identity(j->index, j->ask->client, j->w->now_s, &j->client);
-    if (j->known) /* who has several identities asks as one of them */
+    if (j->known) { /* who has several identities asks as one of them */
+        l = kms_found_locker(&j->client);
         kms_found_claims(&j->client, j->ask->client);
-    else { /* nobody's key, so that the work is the same */
+    } else { /* nobody's key, so that the work is the same */
         j->client.identity =
             j->ask->client.data.p != NULL ? j->ask->client : j->w->service->identity;
-        j->client.psk = mkt_span(j->w->dummy.key.b, (size_t)len);
+        l.key = j->w->dummy[j->ask->prf == MKT_PRF_MIKEY_1 ? 0 : 1];
     }
-    if (mkt_inkey_mem_init(&j->psk, j->client.psk) != MKT_OK) {
+    if (!kms_inkey_init(&j->psk, j->w->service->vault, j->w->slot, &l)) {
         mkt_fail(&j->io.err, MKT_E_WEAK_KEY, 0, "PSK", "RFC 6043 12.1");
         return silent(j, KMS_BUSY);
     }
@@ -333,7 +334,9 @@ authorise(struct job *j)
 static bool
 take_tpk(struct job *j)
 {
-    if (mkt_inkey_mem_init(&j->tpk, j->found_tpk.key) == MKT_OK)
+    const struct kms_locker l = kms_found_tpk_locker(&j->found_tpk);
+
+    if (kms_inkey_init(&j->tpk, j->w->service->vault, j->w->slot, &l))
         return true;
     mkt_fail(&j->io.err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
     return false;
@@ -381,7 +384,7 @@ resolve(struct job *j)
     if (kms_index_revoked(j->index, mkt_kms_ticket_id(j->w->txn)))
         return revoked(j, "the ticket is revoked");
     rc = kms_tpk_of_ticket(&j->found_tpk, j->ask->policy, j->ask->tpk_id, j->client.identity,
-                           j->index, &j->io.err);
+                           j->index, j->w->now_s, &j->io.err);
     if (rc != MKT_OK || !take_tpk(j))
         return REFUSE;
     if (by_reference(j) && !recall(j))
@@ -540,8 +543,6 @@ audit(struct job *j, const char *stage)
 static void
 leave(struct job *j)
 {
-    mkt_inkey_mem_wipe(&j->psk);
-    mkt_inkey_mem_wipe(&j->tpk);
     mkt_kms_end(j->w->txn);
     if (j->index == NULL)
         return;

@@ -3,6 +3,8 @@
 #ifndef KMS_PROGRAM_H
 #define KMS_PROGRAM_H
 
+#include <stdbool.h>
+
 enum kms_exit {
     KMS_EXIT_OK = 0,
     KMS_EXIT_FAILED = 1, /* at run time */
@@ -17,8 +19,8 @@ enum kms_exit {
     "Exit codes: 0 done, 1 failure at run time, 2 wrong usage, 3 error in" \
     " the configuration,\n4 store cannot be used"
 
-/* kms_harden: no core dumps, nobody may trace us, files are ours alone, and a full disk or a closed
- * pipe is an error code instead of a signal. */
-void kms_harden(void);
+/* kms_harden: no core dumps and nobody may trace us (unless core_dumps), files are ours alone, and
+ * a full disk or a closed pipe is an error code instead of a signal. */
+void kms_harden(bool core_dumps);
 
 #endif

@@ -18,6 +18,7 @@ static const struct {
     { "max_validity", false },
     { "api.people", false },
     { "api.client_ca", false },
+    { "tpk_rotate_every", false },
     { "log_level", false },
     { "log_format", false },
     { "suites", false },

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mikeyticket/env.h>
-
 enum kms_store_rc
 kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt, ...)
 {
@@ -31,19 +29,4 @@ kms_tpk_id_reserved(const char *id)
     digits = strspn(id + 4, "0123456789");
     return digits > 0 &&
            (strcmp(id + 4 + digits, "-128") == 0 || strcmp(id + 4 + digits, "-256") == 0);
-}
-
-enum kms_store_rc
-kms_tpk_rotate(struct kms_store *s, const char *realm, int64_t *generation,
-               struct kms_store_err *err)
-{
-    MKT_SCOPED_SECRET
-    key_128 = { .n = 16 };
-    MKT_SCOPED_SECRET
-    key_256 = { .n = 32 };
-
-    if (!mkt_crypto_random(NULL, key_128.b, key_128.n) ||
-        !mkt_crypto_random(NULL, key_256.b, key_256.n))
-        return kms_store_fail(err, KMS_STORE_FAILED, "the random number generator failed");
-    return s->ops->tpk_add(s, realm, &key_128, &key_256, generation, err);
 }

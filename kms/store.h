@@ -15,6 +15,8 @@
 #include <mikeyticket/secret.h>
 
 #include "chain.h"
+#include "kek.h"
+#include "keyfile.h"
 
 #define KMS_PSK_ID_MAX 128          /* octets of a psk-id and of a tpk-id */
 #define KMS_REALM_MAX 63            /* octets of a realm's name */
@@ -27,7 +29,8 @@ enum kms_store_rc {
     KMS_STORE_EXISTS,    /* that name is taken */
     KMS_STORE_NOT_FOUND, /* no such user, group, realm or key */
     KMS_STORE_REFUSED,   /* the text says why it would make no sense */
-    KMS_STORE_CURRENT,   /* the key protects new tickets */
+    KMS_STORE_CURRENT,   /* the key protects new tickets, or is in use */
+    KMS_STORE_STALE,     /* sealed under a generation that is not the newest any more */
     KMS_STORE_FORGOTTEN, /* follow: too long ago; read everything */
     KMS_STORE_NEWER,     /* the file was written by a newer version */
     KMS_STORE_FAILED     /* the text says what the database said */
@@ -38,20 +41,44 @@ struct kms_store_err {
     char text[512];
 };
 
+/* A long-term key as it stands in a row: sealed under a generation of the store key, or (kek 0) in
+ * clear. Only the vault looks inside. */
+struct kms_sealed {
+    uint32_t kek;           /* generation */
+    struct mkt_span octets; /* n = 0 where keys are not shown */
+};
+#define KMS_SEALED_MAX (MKT_SECRET_MAX + KMS_SEAL_MORE)
+
+/* kms_sealed_len returns the octets of the key itself; 0: not a key. */
+static inline size_t
+kms_sealed_len(const struct kms_sealed *k)
+{
+    size_t more = k->kek == 0 ? 0 : KMS_SEAL_MORE;
+
+    return k->octets.n > more ? k->octets.n - more : 0;
+}
+
+/* Whether a key that stands in the store is the one at hand. Two sealings of one key are never
+ * alike, so it takes the vault to tell. */
+struct kms_same {
+    bool (*is)(const struct kms_same *same, const struct kms_sealed *there);
+};
+
 /* One user with one of its credentials: a user with several devices has several. With psk_id NULL
  * the user alone: one who has no PSK and signs. */
 struct kms_user {
     const char *identity; /* the first; aliases come separately */
     const char *psk_id;
-    struct mkt_span psk;   /* n = 0 where keys are not shown */
-    int psk_len;           /* octets */
-    int64_t added;         /* seconds since 1970: the credential, or the user without one */
-    uint64_t serial;       /* made by the store, never used again: psk-ids may be */
-    const char *realm;     /* to user_add only: NULL is the default one */
-    uint32_t realm_number; /* out only */
-    uint64_t number;       /* of the user, out only; never used again */
-    int64_t expires;       /* seconds since 1970, 0: never; of a user that is new */
-    bool suspended;        /* likewise */
+    struct kms_sealed psk;
+    const struct kms_same *same; /* to user_add only, NULL: a credential that is there is another */
+    int psk_len;                 /* octets of the key itself */
+    int64_t added;               /* seconds since 1970: the credential, or the user without one */
+    uint64_t serial;             /* made by the store, never used again: psk-ids may be */
+    const char *realm;           /* to user_add only: NULL is the default one */
+    uint32_t realm_number;       /* out only */
+    uint64_t number;             /* of the user, out only; never used again */
+    int64_t expires;             /* seconds since 1970, 0: never; of a user that is new */
+    bool suspended;              /* likewise */
 };
 
 /* What is to be changed of a user: NULL leaves it. */
@@ -72,13 +99,14 @@ struct kms_removed {
  * or shared with one user (RFC 6043 4.1.1, modes 2 and 3). */
 struct kms_tpk {
     const char *id;
-    const char *owner;   /* identity of the user; NULL: ours alone */
-    int64_t generation;  /* 0 when shared */
-    uint32_t realm;      /* number of the realm it is for; 0 when shared */
-    bool current;        /* ours: protects new tickets; the others only open old ones */
-    struct mkt_span key; /* n = 0 where keys are not shown */
-    int key_len;         /* octets */
-    int64_t created;     /* seconds since 1970 */
+    const char *owner;  /* identity of the user; NULL: ours alone */
+    int64_t generation; /* 0 when shared */
+    uint32_t realm;     /* number of the realm it is for; 0 when shared */
+    int64_t starts;     /* ours: protects new tickets from then on, seconds since 1970 */
+    int64_t validity;   /* ours: of the longest ticket made with it, in seconds */
+    struct kms_sealed key;
+    int key_len;     /* octets of the key itself */
+    int64_t created; /* seconds since 1970 */
 };
 
 /* One ticket that is revoked, or one user all of whose tickets up to then are. */
@@ -102,9 +130,11 @@ struct kms_mark {
 struct kms_kept {
     uint8_t reference[KMS_REFERENCE];
     const char *initiator, *responders; /* for people; several, a blank between them */
-    struct mkt_span keys;               /* n = 0 where keys are not shown */
+    struct kms_sealed keys;             /* n = 0 where keys are not shown */
     int64_t issued, until;              /* seconds since 1970; until: TRe */
 };
+#define KMS_KEPT_MAX 8192                          /* octets that the keys of one ticket take */
+#define KMS_ROW_MAX (KMS_KEPT_MAX + KMS_SEAL_MORE) /* of a row that holds a key */
 
 /* A tenant: users and groups belong to one, and each has Ticket Protection Keys of its own. */
 struct kms_realm {
@@ -133,6 +163,14 @@ struct kms_member {
 /* What a change has touched. */
 enum kms_touched { KMS_TOUCHED_USER, KMS_TOUCHED_GROUP, KMS_TOUCHED_KEYS, KMS_TOUCHED_REVOCATIONS };
 
+/* A row whose key is to be sealed anew. */
+struct kms_row {
+    enum kms_key_kind kind;
+    struct mkt_span owner; /* identity; n = 0: ours alone */
+    struct mkt_span id;    /* psk-id, tpk-id or reference */
+    struct kms_sealed key;
+};
+
 /* Receives rows in one consistent reading, in this order. False stops it (out of memory). */
 struct kms_sink {
     bool (*user)(void *ctx, const struct kms_user *user); /* rows of one user follow each other */
@@ -148,6 +186,7 @@ struct kms_sink {
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
     const char *after; /* with names: only users whose first identity sorts behind this */
+    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* all there are, before all else */
 };
 
 /* Begins with a pointer to its operations. One thread at a time. */
@@ -157,7 +196,8 @@ struct kms_store_ops {
     const char *name;
     /* user_add adds the user if it is new, and its credential unless psk_id is NULL. SAME when all
      * of it is there with that key; EXISTS when the psk_id is taken, or the identity by an alias, a
-     * group, or in another realm. NOT_FOUND: no such realm. */
+     * group, or in another realm. NOT_FOUND: no such realm. STALE here and below: the key is not
+     * sealed under the newest generation. */
     enum kms_store_rc (*user_add)(struct kms_store *s, const struct kms_user *user,
                                   struct kms_store_err *err);
     /* user_remove removes one credential, or the whole user when psk_id is NULL, with aliases,
@@ -190,11 +230,23 @@ struct kms_store_ops {
                                    struct kms_store_err *err);
     enum kms_store_rc (*realm_remove)(struct kms_store *s, const char *name,
                                       struct kms_store_err *err);
-    /* tpk_add makes a new current generation of a realm (NULL: the default one); former ones stay
-     * for resolving. *generation gets its number. NOT_FOUND. */
-    enum kms_store_rc (*tpk_add)(struct kms_store *s, const char *realm,
-                                 const struct mkt_secret *key_128, const struct mkt_secret *key_256,
-                                 int64_t *generation, struct kms_store_err *err);
+    /* tpk_add adds the two keys of a new generation of a realm; former ones stay for resolving.
+     * Generations are counted over all realms, so that an id names one key. Of several callers that
+     * make the same one, exactly one succeeds: EXISTS when its number is not the one after the
+     * last. NOT_FOUND: no such realm. */
+    enum kms_store_rc (*tpk_add)(struct kms_store *s, const struct kms_tpk pair[2],
+                                 struct kms_store_err *err);
+    /* tpk_start lets a generation that waits start earlier. NOT_FOUND when it does not wait beyond
+     * `starts`. */
+    enum kms_store_rc (*tpk_start)(struct kms_store *s, int64_t generation, int64_t starts,
+                                   struct kms_store_err *err);
+    /* tpk_validity notes that tickets of `validity` seconds may be made from now on, or that any
+     * that is known may be as long. SAME. */
+    enum kms_store_rc (*tpk_validity)(struct kms_store *s, int64_t validity,
+                                      struct kms_store_err *err);
+    /* tpk_retire removes the keys of a generation. NOT_FOUND when somebody else has. */
+    enum kms_store_rc (*tpk_retire)(struct kms_store *s, int64_t generation,
+                                    struct kms_store_err *err);
     /* tpk_share adds a key shared with tpk->owner. EXISTS when the id is taken. */
     enum kms_store_rc (*tpk_share)(struct kms_store *s, const struct kms_tpk *tpk,
                                    struct kms_store_err *err);
@@ -208,9 +260,10 @@ struct kms_store_ops {
      * before kept->issued. EXISTS when the reference is taken. */
     enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,
                               struct kms_store_err *err);
-    /* recall copies the keys that were kept under a reference, *n octets, secret. NOT_FOUND. */
+    /* recall gives what was kept under a reference to `take`, once. NOT_FOUND. */
     enum kms_store_rc (*recall)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
-                                uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+                                void (*take)(void *ctx, const struct kms_kept *kept), void *ctx,
+                                struct kms_store_err *err);
     /* revoke removes what was kept under a reference. NOT_FOUND. */
     enum kms_store_rc (*revoke)(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                 struct kms_store_err *err);
@@ -225,6 +278,21 @@ struct kms_store_ops {
      * remembered of that chain. Nothing that requests read changes by it. */
     enum kms_store_rc (*audit_seal)(struct kms_store *s, const struct kms_head *head,
                                     struct kms_store_err *err);
+    /* kek_add adds a generation of the store key, wrapped n times: EXISTS when it is not the number
+     * after the last one. From then on rows are accepted under it only. */
+    enum kms_store_rc (*kek_add)(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
+                                 struct kms_store_err *err);
+    /* kek_reseal takes at most `batch` rows of former generations through `reseal`, in one
+     * transaction. *left gets how many there were before. reseal sets row->key to octets in buf. */
+    enum kms_store_rc (*kek_reseal)(struct kms_store *s, size_t batch,
+                                    bool (*reseal)(void *ctx, struct kms_row *row,
+                                                   uint8_t buf[KMS_ROW_MAX]),
+                                    void *ctx, uint64_t *left, struct kms_store_err *err);
+    /* kek_forget removes every wrap but the n given. CURRENT when a row needs another one. */
+    enum kms_store_rc (*kek_forget)(struct kms_store *s, const struct kms_wrap *keep, size_t n,
+                                    struct kms_store_err *err);
+    /* compact writes the whole store anew, so that nothing is left of what was overwritten. */
+    enum kms_store_rc (*compact)(struct kms_store *s, struct kms_store_err *err);
     /* begin makes the changes that follow one transaction, until end keeps them or not. A change
      * that fails in between undoes itself alone. */
     enum kms_store_rc (*begin)(struct kms_store *s, struct kms_store_err *err);
@@ -263,9 +331,5 @@ enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc
 
 /* kms_tpk_id_reserved tells whether an id is of the form that our own keys have. */
 bool kms_tpk_id_reserved(const char *id);
-
-/* kms_tpk_rotate generates and adds a new generation for a realm (NULL: the default one). */
-enum kms_store_rc kms_tpk_rotate(struct kms_store *s, const char *realm, int64_t *generation,
-                                 struct kms_store_err *err);
 
 #endif

@@ -7,48 +7,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-static int64_t
-seconds_now(void)
-{
-    return (int64_t)time(NULL);
-}
-
-static bool
-insert_tpk(struct sqlite_store *q, int64_t realm, int64_t generation, const char *suite,
-           const struct mkt_secret *key)
-{
-    const struct mkt_span octets = mkt_secret_span(key);
-    char id[32];
-
-    snprintf(id, sizeof id, "tpk-%lld-%s", (long long)generation, suite);
-    return kms_sqlite_do(q, NULL,
-                         "INSERT INTO tpk(id, generation, key, state, created, realm) "
-                         "VALUES(?, ?, ?, 'current', ?, ?)",
-                         "tibii", id, generation, &octets, seconds_now(), realm) == SQLITE_DONE;
-}
-
-/* Generations are counted over all realms, so that an id names one key. */
-static enum kms_store_rc
-sqlite_tpk_add(struct kms_store *s, const char *realm, const struct mkt_secret *key_128,
-               const struct mkt_secret *key_256, int64_t *generation, struct kms_store_err *err)
-{
-    struct sqlite_store *q = kms_sqlite_of(s);
-    int64_t number;
-
-    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
-        return err->rc;
-    if (kms_sqlite_realm(q, realm, &number, err) != KMS_STORE_OK)
-        return kms_sqlite_undo(q, err->rc);
-    if (!kms_sqlite_number(q, "SELECT coalesce(max(generation), 0) + 1 FROM tpk", generation) ||
-        kms_sqlite_do(q, NULL,
-                      "UPDATE tpk SET state = 'previous' WHERE realm = ? AND state = 'current'",
-                      "i", number) != SQLITE_DONE ||
-        !insert_tpk(q, number, *generation, "128", key_128) ||
-        !insert_tpk(q, number, *generation, "256", key_256))
-        return kms_sqlite_rollback(q, err, "cannot add a ticket protection key");
-    return kms_sqlite_commit(q, err, "cannot add a ticket protection key");
-}
-
 static enum kms_store_rc
 sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_store_err *err)
 {
@@ -57,42 +15,15 @@ sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_stor
 
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
-    rc =
-        kms_sqlite_do(q, NULL, "INSERT INTO shared_tpk(id, owner, key, created) VALUES(?, ?, ?, ?)",
-                      "ttbi", tpk->id, tpk->owner, &tpk->key, seconds_now());
+    rc = kms_sqlite_do(
+        q, NULL, "INSERT INTO shared_tpk(id, owner, key, kek, created) VALUES(?, ?, ?, ?, ?)",
+        "ttbii", tpk->id, tpk->owner, &tpk->key.octets, (int64_t)tpk->key.kek, (int64_t)time(NULL));
     if (rc == SQLITE_CONSTRAINT_UNIQUE)
         return kms_sqlite_undo(
             q, kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id));
     if (rc != SQLITE_DONE)
-        return kms_sqlite_rollback(q, err, "cannot add");
+        return kms_sqlite_refused(q, rc, err);
     return kms_sqlite_commit(q, err, "cannot add");
-}
-
-static enum kms_store_rc
-sqlite_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err)
-{
-    struct sqlite_store *q = kms_sqlite_of(s);
-    int64_t own = 0, shared = 0;
-    int current;
-
-    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
-        return err->rc;
-    current =
-        kms_sqlite_do(q, NULL, "SELECT 1 FROM tpk WHERE id = ? AND state = 'current'", "t", id);
-    if (current == SQLITE_ROW)
-        return kms_sqlite_undo(
-            q, kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id));
-    if (current != SQLITE_DONE ||
-        kms_sqlite_do(q, &own, "DELETE FROM tpk WHERE id = ? AND state = 'previous'", "t", id) !=
-            SQLITE_DONE ||
-        kms_sqlite_do(q, &shared, "DELETE FROM shared_tpk WHERE id = ?", "t", id) != SQLITE_DONE)
-        return kms_sqlite_rollback(q, err, "cannot remove");
-    if (own + shared == 0)
-        return kms_sqlite_undo(q, kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such key"));
-    if (kms_sqlite_commit(q, err, "cannot remove") != KMS_STORE_OK)
-        return err->rc;
-    kms_sqlite_run(q, "PRAGMA wal_checkpoint(TRUNCATE)"); /* so that no old page keeps the key */
-    return KMS_STORE_OK;
 }
 
 static enum kms_store_rc
@@ -165,9 +96,16 @@ const struct kms_store_ops kms_sqlite_ops = {
     .member_remove = kms_sqlite_member_remove,
     .realm_add = kms_sqlite_realm_add,
     .realm_remove = kms_sqlite_realm_remove,
-    .tpk_add = sqlite_tpk_add,
+    .tpk_add = kms_sqlite_tpk_add,
+    .tpk_start = kms_sqlite_tpk_start,
+    .tpk_validity = kms_sqlite_tpk_validity,
+    .tpk_retire = kms_sqlite_tpk_retire,
     .tpk_share = sqlite_tpk_share,
-    .tpk_remove = sqlite_tpk_remove,
+    .tpk_remove = kms_sqlite_tpk_remove,
+    .kek_add = kms_sqlite_kek_add,
+    .kek_reseal = kms_sqlite_kek_reseal,
+    .kek_forget = kms_sqlite_kek_forget,
+    .compact = kms_sqlite_compact,
     .marks = sqlite_marks,
     .keep = kms_sqlite_keep,
     .recall = kms_sqlite_recall,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the SQLite store share: store_sqlite_open.c has its file and its schema,
- * store_sqlite.c the keys, store_sqlite_users.c and store_sqlite_groups.c who there is,
+ * store_sqlite.c keys that are shared and what is left, store_sqlite_tpk.c our own keys,
+ * store_sqlite_kek.c what seals them, store_sqlite_users.c and store_sqlite_groups.c who there is,
  * store_sqlite_kept.c reference tickets, store_sqlite_evidence.c revocations and seals,
  * store_sqlite_read.c what is read. */
 #ifndef KMS_STORE_SQLITE_H
@@ -99,11 +100,46 @@ enum kms_store_rc kms_sqlite_realm(struct sqlite_store *q, const char *name, int
 int kms_sqlite_user(struct sqlite_store *q, const char *identity, int64_t *number);
 int kms_sqlite_group(struct sqlite_store *q, const char *identity, int64_t *number);
 
+/* SQL for the octets of a key itself: kms_sealed_len. */
+#define KMS_SQLITE_LEN(column) "length(" column ") - CASE WHEN kek > 0 THEN 28 ELSE 0 END"
+_Static_assert(KMS_SEAL_MORE == 28, "as KMS_SQLITE_LEN has it");
+
+/* kms_sqlite_refusal tells why the database refused a key with rc: STALE or FAILED.
+ * kms_sqlite_refused undoes the change too. */
+enum kms_store_rc kms_sqlite_refusal(struct sqlite_store *q, int rc, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_refused(struct sqlite_store *q, int rc, struct kms_store_err *err);
+
+/* The operations on TPKs of the KMS: store_sqlite_tpk.c. */
+enum kms_store_rc kms_sqlite_tpk_add(struct kms_store *s, const struct kms_tpk pair[2],
+                                     struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_tpk_start(struct kms_store *s, int64_t generation, int64_t starts,
+                                       struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_tpk_validity(struct kms_store *s, int64_t validity,
+                                          struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_tpk_retire(struct kms_store *s, int64_t generation,
+                                        struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_tpk_remove(struct kms_store *s, const char *id,
+                                        struct kms_store_err *err);
+
+/* The operations on the generations of the store key: store_sqlite_kek.c. kms_sqlite_read_wraps
+ * gives them all to sink. */
+enum kms_store_rc kms_sqlite_kek_add(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
+                                     struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_kek_reseal(struct kms_store *s, size_t batch,
+                                        bool (*reseal)(void *ctx, struct kms_row *row,
+                                                       uint8_t buf[KMS_ROW_MAX]),
+                                        void *ctx, uint64_t *left, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_kek_forget(struct kms_store *s, const struct kms_wrap *keep, size_t n,
+                                        struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_compact(struct kms_store *s, struct kms_store_err *err);
+bool kms_sqlite_read_wraps(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);
+
 /* The operations keep, recall and revoke, and what read does for the sink's kept. */
 enum kms_store_rc kms_sqlite_keep(struct kms_store *s, const struct kms_kept *kept,
                                   struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
-                                    uint8_t *out, size_t cap, size_t *n, struct kms_store_err *err);
+                                    void (*take)(void *ctx, const struct kms_kept *kept), void *ctx,
+                                    struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_revoke(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
                                     struct kms_store_err *err);
 bool kms_sqlite_read_kept(struct sqlite_store *q, const struct kms_sink *sink, bool *stopped);

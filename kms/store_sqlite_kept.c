@@ -17,9 +17,10 @@ bind_kept(sqlite3_stmt *st, const struct kms_kept *k)
     sqlite3_bind_blob(st, 1, k->reference, KMS_REFERENCE, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, k->initiator, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 3, k->responders, -1, SQLITE_STATIC);
-    sqlite3_bind_blob(st, 4, k->keys.p, (int)k->keys.n, SQLITE_STATIC);
+    sqlite3_bind_blob(st, 4, k->keys.octets.p, (int)k->keys.octets.n, SQLITE_STATIC);
     sqlite3_bind_int64(st, 5, k->issued);
     sqlite3_bind_int64(st, 6, k->until);
+    sqlite3_bind_int64(st, 7, k->keys.kek);
 }
 
 static bool
@@ -42,50 +43,55 @@ kms_sqlite_keep(struct kms_store *s, const struct kms_kept *kept, struct kms_sto
 {
     struct sqlite_store *q = self(s);
     sqlite3_stmt *st;
-    bool taken;
     int rc;
 
-    if (!kms_sqlite_run(q, "BEGIN IMMEDIATE"))
-        return kms_sqlite_fail(q, err, "cannot begin");
+    if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
+        return err->rc;
     if (!forget_ended(q, kept->issued) ||
         sqlite3_prepare_v2(q->db,
                            "INSERT INTO kept_ticket(reference, initiator, responders, keys, issued,"
-                           " until) VALUES(?, ?, ?, ?, ?, ?)",
+                           " until, kek) VALUES(?, ?, ?, ?, ?, ?, ?)",
                            -1, &st, NULL) != SQLITE_OK)
         return kms_sqlite_rollback(q, err, "cannot keep a ticket");
     bind_kept(st, kept);
     rc = sqlite3_step(st);
-    taken = sqlite3_extended_errcode(q->db) == SQLITE_CONSTRAINT_UNIQUE;
+    if (rc != SQLITE_DONE)
+        rc = sqlite3_extended_errcode(q->db);
     sqlite3_finalize(st);
-    if (rc != SQLITE_DONE || !kms_sqlite_run(q, "COMMIT"))
-        kms_sqlite_rollback(q, err, "cannot keep a ticket");
-    else
-        return KMS_STORE_OK;
-    return taken ? kms_store_fail(err, KMS_STORE_EXISTS, "the reference is taken") : err->rc;
+    if (rc == SQLITE_CONSTRAINT_UNIQUE)
+        return kms_sqlite_undo(q, kms_store_fail(err, KMS_STORE_EXISTS, "the reference is taken"));
+    return rc == SQLITE_DONE ? kms_sqlite_commit(q, err, "cannot keep a ticket")
+                             : kms_sqlite_refused(q, rc, err);
 }
 
 enum kms_store_rc
-kms_sqlite_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE], uint8_t *out,
-                  size_t cap, size_t *n, struct kms_store_err *err)
+kms_sqlite_recall(struct kms_store *s, const uint8_t reference[KMS_REFERENCE],
+                  void (*take)(void *ctx, const struct kms_kept *kept), void *ctx,
+                  struct kms_store_err *err)
 {
     struct sqlite_store *q = self(s);
     enum kms_store_rc rc = KMS_STORE_OK;
+    struct kms_kept k = { .initiator = NULL };
     sqlite3_stmt *st;
     int step;
 
-    *n = 0;
-    if (sqlite3_prepare_v2(q->db, "SELECT keys FROM kept_ticket WHERE reference = ?", -1, &st,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(q->db,
+                           "SELECT keys, kek, initiator, responders, issued, until "
+                           "FROM kept_ticket WHERE reference = ?",
+                           -1, &st, NULL) != SQLITE_OK)
         return kms_sqlite_fail(q, err, "cannot read");
     sqlite3_bind_blob(st, 1, reference, KMS_REFERENCE, SQLITE_STATIC);
     step = sqlite3_step(st);
-    if (step == SQLITE_ROW && (size_t)sqlite3_column_bytes(st, 0) <= cap) {
-        const void *keys = sqlite3_column_blob(st, 0);
-
-        *n = (size_t)sqlite3_column_bytes(st, 0);
-        if (*n != 0)
-            memcpy(out, keys, *n);
-    } else if (step == SQLITE_ROW || step == SQLITE_DONE) {
+    if (step == SQLITE_ROW) {
+        memcpy(k.reference, reference, KMS_REFERENCE);
+        k.keys.octets = mkt_span(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+        k.keys.kek = (uint32_t)sqlite3_column_int64(st, 1);
+        k.initiator = (const char *)sqlite3_column_text(st, 2);
+        k.responders = (const char *)sqlite3_column_text(st, 3);
+        k.issued = sqlite3_column_int64(st, 4);
+        k.until = sqlite3_column_int64(st, 5);
+        take(ctx, &k);
+    } else if (step == SQLITE_DONE) {
         rc = kms_store_fail(err, KMS_STORE_NOT_FOUND, "no such ticket");
     } else {
         rc = kms_sqlite_fail(q, err, "cannot read");
@@ -126,7 +132,7 @@ kms_sqlite_read_kept(struct sqlite_store *q, const struct kms_sink *sink, bool *
     int rc = SQLITE_DONE;
 
     if (sqlite3_prepare_v2(q->db,
-                           "SELECT reference, initiator, responders, issued, until "
+                           "SELECT reference, initiator, responders, issued, until, kek "
                            "FROM kept_ticket WHERE length(reference) = 16 ORDER BY number",
                            -1, &st, NULL) != SQLITE_OK)
         return false;
@@ -136,6 +142,7 @@ kms_sqlite_read_kept(struct sqlite_store *q, const struct kms_sink *sink, bool *
                               .issued = sqlite3_column_int64(st, 3),
                               .until = sqlite3_column_int64(st, 4) };
 
+        k.keys.kek = (uint32_t)sqlite3_column_int64(st, 5);
         memcpy(k.reference, sqlite3_column_blob(st, 0), KMS_REFERENCE);
         *stopped = !sink->kept(sink->ctx, &k);
     }

@@ -37,6 +37,17 @@
     "DROP TRIGGER change_" #table "_INSERT; DROP TRIGGER change_" #table "_UPDATE;" \
     "DROP TRIGGER change_" #table "_DELETE;"
 
+/* A key is written under the newest generation of the store key or not at all, whoever writes it:
+ * so no row in clear gets in among the sealed ones, and none is forgotten by a rotation. */
+#define SEALED(table, name, action)                                           \
+    "CREATE TRIGGER sealed_" #table "_" #name " BEFORE " action " ON " #table \
+    " WHEN NEW.kek <> (SELECT coalesce(max(generation), 0) FROM kek)"         \
+    " BEGIN SELECT RAISE(ABORT, 'sealed under a former generation of the store key'); END;"
+#define SEALED_COLUMN(table)                                                          \
+    "ALTER TABLE " #table " ADD COLUMN kek INTEGER NOT NULL DEFAULT 0;"               \
+    "CREATE INDEX " #table "_kek ON " #table "(kek);" SEALED(table, insert, "INSERT") \
+        SEALED(table, update, "UPDATE OF kek")
+
 /* migrations[v] takes a store of version v to v + 1. */
 static const char *const migrations[] = {
     "CREATE TABLE credential(psk_id TEXT PRIMARY KEY NOT NULL, identity TEXT NOT NULL,"
@@ -119,6 +130,17 @@ static const char *const migrations[] = {
     "CREATE TABLE revocation(kind TEXT NOT NULL CHECK (kind IN ('ticket', 'user')),"
     " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name))"
     " WITHOUT ROWID;" TOUCHED_AS_ONE(revocation, 3),
+
+    /* Keys are sealed under a store key, which a KEK wraps. */
+    "CREATE TABLE kek(generation INTEGER NOT NULL, scheme TEXT NOT NULL, salt BLOB NOT NULL,"
+    " sealed BLOB NOT NULL PRIMARY KEY, created INTEGER NOT NULL);" TOUCHES(kek, INSERT, 2, "0")
+        SEALED_COLUMN(credential) SEALED_COLUMN(tpk) SEALED_COLUMN(shared_tpk)
+            SEALED_COLUMN(kept_ticket),
+
+    /* Our own keys follow a schedule: a state is not written anywhere. */
+    "ALTER TABLE tpk ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tpk ADD COLUMN validity INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE tpk SET starts = created; ALTER TABLE tpk DROP COLUMN state;",
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 

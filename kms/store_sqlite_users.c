@@ -88,16 +88,19 @@ compare(struct sqlite_store *q, int64_t number, const struct kms_user *user,
         struct kms_store_err *err)
 {
     sqlite3_stmt *st =
-        kms_sqlite_prepare(q, "SELECT psk FROM credential WHERE psk_id = ? AND user = ?");
+        kms_sqlite_prepare(q, "SELECT psk, kek FROM credential WHERE psk_id = ? AND user = ?");
+    struct kms_sealed there;
     bool same = false;
 
     if (st == NULL)
         return kms_sqlite_fail(q, err, "cannot read");
     sqlite3_bind_text(st, 1, user->psk_id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, number);
-    if (sqlite3_step(st) == SQLITE_ROW)
-        same = mkt_ct_equal(
-            mkt_span(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0)), user->psk);
+    if (sqlite3_step(st) == SQLITE_ROW && user->same != NULL) {
+        there.octets = mkt_span(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+        there.kek = (uint32_t)sqlite3_column_int64(st, 1);
+        same = user->same->is(user->same, &there);
+    }
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     return same ? KMS_STORE_SAME
@@ -114,13 +117,13 @@ add_credential(struct sqlite_store *q, int64_t number, const struct kms_user *us
 
     if (rc == SQLITE_ROW)
         return compare(q, number, user, err);
-    if (rc != SQLITE_DONE ||
-        kms_sqlite_do(q, NULL,
-                      "INSERT INTO credential(user, psk_id, psk, added, serial) "
-                      "VALUES(?, ?, ?, ?, random())",
-                      "itbi", number, user->psk_id, &user->psk, (int64_t)time(NULL)) != SQLITE_DONE)
-        return kms_sqlite_fail(q, err, "cannot add");
-    return KMS_STORE_OK;
+    if (rc == SQLITE_DONE)
+        rc = kms_sqlite_do(q, NULL,
+                           "INSERT INTO credential(user, psk_id, psk, kek, added, serial) "
+                           "VALUES(?, ?, ?, ?, ?, random())",
+                           "itbii", number, user->psk_id, &user->psk.octets, (int64_t)user->psk.kek,
+                           (int64_t)time(NULL));
+    return rc == SQLITE_DONE ? KMS_STORE_OK : kms_sqlite_refusal(q, rc, err);
 }
 
 enum kms_store_rc

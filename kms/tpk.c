@@ -44,7 +44,8 @@ kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk, const struc
     if (kms_policy_request(granted, want, q, shared, err) != MKT_OK)
         return err->rc;
     if ((granted->flags & MKT_TP_E) != 0 &&
-        !kms_index_tpk_current(index, kms_index_realm(index, q->client), suite_key(want), tpk))
+        !kms_index_tpk_current(index, kms_index_realm(index, q->client), suite_key(want),
+                               mkt_ntp_to_unix(q->now), tpk))
         return mkt_fail(err, MKT_E_STATE, 0, "TPK", "RFC 6043 4.1.1");
     return MKT_OK;
 }
@@ -53,20 +54,21 @@ kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk, const struc
  * client. */
 static bool
 find_unnamed(struct kms_found_tpk *tpk, const struct mkt_policy *ticket, struct mkt_identity client,
-             const struct kms_index *index)
+             const struct kms_index *index, int64_t now_s)
 {
     if ((ticket->flags & MKT_TP_D) == 0)
         return kms_index_tpk_of(index, ticket->initiator, suite_key(ticket), tpk);
-    return kms_index_tpk_current(index, kms_index_realm(index, client), suite_key(ticket), tpk);
+    return kms_index_tpk_current(index, kms_index_realm(index, client), suite_key(ticket), now_s,
+                                 tpk);
 }
 
 enum mkt_rc
 kms_tpk_of_ticket(struct kms_found_tpk *tpk, const struct mkt_policy *ticket,
                   struct mkt_identity tpk_id, struct mkt_identity client,
-                  const struct kms_index *index, struct mkt_err *err)
+                  const struct kms_index *index, int64_t now_s, struct mkt_err *err)
 {
     bool found = tpk_id.data.p != NULL ? kms_index_tpk(index, tpk_id.data, suite_key(ticket), tpk)
-                                       : find_unnamed(tpk, ticket, client, index);
+                                       : find_unnamed(tpk, ticket, client, index, now_s);
 
     if (!found)
         return mkt_fail(err, MKT_E_TICKET, 0, "IDRpsk", "RFC 6043 A.3");

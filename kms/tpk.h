@@ -16,10 +16,11 @@ enum mkt_rc kms_tpk_grant(struct mkt_policy *granted, struct kms_found_tpk *tpk,
                           const struct kms_index *index, struct mkt_err *err);
 
 /* kms_tpk_of_ticket finds the TPK of a ticket that `client` wants resolved: the one named tpk_id,
- * or without a name the newest one of who may have made the ticket. MKT_E_TICKET. */
+ * or without a name the one that who may have made the ticket uses at now_s (seconds since 1970).
+ * MKT_E_TICKET. */
 enum mkt_rc kms_tpk_of_ticket(struct kms_found_tpk *tpk, const struct mkt_policy *ticket,
                               struct mkt_identity tpk_id, struct mkt_identity client,
-                              const struct kms_index *index, struct mkt_err *err);
+                              const struct kms_index *index, int64_t now_s, struct mkt_err *err);
 
 /* kms_tpk_realm returns the name of the realm that a TPK is for: its own, or that of who shares it.
  */

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "tpk_schedule.h"
 
 #define PERIOD_MS 200
+#define TPK_PERIOD_MS 60000
 #define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
 struct kms_watch {
@@ -46,11 +48,11 @@ follow(struct kms_watch *w, uint64_t version, struct kms_index **index, struct k
 {
     const struct kms_index *old = atomic_load(&w->service->current.now);
     uint64_t seen = w->version;
-    enum kms_store_rc rc = kms_index_follow(index, old, w->store, &seen, err);
+    enum kms_store_rc rc = kms_index_follow(index, old, w->store, w->service->vault, &seen, err);
 
     if (rc == KMS_STORE_FORGOTTEN) {
         seen = version;
-        rc = kms_index_build(index, w->store, err);
+        rc = kms_index_build(index, w->store, w->service->vault, err);
     }
     if (rc == KMS_STORE_OK)
         w->version = seen;
@@ -97,6 +99,19 @@ look(struct kms_watch *w)
     w->not_before_ms = kms_steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
 }
 
+/* Ticket protection keys by their schedule. Other nodes may do the same at the same time. */
+static void
+keep_tpks(struct kms_watch *w)
+{
+    const struct kms_config *c = w->service->config;
+    struct kms_store_err err = { 0 };
+
+    if (kms_tpk_keep(w->store, w->service->vault, c->tpk_rotate_every_s, c->max_validity_s,
+                     time(NULL), w->service->log, &err) != KMS_STORE_OK)
+        KMS_LOG(w->service->log, KMS_ERROR, "ticket-keys-not-kept", kms_text("error", err.text),
+                kms_text("effect", "the present ones stay in use"));
+}
+
 static void *
 run(void *arg)
 {
@@ -110,6 +125,8 @@ run(void *arg)
         kms_http_sweep(w->http);
         if (++ticks % (1000 / PERIOD_MS) == 0)
             kms_reload_files(w->reload);
+        if (ticks % (TPK_PERIOD_MS / PERIOD_MS) == 0)
+            keep_tpks(w);
     }
     return NULL;
 }

@@ -64,11 +64,25 @@ kms_service_tally(const struct kms_service *sv, struct kms_tally *sum)
         kms_tally_add(sum, &w->tally);
 }
 
+static bool
+make_dummies(struct kms_worker *w)
+{
+    struct kms_vault *v = w->service->vault;
+
+    for (int i = 0; i < 2; i++) {
+        struct kms_locker l = { .kind = KMS_PSK }; /* no user has an id without octets */
+
+        if (!v->ops->make(v, &l, i == 0 ? 16 : 32, w->dummy_octets[i]))
+            return false;
+        w->dummy[i] = l.key;
+    }
+    return true;
+}
+
 struct kms_worker *
 kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
 {
     struct kms_worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
-    uint8_t nobody[32];
     bool ok;
 
     if (w == NULL)
@@ -80,8 +94,7 @@ kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t)
     w->slot = slot;
     w->crypto = mkt_crypto_new();
     w->txn = mkt_kms_txn_new();
-    ok = w->crypto != NULL && w->txn != NULL && mkt_crypto_random(NULL, nobody, sizeof nobody) &&
-         mkt_inkey_mem_init(&w->dummy, mkt_span(nobody, sizeof nobody)) == MKT_OK;
+    ok = w->crypto != NULL && w->txn != NULL && make_dummies(w);
     if (ok && t == KMS_UDP) {
         w->again = kms_retransmit_new(sv->config->retransmit_memory);
         ok = w->again != NULL;
@@ -112,7 +125,7 @@ kms_worker_free(struct kms_worker *w)
     mkt_crypto_free(w->crypto);
     kms_retransmit_free(w->again);
     free(w->trail);
-    mkt_inkey_mem_wipe(&w->dummy);
+    mkt_wipe(w->dummy_octets, sizeof w->dummy_octets);
     mkt_wipe(&w->random, sizeof w->random);
     free(w);
 }

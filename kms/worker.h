@@ -43,6 +43,7 @@ struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
     struct kms_current current; /* struct kms_index */
+    struct kms_vault *vault;    /* borrowed; set before there are workers */
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_lane *lane;        /* NULL: workers may wait */
@@ -68,12 +69,14 @@ struct kms_worker {
     struct mkt_crypto *crypto;
     struct mkt_kms_txn *txn;
     struct kms_retransmit *again; /* UDP only */
-    struct mkt_inkey_mem dummy;   /* stands in for the PSK of nobody */
-    uint64_t now;                 /* NTP-UTC, as of kms_worker_clock */
-    int64_t now_s, now_ns;        /* since 1970 */
-    int64_t steady_ns;            /* a clock that does not jump */
-    uint64_t counter;             /* COUNTER of the message being answered */
-    struct kms_trail *trail;      /* records on their way; NULL: none are made */
+    /* Stand in for the PSK of nobody: of 16 and of 32 octets, sealed as any other. */
+    struct kms_sealed dummy[2];
+    uint8_t dummy_octets[2][KMS_SEALED_MAX];
+    uint64_t now;            /* NTP-UTC, as of kms_worker_clock */
+    int64_t now_s, now_ns;   /* since 1970 */
+    int64_t steady_ns;       /* a clock that does not jump */
+    uint64_t counter;        /* COUNTER of the message being answered */
+    struct kms_trail *trail; /* records on their way; NULL: none are made */
     struct kms_bucket errors, lines, strangers;
     int64_t suppressed;  /* log lines left out since the last one */
     uint64_t unrecorded; /* likewise records, about strangers */

@@ -50,7 +50,8 @@ OUTSIDE = {
     'include': (False, ()),
     'include/mikeyticket/media': (False, ('srtp2/',)),
     'media': (False, ('srtp2/',)),
-    'kms': (False, ('curl/', 'gnutls/', 'jansson.h', 'microhttpd.h', 'sqlite3.h', 'yaml.h')),
+    'kms': (False, ('curl/', 'gnutls/', 'jansson.h', 'microhttpd.h', 'p11-kit/', 'seccomp.h',
+                    'sqlite3.h', 'yaml.h')),
     'kms/crypto': (False, CRYPTO),  # keys at rest
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),
@@ -63,7 +64,8 @@ TEST_ONLY = ('tests', 'fuzz', 'bench')
 PROGRAMS = ('kms', 'cli', 'media', 'demo')  # whose headers tests and benchmarks may use
 # These are named so that a header of another project is told from one of the system.
 FOREIGN = re.compile(
-    r'^(openssl|srtp2|curl|valgrind|gst|gnutls)/|^(microhttpd|sqlite3|yaml|cmocka|jansson)\.h$')
+    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit)/|'
+    r'^(microhttpd|seccomp|sqlite3|yaml|cmocka|jansson)\.h$')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 

@@ -101,6 +101,7 @@ listen:
   - udp://127.0.0.1:0
   - http://127.0.0.1:0
 store: sqlite:kms.db
+kek: file:kms.kek
 workers: 1
 max_validity: 2h
 $1

@@ -19,6 +19,8 @@ class Skip(Exception):
 class Kms:
     """A folder with a configuration, and the programs of one build that run in it."""
 
+    kek = 'kek: file:kms.kek\n'
+
     def __init__(self, build, more='', listen=('udp://127.0.0.1:0',)):
         self.build = Path(build).absolute()
         self.keep = tempfile.TemporaryDirectory(prefix='mikey-kms-')
@@ -30,7 +32,7 @@ class Kms:
     def configure(self, more):
         listen = ''.join(f'  - {url}\n' for url in self.listen)
         self.write('kms.yaml', f'identity: sip:kms@example.com\nlisten:\n{listen}'
-                               f'store: sqlite:kms.db\n{more}')
+                               f'store: sqlite:kms.db\n{self.kek}{more}')
 
     def write(self, name, text, mode=0o600):
         path = self.dir / name

@@ -11,6 +11,7 @@
 #include "document.h"
 #include "service.h"
 #include "settle.h"
+#include "tpk_schedule.h"
 
 const struct sockaddr_in service_from = { .sin_family = AF_INET, .sin_port = 1 };
 
@@ -20,7 +21,7 @@ service_add(struct service *f, const struct rig_user *u, const char *psk_id)
     struct kms_store_err err;
     struct kms_user row = { .identity = u->identity,
                             .psk_id = psk_id,
-                            .psk = mkt_secret_span(&u->psk.key) };
+                            .psk = { 0, mkt_secret_span(&u->psk.key) } };
 
     assert_int_equal(f->store->ops->user_add(f->store, &row, &err), KMS_STORE_OK);
 }
@@ -28,7 +29,7 @@ service_add(struct service *f, const struct rig_user *u, const char *psk_id)
 void
 service_share(struct service *f, const char *owner, const char *id, struct mkt_span key)
 {
-    const struct kms_tpk tpk = { .id = id, .owner = owner, .key = key };
+    const struct kms_tpk tpk = { .id = id, .owner = owner, .key = { 0, key } };
     struct kms_store_err err;
 
     assert_int_equal(f->store->ops->tpk_share(f->store, &tpk, &err), KMS_STORE_OK);
@@ -40,7 +41,7 @@ build(struct service *f)
     struct kms_store_err err;
     struct kms_index *x = NULL;
 
-    assert_int_equal(kms_index_build(&x, f->store, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, f->store, f->vault, &err), KMS_STORE_OK);
     return x;
 }
 
@@ -85,14 +86,18 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     assert_int_equal(pipe(f->log_pipe), 0);
     kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
     f->store = kms_store_open_memory();
+    f->vault = kms_vault_local(NULL, 2);
+    assert_non_null(f->vault);
     rig_user_init(&f->alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
     rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
     service_add(f, &f->alice, "alice");
     service_add(f, &f->bob, "bob");
-    assert_int_equal(kms_tpk_rotate(f->store, NULL, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(f->store, f->vault, NULL, time(NULL), 86400, &generation, &err),
+                     KMS_STORE_OK);
     assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, f->store, &failed));
     assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
     f->service.rules = &f->rules;
+    f->service.vault = f->vault;
     f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
     kms_replay_free(f->service.replay);
     f->service.replay = kms_replay_new(replay_capacity, 300, time(NULL) - 3600);
@@ -120,6 +125,7 @@ service_close(void **state)
     kms_worker_free(f->http);
     kms_service_free(&f->service);
     kms_rules_live_close(&f->rules);
+    kms_vault_close(f->vault);
     f->store->ops->close(f->store);
     close(f->log_pipe[0]);
     close(f->log_pipe[1]);

@@ -17,6 +17,7 @@ struct service {
     struct kms_service service;
     struct kms_rules_live rules;
     struct kms_store *store;
+    struct kms_vault *vault;
     struct kms_worker *udp, *http;
     struct rig_user alice, bob;
     struct rig_ask ask, resolve;

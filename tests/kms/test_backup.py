@@ -105,14 +105,32 @@ def no_key_is_in_a_backup(scene):
     with sqlite3.connect(scene.dir / 'kms.db') as db:
         keys = [row[0] for row in db.execute('SELECT psk FROM credential')]
         keys += [row[0] for row in db.execute('SELECT key FROM tpk')]
-    keys += [bytes.fromhex(re.search('[0-9a-f]{64}', (scene.dir / f'{who}.cred').read_text())[0])
+    given = [bytes.fromhex(re.search('[0-9a-f]{64}', (scene.dir / f'{who}.cred').read_text())[0])
              for who in ('alice', 'bob')]
-    assert len(keys) >= 6
+    given.append((scene.dir / 'kms.kek').read_bytes())
+    assert len(keys) >= 4
     for key in keys:
         assert key in clear  # so that the search would find one
         assert key not in sealed and key.hex().encode() not in sealed
+    for key in given:  # what was sealed is not even in the store
+        assert key not in sealed and key.hex().encode() not in sealed
+        assert key not in clear and key.hex().encode() not in clear
     for word in (b'SQLite', b'alice', b'credential', b'sip:'):
         assert word in clear and word not in sealed
+
+
+def a_restored_store_needs_its_kek(scene):
+    ok(scene.backup())
+    scene.forget()
+    kek = (scene.dir / 'kms.kek').read_bytes()
+    (scene.dir / 'kms.kek').write_bytes(bytes(32))
+    ok(scene.restore())
+    failed = scene.run('kms/mikey-kmsd', '--config', 'kms.yaml')
+    assert failed.returncode == 4, failed
+    assert 'does not open generation 1' in failed.stderr, failed.stderr
+    (scene.dir / 'kms.kek').write_bytes(kek)
+    scene.start()
+    assert scene.request() and scene.answered()
 
 
 def another_secret_opens_nothing(scene):
@@ -245,6 +263,7 @@ TESTS = [
     a_backup_is_one_moment_of_a_store_that_changes,
     verify_restores_nothing,
     no_key_is_in_a_backup,
+    a_restored_store_needs_its_kek,
     another_secret_opens_nothing,
     two_backups_of_one_store_differ,
     every_change_is_found,

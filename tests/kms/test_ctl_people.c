@@ -26,7 +26,7 @@ static int
 open_rig(void **state)
 {
     (void)state;
-    rig_open(&rig, "");
+    rig_open(&rig, "kek: file:kms.kek\n");
     return 0;
 }
 
@@ -160,7 +160,7 @@ static int
 start(void **state)
 {
     (void)state;
-    rig_open(&rig, "");
+    rig_open(&rig, "kek: file:kms.kek\n");
     rig_add_two(&rig, &alice, &bob);
     assert_int_equal(CTL("group", "add", TEAM), 0);
     assert_int_equal(CTL("group", "member-add", TEAM, BOB), 0);

@@ -35,7 +35,8 @@ start(void **state)
 {
     (void)state;
     rig_counter = 0;
-    rig_open(&rig, "workers: 2\naudit: {file_size: 64K}\nadmin: http://127.0.0.1:0\n");
+    rig_open(&rig,
+             "kek: file:kms.kek\nworkers: 2\naudit: {file_size: 64K}\nadmin: http://127.0.0.1:0\n");
     rig_add_two(&rig, &alice, &bob);
     rig_start(&rig);
     return 0;
@@ -413,7 +414,7 @@ static bool
 absent_tpk(void *ctx, const struct kms_tpk *t)
 {
     (void)ctx;
-    expect_absent(t->key);
+    expect_absent(t->key.octets);
     return true;
 }
 

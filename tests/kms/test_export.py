@@ -7,14 +7,16 @@ import json
 import sqlite3
 import sys
 
-from rig import run_tests, until
+from rig import Kms, run_tests, until
 from rig_api import Scene as ApiScene
 
 TPK = 'tpk-1-256'
 
 
 class Scene(ApiScene):
-    """A daemon with two security officers."""
+    """A daemon with two security officers, whose keys can be looked up in the store."""
+
+    kek = ''
 
     def key(self):
         with sqlite3.connect(self.dir / 'kms.db') as db:
@@ -56,6 +58,33 @@ def two_people_export_a_key_that_opens_with_the_passphrase_alone(scene):
     scene.write('key.export', json.dumps({'kms': 'sip:kms@example.com', 'tpk-id': 'tpk-1-128', 'sealed': sealed}))
     done = scene.ctl('export', 'open', 'key.export', '--out', 'other.tpk', '--secret', 'secret')
     assert done.returncode == 1, done  # another name
+
+
+def a_sealed_key_leaves_as_it_is_used(scene):
+    scene.kek = Kms.kek
+    scene.write_config(scene.rows)
+    scene.start()
+    assert (scene.dir / 'kms.kek').exists()
+    scene.write('secret', 'correct horse battery\n')
+    keys = []
+    for i in range(2):
+        number = str(json.loads(scene.ctl('tpk', 'export', TPK, '--json').stdout)['number'])
+        assert scene.approve(number).status == 200
+        done = scene.ctl('export', 'take', number, '--out', f'export-{i}', '--secret', 'secret')
+        assert done.returncode == 0, done
+        done = scene.ctl('export', 'open', f'export-{i}', '--out', f'tpk-{i}', '--secret', 'secret')
+        assert done.returncode == 0, done
+        keys.append((scene.dir / f'tpk-{i}').read_text(encoding='ascii'))
+    sealed = [json.loads((scene.dir / f'export-{i}').read_text(encoding='ascii'))['sealed'] for i in range(2)]
+    assert keys[0] == keys[1] and sealed[0] != sealed[1]
+    assert scene.key().hex() not in keys[0] and 'suite: 256' in keys[0]
+
+
+def a_vault_of_its_own_gives_no_key_to_anybody(scene):
+    scene.kek = Kms.kek + 'vault: process\n'
+    scene.write_config(scene.rows)
+    scene.start()
+    scene.refused(scene.as_certificate('officer', 'POST', '/v1/exports', {'tpk-id': TPK}), 'gives no key out')
 
 
 def one_person_is_not_two_whatever_is_shown(scene):
@@ -168,6 +197,8 @@ def the_tool_does_the_steps(scene):
 
 TESTS = [
     two_people_export_a_key_that_opens_with_the_passphrase_alone,
+    a_sealed_key_leaves_as_it_is_used,
+    a_vault_of_its_own_gives_no_key_to_anybody,
     one_person_is_not_two_whatever_is_shown,
     who_approves_cannot_take_it,
     it_is_taken_once,

@@ -11,6 +11,7 @@
 #include <mikeyticket/message.h>
 
 #include "service.h"
+#include "tpk_schedule.h"
 
 #define CAROL "sip:carol@team.example.com"
 #define TEAM "sip:team@example.com"
@@ -208,8 +209,9 @@ tickets_do_not_cross_realms_unless_that_is_wanted(void **state)
 
     rig_user_init(&zoe, "sip:zoe@acme.example", "zoe", MKT_PRF_HMAC_SHA_256);
     assert_int_equal(ops(f)->realm_add(f->store, "acme", &err), KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(f->store, "acme", &generation, &err), KMS_STORE_OK);
-    row.psk = mkt_secret_span(&zoe.psk.key);
+    assert_int_equal(kms_tpk_rotate(f->store, f->vault, "acme", time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
+    row.psk.octets = mkt_secret_span(&zoe.psk.key);
     assert_int_equal(ops(f)->user_add(f->store, &row, &err), KMS_STORE_OK);
     service_reload(f);
     assert_int_equal(resolve(f, &zoe, zoe.identity, as), MKT_ERR_INVALID_ID);

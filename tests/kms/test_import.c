@@ -22,7 +22,8 @@ static int
 open_rig(void **state)
 {
     (void)state;
-    rig_open(&rig, "");
+    rig_open(&rig, "kek: file:kms.kek\n");
+    assert_int_equal(CTL("kek", "init"), 0);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "index.h"
 #include "pattern.h"
 #include "store.h"
+#include "tpk_schedule.h"
 
 #define ALICE "sip:alice@team.example.com"
 #define BOB "sip:bob@example.com"
@@ -23,7 +24,8 @@
 
 struct bed {
     struct kms_store *s;
-    struct kms_index *x; /* followed */
+    struct kms_vault *vault; /* nothing is sealed here */
+    struct kms_index *x;     /* followed */
     uint64_t version;
     struct kms_store_err err;
 };
@@ -41,8 +43,10 @@ open_bed(void **state)
 
     *state = b;
     b->s = kms_store_open_memory();
-    return b->s == NULL || ops(b)->version(b->s, &b->version, &b->err) != KMS_STORE_OK ||
-           kms_index_build(&b->x, b->s, &b->err) != KMS_STORE_OK;
+    b->vault = kms_vault_local(NULL, 1);
+    return b->s == NULL || b->vault == NULL ||
+           ops(b)->version(b->s, &b->version, &b->err) != KMS_STORE_OK ||
+           kms_index_build(&b->x, b->s, b->vault, &b->err) != KMS_STORE_OK;
 }
 
 static int
@@ -52,6 +56,7 @@ close_bed(void **state)
 
     kms_index_free(b->x);
     ops(b)->close(b->s);
+    kms_vault_close(b->vault);
     free(b);
     return 0;
 }
@@ -63,25 +68,35 @@ follow(struct bed *b)
     struct kms_index *next = NULL, *whole = NULL;
     uint64_t now;
 
-    assert_int_equal(kms_index_follow(&next, b->x, b->s, &b->version, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_index_follow(&next, b->x, b->s, b->vault, &b->version, &b->err),
+                     KMS_STORE_OK);
     kms_index_free(b->x);
     b->x = next;
     assert_int_equal(ops(b)->version(b->s, &now, &b->err), KMS_STORE_OK);
     assert_int_equal(b->version, now);
-    assert_int_equal(kms_index_build(&whole, b->s, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&whole, b->s, b->vault, &b->err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(b->x), kms_index_users(whole));
     assert_int_equal(kms_index_groups(b->x), kms_index_groups(whole));
     assert_int_equal(kms_index_tpks(b->x), kms_index_tpks(whole));
     kms_index_free(whole);
 }
 
+static bool
+is_same(const struct kms_same *s, const struct kms_sealed *there)
+{
+    (void)s;
+    return there->kek == 0 && there->octets.n == 32 && there->octets.p[0] == 1;
+}
+
 static enum kms_store_rc
 add_in(struct bed *b, const char *identity, const char *psk_id, const char *realm)
 {
     static const uint8_t key[32] = { 1 };
+    static const struct kms_same same = { is_same };
     const struct kms_user u = { .identity = identity,
                                 .psk_id = psk_id,
-                                .psk = mkt_span(key, psk_id != NULL ? sizeof key : 0),
+                                .psk = { 0, mkt_span(key, psk_id != NULL ? sizeof key : 0) },
+                                .same = &same,
                                 .realm = realm };
 
     return ops(b)->user_add(b->s, &u, &b->err);
@@ -221,7 +236,7 @@ the_same_psk_id_with_another_key_is_taken(void **state)
 {
     static const uint8_t key[32] = { 2 };
     struct bed *b = *state;
-    const struct kms_user u = { .identity = BOB, .psk_id = "bob", .psk = mkt_span(key, 32) };
+    const struct kms_user u = { .identity = BOB, .psk_id = "bob", .psk = { 0, mkt_span(key, 32) } };
 
     assert_int_equal(add(b, BOB, "bob"), KMS_STORE_OK);
     assert_int_equal(ops(b)->user_add(b->s, &u, &b->err), KMS_STORE_EXISTS);
@@ -353,22 +368,25 @@ realms_are_apart_and_have_keys_of_their_own(void **state)
     member(b, TEAM, BOB, KMS_STORE_OK);
     member(b, TEAM, ALICE, KMS_STORE_REFUSED);
     member(b, TEAM, EVERYBODY, KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(b->s, NULL, &generation, &b->err), KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(b->s, "acme", &generation, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, NULL, time(NULL), 60, &generation, &b->err),
+                     KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", time(NULL), 60, &generation, &b->err),
+                     KMS_STORE_OK);
     follow(b);
     acme = kms_index_realm(b->x, mkt_uri(BOB));
     assert_string_equal(kms_index_realm_name(b->x, acme), "acme");
     assert_string_equal(kms_index_realm_name(b->x, kms_index_realm(b->x, mkt_uri(DORA))),
                         KMS_REALM_DEFAULT);
     assert_null(stands(b, TEAM, ALICE)); /* a pattern is for those of the realm */
-    assert_true(kms_index_tpk_current(b->x, 1, 32, &ours));
-    assert_true(kms_index_tpk_current(b->x, acme, 32, &theirs));
+    assert_true(kms_index_tpk_current(b->x, 1, 32, time(NULL), &ours));
+    assert_true(kms_index_tpk_current(b->x, acme, 32, time(NULL), &theirs));
     assert_memory_equal(ours.id.p, "tpk-1-256", 9);
     assert_memory_equal(theirs.id.p, "tpk-2-256", 9);
     assert_int_equal(theirs.realm, acme);
-    assert_int_equal(kms_tpk_rotate(b->s, "acme", &generation, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", time(NULL), 60, &generation, &b->err),
+                     KMS_STORE_OK);
     follow(b);
-    assert_true(kms_index_tpk_current(b->x, 1, 32, &ours)); /* is not touched by that */
+    assert_true(kms_index_tpk_current(b->x, 1, 32, time(NULL), &ours)); /* is not touched by that */
     assert_memory_equal(ours.id.p, "tpk-1-256", 9);
     assert_int_equal(ops(b)->realm_remove(b->s, "acme", &b->err), KMS_STORE_REFUSED);
     assert_int_equal(ops(b)->realm_remove(b->s, KMS_REALM_DEFAULT, &b->err), KMS_STORE_REFUSED);
@@ -405,7 +423,9 @@ what_has_changed_hides_what_was_read_before(void **state)
 {
     static const uint8_t key[32] = { 3 };
     struct bed *b = *state;
-    const struct kms_user other = { .identity = BOB, .psk_id = "bob", .psk = mkt_span(key, 32) };
+    const struct kms_user other = { .identity = BOB,
+                                    .psk_id = "bob",
+                                    .psk = { 0, mkt_span(key, 32) } };
     struct kms_removed removed;
     struct kms_found f;
 
@@ -415,7 +435,7 @@ what_has_changed_hides_what_was_read_before(void **state)
     assert_int_equal(ops(b)->alias_add(b->s, ALICE, "tel:+4311", &b->err), KMS_STORE_OK);
     kms_index_free(b->x);
     assert_int_equal(ops(b)->version(b->s, &b->version, &b->err), KMS_STORE_OK);
-    assert_int_equal(kms_index_build(&b->x, b->s, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&b->x, b->s, b->vault, &b->err), KMS_STORE_OK);
     assert_true(has_key(b, "bob-2", 0));
 
     assert_int_equal(ops(b)->user_remove(b->s, BOB, "bob-2", &removed, &b->err), KMS_STORE_OK);
@@ -433,7 +453,7 @@ what_has_changed_hides_what_was_read_before(void **state)
     assert_int_equal(ops(b)->user_add(b->s, &other, &b->err), KMS_STORE_OK); /* another key */
     follow(b);
     assert_true(kms_index_by_psk_id(b->x, mkt_span("bob", 3), 0, &f));
-    assert_int_equal(f.psk.p[0], 3);
+    assert_int_equal(f.psk.octets.p[0], 3);
 }
 
 static void
@@ -444,7 +464,7 @@ too_many_changes_to_follow_are_said_to_be_so(void **state)
     uint64_t version = 1000000;
     char identity[64];
 
-    assert_int_equal(kms_index_follow(&next, b->x, b->s, &version, &b->err),
+    assert_int_equal(kms_index_follow(&next, b->x, b->s, b->vault, &version, &b->err),
                      KMS_STORE_FORGOTTEN); /* an older copy of the store */
     assert_int_equal(ops(b)->begin(b->s, &b->err), KMS_STORE_OK);
     for (int i = 0; i < 5000; i++) {
@@ -452,7 +472,7 @@ too_many_changes_to_follow_are_said_to_be_so(void **state)
         assert_int_equal(add(b, identity, NULL), KMS_STORE_OK);
     }
     assert_int_equal(ops(b)->end(b->s, true, &b->err), KMS_STORE_OK);
-    assert_int_equal(kms_index_follow(&next, b->x, b->s, &b->version, &b->err),
+    assert_int_equal(kms_index_follow(&next, b->x, b->s, b->vault, &b->version, &b->err),
                      KMS_STORE_FORGOTTEN);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "rig.h"
 
@@ -27,7 +28,7 @@ static int
 start(void **state)
 {
     (void)state;
-    rig_open(&rig, "ticket_types: [base, reference]\n");
+    rig_open(&rig, "kek: file:kms.kek\nticket_types: [base, reference]\n");
     rig_add_two(&rig, &alice, &bob);
     rig_start(&rig);
     return 0;
@@ -221,6 +222,134 @@ wrong_words_revoke_nothing(void **state)
     mkt_grant_free(g);
 }
 
+struct row {
+    int kek;
+    size_t n;
+    uint8_t octets[8192];
+};
+
+/* The kept keys as they stand in the store. */
+static void
+read_row(struct row *r)
+{
+    char path[128];
+    sqlite3_stmt *st;
+    sqlite3 *db;
+
+    snprintf(path, sizeof path, "%s/kms.db", rig.dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT kek, keys FROM kept_ticket", -1, &st, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    r->kek = sqlite3_column_int(st, 0);
+    r->n = (size_t)sqlite3_column_bytes(st, 1);
+    assert_in_range(r->n, 32, sizeof r->octets);
+    memcpy(r->octets, sqlite3_column_blob(st, 1), r->n);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+}
+
+/* Whether the octets stand anywhere in the store or its side files. */
+static bool
+at_rest(const struct row *r)
+{
+    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
+    static char file[4 << 20];
+    bool found = false;
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = rig_read(&rig, names[i], file, sizeof file);
+
+        found = found || memmem(file, n, r->octets, r->n) != NULL;
+    }
+    return found;
+}
+
+static void
+configure(const char *more)
+{
+    snprintf(text, sizeof text,
+             "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
+             "store: sqlite:kms.db\nticket_types: [base, reference]\n%s",
+             more);
+    rig_write(&rig, "kms.yaml", text);
+}
+
+static void
+keys_are_sealed_by_kek_init(void **state)
+{
+    struct row clear, sealed;
+    struct mkt_grant *g;
+
+    (void)state;
+    rig_open(&rig, "ticket_types: [base, reference]\n");
+    rig_add_two(&rig, &alice, &bob);
+    rig_start(&rig);
+    g = granted(true);
+    assert_non_null(g);
+    assert_int_equal(resolve(true, g), -1);
+    assert_int_equal(rig_stop(&rig), 0);
+    read_row(&clear);
+    assert_int_equal(clear.kek, 0);
+    assert_true(at_rest(&clear)); /* so that the search would find it */
+    configure("kek: file:kms.kek\n");
+    assert_int_equal(CTL("kek", "init"), 0);
+    read_row(&sealed);
+    assert_int_equal(sealed.kek, 1);
+    assert_int_equal(sealed.n, clear.n + 28);
+    assert_false(at_rest(&clear));
+    rig_start(&rig);
+    assert_int_equal(resolve(true, g), -1);
+    mkt_grant_free(g);
+}
+
+/* The KEK and the store key change under a ticket, and the one that is made afterwards. */
+static void
+follow_the_kek(const char *more)
+{
+    char yaml[128];
+    struct mkt_grant *g, *later;
+    struct row row;
+
+    rig_stop(&rig);
+    snprintf(yaml, sizeof yaml, "kek: file:kms.kek\n%s", more);
+    configure(yaml);
+    rig_start(&rig);
+    g = granted(true);
+    assert_non_null(g);
+    read_row(&row);
+    assert_int_equal(row.kek, 1);
+    assert_int_equal(CTL("kek", "rotate", "--to", "file:new.kek"), 0);
+    assert_int_equal(resolve(false, g), -1);
+    later = granted(false);
+    assert_non_null(later);
+    read_row(&row);
+    assert_int_equal(row.kek, 2);
+    assert_int_equal(rig_stop(&rig), 0);
+    snprintf(yaml, sizeof yaml, "kek: file:new.kek\n%s", more);
+    configure(yaml);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
+    rig_start(&rig);
+    assert_int_equal(resolve(true, g), -1);
+    assert_int_equal(resolve(false, later), -1);
+    mkt_grant_free(g);
+    mkt_grant_free(later);
+}
+
+static void
+sealed_keys_follow_the_kek(void **state)
+{
+    (void)state;
+    follow_the_kek("");
+}
+
+static void
+sealed_keys_follow_the_kek_in_a_vault_process(void **state)
+{
+    (void)state;
+    follow_the_kek("vault: process\n");
+}
+
 int
 main(void)
 {
@@ -231,6 +360,9 @@ main(void)
         TEST(counters_serve_as_timestamps_too),
         TEST(one_made_in_advance_is_resolved_and_revoked_like_any_other),
         TEST(wrong_words_revoke_nothing),
+        cmocka_unit_test_teardown(keys_are_sealed_by_kek_init, stop),
+        TEST(sealed_keys_follow_the_kek),
+        TEST(sealed_keys_follow_the_kek_in_a_vault_process),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -27,7 +27,7 @@ start(void **state)
 {
     (void)state;
     rig_counter = 0;
-    rig_open(&rig, "");
+    rig_open(&rig, "kek: file:kms.kek\n");
     rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
     alice.ts_type = MKT_TS_COUNTER;
     rig_add(&rig, &alice);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,7 +16,9 @@
 #include "config.h"
 #include "index.h"
 #include "store.h"
+#include "tpk_schedule.h"
 
+static struct kms_vault *vault; /* nothing is sealed here */
 static char dir[] = "/tmp/mikey-store-XXXXXX";
 static char path[64];
 static struct kms_store_err err;
@@ -48,14 +51,14 @@ add(struct kms_store *s, const char *identity, const char *psk_id)
     struct kms_user u = { .identity = identity, .psk_id = psk_id };
 
     memset(key, (int)strlen(psk_id), sizeof key);
-    u.psk = mkt_span(key, sizeof key);
+    u.psk.octets = mkt_span(key, sizeof key);
     return s->ops->user_add(s, &u, &err);
 }
 
 static bool
 find(struct kms_store *s, const char *psk_id, struct kms_found *found, struct kms_index **index)
 {
-    assert_int_equal(kms_index_build(index, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(index, s, vault, &err), KMS_STORE_OK);
     return kms_index_by_psk_id(*index, mkt_span(psk_id, strlen(psk_id)), 0, found);
 }
 
@@ -73,8 +76,8 @@ behaves(struct kms_store *s)
     assert_int_equal(add(s, "sip:alice@example.com", "alice"), KMS_STORE_OK);
     assert_true(find(s, "bob-desk", &f, &x));
     assert_true(mkt_identity_equal(f.identity, mkt_uri("sip:bob@example.com")));
-    assert_int_equal(f.psk.n, 32);
-    assert_int_equal(f.psk.p[0], strlen("bob-desk"));
+    assert_int_equal(f.psk.octets.n, 32);
+    assert_int_equal(f.psk.octets.p[0], strlen("bob-desk"));
     assert_true(kms_index_by_identity(x, mkt_uri("sip:alice@example.com"), 0, &f));
     assert_memory_equal(f.psk_id.p, "alice", 5);
     assert_false(kms_index_by_identity(x, mkt_uri("sip:bob@example.com"), 0, &f)); /* has two */
@@ -94,9 +97,11 @@ behaves(struct kms_store *s)
     assert_int_equal(removed.credentials, 1);
     assert_true(removed.user);
 
-    assert_int_equal(kms_tpk_rotate(s, NULL, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(generation, 1);
-    assert_int_equal(kms_tpk_rotate(s, NULL, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(generation, 2);
 }
 
@@ -105,11 +110,11 @@ tpk(const struct kms_index *x, const char *id, int len, const char *expected)
 {
     struct kms_found_tpk t;
 
-    if (id[0] == '\0' ? !kms_index_tpk_current(x, 1, (size_t)len, &t)
+    if (id[0] == '\0' ? !kms_index_tpk_current(x, 1, (size_t)len, time(NULL), &t)
                       : !kms_index_tpk(x, mkt_span(id, strlen(id)), (size_t)len, &t))
         return false;
     assert_null(t.owner.data.p);
-    assert_int_equal(t.key.n, len);
+    assert_int_equal(kms_sealed_len(&t.key), len);
     return t.id.n == strlen(expected) && memcmp(t.id.p, expected, t.id.n) == 0;
 }
 
@@ -124,22 +129,23 @@ shares(struct kms_store *s)
     struct kms_index *x;
     int64_t generation;
 
-    assert_int_equal(kms_tpk_rotate(s, NULL, &generation, &err), KMS_STORE_OK);
-    t.key = mkt_span(octets, 32);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
+    t.key.octets = mkt_span(octets, 32);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_EXISTS);
     t.id = "bob-2";
-    t.key = mkt_span(octets, 64);
+    t.key.octets = mkt_span(octets, 64);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
     t.id = "bob-3";
-    t.key = mkt_span(octets, 16);
+    t.key.octets = mkt_span(octets, 16);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
 
-    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_tpks(x), 5);
     assert_true(kms_index_tpk_of(x, bob, 32, &f)); /* the newest of the suite */
     assert_memory_equal(f.id.p, "bob-2", 5);
-    assert_int_equal(f.key.n, 64);
+    assert_int_equal(kms_sealed_len(&f.key), 64);
     assert_true(kms_index_tpk_of(x, bob, 16, &f));
     assert_memory_equal(f.id.p, "bob-3", 5);
     assert_true(mkt_identity_equal(f.owner, bob));
@@ -153,9 +159,10 @@ shares(struct kms_store *s)
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_NOT_FOUND);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_CURRENT);
-    assert_int_equal(kms_tpk_rotate(s, NULL, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
+                     KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_OK);
-    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_true(kms_index_tpk_of(x, bob, 32, &f));
     assert_memory_equal(f.id.p, "bob-1", 5);
     assert_false(tpk(x, "tpk-1-256", 32, ""));
@@ -288,7 +295,7 @@ an_older_store_is_brought_to_the_present_version(void **state)
             "INSERT INTO tpk VALUES('tpk-1-256', 1, randomblob(32), 'current', 1);"
             "PRAGMA user_version=1; PRAGMA application_id=0x4d6b4b53");
     s = open_sqlite(0);
-    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_true(kms_index_by_psk_id(x, mkt_span("a", 1), 0, &a));
     assert_true(kms_index_by_psk_id(x, mkt_span("c", 1), 0, &b));
     assert_int_not_equal(a.serial, b.serial);
@@ -340,12 +347,12 @@ a_full_disk_is_an_error_and_loses_nothing(void **state)
     assert_in_range(added, 10, 99999);
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     assert_non_null(strstr(err.text, "nothing was changed"));
-    while (kms_tpk_rotate(s, NULL, &generation, &err) == KMS_STORE_OK)
+    while (kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err) == KMS_STORE_OK)
         ;
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     s->ops->close(s);
     s = open_sqlite(0);
-    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(x), added);
     kms_index_free(x);
     s->ops->close(s);
@@ -419,7 +426,7 @@ static bool
 no_keys_user(void *ctx, const struct kms_user *u)
 {
     *(size_t *)ctx += 1;
-    assert_int_equal(u->psk.n, 0);
+    assert_int_equal(u->psk.octets.n, 0);
     assert_int_equal(u->psk_len, 32);
     return true;
 }
@@ -456,10 +463,10 @@ a_hundred_thousand_users_and_a_group_of_all_take_few_octets(void **state)
     (void)state;
     execute("BEGIN; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
             " INSERT INTO users SELECT i + 1, 'sip:user' || i || '@example.com', 1, 0, 0, 0 FROM n;"
-            "INSERT INTO credential SELECT id, 'user' || (id - 1), randomblob(32), 0, id "
+            "INSERT INTO credential SELECT id, 'user' || (id - 1), randomblob(32), 0, id, 0 "
             "FROM users; INSERT INTO user_group VALUES(1, 'sip:all@example.com', 1, 0);"
             "INSERT INTO member SELECT 1, 0, id, '' FROM users WHERE id % 11 <> 0; COMMIT");
-    assert_int_equal(kms_index_build(&x, s, &err), KMS_STORE_OK);
+    assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_int_equal(kms_index_users(x), MANY);
     print_message("# %zu octets a user\n", kms_index_octets(x) / MANY);
     assert_in_range(kms_index_octets(x) / MANY, 50, 400);
@@ -483,7 +490,8 @@ make_dir(void **state)
     if (mkdtemp(dir) == NULL)
         return -1;
     snprintf(path, sizeof path, "%s/kms.db", dir);
-    return 0;
+    vault = kms_vault_local(NULL, 1);
+    return vault == NULL ? -1 : 0;
 }
 
 static int
@@ -499,6 +507,7 @@ static int
 remove_dir(void **state)
 {
     (void)state;
+    kms_vault_close(vault);
     return rmdir(dir);
 }
 

@@ -118,6 +118,18 @@ def it_does_the_same_with_a_daemon_and_without_and_all_is_on_record(scene):
         assert local == api, (local, api)
 
 
+def it_works_with_a_vault_of_its_own_process(scene):
+    scene.configure('vault: process\n')
+    scene.start()
+    run_steps(scene)
+    assert scene.process.poll() is None
+    scene.stop()
+    done = scene.ctl('import', 'users.csv')  # and the same keys are known here
+    assert done.returncode == 0 and ' 0 credentials' in done.stdout, done
+    verified = scene.ctl('audit', 'verify')
+    assert verified.returncode == 0, verified
+
+
 def no_key_is_in_the_audit_or_the_log(scene):
     scene.start()
     run_steps(scene)
@@ -185,6 +197,7 @@ def somebody_with_a_role_uses_it_without_reaching_the_store(scene):
 
 TESTS = [
     it_does_the_same_with_a_daemon_and_without_and_all_is_on_record,
+    it_works_with_a_vault_of_its_own_process,
     no_key_is_in_the_audit_or_the_log,
     without_the_audit_nothing_is_changed,
     a_daemon_that_cannot_be_asked_holds_the_audit,

@@ -206,7 +206,7 @@ reference_open(struct service *f)
 {
     f->config.ticket_types = KMS_MAKES_BASE | KMS_MAKES_REFERENCE;
     service_policy(f, NULL);
-    f->service.tickets = kms_tickets_new(f->store);
+    f->service.tickets = kms_tickets_new(f->store, f->vault);
     assert_non_null(f->service.tickets);
 }
 

@@ -46,7 +46,7 @@ class Programs:
         self.dir = Path(tempfile.mkdtemp())
         self.config = self.dir / 'kms.yaml'
         self.config.write_text(f'identity: {NAME}\nlisten: ["udp://127.0.0.1:0", "http://127.0.0.1:0"]\n'
-                               'store: sqlite:kms.db\nworkers: 1\n')
+                               'store: sqlite:kms.db\nkek: file:kms.kek\nworkers: 1\n')
         self.files, self.pool, self.tpks = {}, {}, {}
         for suite in SUITES:
             self.pool[suite] = [self.made(f'sip:user{i}.{suite.prf}@example.com', suite)
