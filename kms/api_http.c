@@ -98,7 +98,9 @@ check_type(struct MHD_Connection *c, struct exchange *x)
         MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const char *type =
         MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    bool some = length != NULL && strcmp(length, "0") != 0;
+    bool some = length != NULL ? strcmp(length, "0") != 0
+                               : MHD_lookup_connection_value(
+                                     c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 
     if (some && x->call.endpoint->octets == 0 &&
         (type == NULL || strcasecmp(type, "application/json") != 0))
@@ -126,7 +128,7 @@ begin(struct kms_api_http *h, struct MHD_Connection *c, struct exchange *x, cons
     const char *why = "the path is too long";
 
     x->begun = true;
-    if (x->too_long || !kms_api_who(&who, h->service, h->api.reload, c, &why))
+    if (x->too_long || !kms_api_who(&who, h->api.reload, c, &why))
         kms_api_stranger(&x->call, &h->api, method, x->target, why);
     x->refused = x->call.status != 0 ||
                  !kms_api_begin(&x->call, &h->api, &who, method, x->target) || !check_type(c, x);

@@ -73,8 +73,8 @@ by_token(struct kms_caller *who, const struct kms_roster *r, const char *authori
 }
 
 bool
-kms_api_who(struct kms_caller *who, struct kms_service *sv, struct kms_reload *reload,
-            struct MHD_Connection *c, const char **why)
+kms_api_who(struct kms_caller *who, struct kms_reload *reload, struct MHD_Connection *c,
+            const char **why)
 {
     const union MHD_ConnectionInfo *tls =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -83,7 +83,6 @@ kms_api_who(struct kms_caller *who, struct kms_service *sv, struct kms_reload *r
     struct kms_roster *r = malloc(sizeof *r);
     bool known;
 
-    (void)sv;
     *why = "out of memory";
     if (r == NULL)
         return false;

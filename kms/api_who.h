@@ -10,7 +10,7 @@ struct MHD_Connection;
 /* kms_api_who asks, anew for each request: on the control socket the kernel; over TLS the token of
  * the request, or where it has none the certificate of the connection. False: *why says why they
  * are nobody. */
-bool kms_api_who(struct kms_caller *who, struct kms_service *sv, struct kms_reload *r,
-                 struct MHD_Connection *c, const char **why);
+bool kms_api_who(struct kms_caller *who, struct kms_reload *r, struct MHD_Connection *c,
+                 const char **why);
 
 #endif

@@ -228,6 +228,11 @@ def a_body_is_json_of_its_size_and_type_or_nothing(scene):
                                   ('{}', {}, 415), ('{}', {'Content-Type': 'application/json'}, 200)):
         answer = exchange(UnixConnection(scene.dir / 'control'), 'POST', '/v1/reload', body, headers)
         assert answer.status == status, (body, answer)
+    with socket.socket(socket.AF_UNIX) as s:  # chunks have a type, too
+        s.settimeout(20)
+        s.connect(str(scene.dir / 'control'))
+        s.sendall(b'POST /v1/reload HTTP/1.1\r\nHost: kms\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')
+        assert s.recv(100).startswith(b'HTTP/1.1 415 ')
     with socket.socket(socket.AF_UNIX) as s:  # before any of it was read
         s.settimeout(20)
         s.connect(str(scene.dir / 'control'))
