@@ -76,28 +76,42 @@ send_file(const struct kms_ctl *ctl, const char *octets, const struct stat *st)
     return code == KMS_EXIT_USAGE ? KMS_EXIT_FAILED : code; /* the file is wrong, not the command */
 }
 
+/* The file as it is, open. NULL: *why says why not. */
+static FILE *
+open_file(const char *path, struct stat *st, const char **why)
+{
+    FILE *f = fopen(path, "re");
+
+    *why = NULL;
+    if (f == NULL || fstat(fileno(f), st) != 0)
+        *why = strerror(errno);
+    else if (!S_ISREG(st->st_mode))
+        *why = "is not a file";
+    else if (st->st_size > KMS_API_IMPORT)
+        *why = "is longer than 256 MiB: divide it";
+    if (*why == NULL || f == NULL)
+        return f;
+    fclose(f);
+    return NULL;
+}
+
 enum kms_exit
 kms_ctl_import(const struct kms_ctl *ctl)
 {
-    FILE *f = fopen(ctl->identity, "re");
+    const char *why;
     enum kms_exit code;
-    char *octets;
     struct stat st;
+    char *octets;
+    FILE *f = open_file(ctl->identity, &st, &why);
 
-    if (f == NULL || fstat(fileno(f), &st) != 0)
-        code = fail(ctl->identity, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        code = fail(ctl->identity, "is not a file");
-    else if (st.st_size > KMS_API_IMPORT)
-        code = fail(ctl->identity, "is longer than 256 MiB: divide it");
-    else if ((octets = read_all(f, (size_t)st.st_size)) == NULL)
-        code = fail(ctl->identity, strerror(errno));
-    else {
-        code = send_file(ctl, octets, &st);
-        mkt_wipe(octets, (size_t)st.st_size);
-        free(octets);
-    }
-    if (f != NULL)
-        fclose(f);
+    if (f == NULL)
+        return fail(ctl->identity, why);
+    octets = read_all(f, (size_t)st.st_size);
+    fclose(f);
+    if (octets == NULL)
+        return fail(ctl->identity, strerror(errno));
+    code = send_file(ctl, octets, &st);
+    mkt_wipe(octets, (size_t)st.st_size);
+    free(octets);
     return code;
 }

@@ -198,16 +198,26 @@ read_folder(struct reading *r, char *err)
     return true;
 }
 
+/* "3:8192": behind that octet of that segment. */
+static bool
+read_place(struct reading *r, const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    size_t m = text[n] == ':' ? strspn(text + n + 1, "0123456789") : 0;
+
+    if (n == 0 || n > 18 || m == 0 || m > 18 || text[n + 1 + m] != '\0')
+        return false;
+    r->segment = strtoull(text, NULL, 10);
+    r->at = strtol(text + n + 1, NULL, 10);
+    return true;
+}
+
 static const char *
 begin(struct reading *r)
 {
-    const char *after = r->want->after;
-    int used = 0;
-
     if (!read_moment(r->want->since, r->since) || !read_moment(r->want->until, r->until))
         return "a time is 2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago";
-    if (after != NULL && (sscanf(after, "%" SCNu64 ":%ld%n", &r->segment, &r->at, &used) != 2 ||
-                          r->at < 0 || after[used] != '\0'))
+    if (r->want->after != NULL && !read_place(r, r->want->after))
         return "no such place in the audit";
     if (r->want->dir[0] == '\0')
         return "the configuration keeps no audit in files (audit.file)";

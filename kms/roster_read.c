@@ -78,7 +78,8 @@ take_token(struct kms_roster_row *p, const char *text)
     if (strlen(text) != 2 * KMS_TOKEN_HASH || strspn(text, "0123456789abcdef") != strlen(text))
         return "not the SHA-256 of a token: mikey-kmsctl token new makes both";
     for (size_t i = 0; i < KMS_TOKEN_HASH; i++)
-        p->token[i] = (uint8_t)(kms_hex_value(text[2 * i]) << 4 | kms_hex_value(text[2 * i + 1]));
+        p->token[i] = (uint8_t)((unsigned)kms_hex_value(text[2 * i]) << 4 |
+                                (unsigned)kms_hex_value(text[2 * i + 1]));
     return NULL;
 }
 

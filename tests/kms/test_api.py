@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import time
+import urllib.request
 
 from rig import Authority, Skip, run_tests, until
 from rig_api import Scene, UnixConnection, exchange, segment, table
@@ -304,6 +305,22 @@ def what_is_refused_or_changed_is_on_record_with_who_and_how(scene):
     assert done.returncode == 0, done
 
 
+def calls_are_counted_without_names(scene):
+    scene.more = 'admin: http://127.0.0.1:0\n'
+    scene.write_config(scene.rows)
+    scene.start()
+    assert scene.as_token('read-token', 'GET', '/v1/status').status == 200
+    assert scene.as_token('read-token', 'POST', '/v1/reload').status == 403
+    assert scene.as_token('mkt-' + '0' * 64, 'GET', '/v1/status').status == 401
+    assert scene.as_token('read-token', 'GET', '/nowhere').status == 404
+    with urllib.request.urlopen(f'{scene.admin}/metrics', timeout=10) as page:
+        text = page.read().decode()
+    for labels in ('needs="read",outcome="done"', 'needs="operate",outcome="forbidden"',
+                   'needs="read",outcome="unauthenticated"', 'needs="none",outcome="refused"'):
+        assert f'mikey_kms_api_calls_total{{{labels}}} 1\n' in text, (labels, text)
+    assert 'read-token' not in text and 'reader' not in text
+
+
 def strangers_cannot_fill_the_audit(scene):
     scene.start()
     connection = scene.tls()
@@ -378,6 +395,7 @@ TESTS = [
     chunks_without_an_end_are_cut_off,
     who_is_slow_or_silent_is_cut_off_and_holds_up_nobody,
     what_is_refused_or_changed_is_on_record_with_who_and_how,
+    calls_are_counted_without_names,
     strangers_cannot_fill_the_audit,
     without_people_the_socket_is_for_root_and_its_own_user_alone,
     a_row_for_root_takes_its_place,
