@@ -195,6 +195,7 @@ unsigned kms_api_export_drop(struct kms_api_call *c);
 unsigned kms_api_policy(struct kms_api_call *c);
 unsigned kms_api_policy_test(struct kms_api_call *c);
 unsigned kms_api_issue(struct kms_api_call *c);
+unsigned kms_api_note(struct kms_api_call *c);
 unsigned kms_api_tpk_add(struct kms_api_call *c);
 unsigned kms_api_tpk_remove(struct kms_api_call *c);
 unsigned kms_api_tpk_rotate(struct kms_api_call *c);

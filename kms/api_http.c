@@ -51,6 +51,7 @@ struct kms_api_http {
     struct kms_service *service;
     struct MHD_Daemon *local, *remote; /* NULL: not served */
     struct sockaddr_un at;
+    mode_t mode;          /* of the socket, as set last */
     pthread_mutex_t lock; /* of the list */
     struct connection *connections;
     int stop;
@@ -293,7 +294,7 @@ on_connection(void *cls, struct MHD_Connection *c, void **context,
 /* Others than root and our own user can reach the socket when the roster names some; who they are
  * is asked again for each request. */
 static void
-open_socket_to(struct kms_api_http *h, mode_t *mode)
+open_socket(struct kms_api_http *h)
 {
     struct kms_roster *r = malloc(sizeof *r);
     mode_t wanted = 0600;
@@ -303,8 +304,8 @@ open_socket_to(struct kms_api_http *h, mode_t *mode)
     kms_reload_roster(h->api.reload, r);
     if (kms_roster_has(r, KMS_BADGE_USER) || kms_roster_has(r, KMS_BADGE_GROUP))
         wanted = 0666;
-    if (wanted != *mode && chmod(h->at.sun_path, wanted) == 0)
-        *mode = wanted;
+    if (wanted != h->mode && chmod(h->at.sun_path, wanted) == 0)
+        h->mode = wanted;
     free(r);
 }
 
@@ -313,13 +314,12 @@ sweep(void *arg)
 {
     struct kms_api_http *h = arg;
     struct pollfd stop = { .fd = h->stop, .events = POLLIN };
-    mode_t mode = 0;
 
     do {
         int64_t now = kms_steady_s();
 
         if (h->local != NULL)
-            open_socket_to(h, &mode);
+            open_socket(h);
         pthread_mutex_lock(&h->lock);
         for (struct connection *k = h->connections; k != NULL; k = k->next)
             if (atomic_load(&k->deadline_s) < now)
@@ -417,6 +417,8 @@ start(struct kms_api_http *h, struct kms_listener *tls, char *err)
     if (tls->url[0] != '\0' &&
         (!kms_listen_sockets(tls, &fd, 1, err) || !serve(h, &h->remote, fd, true, err)))
         return false;
+    if (h->local != NULL)
+        open_socket(h);
     h->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     h->sweeping = h->stop >= 0 && pthread_create(&h->sweeper, NULL, sweep, h) == 0;
     return h->sweeping || kms_files_fail(err, "cannot start a thread of the admin API");

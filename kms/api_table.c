@@ -65,6 +65,11 @@ static const struct kms_api_field import[] = {
     END,
 };
 
+static const struct kms_api_field note[] = {
+    { "what", KMS_API_TEXT, true, 32 },
+    { "which", KMS_API_TEXT, false, 1023 },
+    END,
+};
 static const struct kms_api_field export[] = {
     { "tpk-id", KMS_API_TEXT, true, KMS_PSK_ID_MAX },
     END,
@@ -200,6 +205,8 @@ const struct kms_endpoint kms_endpoints[] = {
     { "POST", "/v1/policy/test", KMS_ROLE_READ, kms_api_policy_test, question, NULL, "Decision",
       "What the policy would decide, rule by rule. Nothing is made or changed.", 0, 0 },
 
+    DO("POST", "/v1/notes", kms_api_note, note, "note", "Nothing", NO_STORE,
+       "Puts on record what somebody does by other means: backup, restore, kek."),
     LOOK("/v1/audit", kms_api_audit, records, "Records", NO_STORE, "Records of the audit."),
 };
 const size_t kms_n_endpoints = sizeof kms_endpoints / sizeof kms_endpoints[0];

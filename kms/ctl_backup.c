@@ -13,6 +13,7 @@
 #include <mikeyticket/secret.h>
 
 #include "backup.h"
+#include "ctl_call.h"
 #include "ctl_secret.h"
 #include "instant.h"
 #include "kmsctl.h"
@@ -44,6 +45,8 @@ kms_ctl_backup(const struct kms_ctl *ctl)
     if (kms_snapshot_take(&s, ctl->config->store, kms_progress_show, &taking, &store_err) !=
         KMS_STORE_OK)
         code = kms_ctl_fail(&store_err);
+    else if ((code = kms_ctl_note(ctl, "backup", ctl->out)) != KMS_EXIT_OK)
+        (void)code; /* it was said why */
     else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), time(NULL), kms_progress_show,
                                &writing, err))
         code = fail(err);
@@ -121,7 +124,7 @@ kms_ctl_restore(const struct kms_ctl *ctl)
         return code;
     kms_instant_write(created, at);
     printf("%s is as it was at %s\n", ctl->config->store, at);
-    return KMS_EXIT_OK;
+    return kms_ctl_note(ctl, "restore", ctl->identity); /* there was no store before */
 }
 
 static void

@@ -34,6 +34,10 @@ void kms_ctl_dump(const json_t *v, const char *before, const char *after);
 void kms_ctl_compact(const json_t *v, const char *before, const char *after);
 void kms_ctl_call_end(void);
 
+/* kms_ctl_note puts on record what is done to files of this machine: not OK, and it was said why,
+ * when it must not be done. */
+enum kms_exit kms_ctl_note(const struct kms_ctl *ctl, const char *what, const char *which);
+
 /* kms_ctl_wish makes a body of --as, --to, --flags, --validity, --key, --suite and --ticket-type.
  */
 json_t *kms_ctl_wish(const struct kms_ctl *ctl);

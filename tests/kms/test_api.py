@@ -59,6 +59,7 @@ WANTED = {
     ('POST', '/v1/tickets'): OFFICER,
     ('GET', '/v1/policy'): READ,
     ('POST', '/v1/policy/test'): READ,
+    ('POST', '/v1/notes'): OPERATE,
     ('GET', '/v1/audit'): READ,
 }
 

@@ -130,6 +130,27 @@ def it_works_with_a_vault_of_its_own_process(scene):
     assert verified.returncode == 0, verified
 
 
+def what_it_does_to_files_is_on_record_too(scene):
+    scene.write('secret', 'correct horse battery\n')
+    assert scene.ctl('backup', '--out', 'a.backup', '--secret', 'secret').returncode == 0
+    scene.start()
+    assert scene.ctl('backup', '--out', 'b.backup', '--secret', 'secret').returncode == 0
+    assert scene.ctl('kek', 'rotate', '--quiet').returncode == 0
+    scene.stop()
+    for path in scene.dir.glob('kms.db*'):
+        path.unlink()
+    done = scene.ctl('restore', 'a.backup', '--secret', 'secret')
+    assert done.returncode == 0, done
+    notes = [(r['action'], r['with'], r['transport']) for r in scene.records() if r['event'] == 'admin']
+    assert notes == [('note', ['what=backup', 'which=a.backup'], 'local'),
+                     ('note', ['what=backup', 'which=b.backup'], 'api'), ('note', ['what=kek-rotate'], 'api'),
+                     ('note', ['what=restore', 'which=a.backup'], 'local')], notes
+    (scene.dir / 'audit').rename(scene.dir / 'gone')
+    scene.write('audit', 'no folder')
+    done = scene.ctl('backup', '--out', 'c.backup', '--secret', 'secret')
+    assert done.returncode == 1 and not (scene.dir / 'c.backup').exists(), done
+
+
 def no_key_is_in_the_audit_or_the_log(scene):
     scene.start()
     run_steps(scene)
@@ -198,6 +219,7 @@ def somebody_with_a_role_uses_it_without_reaching_the_store(scene):
 TESTS = [
     it_does_the_same_with_a_daemon_and_without_and_all_is_on_record,
     it_works_with_a_vault_of_its_own_process,
+    what_it_does_to_files_is_on_record_too,
     no_key_is_in_the_audit_or_the_log,
     without_the_audit_nothing_is_changed,
     a_daemon_that_cannot_be_asked_holds_the_audit,
