@@ -58,7 +58,7 @@ kms_audit_file_next(struct kms_audit_file *f, char err[KMS_AUDIT_ERR])
     f->fd = -1;
     set_path(f, (last > f->segment ? last : f->segment) + 1);
     fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!take(f, fd, 0) || fsync(f->folder.fd) != 0)
+    if (!take(f, fd, 0) || !kms_audit_give_away(f->path) || fsync(f->folder.fd) != 0)
         return kms_audit_fail(err, "%s cannot be made", f->path);
     return true;
 }

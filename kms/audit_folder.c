@@ -27,16 +27,30 @@ kms_audit_fail(char err[KMS_AUDIT_ERR], const char *fmt, ...)
 }
 
 bool
+kms_audit_give_away(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char around[4200];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return true;
+    snprintf(around, sizeof around, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path);
+    return stat(around, &st) == 0 && chown(path, st.st_uid, st.st_gid) == 0;
+}
+
+bool
 kms_audit_folder_take(struct kms_audit_folder *f, bool make, char err[KMS_AUDIT_ERR])
 {
     kms_audit_folder_close(f);
-    if (make && mkdir(f->path, 0700) != 0 && errno != EEXIST)
+    if (make && (mkdir(f->path, 0700) == 0 ? !kms_audit_give_away(f->path) : errno != EEXIST))
         return kms_audit_fail(err, "%s cannot be made", f->path);
     f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->fd < 0)
         return kms_audit_fail(err, "%s cannot be opened", f->path);
     if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
-        return kms_audit_fail(err, "%s is written by another program", f->path);
+        return kms_audit_fail(err, "%s " KMS_AUDIT_TAKEN, f->path);
     return true;
 }
 

@@ -8,11 +8,16 @@
 #include <stddef.h>
 
 #define KMS_AUDIT_ERR 512 /* octets of an error text */
+#define KMS_AUDIT_TAKEN "is written by another program"
 
 struct kms_audit_folder {
     const char *path; /* borrowed */
     int fd;           /* locked; -1: none */
 };
+
+/* kms_audit_give_away gives what root has made for a daemon to the daemon: to whom the folder
+ * around it belongs. For anybody else it does nothing. */
+bool kms_audit_give_away(const char *path);
 
 /* kms_audit_folder_take takes the folder for this process; with `make` it makes it (mode 0700) if
  * it is not there. Again after it was replaced. False: err says why. */

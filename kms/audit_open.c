@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Beginning and end of the audit: the chain of the run before is read, held against what the store
  * remembers of it, and continued. */
+#include <errno.h> /* program_invocation_short_name */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -110,6 +111,7 @@ note_start(struct kms_audit *a, const struct kms_audit_found *found, const char 
     struct kms_trail *t = a->note;
 
     kms_trail_begin(t, "start", kms_audit_unix_ns());
+    kms_trail_text(t, "program", program_invocation_short_name);
     kms_trail_text(t, "version", mkt_version());
     kms_trail_text(t, "kms", a->config->identity);
     if (found->torn > 0)

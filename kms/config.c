@@ -15,7 +15,7 @@ _Static_assert(KMS_CONFIG_ERR == KMS_DOCUMENT_ERR, "one size of error texts");
 struct load {
     struct kms_config *c;
     struct kms_document doc;
-    bool seen[64]; /* of each row of the table */
+    bool seen[128]; /* of each row of the table */
 };
 
 /* The name of a row as it stands in the group `prefix` ("" or "limits."), cut at the next dot. */
@@ -151,6 +151,8 @@ set_item(void *ctx, const yaml_node_t *node)
         return set_listener(s, node);
     if (s->o->type == KMS_OPT_PEER && node->type == YAML_MAPPING_NODE)
         return kms_config_peer(s->l->c, &s->l->doc, node);
+    if (s->o->type == KMS_OPT_PEOPLE)
+        return kms_roster_read(&s->l->c->roster, &s->l->doc, node);
     return set_scalar(s, node);
 }
 
@@ -159,9 +161,11 @@ set_option(struct load *l, const struct kms_option *o, const yaml_node_t *node)
 {
     bool list = o->type == KMS_OPT_LISTEN || o->type == KMS_OPT_SUITES ||
                 o->type == KMS_OPT_MODES || o->type == KMS_OPT_TYPES || o->type == KMS_OPT_FILES ||
-                o->type == KMS_OPT_SET || o->type == KMS_OPT_PEER;
+                o->type == KMS_OPT_SET || o->type == KMS_OPT_PEER || o->type == KMS_OPT_PEOPLE;
     struct set s = { l, o };
 
+    if (o->type == KMS_OPT_PEOPLE && node->type == YAML_MAPPING_NODE)
+        return set_item(&s, node); /* one alone */
     return list ? kms_document_each(&l->doc, node, o->name, set_item, &s) : set_scalar(&s, node);
 }
 
@@ -226,19 +230,35 @@ given(const struct load *l, const char *name)
     return false;
 }
 
-/* The audit is on unless it is turned off. */
+/* What is on unless it is turned off stands beside the store. */
 static bool
-default_audit(struct load *l)
+default_path(struct load *l, const char *option, char path[KMS_PATH_MAX], const char *name)
 {
     struct kms_config *c = l->c;
     const char *slash = strrchr(c->store, '/');
     int dir = slash == NULL ? 0 : (int)(slash - c->store) + 1;
     int n;
 
-    if (given(l, "audit.file"))
+    if (given(l, option))
         return true;
-    n = snprintf(c->audit_dir, sizeof c->audit_dir, "%.*saudit", dir, c->store);
-    return n > 0 && n < (int)sizeof c->audit_dir;
+    n = snprintf(path, KMS_PATH_MAX, "%.*s%s", dir, c->store, name);
+    return n > 0 && n < KMS_PATH_MAX;
+}
+
+/* Administering over TLS needs a certificate, and somebody who may. */
+static const char *
+check_api(const struct kms_config *c)
+{
+    if (c->api.url[0] == '\0')
+        return c->api_client_ca.n == 0 ? NULL : "\"api.client_ca\" needs \"api.listen\"";
+    if (c->tls_certificate.n == 0)
+        return "\"tls.certificate\" is missing: \"api.listen\" needs it";
+    if (kms_roster_has(&c->roster, KMS_BADGE_CERTIFICATE) && c->api_client_ca.n == 0)
+        return "\"api.client_ca\" is missing: without it no certificate in \"api.people\" counts";
+    if (!kms_roster_has(&c->roster, KMS_BADGE_CERTIFICATE) &&
+        !kms_roster_has(&c->roster, KMS_BADGE_TOKEN))
+        return "\"api.people\" names no token and no certificate: nobody may use \"api.listen\"";
+    return NULL;
 }
 
 static bool
@@ -261,8 +281,13 @@ finish(struct load *l, const yaml_node_t *root)
     if (c->certificate.n > 0 && c->trust.n == 0)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "\"trust\" is missing: without it nobody's signature is accepted");
-    if (!default_audit(l))
+    if (!default_path(l, "audit.file", c->audit_dir, "audit"))
         return kms_document_fail(&l->doc, &root->start_mark, "audit.file: the path is too long");
+    if (!default_path(l, "control", c->control, "control"))
+        return kms_document_fail(&l->doc, &root->start_mark, "control: the path is too long");
+    wrong = check_api(c);
+    if (wrong != NULL)
+        return kms_document_fail(&l->doc, &root->start_mark, "%s", wrong);
     if (c->tls_certificate.n != c->tls_private_key.n)
         return kms_document_fail(&l->doc, &root->start_mark,
                                  "each \"tls.certificate\" needs its \"tls.private_key\"");

@@ -15,6 +15,7 @@
 
 #include "acl.h"
 #include "limit.h"
+#include "roster.h"
 
 #define KMS_LISTENERS_MAX 16
 #define KMS_PATH_MAX 4096
@@ -82,8 +83,12 @@ struct kms_config {
     char identity[MKT_ID_MAX + 1];
     struct kms_listener listen[KMS_LISTENERS_MAX];
     size_t n_listen;
-    struct kms_listener admin;   /* metrics and health; url empty: none */
-    char control[KMS_PATH_MAX];  /* path of the control socket; empty: none */
+    struct kms_listener admin;  /* metrics and health; url empty: none */
+    char control[KMS_PATH_MAX]; /* path of the control socket; empty: none */
+    struct kms_listener api;    /* the admin API over TLS; url empty: none */
+    struct kms_files api_client_ca;
+    struct kms_roster roster;    /* who may administer */
+    uint32_t export_s;           /* how long the export of a key may take */
     char store[KMS_PATH_MAX];    /* path of the SQLite file */
     char kek[KMS_PATH_MAX + 32]; /* "file:PATH" and the like; "": keys stand there in clear */
     uint32_t vault;              /* 1: a process of its own */
@@ -131,6 +136,9 @@ bool kms_config_load(struct kms_config *c, const char *path, char *err);
 
 /* kms_config_help writes the table of options for people. */
 void kms_config_help(FILE *out);
+
+#define KMS_IDENTITY_FORM \
+    "an identity is a URI (sip:alice@example.com) or a NAI (alice@example.com)"
 
 /* kms_identity_of makes an identity of text: a URI when it begins with a scheme, else an NAI. It
  * borrows text. Absent (data.p NULL) when it can be neither. */

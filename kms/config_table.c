@@ -25,8 +25,18 @@ const struct kms_option kms_options[] = {
       "required" },
     { "admin", KMS_OPT_ADMIN, AT(admin), 0, 0, 0, NULL,
       "http://ADDRESS:PORT for /metrics, /health and /ready; keep it on the loopback address" },
-    { "control", KMS_OPT_PATH, AT(control), 0, 0, 0, NULL,
-      "socket where mikey-kmsctl tells the running daemon to reload, and asks how it is" },
+    { "control", KMS_OPT_PATH_OR_OFF, AT(control), 0, 0, 0, NULL,
+      "socket where mikey-kmsctl administers the running daemon, or off; default: control, beside "
+      "the store" },
+    { "api.listen", KMS_OPT_API, AT(api), 0, 0, 0, NULL,
+      "https://ADDRESS:PORT where the daemon is administered by token or client certificate" },
+    { "api.client_ca", KMS_OPT_FILES, AT(api_client_ca), 0, 0, 0, NULL,
+      "files or folders: authorities of the certificates that api.people names" },
+    { "api.people", KMS_OPT_PEOPLE, AT(roster), 0, 0, 0, NULL,
+      "who may administer, besides root and the daemon's own user: {name, role, and one of user, "
+      "group, certificate, token}" },
+    { "api.export_time", KMS_OPT_TIME, AT(export_s), 900, 1, 86400, NULL,
+      "how long the export of a key may take, from asking to taking" },
     { "store", KMS_OPT_STORE, AT(store), 0, 0, 0, NULL,
       "sqlite:FILE; a relative FILE is next to this configuration; required" },
     { "kek", KMS_OPT_KEK, AT(kek), 0, 0, 0, NULL,
@@ -333,6 +343,19 @@ set_admin(struct kms_config *c, const char *text)
     return wrong;
 }
 
+/* The admin API is never served in clear. */
+static const char *
+set_api(struct kms_config *c, const char *text)
+{
+    const char *wrong = kms_url_parse(&c->api, text);
+
+    if (wrong == NULL && !c->api.tls)
+        return "the admin API is served over TLS: its address begins with https://";
+    if (wrong == NULL && c->api.prefix[0] != '\0')
+        return "the address of the admin API has no path";
+    return wrong;
+}
+
 static const char *
 add_suite(struct kms_config *c, const char *text)
 {
@@ -383,6 +406,10 @@ kms_option_set(struct kms_config *c, const struct kms_option *o, const char *tex
         return add_listener(c, text);
     case KMS_OPT_ADMIN:
         return set_admin(c, text);
+    case KMS_OPT_API:
+        return set_api(c, text);
+    case KMS_OPT_PEOPLE:
+        return "a person is {name: WHO, user: NAME, role: ROLE}";
     case KMS_OPT_STORE:
         return set_store(c, text);
     case KMS_OPT_KEK:
@@ -431,6 +458,10 @@ kms_option_octets(const struct kms_option *o)
         return sizeof c->listen;
     case KMS_OPT_ADMIN:
         return sizeof c->admin;
+    case KMS_OPT_API:
+        return sizeof c->api;
+    case KMS_OPT_PEOPLE:
+        return sizeof c->roster;
     case KMS_OPT_STORE:
     case KMS_OPT_PATH:
     case KMS_OPT_PATH_OR_OFF:

@@ -10,6 +10,7 @@ enum kms_option_type {
     KMS_OPT_IDENTITY,
     KMS_OPT_LISTEN, /* one address or a list */
     KMS_OPT_ADMIN,  /* an http address */
+    KMS_OPT_API,    /* an https address */
     KMS_OPT_STORE,
     KMS_OPT_PATH, /* of a file that need not exist */
     KMS_OPT_KEK,
@@ -23,9 +24,10 @@ enum kms_option_type {
     KMS_OPT_TYPES,
     KMS_OPT_FILES, /* one path or a list */
     KMS_OPT_PATH_OR_OFF,
-    KMS_OPT_URL, /* http: or https: */
-    KMS_OPT_SET, /* one of the words or a list: a bit each */
-    KMS_OPT_PEER /* a list of mappings: config_peers.h */
+    KMS_OPT_URL,   /* http: or https: */
+    KMS_OPT_SET,   /* one of the words or a list: a bit each */
+    KMS_OPT_PEER,  /* a list of mappings: config_peers.h */
+    KMS_OPT_PEOPLE /* one mapping or a list (roster.h) */
 };
 
 struct kms_option {

@@ -1,215 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands to the running daemon, over its control socket (docs/formats/control-socket.md). The
- * answer is printed as it comes, as columns or as JSON; what it means is the daemon's business. */
-#include <errno.h>
+/* status, reload, peers, limits: what the running daemon is asked and told. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "kmsctl.h"
-
-#define ANSWER_MAX (16 << 20) /* octets */
-#define PATIENCE_S 60         /* a reload may read long lists */
-
-/* --- the socket ------------------------------------------------------------------------------- */
+#include "ctl_call.h"
 
 static enum kms_exit
-fail(const char *what, const char *why)
+call(const struct kms_ctl *ctl, const char *method, const char *target, json_t **answer)
 {
-    fprintf(stderr, "mikey-kmsctl: %s%s%s\n", what, why[0] == '\0' ? "" : ": ", why);
-    return KMS_EXIT_FAILED;
-}
-
-static int
-connected(const char *path)
-{
-    struct sockaddr_un to = { .sun_family = AF_UNIX };
-    const struct timeval patience = { .tv_sec = PATIENCE_S };
-    int fd;
-
-    if (strlen(path) >= sizeof to.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(to.sun_path, path, strlen(path) + 1);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(fd, (const struct sockaddr *)&to, sizeof to) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-/* The whole answer, terminated, on the heap; NULL: the connection failed. */
-static char *
-ask(int fd, const char *question)
-{
-    size_t n = 0, cap = 65536;
-    char *text = malloc(cap), *more;
-    ssize_t got;
-
-    if (text == NULL || send(fd, question, strlen(question), MSG_NOSIGNAL) < 0)
-        goto lost;
-    while ((got = recv(fd, text + n, cap - n - 1, 0)) > 0) {
-        n += (size_t)got;
-        if (n < cap - 1)
-            continue;
-        more = cap < ANSWER_MAX ? realloc(text, 2 * cap) : NULL;
-        if (more == NULL)
-            goto lost;
-        text = more;
-        cap *= 2;
-    }
-    text[n] = '\0';
-    if (got == 0)
-        return text;
-lost:
-    free(text);
-    return NULL;
-}
-
-/* --- printing --------------------------------------------------------------------------------- */
-
-static bool
-is_number(const char *s)
-{
-    size_t n = strspn(s, "0123456789");
-
-    return n > 0 && n < 19 && s[n] == '\0' && (s[0] != '0' || n == 1);
-}
-
-/* One record of key=value with tabs between; the line is taken apart. */
-static void
-print_json(char *record)
-{
-    char *field, *value;
-    const char *comma = "";
-
-    putchar('{');
-    while ((field = strsep(&record, "\t")) != NULL) {
-        value = strchr(field, '=');
-        if (value == NULL)
-            continue;
-        *value++ = '\0';
-        printf("%s", comma);
-        kms_ctl_json(field);
-        putchar(':');
-        if (is_number(value))
-            printf("%s", value);
-        else
-            kms_ctl_json(value);
-        comma = ",";
-    }
-    putchar('}');
-}
-
-/* Values in columns; `status` has one record and is printed downwards. */
-static void
-print_text(char *record, bool down)
-{
-    char *field, *value;
-
-    while ((field = strsep(&record, "\t")) != NULL) {
-        value = strchr(field, '=');
-        if (value == NULL)
-            continue;
-        *value++ = '\0';
-        if (down)
-            printf("%-22s %s\n", field, value);
-        else
-            printf("%s%s", value, record == NULL ? "\n" : "  ");
-    }
-}
-
-/* Prints the records; the last line tells how it ended. */
-static enum kms_exit
-print_answer(char *text, bool json, bool down)
-{
-    char *line, *rest = text;
-    const char *comma = "";
-
-    if (json && !down)
-        putchar('[');
-    while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
-        if (strcmp(line, "ok") == 0 || strncmp(line, "error: ", 7) == 0)
-            break;
-        if (json) {
-            printf("%s", comma);
-            print_json(line);
-            comma = ",\n ";
-        } else {
-            print_text(line, down);
-        }
-    }
-    if (json)
-        puts(down ? "" : "]");
-    if (line == NULL || rest == NULL)
-        return fail("the daemon broke off in its answer", "");
-    return line[0] == 'o' ? KMS_EXIT_OK : fail("the daemon refuses", line + 7);
-}
-
-static enum kms_exit
-command(const struct kms_ctl *ctl, const char *question, bool down)
-{
-    const char *path = ctl->config->control;
     enum kms_exit code;
-    char *text;
-    int fd;
 
-    if (path[0] == '\0')
-        return fail("the configuration names no control socket", "add \"control: FILE\"");
-    fd = connected(path);
-    if (fd < 0) {
-        fprintf(stderr, "mikey-kmsctl: no daemon listens on %s: %s\n", path, strerror(errno));
+    *answer = NULL;
+    if (ctl->config->control[0] == '\0') {
+        fputs("mikey-kmsctl: the configuration has no control socket: remove \"control: off\"\n",
+              stderr);
         return KMS_EXIT_FAILED;
     }
-    text = ask(fd, question);
-    close(fd);
-    if (text == NULL)
-        return fail("no answer from the daemon", strerror(errno));
-    code = print_answer(text, ctl->json, down);
-    free(text);
-    return code;
-}
-
-/* --- commands --------------------------------------------------------------------------------- */
-
-enum kms_exit
-kms_ctl_reload(const struct kms_ctl *ctl)
-{
-    return command(ctl, "reload\n", false);
+    if (!kms_ctl_daemon(ctl)) {
+        fprintf(stderr, "mikey-kmsctl: no daemon listens on %s\n", ctl->config->control);
+        return KMS_EXIT_FAILED;
+    }
+    code = kms_ctl_call(ctl, method, target, NULL, answer, NULL);
+    return code == KMS_EXIT_OK ? code : KMS_EXIT_FAILED;
 }
 
 enum kms_exit
 kms_ctl_status(const struct kms_ctl *ctl)
 {
-    return command(ctl, "status\n", true);
+    enum kms_exit code;
+    json_t *answer, *v;
+    const char *key;
+
+    code = call(ctl, "GET", "/v1/status", &answer);
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(answer, "", "\n");
+    else if (code == KMS_EXIT_OK)
+        json_object_foreach(answer, key, v)
+        {
+            if (json_is_string(v))
+                printf("%-22s %s\n", key, json_string_value(v));
+            else
+                printf("%-22s %lld\n", key, (long long)json_integer_value(v));
+        }
+    json_decref(answer);
+    return code;
+}
+
+/* The rows of a list: in columns, or as they came. */
+static enum kms_exit
+list(const struct kms_ctl *ctl, const char *method, const char *target, const char *name)
+{
+    enum kms_exit code;
+    json_t *answer, *row, *v;
+    const char *key;
+    size_t i;
+
+    code = call(ctl, method, target, &answer);
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(json_object_get(answer, name), "", "\n");
+    else if (code == KMS_EXIT_OK)
+        json_array_foreach(json_object_get(answer, name), i, row)
+        {
+            const char *before = "";
+
+            json_object_foreach(row, key, v)
+            {
+                if (json_is_string(v))
+                    printf("%s%s", before, json_string_value(v));
+                else
+                    printf("%s%lld", before, (long long)json_integer_value(v));
+                before = "  ";
+            }
+            putchar('\n');
+        }
+    json_decref(answer);
+    return code;
+}
+
+enum kms_exit
+kms_ctl_reload(const struct kms_ctl *ctl)
+{
+    return list(ctl, "POST", "/v1/reload", "options");
 }
 
 enum kms_exit
 kms_ctl_peers_list(const struct kms_ctl *ctl)
 {
-    return command(ctl, "peers list\n", false);
+    return list(ctl, "GET", "/v1/peers", "peers");
 }
 
 enum kms_exit
 kms_ctl_limits_list(const struct kms_ctl *ctl)
 {
-    return command(ctl, "limits list\n", false);
+    return list(ctl, "GET", "/v1/limits", "limits");
 }
 
 enum kms_exit
 kms_ctl_limits_lift(const struct kms_ctl *ctl)
 {
-    char question[1024];
-    int n = snprintf(question, sizeof question, "limits lift %s %s\n", ctl->identity, ctl->second);
+    char target[KMS_CTL_TARGET];
+    json_t *answer;
+    enum kms_exit code;
 
-    if (n < 0 || (size_t)n >= sizeof question)
+    if (!kms_ctl_target(target, "/v1/limits/{kind}/{name}", ctl->identity, ctl->second))
         return kms_ctl_misuse("the name is too long");
-    return command(ctl, question, false);
+    code = call(ctl, "DELETE", target, &answer);
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(answer, "", "\n");
+    json_decref(answer);
+    return code;
 }

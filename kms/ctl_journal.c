@@ -1,25 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* audit list, audit search, and the journal of tickets: ticket list, ticket search, ticket revoke.
- * The journal is the audit's records of type issue; only revocations are rows of the store. */
+/* audit list, audit search, ticket list, ticket search, ticket revoke. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "ctl_records.h"
-#include "pattern.h"
-#include "revoked.h"
+#include "ctl_call.h"
 
-#define LIST_LIMIT 50 /* records of a list, unless --limit says otherwise */
+#define LIST_LIMIT 50 /* rows of a list, unless --limit says otherwise */
+#define ROWS_MAX 10000
+
+typedef void show_row(const struct kms_ctl *ctl, const json_t *row, size_t i);
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static bool
+add_number(char *target, const char *name, size_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%zu", n > ROWS_MAX ? ROWS_MAX : n);
+    return n == 0 || kms_ctl_parameter(target, name, text);
+}
+
+/* limit: of this part; after: where it begins, "" at the beginning. */
+static bool
+make_target(char *target, const struct kms_ctl *ctl, const char *path, size_t last,
+            const char *after)
+{
+    snprintf(target, KMS_CTL_TARGET, "%s", path);
+    return kms_ctl_parameter(target, "who", ctl->who) &&
+           kms_ctl_parameter(target, "ticket", ctl->ticket) &&
+           kms_ctl_parameter(target, "outcome", ctl->outcome) &&
+           kms_ctl_parameter(target, "event", ctl->event) &&
+           kms_ctl_parameter(target, "realm", ctl->realm) &&
+           kms_ctl_parameter(target, "since", ctl->since) &&
+           kms_ctl_parameter(target, "until", ctl->until) && add_number(target, "last", last) &&
+           kms_ctl_parameter(target, "after", after[0] == '\0' ? NULL : after);
+}
+
+/* The rows of one part; after gets where the next one begins. */
+static enum kms_exit
+read_part(const struct kms_ctl *ctl, const char *path, const char *name, size_t last,
+          char after[64], show_row *show, size_t *n, bool *more)
+{
+    char target[KMS_CTL_TARGET];
+    enum kms_exit code;
+    json_t *answer, *row;
+    size_t i;
+
+    if (!make_target(target, ctl, path, last, after))
+        return kms_ctl_misuse("an argument is too long");
+    code = kms_ctl_call(ctl, "GET", target, NULL, &answer, NULL);
+    if (code != KMS_EXIT_OK)
+        return code == KMS_EXIT_USAGE ? KMS_EXIT_FAILED : code;
+    json_array_foreach(json_object_get(answer, name), i,
+                       row) if (!ctl->follow || ctl->limit == 0 || *n < ctl->limit)
+        show(ctl, row, (*n)++);
+    snprintf(after, 64, "%s", kms_ctl_text(answer, "next"));
+    *more = json_is_true(json_object_get(answer, "more"));
+    json_decref(answer);
+    return KMS_EXIT_OK;
+}
+
+/* Everything, or the last ones; with --follow without an end, or until there were so many. */
+static enum kms_exit
+read_rows(const struct kms_ctl *ctl, const char *path, const char *name, size_t last,
+          show_row *show, size_t *n)
+{
+    const struct timespec nap = { 0, 200000000 };
+    char after[64] = "";
+    enum kms_exit code;
+    bool more = true;
+
+    *n = 0;
+    if (ctl->follow)
+        last = 0;
+    while (more || ctl->follow) {
+        code = read_part(ctl, path, name, last, after, show, n, &more);
+        if (code != KMS_EXIT_OK)
+            return code;
+        if (last > 0 || (ctl->follow && ctl->limit > 0 && *n >= ctl->limit))
+            break;
+        if (!more && ctl->follow) {
+            fflush(stdout);
+            nanosleep(&nap, NULL);
+        }
+    }
+    return KMS_EXIT_OK;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
 
 static void
-show_to(const json_t *record)
+show_list(const json_t *list)
 {
-    const json_t *to = json_object_get(record, "to");
-
-    for (size_t i = 0; i < json_array_size(to); i++)
-        printf("%s%s", i == 0 ? "" : ",", json_string_value(json_array_get(to, i)));
-    if (json_array_size(to) == 0)
+    for (size_t i = 0; i < json_array_size(list); i++)
+        printf("%s%s", i == 0 ? "" : ",", json_string_value(json_array_get(list, i)));
+    if (json_array_size(list) == 0)
         putchar('-');
 }
 
@@ -30,335 +107,155 @@ or_dash(const char *text)
 }
 
 static void
-show_record(void *ctx, const json_t *record, const char *line)
+show_why(const json_t *record)
 {
-    const struct kms_ctl *ctl = ctx;
-    const char *who = kms_ctl_record_text(record, "who"), *why;
+    const char *reason = kms_ctl_text(record, "reason"), *why = kms_ctl_text(record, "why");
 
-    if (ctl->json) {
-        puts(line);
-        return;
-    }
-    if (who[0] == '\0')
-        who = kms_ctl_record_text(record, "claimed");
-    printf("%s %-8s %-9s %s -> ", kms_ctl_record_text(record, "time"),
-           kms_ctl_record_text(record, "event"), or_dash(kms_ctl_record_text(record, "outcome")),
-           or_dash(who));
-    show_to(record);
-    printf(" ticket %s", or_dash(kms_ctl_record_text(record, "ticket")));
-    why = kms_ctl_record_text(record, "reason");
-    if (why[0] != '\0')
-        printf(" %s: %s", why, kms_ctl_record_text(record, "why"));
+    if (reason[0] != '\0' || why[0] != '\0')
+        printf(" %s: %s", or_dash(reason), why);
     putchar('\n');
 }
 
-static enum kms_exit
-show_records(const struct kms_ctl *ctl, size_t limit)
+static void
+show_record(const struct kms_ctl *ctl, const json_t *record, size_t i)
 {
-    struct kms_ctl with = *ctl;
+    const char *who = kms_ctl_text(record, "who");
+    bool admin = strcmp(kms_ctl_text(record, "event"), "admin") == 0;
 
-    if (with.limit == 0 && !with.follow)
-        with.limit = limit;
-    return kms_ctl_records(&with, NULL, show_record, &with) ? KMS_EXIT_OK : KMS_EXIT_FAILED;
+    (void)i;
+    if (ctl->json) {
+        kms_ctl_compact(record, "", "\n");
+        return;
+    }
+    if (who[0] == '\0')
+        who = kms_ctl_text(record, "claimed");
+    printf("%s %-8s %-9s %s ", kms_ctl_text(record, "time"), kms_ctl_text(record, "event"),
+           or_dash(kms_ctl_text(record, "outcome")), or_dash(who));
+    if (admin) {
+        printf("(%s) %s ", or_dash(kms_ctl_text(record, "role")), kms_ctl_text(record, "action"));
+        show_list(json_object_get(record, "target"));
+    } else {
+        printf("-> ");
+        show_list(json_object_get(record, "to"));
+        printf(" ticket %s", or_dash(kms_ctl_text(record, "ticket")));
+    }
+    show_why(record);
 }
 
 enum kms_exit
 kms_ctl_audit_list(const struct kms_ctl *ctl)
 {
-    return show_records(ctl, LIST_LIMIT);
+    size_t n;
+
+    return read_rows(ctl, "/v1/audit", "records", ctl->limit > 0 ? ctl->limit : LIST_LIMIT,
+                     show_record, &n);
 }
 
 enum kms_exit
 kms_ctl_audit_search(const struct kms_ctl *ctl)
 {
-    return show_records(ctl, 0);
-}
-
-/* --- tickets ------------------------------------------------------------------------------------
- */
-
-struct journal {
-    const struct kms_ctl *ctl;
-    struct kms_revoked *revoked;
-    struct kms_hash_key key; /* only for this run: nobody else chooses identities meanwhile */
-    char now[32];
     size_t n;
-};
 
-static bool
-take_revocation(void *ctx, const struct kms_revocation *row)
-{
-    struct journal *j = ctx;
-
-    return kms_revoked_take(j->revoked, &j->key, row);
+    return read_rows(ctl, "/v1/audit", "records", ctl->limit, show_record, &n);
 }
 
-static bool
-hex_id(const char *hex, struct kms_revoked_ticket *id)
-{
-    struct kms_revoked *one = kms_revoked_new();
-    const struct kms_revocation row = { KMS_REVOKED_TICKET, hex, 0 };
-    bool ok = one != NULL && kms_revoked_take(one, NULL, &row) && one->n_tickets == 1;
-
-    if (ok)
-        *id = one->tickets[0];
-    kms_revoked_free(one);
-    return ok;
-}
-
-static int64_t
-seconds_of(const char *text)
-{
-    struct tm tm = { 0 };
-
-    return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL ? 0 : (int64_t)timegm(&tm);
-}
-
-/* Whether tickets of that time, of a user or for a group, are. */
-static bool
-revoked_by_name(const struct journal *j, const struct kms_revoked_names *list, const char *name,
-                int64_t issued)
-{
-    int64_t at;
-
-    return name != NULL && kms_revoked_name(list, &j->key, kms_identity_of(name), &at) &&
-           issued <= at;
-}
-
-static bool
-is_revoked(const struct journal *j, const json_t *record)
-{
-    const json_t *to = json_object_get(record, "to");
-    int64_t issued = seconds_of(kms_ctl_record_text(record, "time"));
-    struct kms_revoked_ticket id;
-
-    if (hex_id(kms_ctl_record_text(record, "ticket"), &id) &&
-        kms_revoked_is(j->revoked, mkt_span(id.id, sizeof id.id)))
-        return true;
-    for (size_t i = 0; i < json_array_size(to); i++)
-        if (revoked_by_name(j, &j->revoked->groups, json_string_value(json_array_get(to, i)),
-                            issued))
-            return true;
-    return revoked_by_name(j, &j->revoked->users, kms_ctl_record_text(record, "initiator"), issued);
-}
-
-static const char *
-state_of(const struct journal *j, const json_t *record)
-{
-    const char *until = kms_ctl_record_text(record, "until");
-
-    if (is_revoked(j, record))
-        return "revoked";
-    return until[0] != '\0' && strcmp(until, j->now) < 0 ? "expired" : "valid";
-}
+/* --- tickets ---------------------------------------------------------------------------------- */
 
 static void
-show_ticket(void *ctx, const json_t *record, const char *line)
+show_ticket(const struct kms_ctl *ctl, const json_t *record, size_t i)
 {
-    struct journal *j = ctx;
-    const char *state = state_of(j, record);
-
-    (void)line;
-    if (j->ctl->json) {
-        json_t *copy = json_copy((json_t *)(uintptr_t)record);
-        char *text;
-
-        json_object_set_new(copy, "state", json_string(state));
-        text = json_dumps(copy, JSON_COMPACT | JSON_ENSURE_ASCII);
-        printf("%s%s", j->n == 0 ? "\n  " : ",\n  ", text == NULL ? "null" : text);
-        free(text);
-        json_decref(copy);
-    } else {
-        if (j->n == 0)
-            printf("%-32s %-20s %-20s %-7s %s\n", "TICKET", "ISSUED", "UNTIL", "STATE",
-                   "INITIATOR -> RESPONDERS");
-        printf("%-32s %.19sZ %-20s %-7s %s -> ", kms_ctl_record_text(record, "ticket"),
-               kms_ctl_record_text(record, "time"), or_dash(kms_ctl_record_text(record, "until")),
-               state, kms_ctl_record_text(record, "initiator"));
-        show_to(record);
-        putchar('\n');
+    if (ctl->json) {
+        kms_ctl_compact(record, i == 0 ? "\n  " : ",\n  ", "");
+        return;
     }
-    j->n++;
+    if (i == 0)
+        printf("%-32s %-20s %-20s %-7s %s\n", "TICKET", "ISSUED", "UNTIL", "STATE",
+               "INITIATOR -> RESPONDERS");
+    printf("%-32s %.19sZ %-20s %-7s %s -> ", kms_ctl_text(record, "ticket"),
+           kms_ctl_text(record, "time"), or_dash(kms_ctl_text(record, "until")),
+           kms_ctl_text(record, "state"), kms_ctl_text(record, "initiator"));
+    show_list(json_object_get(record, "to"));
+    putchar('\n');
 }
 
 static enum kms_exit
-show_tickets(const struct kms_ctl *ctl, size_t limit)
+show_tickets(const struct kms_ctl *ctl, size_t last)
 {
-    struct kms_ctl with = *ctl;
-    struct journal j = { .ctl = &with, .revoked = kms_revoked_new() };
-    const struct kms_sink sink = { .revocation = take_revocation, .ctx = &j };
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc;
-    bool ok;
+    enum kms_exit code;
+    size_t n;
 
-    if (with.limit == 0)
-        with.limit = limit;
-    rc = j.revoked == NULL ? kms_store_fail(&err, KMS_STORE_FAILED, "out of memory")
-                           : ctl->store->ops->read(ctl->store, &sink, false, &err);
-    if (rc != KMS_STORE_OK) {
-        kms_revoked_free(j.revoked);
-        return kms_ctl_fail(&err);
-    }
-    kms_revoked_sort(j.revoked);
-    kms_ctl_time((int64_t)time(NULL), j.now);
     if (ctl->json)
         printf("[");
-    ok = kms_ctl_records(&with, "issue", show_ticket, &j);
-    if (ctl->json)
-        printf("%s]\n", j.n == 0 ? "" : "\n");
-    else if (ok && j.n == 0)
+    code = read_rows(ctl, "/v1/tickets", "tickets", last, show_ticket, &n);
+    if (code == KMS_EXIT_OK && ctl->json)
+        printf("%s]\n", n == 0 ? "" : "\n");
+    else if (code == KMS_EXIT_OK && n == 0)
         puts("No such ticket.");
-    kms_revoked_free(j.revoked);
-    return ok ? KMS_EXIT_OK : KMS_EXIT_FAILED;
+    return code;
 }
 
 enum kms_exit
 kms_ctl_ticket_list(const struct kms_ctl *ctl)
 {
-    return show_tickets(ctl, LIST_LIMIT);
+    return show_tickets(ctl, ctl->limit > 0 ? ctl->limit : LIST_LIMIT);
 }
 
 enum kms_exit
 kms_ctl_ticket_search(const struct kms_ctl *ctl)
 {
-    return show_tickets(ctl, 0);
+    return show_tickets(ctl, ctl->limit);
 }
 
-/* --- ticket revoke ------------------------------------------------------------------------------
- */
+/* --- ticket revoke ---------------------------------------------------------------------------- */
 
-static void
-to_lower(const char *from, char to[2 * MKT_TICKET_ID + 1])
-{
-    snprintf(to, 2 * MKT_TICKET_ID + 1, "%s", from);
-    for (char *p = to; *p != '\0'; p++)
-        if (*p >= 'A' && *p <= 'F')
-            *p = (char)(*p - 'A' + 'a');
-}
-
-static void
-count_record(void *ctx, const json_t *record, const char *line)
-{
-    (void)record;
-    (void)line;
-    ++*(size_t *)ctx;
-}
-
-/* Whether the audit has a record about a ticket; a name with a slip revokes nothing. */
-static bool
-is_known(const struct kms_ctl *ctl, const char *name)
-{
-    struct kms_ctl about = { .config = ctl->config, .ticket = name };
-    size_t n = 0;
-
-    return ctl->force || ctl->config->audit_dir[0] == '\0' ||
-           (kms_ctl_records(&about, NULL, count_record, &n) && n > 0);
-}
-
-/* A reference is revoked by removing the keys that the store has for it. */
 static enum kms_exit
-revoke_ticket(const struct kms_ctl *ctl, const struct kms_revoked_ticket *id, const char *name)
+revoke_ticket(const struct kms_ctl *ctl)
 {
-    const struct kms_revocation row = { KMS_REVOKED_TICKET, name, 0 };
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc = ctl->store->ops->revoke(ctl->store, id->id, &err);
+    json_t *body = ctl->undo ? NULL : json_object();
 
-    if (rc == KMS_STORE_NOT_FOUND && !is_known(ctl, name)) {
-        fprintf(stderr, "mikey-kmsctl: there is no ticket %s: see ticket list, ticket kept\n",
-                name);
-        return KMS_EXIT_STORE;
-    }
-    if (rc == KMS_STORE_NOT_FOUND)
-        rc = ctl->store->ops->revocation_add(ctl->store, &row, 1, &err);
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    printf("revoked %s: nobody can resolve it any more\n", name);
-    return KMS_EXIT_OK;
+    if (ctl->force && !ctl->undo)
+        json_object_set_new(body, "force", json_true());
+    return kms_ctl_change(
+        ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/tickets/{ticket}", ctl->identity, NULL,
+        body,
+        ctl->undo ? KMS_CTL_SAY(ctl->identity, " is no longer revoked", "", "")
+                  : KMS_CTL_SAY("revoked ", ctl->identity, ": nobody can resolve it any more", ""));
 }
 
-struct group_sought {
-    const char *name;
-    bool found;
-};
-
-static bool
-seek_group(void *ctx, const struct kms_group *g)
+static enum kms_exit
+revoke_user(const struct kms_ctl *ctl)
 {
-    struct group_sought *sought = ctx;
-
-    sought->found = strcmp(g->identity, sought->name) == 0;
-    return !sought->found;
+    return kms_ctl_change(ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/users/{identity}",
+                          ctl->user, NULL, NULL,
+                          ctl->undo
+                              ? KMS_CTL_SAY(ctl->user, " is no longer revoked", "", "")
+                              : KMS_CTL_SAY("revoked: no ticket that was issued to ", ctl->user,
+                                            " before now can be resolved any more", ""));
 }
 
-/* Whether it is a group of the store, or a pattern: a name with a slip revokes nothing. */
-static bool
-is_group(const struct kms_ctl *ctl)
+static enum kms_exit
+revoke_group(const struct kms_ctl *ctl)
 {
-    struct group_sought sought = { .name = ctl->group };
-    const struct kms_sink sink = { .group = seek_group, .ctx = &sought };
-    struct kms_store_err err;
+    json_t *body = ctl->undo ? NULL : json_object();
 
-    if (ctl->force || ctl->undo || kms_is_pattern(kms_identity_of(ctl->group)))
-        return true;
-    (void)ctl->store->ops->read(ctl->store, &sink, false, &err); /* it stops at the group */
-    return sought.found;
-}
-
-/* What is asked for; NULL, or what is wrong with it. */
-static const char *
-take_wish(const struct kms_ctl *ctl, struct kms_revocation *row, struct kms_revoked_ticket *id,
-          char name[2 * MKT_TICKET_ID + 1])
-{
-    if ((ctl->identity != NULL) + (ctl->user != NULL) + (ctl->group != NULL) != 1)
-        return "ticket revoke takes the name of a ticket, --user IDENTITY, or --group GROUP";
-    if (ctl->user != NULL && ctl->force)
-        return "--force is for a ticket or a group";
-    if (ctl->user != NULL) {
-        *row = (struct kms_revocation){ KMS_REVOKED_USER, ctl->user, 0 };
-        return kms_identity_of(ctl->user).data.p != NULL
-                   ? NULL
-                   : "--user is a URI (sip:alice@example.com) or a NAI";
-    }
-    if (ctl->group != NULL) {
-        *row = (struct kms_revocation){ KMS_REVOKED_GROUP, ctl->group, 0 };
-        return kms_identity_of(ctl->group).data.p != NULL
-                   ? NULL
-                   : "--group is a group (sip:team@example.com) or all of a domain "
-                     "(sip:*@example.com)";
-    }
-    *row = (struct kms_revocation){ KMS_REVOKED_TICKET, name, 0 };
-    if (!hex_id(ctl->identity, id))
-        return "the name of a ticket has 32 hexadecimal digits: see ticket list";
-    to_lower(ctl->identity, name);
-    return NULL;
+    if (ctl->force && !ctl->undo)
+        json_object_set_new(body, "force", json_true());
+    return kms_ctl_change(
+        ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/groups/{group}", ctl->group, NULL, body,
+        ctl->undo ? KMS_CTL_SAY(ctl->group, " is no longer revoked", "", "")
+                  : KMS_CTL_SAY("revoked: no ticket that was issued for ", ctl->group,
+                                " before now can be resolved any more", ""));
 }
 
 enum kms_exit
 kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-    struct kms_revocation row;
-    struct kms_revoked_ticket id;
-    char name[2 * MKT_TICKET_ID + 1];
-    const char *wrong = take_wish(ctl, &row, &id, name);
-    enum kms_store_rc rc;
-
-    if (wrong != NULL)
-        return kms_ctl_misuse(wrong);
-    if (row.kind == KMS_REVOKED_TICKET && !ctl->undo)
-        return revoke_ticket(ctl, &id, name);
-    if (row.kind == KMS_REVOKED_GROUP && !is_group(ctl)) {
-        fprintf(stderr, "mikey-kmsctl: there is no group %s: see group list\n", ctl->group);
-        return KMS_EXIT_STORE;
-    }
-    rc = ctl->undo ? ctl->store->ops->revocation_remove(ctl->store, &row, &err)
-                   : ctl->store->ops->revocation_add(ctl->store, &row, 1, &err);
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (ctl->undo)
-        printf("%s is no longer revoked\n", row.name);
-    else
-        printf("revoked: no ticket that was issued %s %s before now can be resolved any more\n",
-               row.kind == KMS_REVOKED_USER ? "to" : "for", row.name);
-    return KMS_EXIT_OK;
+    if ((ctl->identity != NULL) + (ctl->user != NULL) + (ctl->group != NULL) != 1)
+        return kms_ctl_misuse(
+            "ticket revoke takes the name of a ticket, --user IDENTITY, or --group GROUP");
+    if (ctl->user != NULL && ctl->force)
+        return kms_ctl_misuse("--force is for a ticket or a group");
+    return ctl->user != NULL    ? revoke_user(ctl)
+           : ctl->group != NULL ? revoke_group(ctl)
+                                : revoke_ticket(ctl);
 }

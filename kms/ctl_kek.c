@@ -10,7 +10,8 @@
 
 #include <mikeyticket/env.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
+#include "instant.h"
 #include "locked.h"
 #include "progress.h"
 
@@ -220,6 +221,9 @@ kms_ctl_kek_init(const struct kms_ctl *ctl)
     }
     begun = x->newest > 0;
     free(x);
+    code = kms_ctl_note(ctl, "kek-init", NULL);
+    if (code != KMS_EXIT_OK)
+        return code;
     if (!begun && !make_file(ctl->config->kek))
         return KMS_EXIT_FAILED;
     kek = open_kek(ctl->config->kek, !begun);
@@ -310,6 +314,9 @@ kms_ctl_kek_rotate(const struct kms_ctl *ctl)
         code = fail("the keys in the store are not wrapped: kek init first");
     else if (ctl->n_to > 1 || (ctl->finish && ctl->n_to > 0))
         code = kms_ctl_misuse("kek rotate takes --to KEK once, or --finish");
+    else if ((code = kms_ctl_note(ctl, ctl->finish ? "kek-finish" : "kek-rotate", NULL)) !=
+             KMS_EXIT_OK)
+        (void)code; /* it was said why */
     else if (ctl->finish)
         code = finish(ctl, x);
     else if (ctl->n_to > 0 && (!make_file(ctl->to[0]) || (to = open_kek(ctl->to[0], true)) == NULL))
@@ -365,7 +372,7 @@ print_wraps(const struct wraps *x, bool json)
     char created[32];
 
     for (size_t i = 0; i < x->n; i++) {
-        kms_ctl_time(x->at[i].created, created);
+        kms_instant_write(x->at[i].created, created);
         if (json)
             printf("%s\n  {\"generation\": %" PRIu32 ", \"kek\": \"%s\", \"created\": \"%s\"}",
                    i == 0 ? "" : ",", x->at[i].generation, x->at[i].scheme, created);

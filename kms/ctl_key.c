@@ -9,30 +9,14 @@
 
 #include <mikeyticket/env.h>
 
-#include "config.h"
+#include "ctl_call.h"
 #include "hex.h"
-#include "kmsctl.h"
+#include "key_text.h"
 
 #define TRIES 16 /* for a free id of our own making */
 
 static const char *
-read_hex(struct mkt_secret *key, const char *hex, size_t n)
-{
-    if (n % 2 != 0 || n < 32 || n > 2 * MKT_SECRET_MAX)
-        return "a key has 16 to 128 octets: 32 to 256 hexadecimal digits";
-    for (size_t i = 0; i < n; i += 2) {
-        int high = kms_hex_value(hex[i]), low = kms_hex_value(hex[i + 1]);
-
-        if (high < 0 || low < 0)
-            return "a key is written in hexadecimal digits";
-        key->b[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    key->n = (uint16_t)(n / 2);
-    return NULL;
-}
-
-static const char *
-read_stdin(struct mkt_secret *key)
+read_stdin(struct mkt_secret *key, const char *suite)
 {
     char line[2 * MKT_SECRET_MAX + 3];
     size_t n = 0;
@@ -43,55 +27,29 @@ read_stdin(struct mkt_secret *key)
         n += (size_t)got;
     while (n > 0 && isspace((unsigned char)line[n - 1]))
         n--;
-    wrong = read_hex(key, line, n);
+    wrong = kms_key_read(key, line, n, suite);
     mkt_wipe(line, sizeof line);
     return wrong;
 }
 
-/* 16 octets belong to the 128-bit suite, longer ones to the 256-bit suite (RFC 6043 12.1: the
- * levels are not mixed). */
 static const char *
 take_key(struct mkt_secret *key, const struct kms_ctl *ctl)
 {
     bool suite_128 = ctl->suite != NULL && strcmp(ctl->suite, "128") == 0;
-    bool suite_256 = ctl->suite != NULL && strcmp(ctl->suite, "256") == 0;
     const char *wrong;
 
-    if (ctl->suite != NULL && !suite_128 && !suite_256)
+    if (ctl->suite != NULL && !suite_128 && strcmp(ctl->suite, "256") != 0)
         return "--suite is 128 or 256";
     if (ctl->key_hex == NULL) {
         key->n = suite_128 ? 16 : 32;
         return mkt_crypto_random(NULL, key->b, key->n) ? NULL
                                                        : "the random number generator failed";
     }
-    if (strcmp(ctl->key_hex, "-") == 0) {
-        wrong = read_stdin(key);
-    } else {
-        wrong = read_hex(key, ctl->key_hex, strlen(ctl->key_hex));
-        mkt_wipe(ctl->key_hex, strlen(ctl->key_hex)); /* it stands in the list of processes */
-    }
-    if (wrong != NULL)
-        return wrong;
-    if (suite_128 && key->n != 16)
-        return "suite 128 needs a key of 16 octets";
-    if (key->n != 16 && key->n < 32)
-        return "a key has 16 octets (suite 128), or 32 and more (suite 256)";
-    return suite_256 && key->n < 32 ? "suite 256 needs a key of at least 32 octets" : NULL;
-}
-
-static const char *
-check_id(const char *id, const struct kms_ctl_kind *k)
-{
-    size_t n = strlen(id);
-
-    if (n == 0 || n > KMS_PSK_ID_MAX)
-        return "the id of a key has 1 to 128 characters";
-    for (size_t i = 0; i < n; i++)
-        if (id[i] <= ' ' || id[i] >= 0x7f)
-            return "the id of a key holds printable ASCII characters without blanks";
-    if (k->kind == KMS_TPK && kms_tpk_id_reserved(id))
-        return "ids such as tpk-1-256 are for the keys of the KMS: choose another one";
-    return NULL;
+    if (strcmp(ctl->key_hex, "-") == 0)
+        return read_stdin(key, ctl->suite);
+    wrong = kms_key_read(key, ctl->key_hex, strlen(ctl->key_hex), ctl->suite);
+    mkt_wipe(ctl->key_hex, strlen(ctl->key_hex)); /* it stands in the list of processes */
+    return wrong;
 }
 
 /* "sip:alice@example.com" -> "alice-3f9a" */
@@ -113,6 +71,29 @@ invent_id(char out[KMS_PSK_ID_MAX + 1], const char *identity, const struct kms_c
     return true;
 }
 
+/* The key only where it is generated and goes to no file. */
+static void
+report_json(const struct kms_ctl *ctl, const struct kms_keyfile *file)
+{
+    const char *kind = kms_keyfile_word(file->kind);
+    char hex[2 * MKT_SECRET_MAX + 1], id[8];
+    json_t *o = json_object();
+
+    snprintf(id, sizeof id, "%s-id", kind);
+    kms_ctl_put(o, "identity", file->identity);
+    kms_ctl_put(o, "kms", file->kms);
+    kms_ctl_put(o, id, file->id);
+    kms_ctl_put(o, "suite", file->key->n == 16 ? "128" : "256");
+    kms_ctl_put(o, "file", ctl->key_out);
+    if (ctl->key_out == NULL && ctl->key_hex == NULL) {
+        kms_hex_write(hex, file->key->b, file->key->n);
+        kms_ctl_put(o, kind, hex);
+        mkt_wipe(hex, sizeof hex);
+    }
+    kms_ctl_dump(o, "", "\n");
+    json_decref(o);
+}
+
 static enum kms_exit
 report_added(const struct kms_ctl *ctl, const struct kms_keyfile *file,
              const struct kms_ctl_kind *k)
@@ -120,7 +101,9 @@ report_added(const struct kms_ctl *ctl, const struct kms_keyfile *file,
     const char *kind = kms_keyfile_word(k->kind);
     char text[KMS_KEYFILE_MAX];
 
-    if (ctl->key_out != NULL) {
+    if (ctl->json) {
+        report_json(ctl, file);
+    } else if (ctl->key_out != NULL) {
         printf("added %s, %s-id %s\nThe %s is in %s: hand it over and delete it here.\n",
                file->identity, kind, file->id, k->what, ctl->key_out);
     } else if (ctl->key_hex != NULL) {
@@ -138,15 +121,15 @@ report_added(const struct kms_ctl *ctl, const struct kms_keyfile *file,
     return KMS_EXIT_FAILED;
 }
 
+/* What the store had against it, and what can be done. */
 static enum kms_exit
-taken(const struct kms_ctl *ctl, const char *id, const struct kms_ctl_kind *k)
+refused(const struct kms_ctl *ctl, const char *id, const struct kms_ctl_kind *k,
+        const json_t *problem, bool taken)
 {
-    const char *kind = kms_keyfile_word(k->kind);
-
-    fprintf(stderr,
-            "mikey-kmsctl: the %s-id %s is taken: choose another one, or remove the old key with\n"
-            "  mikey-kmsctl --config FILE ",
-            kind, id);
+    fprintf(stderr, "mikey-kmsctl: %s\n", kms_ctl_text(problem, "detail"));
+    if (!taken)
+        return KMS_EXIT_STORE;
+    fputs("Choose another one, or remove the old key with\n  mikey-kmsctl --config FILE ", stderr);
     if (k->kind == KMS_TPK)
         fprintf(stderr, "tpk remove %s\n", id);
     else
@@ -154,48 +137,55 @@ taken(const struct kms_ctl *ctl, const char *id, const struct kms_ctl_kind *k)
     return KMS_EXIT_STORE;
 }
 
-/* Seals and stores. When a rotation of the KEK came in between, once more under the new one. */
-static enum kms_store_rc
-seal_and_store(const struct kms_ctl *ctl, const struct kms_keyfile *file,
-               const struct kms_ctl_kind *k, struct kms_store_err *err)
+static enum kms_exit
+store(const struct kms_ctl *ctl, const struct kms_keyfile *file, const struct kms_ctl_kind *k,
+      json_t **answer, unsigned *status)
 {
-    enum kms_store_rc rc = KMS_STORE_STALE;
-    uint8_t buf[KMS_SEALED_MAX];
+    char hex[2 * MKT_SECRET_MAX + 1];
+    enum kms_exit code;
 
-    for (int i = 0; i < TRIES && rc == KMS_STORE_STALE; i++) {
-        struct kms_locker l = { .kind = k->kind,
-                                .owner = mkt_span(file->identity, strlen(file->identity)),
-                                .id = mkt_span(file->id, strlen(file->id)) };
-
-        rc = i == 0 ? KMS_STORE_OK : kms_vault_refresh(ctl->vault, ctl->store, err);
-        if (rc == KMS_STORE_OK && !kms_local_seal(ctl->vault, &l, mkt_secret_span(file->key), buf))
-            rc = kms_store_fail(err, KMS_STORE_FAILED, "the key cannot be sealed");
-        if (rc == KMS_STORE_OK)
-            rc = k->store(ctl, file, &l.key, err);
-    }
-    mkt_wipe(buf, sizeof buf);
-    return rc;
+    kms_hex_write(hex, file->key->b, file->key->n);
+    code = kms_ctl_call(ctl, "POST", k->target, k->body(ctl, file->id, hex), answer, status);
+    mkt_wipe(hex, sizeof hex);
+    return code;
 }
 
-/* The file comes first: a key that is in the store and nowhere else would be lost. */
+/* The file comes first: a key that is in the store and nowhere else would be lost. *taken tells
+ * whether another id may do; then nothing was said unless it is the last try. */
 static enum kms_exit
 add(const struct kms_ctl *ctl, const struct kms_keyfile *file, const struct kms_ctl_kind *k,
-    enum kms_store_rc *rc)
+    bool last, bool *taken)
 {
-    struct kms_store_err err = { 0 };
+    enum kms_exit code;
+    json_t *answer;
+    unsigned status;
 
-    *rc = KMS_STORE_FAILED;
+    *taken = false;
     if (ctl->key_out != NULL && !kms_keyfile_write(ctl->key_out, file)) {
         fprintf(stderr, "mikey-kmsctl: cannot write %s: %s; nothing was added\n", ctl->key_out,
                 strerror(errno));
         return KMS_EXIT_FAILED;
     }
-    *rc = seal_and_store(ctl, file, k, &err);
-    if (*rc == KMS_STORE_OK)
+    code = store(ctl, file, k, &answer, &status);
+    if (code == KMS_EXIT_OK && json_is_true(json_object_get(answer, "changed"))) {
+        json_decref(answer);
         return report_added(ctl, file, k);
+    }
     if (ctl->key_out != NULL)
         unlink(ctl->key_out);
-    return *rc == KMS_STORE_EXISTS ? KMS_EXIT_STORE : kms_ctl_fail(&err);
+    if (code == KMS_EXIT_OK) {
+        fprintf(stderr, "mikey-kmsctl: %s is taken: by this very key\n", file->id);
+        code = KMS_EXIT_STORE;
+    } else if (status != 0) {
+        *taken = status == 409 && strstr(kms_ctl_text(answer, "detail"), file->id) != NULL;
+        if (last || !*taken) {
+            enum kms_exit said = refused(ctl, file->id, k, answer, *taken);
+
+            code = status == 409 ? said : code;
+        }
+    }
+    json_decref(answer);
+    return code;
 }
 
 enum kms_exit
@@ -206,24 +196,22 @@ kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k)
     char invented[KMS_PSK_ID_MAX + 1];
     struct kms_keyfile file = { k->kind, ctl->identity, ctl->kms, ctl->key_id, &key };
     const char *wrong = take_key(&key, ctl);
-    enum kms_store_rc rc = KMS_STORE_EXISTS;
     enum kms_exit code = KMS_EXIT_FAILED;
+    bool taken = true;
 
     if (wrong == NULL && kms_identity_of(ctl->identity).data.p == NULL)
-        wrong = KMS_CTL_IDENTITY;
+        wrong = KMS_IDENTITY_FORM;
     if (wrong == NULL && ctl->key_id != NULL)
-        wrong = check_id(ctl->key_id, k);
+        wrong = kms_key_id_check(ctl->key_id, k->kind);
     if (wrong != NULL)
         return kms_ctl_misuse(wrong);
-    if (ctl->key_id != NULL) {
-        code = add(ctl, &file, k, &rc);
-        return rc == KMS_STORE_EXISTS ? taken(ctl, ctl->key_id, k) : code;
-    }
+    if (ctl->key_id != NULL)
+        return add(ctl, &file, k, true, &taken);
     file.id = invented;
-    for (int i = 0; i < TRIES && rc == KMS_STORE_EXISTS; i++) {
+    for (int i = 1; i <= TRIES && taken; i++) {
         if (!invent_id(invented, ctl->identity, k))
             return kms_ctl_misuse("the random number generator failed");
-        code = add(ctl, &file, k, &rc);
+        code = add(ctl, &file, k, i == TRIES, &taken);
     }
-    return rc == KMS_STORE_EXISTS ? taken(ctl, invented, k) : code;
+    return code;
 }

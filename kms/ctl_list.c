@@ -1,268 +1,210 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user list, group list, group show, realm list: rows of text, or JSON. Names of realms come before
- * what is in them. */
+/* Lists, as rows of text or as the JSON that the API gives: one table says what stands in which
+ * column. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
 
-struct listing {
-    const struct kms_ctl *ctl;
-    size_t n; /* rows printed */
-    struct {
-        uint32_t number;
-        char name[KMS_REALM_MAX + 1];
-    } * realms;
-    size_t n_realms;
-    int64_t now;
-    char last[MKT_ID_MAX + 1]; /* identity of the user printed last */
-    size_t members;            /* of the group printed last */
-    bool shown;                /* the group that was asked for */
+struct column {
+    const char *key; /* NULL: the end */
+    int width;
+    const char *heading;
 };
 
-static bool
-take_realm(void *ctx, const struct kms_realm *r)
-{
-    struct listing *l = ctx;
-    void *grown = realloc(l->realms, (l->n_realms + 1) * sizeof *l->realms);
+struct list {
+    const char *target, *name; /* path, and what the list is called in its answer */
+    const char *none;          /* said when there is nothing */
+    struct column columns[9];
+};
 
-    if (grown == NULL)
-        return false;
-    l->realms = grown;
-    l->realms[l->n_realms].number = r->number;
-    snprintf(l->realms[l->n_realms].name, sizeof l->realms->name, "%s", r->name);
-    l->n_realms++;
-    return true;
-}
+struct printing {
+    const struct kms_ctl *ctl;
+    const struct list *list;
+};
 
-static const char *
-realm_name(const struct listing *l, uint32_t number)
-{
-    for (size_t i = 0; i < l->n_realms; i++)
-        if (l->realms[i].number == number)
-            return l->realms[i].name;
-    return "?";
-}
-
-/* Begins a row: the comma of JSON, or the headings of a table. */
 static void
-begin_row(struct listing *l, const char *headings)
+print_heading(const struct list *l)
 {
-    if (l->ctl->json)
-        printf("%s\n  {", l->n == 0 ? "" : ",");
-    else if (l->n == 0)
-        puts(headings);
-    l->n++;
+    for (const struct column *c = l->columns; c->key != NULL; c++)
+        if (c[1].key != NULL)
+            printf("%-*s ", c->width, c->heading);
+        else
+            puts(c->heading);
 }
 
-/* A member of a JSON object; `text` NULL: null. */
 static void
-field(const char *name, const char *text, const char *before)
+print_value(const json_t *v, int width, const char *end)
 {
-    printf("%s\"%s\": ", before, name);
-    if (text == NULL)
-        printf("null");
-    else
-        kms_ctl_json(text);
+    char number[24];
+
+    if (json_is_integer(v))
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+    printf("%-*s%s", width,
+           json_is_integer(v)  ? number
+           : json_is_string(v) ? json_string_value(v)
+                               : "-",
+           end);
 }
 
-/* --- users --------------------------------------------------------------------------------------
- */
-
-static const char *
-state_of(const struct listing *l, const struct kms_user *u)
+static void
+print_row(void *ctx, const json_t *row, size_t i)
 {
-    return u->suspended                              ? "suspended"
-           : u->expires != 0 && l->now >= u->expires ? "expired"
-                                                     : "active";
-}
+    const struct printing *p = ctx;
 
-static const char user_headings[] =
-    "IDENTITY                         PSK-ID                   SUITE "
-    "STATE     REALM        ADDED                EXPIRES";
-
-static bool
-print_user(void *ctx, const struct kms_user *u)
-{
-    struct listing *l = ctx;
-    const char *suite = u->psk_id == NULL ? NULL : u->psk_len == 16 ? "128" : "256";
-    char added[32], expires[32];
-
-    snprintf(l->last, sizeof l->last, "%s", u->identity);
-    kms_ctl_time(u->added, added);
-    kms_ctl_time(u->expires, expires);
-    begin_row(l, user_headings);
-    if (l->ctl->json) {
-        field("identity", u->identity, "");
-        field("psk-id", u->psk_id, ", ");
-        printf(", \"suite\": %s", suite != NULL ? suite : "null");
-        field("added", added, ", ");
-        field("state", state_of(l, u), ", ");
-        field("realm", realm_name(l, u->realm_number), ", ");
-        field("expires", u->expires == 0 ? NULL : expires, ", ");
-        putchar('}');
-        return true;
+    if (p->ctl->json) {
+        kms_ctl_dump(row, i == 0 ? "\n  " : ",\n  ", "");
+        return;
     }
-    printf("%-32s %-24s %-5s %-9s %-12s %-20s %s\n", u->identity,
-           u->psk_id != NULL ? u->psk_id : "-", suite != NULL ? suite : "-", state_of(l, u),
-           realm_name(l, u->realm_number), added, u->expires == 0 ? "-" : expires);
-    return true;
-}
-
-static bool
-print_alias(void *ctx, const char *identity)
-{
-    struct listing *l = ctx;
-
-    begin_row(l, user_headings);
-    if (l->ctl->json) {
-        field("identity", identity, "");
-        field("alias-of", l->last, ", ");
-        putchar('}');
-    } else {
-        printf("%-32s is %s\n", identity, l->last);
+    if (i == 0)
+        print_heading(p->list);
+    if (json_object_get(row, "alias-of") != NULL) {
+        printf("%-32s is %s\n", kms_ctl_text(row, "identity"), kms_ctl_text(row, "alias-of"));
+        return;
     }
-    return true;
-}
-
-/* --- groups and realms --------------------------------------------------------------------------
- */
-
-static bool
-print_group(void *ctx, const struct kms_group *g)
-{
-    struct listing *l = ctx;
-    char added[32];
-
-    kms_ctl_time(g->added, added);
-    begin_row(l, "GROUP                            REALM        ADDED");
-    if (l->ctl->json) {
-        field("group", g->identity, "");
-        field("realm", realm_name(l, g->realm), ", ");
-        field("added", added, ", ");
-        putchar('}');
-    } else {
-        printf("%-32s %-12s %s\n", g->identity, realm_name(l, g->realm), added);
-    }
-    return true;
-}
-
-static bool
-choose_group(void *ctx, const struct kms_group *g)
-{
-    struct listing *l = ctx;
-
-    snprintf(l->last, sizeof l->last, "%s", g->identity);
-    l->shown = l->shown || strcmp(g->identity, l->ctl->identity) == 0;
-    return true;
-}
-
-static bool
-print_member(void *ctx, const struct kms_member *m)
-{
-    static const char *const kinds[] = { "user", "group", "pattern" };
-    struct listing *l = ctx;
-
-    if (strcmp(l->last, l->ctl->identity) != 0)
-        return true;
-    begin_row(l, "MEMBER                           KIND");
-    if (l->ctl->json) {
-        field("member", m->name, "");
-        field("kind", kinds[m->kind], ", ");
-        putchar('}');
-    } else {
-        printf("%-32s %s\n", m->name, kinds[m->kind]);
-    }
-    return true;
-}
-
-static bool
-print_realm(void *ctx, const struct kms_realm *r)
-{
-    struct listing *l = ctx;
-    char added[32];
-
-    kms_ctl_time(r->added, added);
-    begin_row(l, "REALM        ADDED");
-    if (l->ctl->json) {
-        field("realm", r->name, "");
-        field("added", r->added == 0 ? NULL : added, ", ");
-        putchar('}');
-    } else {
-        printf("%-12s %s\n", r->name, r->added == 0 ? "-" : added);
-    }
-    return true;
-}
-
-enum kms_exit
-kms_ctl_list(const struct kms_ctl *ctl, const struct kms_sink *sink, const size_t *rows,
-             const char *none)
-{
-    struct kms_store_err err = { 0 };
-
-    if (ctl->json)
-        printf("[");
-    if (ctl->store->ops->read(ctl->store, sink, false, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (ctl->json)
-        printf("%s]\n", *rows == 0 ? "" : "\n");
-    else if (*rows == 0)
-        puts(none);
-    return KMS_EXIT_OK;
+    for (const struct column *c = p->list->columns; c->key != NULL; c++)
+        print_value(json_object_get(row, c->key), c[1].key != NULL ? c->width : 0,
+                    c[1].key != NULL ? " " : "\n");
 }
 
 static enum kms_exit
-list(struct listing *l, struct kms_sink *sink, const char *none)
+print_list(const struct kms_ctl *ctl, const struct list *l, const char *target)
 {
+    struct printing p = { ctl, l };
     enum kms_exit code;
+    size_t n;
 
-    sink->ctx = l;
-    l->now = (int64_t)time(NULL);
-    code = kms_ctl_list(l->ctl, sink, &l->n, none);
-    free(l->realms);
-    return code;
+    if (ctl->json)
+        putchar('[');
+    code = kms_ctl_pages(ctl, target, l->name, print_row, &p, &n);
+    if (code != KMS_EXIT_OK)
+        return code;
+    if (ctl->json)
+        puts(n == 0 ? "]" : "\n]");
+    else if (n == 0)
+        puts(l->none);
+    return KMS_EXIT_OK;
 }
 
 enum kms_exit
 kms_ctl_user_list(const struct kms_ctl *ctl)
 {
-    struct kms_sink sink = { .realm = take_realm, .user = print_user, .alias = print_alias };
-    struct listing l = { .ctl = ctl };
+    static const struct list users = {
+        "/v1/users?limit=10000",
+        "users",
+        "No users yet. Add one with: mikey-kmsctl --config FILE user add IDENTITY",
+        { { "identity", 32, "IDENTITY" },
+          { "psk-id", 24, "PSK-ID" },
+          { "suite", 5, "SUITE" },
+          { "state", 9, "STATE" },
+          { "realm", 12, "REALM" },
+          { "added", 20, "ADDED" },
+          { "expires", 0, "EXPIRES" },
+          { NULL, 0, NULL } },
+    };
 
-    return list(&l, &sink,
-                "No users yet. Add one with: mikey-kmsctl --config FILE user add IDENTITY");
+    return print_list(ctl, &users, users.target);
 }
 
 enum kms_exit
 kms_ctl_group_list(const struct kms_ctl *ctl)
 {
-    struct kms_sink sink = { .realm = take_realm, .group = print_group };
-    struct listing l = { .ctl = ctl };
+    static const struct list groups = {
+        "/v1/groups?limit=10000",
+        "groups",
+        "No groups yet. Add one with: mikey-kmsctl --config FILE group add GROUP",
+        { { "group", 32, "GROUP" },
+          { "realm", 12, "REALM" },
+          { "added", 0, "ADDED" },
+          { NULL, 0, NULL } },
+    };
 
-    return list(&l, &sink,
-                "No groups yet. Add one with: mikey-kmsctl --config FILE group add GROUP");
+    return print_list(ctl, &groups, groups.target);
 }
 
 enum kms_exit
 kms_ctl_group_show(const struct kms_ctl *ctl)
 {
-    struct kms_sink sink = { .group = choose_group, .member = print_member };
-    struct listing l = { .ctl = ctl };
-    enum kms_exit code = list(&l, &sink, "No members, or no such group.");
+    static const struct list members = {
+        "/v1/groups/{group}/members",
+        "members",
+        "No members.",
+        { { "member", 32, "MEMBER" }, { "kind", 0, "KIND" }, { NULL, 0, NULL } },
+    };
+    char target[KMS_CTL_TARGET];
 
-    if (code != KMS_EXIT_OK || l.shown)
-        return code;
-    fprintf(stderr, "mikey-kmsctl: there is no group %s: see group list\n", ctl->identity);
-    return KMS_EXIT_STORE;
+    if (!kms_ctl_target(target, members.target, ctl->identity, NULL) ||
+        !kms_ctl_parameter(target, "limit", "10000"))
+        return kms_ctl_misuse("the name is too long");
+    return print_list(ctl, &members, target);
 }
 
 enum kms_exit
 kms_ctl_realm_list(const struct kms_ctl *ctl)
 {
-    struct kms_sink sink = { .realm = print_realm };
-    struct listing l = { .ctl = ctl };
+    static const struct list realms = {
+        "/v1/realms",
+        "realms",
+        "",
+        { { "realm", 12, "REALM" }, { "added", 0, "ADDED" }, { NULL, 0, NULL } },
+    };
 
-    return list(&l, &sink, "");
+    return print_list(ctl, &realms, realms.target);
+}
+
+enum kms_exit
+kms_ctl_tpk_list(const struct kms_ctl *ctl)
+{
+    static const struct list tpks = {
+        "/v1/tpks?limit=10000",
+        "tpks",
+        "No ticket protection key yet. The daemon makes the first one when it starts.",
+        { { "id", 24, "ID" },
+          { "suite", 5, "SUITE" },
+          { "state", 8, "STATE" },
+          { "starts", 20, "STARTS" },
+          { "until", 20, "UNTIL" },
+          { "realm", 12, "REALM" },
+          { "owner", 0, "OWNER" },
+          { NULL, 0, NULL } },
+    };
+
+    return print_list(ctl, &tpks, tpks.target);
+}
+
+enum kms_exit
+kms_ctl_export_list(const struct kms_ctl *ctl)
+{
+    static const struct list exports = {
+        "/v1/exports",
+        "exports",
+        "No exports wait.",
+        { { "number", 6, "NUMBER" },
+          { "tpk-id", 24, "TPK-ID" },
+          { "state", 8, "STATE" },
+          { "asked-by", 20, "ASKED-BY" },
+          { "approved-by", 20, "APPROVED-BY" },
+          { "seconds", 0, "SECONDS" },
+          { NULL, 0, NULL } },
+    };
+
+    return print_list(ctl, &exports, exports.target);
+}
+
+enum kms_exit
+kms_ctl_ticket_kept(const struct kms_ctl *ctl)
+{
+    static const struct list kept = {
+        "/v1/tickets/kept?limit=10000",
+        "tickets",
+        "No reference tickets. The store keeps no others.",
+        { { "reference", 32, "REFERENCE" },
+          { "issued", 20, "ISSUED" },
+          { "until", 20, "UNTIL" },
+          { "initiator", 28, "INITIATOR" },
+          { "responders", 0, "RESPONDERS" },
+          { NULL, 0, NULL } },
+    };
+
+    return print_list(ctl, &kept, kept.target);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ticket issue: a ticket for a device that is to have it before it ever asks (RFC 6043 4.1.1). A
- * Ticket Request is asked and answered in memory, under a PSK that is made for it and forgotten: so
- * there is one way to make a ticket, and one policy. */
+/* ticket issue: a ticket for a device that is to have it before it ever asks (RFC 6043 4.1.1). The
+ * KMS is asked as a client asks it, under a PSK that is made for it and forgotten. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,39 +8,27 @@
 #include <time.h>
 
 #include <mikeyticket/initiator.h>
-#include <mikeyticket/kms.h>
 
-#include "document.h"
-#include "kmsctl.h"
-#include "tickets.h"
-#include "tpk.h"
+#include "base64.h"
+#include "ctl_call.h"
+#include "hex.h"
+#include "instant.h"
+#include "wish.h"
 
 #define GRANT_MAX 131072 /* octets of an exported ticket */
 
 struct issue {
     const struct kms_ctl *ctl;
-    struct kms_index *index;
-    struct kms_rules *rules;
     struct mkt_env env;
-    struct mkt_policy want, granted;
+    struct mkt_policy want;
     struct mkt_identity client, kms;
+    struct mkt_secret key;
     struct mkt_inkey_mem psk;
-    struct kms_inkey tpk;
-    struct kms_found_tpk found;
     struct mkt_initiator *initiator;
-    struct mkt_kms_txn *txn;
     struct mkt_grant *grant;
-    struct mkt_err err;
-    uint8_t question[MKT_MSG_MAX], answer[MKT_MSG_MAX], file[GRANT_MAX];
+    char tpk[KMS_PSK_ID_MAX + 1];
+    uint8_t question[MKT_MSG_MAX], answer[4 * ((MKT_MSG_MAX + 2) / 3)], file[GRANT_MAX];
 };
-
-static enum kms_exit
-refused(const struct mkt_err *err)
-{
-    fprintf(stderr, "mikey-kmsctl: the policy does not allow it: %s: %s (%s)\n", err->what,
-            mkt_strerror(err->rc), err->ref);
-    return KMS_EXIT_FAILED;
-}
 
 static enum kms_exit
 failed(const char *what)
@@ -53,11 +40,9 @@ failed(const char *what)
 static bool
 make_psk(struct issue *x)
 {
-    MKT_SCOPED_SECRET
-    key = { .n = mkt_suite_of(x->want.prf)->key_len };
-
-    return mkt_crypto_random(NULL, key.b, key.n) &&
-           mkt_inkey_mem_init(&x->psk, mkt_secret_span(&key)) == MKT_OK;
+    x->key.n = mkt_suite_of(x->want.prf)->key_len;
+    return mkt_crypto_random(NULL, x->key.b, x->key.n) &&
+           mkt_inkey_mem_init(&x->psk, mkt_secret_span(&x->key)) == MKT_OK;
 }
 
 static enum mkt_next
@@ -74,54 +59,37 @@ ask(struct issue *x, struct mkt_io *io)
     return mkt_initiator_request(x->initiator, &x->env, &x->want, io);
 }
 
-static enum mkt_next
-reply(struct issue *x, struct mkt_io *io)
+/* What the KMS says to the question; the keys in it are under the PSK. */
+static enum kms_exit
+exchange(struct issue *x, size_t *n)
 {
-    const struct kms_circumstances q = { .rules = x->rules,
-                                         .client = x->client,
-                                         .kms = x->kms,
-                                         .now = x->env.now,
-                                         .directory = kms_index_directory(x->index) };
-    struct mkt_span question = mkt_span(x->question, io->out_len);
+    MKT_SCOPED_SECRET
+    key = x->key;
+    char hex[2 * MKT_SECRET_MAX + 1];
+    char *text = malloc(4 * ((*n + 2) / 3) + 1);
+    json_t *body = json_object(), *answer;
+    enum kms_exit code;
 
-    *io = (struct mkt_io){ .out = x->answer, .cap = sizeof x->answer };
-    if (mkt_kms_begin(x->txn, question, &io->err) != MKT_OK ||
-        mkt_kms_verify(x->txn, &x->env, &x->psk.base, x->client, x->kms, &io->err) != MKT_OK ||
-        kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
-                      &io->err) != MKT_OK)
-        return MKT_NEXT_ABORT;
-    const struct kms_locker l = kms_found_tpk_locker(&x->found);
+    if (text != NULL)
+        text[kms_base64_encode(text, x->question, *n)] = '\0';
+    kms_hex_write(hex, key.b, key.n);
+    kms_ctl_put(body, "as", x->ctl->as);
+    kms_ctl_put(body, "psk", hex);
+    kms_ctl_put(body, "message", text);
+    mkt_wipe(hex, sizeof hex);
+    free(text);
+    code = kms_ctl_call(x->ctl, "POST", "/v1/tickets", body, &answer, NULL);
+    if (code == KMS_EXIT_OK) {
+        const char *message = kms_ctl_text(answer, "message");
 
-    if (!kms_inkey_init(&x->tpk, x->ctl->vault, 0, &l)) {
-        mkt_fail(&io->err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1");
-        return MKT_NEXT_ABORT;
+        *n = strlen(message) < sizeof x->answer ? strlen(message) : 0;
+        memcpy(x->answer, message, *n);
+        snprintf(x->tpk, sizeof x->tpk, "%s", kms_ctl_text(answer, "tpk-id"));
+        if (!kms_base64_decode(x->answer, *n, n))
+            code = failed("the answer is not understood");
     }
-    const struct mkt_tpk tpk = { x->found.id, &x->tpk.base, x->found.owner };
-    return mkt_kms_issue(x->txn, &x->env, &x->granted, &tpk, mkt_span(NULL, 0), io);
-}
-
-/* The keys of a reference ticket go into the store before the ticket goes anywhere. */
-static bool
-keep(struct issue *x, struct kms_store_err *err)
-{
-    return kms_ticket_keep(x->ctl->store, x->ctl->vault, x->txn, &x->granted,
-                           mkt_ntp_to_unix(x->env.now), err) == KMS_STORE_OK;
-}
-
-static bool
-make_grant(struct issue *x)
-{
-    struct mkt_io io = { 0 };
-    bool ok = ask(x, &io) == MKT_NEXT_SEND_KMS && reply(x, &io) == MKT_NEXT_SEND_PEER;
-
-    if (ok) {
-        io = (struct mkt_io){ .in = mkt_span(x->answer, io.out_len) };
-        ok = mkt_initiator_granted(x->initiator, &x->env, &io, &x->grant) == MKT_NEXT_DONE;
-    }
-    x->err = io.err;
-    if (!ok)
-        mkt_fail(&x->err, MKT_E_MEMORY, 0, "ticket", "RFC 6043 4.1.1");
-    return ok;
+    json_decref(answer);
+    return code;
 }
 
 static void
@@ -131,9 +99,9 @@ report(const struct issue *x)
     char flags[13], until[32];
 
     mkt_policy_flags_format(p->flags, flags);
-    kms_ctl_time(mkt_ntp_to_unix(p->end.value), until);
-    printf("issued to %s, flags %s, valid until %s, protected with %.*s\n", x->ctl->as, flags,
-           until, (int)x->found.id.n, (const char *)x->found.id.p);
+    kms_instant_write(mkt_ntp_to_unix(p->end.value), until);
+    printf("issued to %s, flags %s, valid until %s, protected with %s\n", x->ctl->as, flags, until,
+           x->tpk);
     if ((p->flags & MKT_TP_K) != 0)
         puts("The policy changed what was wanted (K): compare flags and time.");
     printf("The ticket and its keys are in %s: hand it over and delete it here.\n", x->ctl->out);
@@ -157,29 +125,22 @@ save(struct issue *x)
 static enum kms_exit
 issue(struct issue *x)
 {
-    struct kms_store_err err = { 0 };
-    char wrong[KMS_DOCUMENT_ERR];
+    struct mkt_io io = { 0 };
+    enum kms_exit code;
+    size_t n;
 
-    x->rules = kms_rules_load(x->ctl->config, wrong);
-    if (x->rules == NULL) {
-        fprintf(stderr, "%s\n", wrong);
-        return KMS_EXIT_CONFIG;
-    }
-    if (kms_index_build(&x->index, x->ctl->store, x->ctl->vault, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now))) {
-        fprintf(stderr, "mikey-kmsctl: %s is no user, or suspended or expired: see user list\n",
-                x->ctl->as);
-        return KMS_EXIT_STORE;
-    }
-    x->txn = mkt_kms_txn_new();
-    if (x->txn == NULL || x->env.crypto == NULL || !make_psk(x))
+    if (x->env.crypto == NULL || !make_psk(x) || ask(x, &io) != MKT_NEXT_SEND_KMS)
         return failed("out of memory, or the random number generator failed");
-    if (make_grant(x))
-        return keep(x, &err) ? save(x) : kms_ctl_fail(&err);
-    if (x->err.rc == MKT_E_STATE)
-        return failed("there is no ticket protection key yet: start the daemon, or tpk rotate");
-    return refused(&x->err);
+    n = io.out_len;
+    code = exchange(x, &n);
+    if (code == KMS_EXIT_USAGE) /* not the words: the policy */
+        return KMS_EXIT_FAILED;
+    if (code != KMS_EXIT_OK)
+        return code;
+    io = (struct mkt_io){ .in = mkt_span(x->answer, n) };
+    if (mkt_initiator_granted(x->initiator, &x->env, &io, &x->grant) != MKT_NEXT_DONE)
+        return failed("the ticket cannot be read");
+    return save(x);
 }
 
 static void
@@ -187,12 +148,22 @@ forget(struct issue *x)
 {
     mkt_grant_free(x->grant);
     mkt_initiator_free(x->initiator);
-    mkt_kms_txn_free(x->txn);
     mkt_crypto_free(x->env.crypto);
-    kms_index_free(x->index);
-    kms_rules_free(x->rules);
     mkt_wipe(x, sizeof *x);
     free(x);
+}
+
+static const char *
+read_wish(struct issue *x)
+{
+    const struct kms_ctl *ctl = x->ctl;
+    struct kms_wish w = { ctl->flags, ctl->validity, ctl->type,
+                          ctl->suite, { NULL },      { NULL },
+                          ctl->n_to,  ctl->n_keys,   ctl->config->max_validity_s };
+
+    memcpy(w.to, ctl->to, sizeof w.to);
+    memcpy(w.keys, ctl->keys, sizeof w.keys);
+    return kms_wish_read(&x->want, &w, x->env.now);
 }
 
 enum kms_exit
@@ -214,7 +185,7 @@ kms_ctl_ticket_issue(const struct kms_ctl *ctl)
     if (ctl->as == NULL || ctl->out == NULL)
         wrong = "ticket issue needs --as IDENTITY, --to IDENTITY and --out FILE";
     if (wrong == NULL)
-        wrong = kms_ctl_wish(&x->want, ctl, x->env.now);
+        wrong = read_wish(x);
     if (wrong == NULL) {
         x->client = kms_identity_of(ctl->as);
         if (x->client.data.p == NULL)

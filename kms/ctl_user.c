@@ -1,177 +1,168 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user add, remove, suspend, resume, expire, alias-add, alias-remove. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
+#include "instant.h"
 
-/* The user of --realm and --expires; NULL, or what is wrong with it. */
-static const char *
-take_user(struct kms_user *user, const struct kms_ctl *ctl)
+/* What user add says of the user, besides its credential. */
+static json_t *
+user_body(const struct kms_ctl *ctl)
 {
-    *user = (struct kms_user){ .identity = ctl->identity, .realm = ctl->realm };
-    if (ctl->expires != NULL && !kms_ctl_instant(ctl->expires, &user->expires))
-        return KMS_CTL_INSTANT;
-    return NULL;
+    json_t *body = json_object();
+
+    kms_ctl_put(body, "identity", ctl->identity);
+    kms_ctl_put(body, "realm", ctl->realm);
+    kms_ctl_put(body, "expires", ctl->expires);
+    return body;
 }
 
-static enum kms_store_rc
-store_psk(const struct kms_ctl *ctl, const struct kms_keyfile *k, const struct kms_sealed *key,
-          struct kms_store_err *err)
+static json_t *
+psk_body(const struct kms_ctl *ctl, const char *id, const char *hex)
 {
-    struct kms_user user;
+    json_t *body = user_body(ctl);
 
-    if (take_user(&user, ctl) != NULL)
-        return kms_store_fail(err, KMS_STORE_FAILED, KMS_CTL_INSTANT);
-    user.psk_id = k->id;
-    user.psk = *key;
-    return ctl->store->ops->user_add(ctl->store, &user, err);
+    kms_ctl_put(body, "psk-id", id);
+    kms_ctl_put(body, "psk", hex);
+    return body;
 }
 
 /* Who has no PSK cannot ask with one, not even with the wrong one: there is nothing to match. */
 static enum kms_exit
 add_unkeyed(const struct kms_ctl *ctl)
 {
-    struct kms_user user;
-    struct kms_store_err err = { 0 };
-    const char *wrong = take_user(&user, ctl);
-    enum kms_store_rc rc;
+    enum kms_exit code;
+    json_t *answer;
 
     if (ctl->key_id != NULL || ctl->key_hex != NULL || ctl->key_out != NULL || ctl->suite != NULL)
-        wrong = "--no-psk goes without --psk-id, --psk-hex, --psk-out and --suite";
-    if (kms_identity_of(ctl->identity).data.p == NULL)
-        wrong = KMS_CTL_IDENTITY;
-    if (wrong != NULL)
-        return kms_ctl_misuse(wrong);
-    rc = ctl->store->ops->user_add(ctl->store, &user, &err);
-    if (rc == KMS_STORE_SAME) {
+        return kms_ctl_misuse("--no-psk goes without --psk-id, --psk-hex, --psk-out and --suite");
+    code = kms_ctl_call(ctl, "POST", "/v1/users", user_body(ctl), &answer, NULL);
+    if (code != KMS_EXIT_OK)
+        return code;
+    if (!json_is_true(json_object_get(answer, "changed"))) {
         fprintf(stderr, "mikey-kmsctl: %s is a user already\n", ctl->identity);
-        return KMS_EXIT_STORE;
+        code = KMS_EXIT_STORE;
+    } else if (ctl->json) {
+        kms_ctl_dump(answer, "", "\n");
+    } else {
+        printf("added %s, without PSK: it signs its requests\n", ctl->identity);
+        if (ctl->config->certificate.n == 0)
+            puts("The configuration has no certificate yet: signed requests are not served.");
     }
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    printf("added %s, without PSK: it signs its requests\n", ctl->identity);
-    if (ctl->config->certificate.n == 0)
-        puts("The configuration has no certificate yet: signed requests are not served.");
-    return KMS_EXIT_OK;
+    json_decref(answer);
+    return code;
 }
 
 enum kms_exit
 kms_ctl_user_add(const struct kms_ctl *ctl)
 {
-    static const struct kms_ctl_kind psk = { KMS_PSK, "credential", "-", store_psk };
+    static const struct kms_ctl_kind psk = { KMS_PSK, "credential", "-", "/v1/users", psk_body };
     int64_t at;
 
-    if (ctl->expires != NULL && !kms_ctl_instant(ctl->expires, &at))
-        return kms_ctl_misuse(KMS_CTL_INSTANT);
+    if (ctl->expires != NULL && !kms_instant_read(ctl->expires, &at))
+        return kms_ctl_misuse(KMS_INSTANT_FORM);
     return ctl->no_psk ? add_unkeyed(ctl) : kms_ctl_key_add(ctl, &psk);
+}
+
+static const char *
+plural(long long n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void
+tell_removed(const struct kms_ctl *ctl, const json_t *gone)
+{
+    long long credentials = json_integer_value(json_object_get(gone, "credentials"));
+    long long tpks = json_integer_value(json_object_get(gone, "tpks"));
+    long long kept = json_integer_value(json_object_get(gone, "reference-tickets"));
+    bool user = json_is_true(json_object_get(gone, "user"));
+
+    if (credentials > 0)
+        printf("removed %lld credential%s of %s\n", credentials, plural(credentials),
+               ctl->identity);
+    if (user && credentials == 0)
+        printf("removed %s, a user without PSK\n", ctl->identity);
+    else if (!user)
+        printf("%s stays a user: user remove without --psk-id removes it\n", ctl->identity);
+    if (tpks > 0)
+        printf(
+            "removed %lld ticket protection key%s shared with %s: the KMS resolves no ticket made "
+            "with %s any more\n",
+            tpks, plural(tpks), ctl->identity, tpks == 1 ? "it" : "them");
+    if (kept > 0)
+        printf("revoked %lld reference ticket%s of %s\n", kept, plural(kept), ctl->identity);
 }
 
 enum kms_exit
 kms_ctl_user_remove(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-    struct kms_removed removed;
-    enum kms_store_rc rc =
-        ctl->store->ops->user_remove(ctl->store, ctl->identity, ctl->key_id, &removed, &err);
+    char target[KMS_CTL_TARGET];
+    enum kms_exit code;
+    json_t *answer;
 
-    if (rc == KMS_STORE_NOT_FOUND) {
-        fprintf(stderr, "mikey-kmsctl: %s %s%s: see user list\n", ctl->identity,
-                ctl->key_id != NULL ? "has no such credential " : "is no user",
-                ctl->key_id != NULL ? ctl->key_id : "");
-        return KMS_EXIT_STORE;
-    }
-    if (rc != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    if (removed.credentials > 0)
-        printf("removed %u credential%s of %s\n", removed.credentials,
-               removed.credentials == 1 ? "" : "s", ctl->identity);
-    if (removed.user && removed.credentials == 0)
-        printf("removed %s, a user without PSK\n", ctl->identity);
-    else if (!removed.user)
-        printf("%s stays a user: user remove without --psk-id removes it\n", ctl->identity);
-    if (removed.tpks > 0)
-        printf("removed %u ticket protection key%s shared with %s: the KMS resolves no ticket made "
-               "with %s any more\n",
-               removed.tpks, removed.tpks == 1 ? "" : "s", ctl->identity,
-               removed.tpks == 1 ? "it" : "them");
-    if (removed.kept > 0)
-        printf("revoked %u reference ticket%s of %s\n", removed.kept, removed.kept == 1 ? "" : "s",
-               ctl->identity);
-    return KMS_EXIT_OK;
+    if (!kms_ctl_target(target,
+                        ctl->key_id == NULL ? "/v1/users/{identity}"
+                                            : "/v1/users/{identity}/credentials/{psk-id}",
+                        ctl->identity, ctl->key_id))
+        return kms_ctl_misuse("the name is too long");
+    code = kms_ctl_call(ctl, "DELETE", target, NULL, &answer, NULL);
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(answer, "", "\n");
+    else if (code == KMS_EXIT_OK)
+        tell_removed(ctl, answer);
+    json_decref(answer);
+    return code;
 }
 
-/* One change of a user; `done` says what was done. */
 static enum kms_exit
-change(const struct kms_ctl *ctl, const struct kms_user_change *c, const char *done)
+change(const struct kms_ctl *ctl, const char *key, json_t *value, const char *done)
 {
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc = ctl->store->ops->user_change(ctl->store, ctl->identity, c, &err);
+    json_t *body = json_object();
 
-    if (rc != KMS_STORE_OK && rc != KMS_STORE_SAME)
-        return kms_ctl_fail(&err);
-    printf("%s: %s%s\n", ctl->identity, done, rc == KMS_STORE_SAME ? ", as before" : "");
-    return KMS_EXIT_OK;
+    json_object_set_new(body, key, value);
+    return kms_ctl_change(ctl, "PATCH", "/v1/users/{identity}", ctl->identity, NULL, body,
+                          KMS_CTL_SAY(ctl->identity, ": ", done, ""));
 }
 
 enum kms_exit
 kms_ctl_user_suspend(const struct kms_ctl *ctl)
 {
-    static const bool yes = true;
-    const struct kms_user_change c = { .suspended = &yes };
-
-    return change(ctl, &c, "suspended");
+    return change(ctl, "suspended", json_true(), "suspended");
 }
 
 enum kms_exit
 kms_ctl_user_resume(const struct kms_ctl *ctl)
 {
-    static const bool no = false;
-    const struct kms_user_change c = { .suspended = &no };
-
-    return change(ctl, &c, "not suspended");
+    return change(ctl, "suspended", json_false(), "not suspended");
 }
 
 enum kms_exit
 kms_ctl_user_expire(const struct kms_ctl *ctl)
 {
+    char done[64] = "does not expire", when[KMS_INSTANT];
     int64_t at;
-    const struct kms_user_change c = { .expires = &at };
-    char done[64], when[32];
 
-    if (!kms_ctl_instant(ctl->second, &at))
-        return kms_ctl_misuse(KMS_CTL_INSTANT);
-    kms_ctl_time(at, when);
-    snprintf(done, sizeof done, "%s%s", at == 0 ? "does not expire" : "expires ",
-             at == 0 ? "" : when);
-    return change(ctl, &c, done);
+    if (!kms_instant_read(ctl->second, &at))
+        return kms_ctl_misuse(KMS_INSTANT_FORM);
+    kms_instant_write(at, when);
+    if (at != 0)
+        snprintf(done, sizeof done, "expires %s", when);
+    return change(ctl, "expires", json_string(ctl->second), done);
 }
 
 enum kms_exit
 kms_ctl_alias_add(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-    enum kms_store_rc rc;
-
-    if (kms_identity_of(ctl->second).data.p == NULL)
-        return kms_ctl_misuse(KMS_CTL_IDENTITY);
-    rc = ctl->store->ops->alias_add(ctl->store, ctl->identity, ctl->second, &err);
-    if (rc != KMS_STORE_OK && rc != KMS_STORE_SAME)
-        return kms_ctl_fail(&err);
-    printf("%s is %s too%s\n", ctl->identity, ctl->second,
-           rc == KMS_STORE_SAME ? ", as before" : "");
-    return KMS_EXIT_OK;
+    return kms_ctl_change(ctl, "PUT", "/v1/users/{identity}/aliases/{alias}", ctl->identity,
+                          ctl->second, NULL,
+                          KMS_CTL_SAY(ctl->identity, " is ", ctl->second, " too"));
 }
 
 enum kms_exit
 kms_ctl_alias_remove(const struct kms_ctl *ctl)
 {
-    struct kms_store_err err = { 0 };
-
-    if (ctl->store->ops->alias_remove(ctl->store, ctl->identity, &err) != KMS_STORE_OK)
-        return kms_ctl_fail(&err);
-    printf("removed the alias %s\n", ctl->identity);
-    return KMS_EXIT_OK;
+    return kms_ctl_change(ctl, "DELETE", "/v1/aliases/{alias}", ctl->identity, NULL, NULL,
+                          KMS_CTL_SAY("removed the alias ", ctl->identity, "", ""));
 }

@@ -36,7 +36,7 @@ static const struct {
     { D | T, "fcntl flock ftruncate fsync fdatasync fallocate unlink unlinkat access faccessat" },
     { D | T, "faccessat2 readlink readlinkat getcwd geteuid getuid getegid getgid fstatfs statfs" },
     { D | T, "mkdir mkdirat" }, /* the folder of the audit */
-    { D, "fchmod fchown utimensat" },
+    { D, "fchmod fchown chmod fchmodat chown fchownat utimensat" },
     { T, "rename renameat renameat2 umask sysinfo uname" },
     /* clients */
     { D, "accept4 accept recvmmsg sendmmsg shutdown getsockname getpeername getsockopt" },

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mikey-kmsctl: users, ticket protection keys, tickets made in advance. It changes the store; a
- * running daemon notices by itself. Keys go in and never come out again: a generated one is shown
- * once, or written to a file.
- */
+/* mikey-kmsctl: the command line of the admin API. It asks the running daemon; where none runs it
+ * does the same on the store itself. Keys go in and never come out again: a generated one is shown
+ * once, or written to a file. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -13,15 +12,15 @@
 
 #include <mikeyticket/env.h>
 
-#include "kmsctl.h"
+#include "ctl_call.h"
 #include "program.h"
 #include "store.h"
 
 /* In pieces: a string literal has 4095 octets at most. */
 static const char *const usage[] = {
     "Usage: mikey-kmsctl --config FILE COMMAND\n"
-    "Users and keys of mikey-kmsd. Works while the daemon runs, and while it does not; a\n"
-    "running daemon follows within a second, without a restart.\n"
+    "Administers mikey-kmsd: the one that runs, or its store while none does. What changes\n"
+    "something takes --json, too.\n"
     "\n"
     "Commands:\n"
     "  user add IDENTITY [--psk-id ID] [--psk-hex HEX|-] [--suite 128|256] [--psk-out FILE]\n"
@@ -59,7 +58,7 @@ static const char *const usage[] = {
     "  realm list [--json]\n"
     "  realm remove NAME\n"
     "      A tenant: users and groups of its own, and ticket protection keys of its own.\n"
-    "  import FILE [--dry-run]\n"
+    "  import FILE [--dry-run] [--json]\n"
     "      Adds users, aliases, devices and groups from a file of CSV, or of LDIF (FILE.ldif).\n"
     "      What is there stays: a second run changes nothing. --dry-run says what would be.\n",
     "  tpk add IDENTITY [--tpk-id ID] [--tpk-hex HEX|-] [--suite 128|256] [--tpk-out FILE]\n"
@@ -135,8 +134,20 @@ static const char *const usage[] = {
     "  limits list [--json]\n"
     "      Lists sources and identities that were refused for their rate, or locked out, within\n"
     "      the last hour.\n"
-    "  limits lift KIND NAME\n"
+    "  limits lift KIND NAME [--json]\n"
     "      Lifts limit and lock-out of a source (an address) or an identity; KIND is which.\n"
+    "  tpk export ID [--json]\n"
+    "  export list [--json]\n"
+    "  export approve NUMBER [--json]\n"
+    "  export withdraw NUMBER [--json]\n"
+    "  export take NUMBER --out FILE [--secret FILE] [--json]\n"
+    "      A ticket protection key leaves the KMS by two security officers: one asks, another one\n"
+    "      approves, and who asked takes it, once, sealed under a passphrase.\n"
+    "  export open FILE --out FILE [--secret FILE]\n"
+    "      Opens what was taken, into a file as tpk add writes it.\n"
+    "  token new NAME --role read|operate|security-officer [--json]\n"
+    "      Makes a token for the admin API over TLS: shows it once, and what to put into the\n"
+    "      configuration for it.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
     "  -h, --help         this text\n"
@@ -154,43 +165,43 @@ struct command {
 };
 
 static const struct command commands[] = {
-    { "user", "add", 1, "ipsonrx", "IDENTITY", kms_ctl_user_add, KEYS },
-    { "user", "list", 0, "j", "", kms_ctl_user_list, STORE },
-    { "user", "remove", 1, "i", "IDENTITY", kms_ctl_user_remove, STORE },
-    { "user", "suspend", 1, "", "IDENTITY", kms_ctl_user_suspend, STORE },
-    { "user", "resume", 1, "", "IDENTITY", kms_ctl_user_resume, STORE },
-    { "user", "expire", 2, "", "IDENTITY or TIME", kms_ctl_user_expire, STORE },
-    { "user", "alias-add", 2, "", "IDENTITY or ALIAS", kms_ctl_alias_add, STORE },
-    { "user", "alias-remove", 1, "", "ALIAS", kms_ctl_alias_remove, STORE },
-    { "group", "add", 1, "r", "GROUP", kms_ctl_group_add, STORE },
-    { "group", "list", 0, "j", "", kms_ctl_group_list, STORE },
-    { "group", "remove", 1, "", "GROUP", kms_ctl_group_remove, STORE },
-    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, STORE },
-    { "group", "member-add", 2, "", "GROUP or MEMBER", kms_ctl_member_add, STORE },
-    { "group", "member-remove", 2, "", "GROUP or MEMBER", kms_ctl_member_remove, STORE },
-    { "realm", "add", 1, "", "NAME", kms_ctl_realm_add, KEYS },
-    { "realm", "list", 0, "j", "", kms_ctl_realm_list, STORE },
-    { "realm", "remove", 1, "", "NAME", kms_ctl_realm_remove, STORE },
-    { "import", "", 1, "d", "FILE", kms_ctl_import, KEYS },
-    { "tpk", "add", 1, "IPsO", "IDENTITY", kms_ctl_tpk_add, KEYS },
-    { "tpk", "rotate", 0, "r", "", kms_ctl_tpk_rotate, KEYS },
-    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, STORE },
-    { "tpk", "remove", 1, "", "ID", kms_ctl_tpk_remove, STORE },
+    { "user", "add", 1, "ipsonrxj", "IDENTITY", kms_ctl_user_add, NOTHING },
+    { "user", "list", 0, "j", "", kms_ctl_user_list, NOTHING },
+    { "user", "remove", 1, "ij", "IDENTITY", kms_ctl_user_remove, NOTHING },
+    { "user", "suspend", 1, "j", "IDENTITY", kms_ctl_user_suspend, NOTHING },
+    { "user", "resume", 1, "j", "IDENTITY", kms_ctl_user_resume, NOTHING },
+    { "user", "expire", 2, "j", "IDENTITY or TIME", kms_ctl_user_expire, NOTHING },
+    { "user", "alias-add", 2, "j", "IDENTITY or ALIAS", kms_ctl_alias_add, NOTHING },
+    { "user", "alias-remove", 1, "j", "ALIAS", kms_ctl_alias_remove, NOTHING },
+    { "group", "add", 1, "rj", "GROUP", kms_ctl_group_add, NOTHING },
+    { "group", "list", 0, "j", "", kms_ctl_group_list, NOTHING },
+    { "group", "remove", 1, "j", "GROUP", kms_ctl_group_remove, NOTHING },
+    { "group", "show", 1, "j", "GROUP", kms_ctl_group_show, NOTHING },
+    { "group", "member-add", 2, "j", "GROUP or MEMBER", kms_ctl_member_add, NOTHING },
+    { "group", "member-remove", 2, "j", "GROUP or MEMBER", kms_ctl_member_remove, NOTHING },
+    { "realm", "add", 1, "j", "NAME", kms_ctl_realm_add, NOTHING },
+    { "realm", "list", 0, "j", "", kms_ctl_realm_list, NOTHING },
+    { "realm", "remove", 1, "j", "NAME", kms_ctl_realm_remove, NOTHING },
+    { "import", "", 1, "dj", "FILE", kms_ctl_import, NOTHING },
+    { "tpk", "add", 1, "IPsOj", "IDENTITY", kms_ctl_tpk_add, NOTHING },
+    { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, NOTHING },
+    { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, NOTHING },
+    { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, NOTHING },
     { "kek", "init", 0, "Q", "", kms_ctl_kek_init, STORE },
     { "kek", "rotate", 0, "tQE", "", kms_ctl_kek_rotate, KEYS },
     { "kek", "status", 0, "j", "", kms_ctl_kek_status, STORE },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, KEYS },
-    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, STORE },
-    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, STORE },
-    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, STORE },
-    { "ticket", "revoke", 1, "ZX", "TICKET", kms_ctl_ticket_revoke, STORE },
-    { "ticket", "revoke", 0, "ZWGX", "", kms_ctl_ticket_revoke, STORE },
+    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, NOTHING },
+    { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, NOTHING },
+    { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, NOTHING },
+    { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, NOTHING },
+    { "ticket", "revoke", 1, "ZXj", "TICKET", kms_ctl_ticket_revoke, NOTHING },
+    { "ticket", "revoke", 0, "ZWGXj", "", kms_ctl_ticket_revoke, NOTHING },
     { "audit", "verify", 0, "jDq", "", kms_ctl_audit_verify, STORE },
     { "audit", "list", 0, "jlyr", "", kms_ctl_audit_list, NOTHING },
     { "audit", "search", 0, "jlywNueBUr", "", kms_ctl_audit_search, NOTHING },
-    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, STORE },
-    { "policy", "check", 1, "", "FILE", kms_ctl_policy_check, NOTHING },
-    { "policy", "show", 0, "r", "", kms_ctl_policy_show, NOTHING },
+    { "policy", "test", 0, "atfvksjmTAbR", "", kms_ctl_policy_test, NOTHING },
+    { "policy", "check", 1, "j", "FILE", kms_ctl_policy_check, NOTHING },
+    { "policy", "show", 0, "jr", "", kms_ctl_policy_show, NOTHING },
     { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
     { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
     { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
@@ -198,7 +209,14 @@ static const struct command commands[] = {
     { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
     { "peers", "list", 0, "j", "", kms_ctl_peers_list, NOTHING },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
-    { "limits", "lift", 2, "", "kind or the name", kms_ctl_limits_lift, NOTHING },
+    { "tpk", "export", 1, "j", "ID", kms_ctl_tpk_export, NOTHING },
+    { "export", "list", 0, "j", "", kms_ctl_export_list, NOTHING },
+    { "export", "approve", 1, "j", "NUMBER", kms_ctl_export_approve, NOTHING },
+    { "export", "withdraw", 1, "j", "NUMBER", kms_ctl_export_withdraw, NOTHING },
+    { "export", "take", 1, "FSj", "NUMBER", kms_ctl_export_take, NOTHING },
+    { "export", "open", 1, "FS", "FILE", kms_ctl_export_open, NOTHING },
+    { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, NOTHING },
+    { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };
 
 static enum kms_exit
@@ -285,6 +303,7 @@ run(const char *path, const struct command *command, struct kms_ctl *ctl)
         code =
             command->needs != KEYS || kms_ctl_open_vault(ctl) ? command->run(ctl) : KMS_EXIT_STORE;
         kms_vault_close(ctl->vault);
+        kms_ctl_call_end();
         if (ctl->store != NULL)
             ctl->store->ops->close(ctl->store);
     }
@@ -418,6 +437,9 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     case 'X':
         ctl->force = true;
         break;
+    case 'g':
+        ctl->role = value;
+        break;
     }
     return true;
 }
@@ -476,6 +498,7 @@ main(int argc, char **argv)
         { "group", required_argument, NULL, 'G' },
         { "undo", no_argument, NULL, 'Z' },
         { "force", no_argument, NULL, 'X' },
+        { "role", required_argument, NULL, 'g' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },

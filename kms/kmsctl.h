@@ -46,6 +46,7 @@ struct kms_ctl {
     /* ticket revoke */
     const char *user, *group;
     bool undo, force;
+    const char *role; /* token new */
 };
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
@@ -93,6 +94,13 @@ enum kms_exit kms_ctl_backup(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_restore(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_verify(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_peers_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_tpk_export(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_export_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_export_approve(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_export_withdraw(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_export_take(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_export_open(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_token_new(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_list(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_limits_lift(const struct kms_ctl *ctl);
 
@@ -101,33 +109,15 @@ struct kms_ctl_kind {
     enum kms_key_kind kind;
     const char *what; /* the file is, in words */
     const char *join; /* between name and digits of an id of our own making */
-    enum kms_store_rc (*store)(const struct kms_ctl *ctl, const struct kms_keyfile *k,
-                               const struct kms_sealed *key, struct kms_store_err *err);
+    const char *target;
+    struct json_t *(*body)(const struct kms_ctl *ctl, const char *id, const char *hex);
 };
-
-#define KMS_CTL_IDENTITY "an identity is a URI (sip:alice@example.com) or a NAI (alice@example.com)"
 
 /* kms_ctl_key_add takes or generates the key of ctl->identity, stores it and hands it out. */
 enum kms_exit kms_ctl_key_add(const struct kms_ctl *ctl, const struct kms_ctl_kind *k);
 
-/* kms_ctl_wish makes the wanted policy of --to, --flags, --validity, --key, --suite and
- * --ticket-type; now is NTP-UTC. NULL, or what is wrong. Identities borrow from ctl. */
-const char *kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now);
-
-/* kms_ctl_list reads the store through the sink, whose callbacks print rows and count them in
- * *rows: the frame of a JSON list, or `none` for an empty table. */
-enum kms_exit kms_ctl_list(const struct kms_ctl *ctl, const struct kms_sink *sink,
-                           const size_t *rows, const char *none);
-
 /* kms_ctl_json prints s as a JSON string. */
 void kms_ctl_json(const char *s);
-
-/* kms_ctl_time prints seconds since 1970 as "2026-01-02T03:04:05Z". */
-void kms_ctl_time(int64_t seconds, char buf[32]);
-
-/* kms_ctl_instant reads such a time, or a date ("2026-01-02"), or "never" (0). */
-bool kms_ctl_instant(const char *text, int64_t *seconds);
-#define KMS_CTL_INSTANT "a time is written 2026-01-31, 2026-01-31T18:00:00Z (UTC) or never"
 
 /* kms_ctl_fail prints the text of a store's failure; returns the exit code. */
 enum kms_exit kms_ctl_fail(const struct kms_store_err *err);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "admin.h"
-#include "control.h"
+#include "api_http.h"
 #include "courier.h"
 #include "document.h"
 #include "harden.h"
@@ -38,7 +38,7 @@ static const char usage[] =
     "  -V, --version      version\n"
     "\n"
     "On standard output, when it serves: one line \"listening URL\" for each address, \"admin\n"
-    "URL\" if there is one, then \"ready\". On standard error: the log.\n"
+    "URL\" and \"api URL\" if there are such, then \"ready\". On standard error: the log.\n"
     "\n"
     "Options of the configuration:\n";
 
@@ -57,12 +57,13 @@ struct daemon {
     struct kms_pki *pki;         /* NULL: no key pair is configured */
     struct kms_tls *tls;         /* NULL: no certificate for https is */
     struct kms_peers *peers;
+    struct kms_tls *api_tls; /* likewise for the admin API */
     struct kms_udp *udp;
     struct kms_http *http;
     struct kms_watch *watch;
     struct kms_admin *admin;
     struct kms_reload *reload;
-    struct kms_control *control;
+    struct kms_api_http *api;
 };
 
 static int
@@ -176,6 +177,7 @@ start_serving(struct daemon *d, char *err)
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
+    d->service.api_tls = d->api_tls;
     d->service.vault = d->vault;
     d->service.peers = d->peers;
     d->service.tickets = kms_tickets_new(d->tickets, d->vault);
@@ -203,8 +205,8 @@ start_serving(struct daemon *d, char *err)
         return false;
     }
     atomic_store(&d->service.state.ready, true);
-    return kms_admin_start(&d->admin, &d->service, &c->admin, err) &&
-           kms_control_start(&d->control, &d->service, d->reload, err);
+    return kms_api_http_start(&d->api, &d->service, d->reload, &c->api, count_readers(c), err) &&
+           kms_admin_start(&d->admin, &d->service, &c->admin, err);
 }
 
 static void
@@ -216,6 +218,8 @@ announce(struct daemon *d, const struct kms_index *index)
         printf("listening %s\n", c->listen[i].url);
     if (d->admin != NULL)
         printf("admin %s\n", c->admin.url);
+    if (c->api.url[0] != '\0')
+        printf("api %s\n", c->api.url);
     puts("ready");
     kms_notify("READY=1");
     fflush(stdout); /* a reader that is gone is no reason to stop */
@@ -281,8 +285,8 @@ stop_serving(struct daemon *d)
     struct kms_store_err err = { 0 };
 
     atomic_store(&d->service.state.ready, false);
-    kms_control_stop(d->control);
     kms_admin_stop(d->admin);
+    kms_api_http_stop(d->api);
     kms_watch_stop(d->watch);
     kms_courier_stop(d->service.courier);
     kms_lane_stop(d->service.lane);
@@ -302,6 +306,23 @@ stop_serving(struct daemon *d)
     end_audit(d, n);
 }
 
+/* The admin API has its own authorities, and the same certificates. */
+static bool
+open_tls(struct daemon *d, char err[KMS_TLS_ERR])
+{
+    const struct kms_tls_files port = kms_tls_port(&d->config), api = kms_tls_api(&d->config);
+
+    return kms_tls_open(&d->tls, &port, err) &&
+           (d->config.api.url[0] == '\0' || kms_tls_open(&d->api_tls, &api, err));
+}
+
+static void
+close_tls(struct daemon *d)
+{
+    kms_tls_close(d->tls);
+    kms_tls_close(d->api_tls);
+}
+
 /* What is read before anything is served. */
 static enum kms_exit
 open_files(struct daemon *d, struct kms_index **index)
@@ -313,8 +334,7 @@ open_files(struct daemon *d, struct kms_index **index)
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);
-    if (!kms_pki_open(&d->pki, &d->config, pki_err) ||
-        !kms_tls_open(&d->tls, &d->config, pki_err) ||
+    if (!kms_pki_open(&d->pki, &d->config, pki_err) || !open_tls(d, pki_err) ||
         !kms_peers_open(&d->peers, &d->config, count_readers(&d->config), pki_err))
         return fail(d, KMS_EXIT_CONFIG, "certificates", pki_err);
     return KMS_EXIT_OK;
@@ -346,7 +366,7 @@ open_vault(struct daemon *d, char err[KMS_KEK_ERR])
     if (!make_kek(d, err))
         return false;
     if (d->config.vault != 0) {
-        d->vault = kms_vault_process(&d->config, count_readers(&d->config), err);
+        d->vault = kms_vault_process(&d->config, count_readers(&d->config) + 1, err);
         return d->vault != NULL;
     }
     if (d->config.kek[0] != '\0') {
@@ -354,7 +374,7 @@ open_vault(struct daemon *d, char err[KMS_KEK_ERR])
         if (kek == NULL)
             return false;
     }
-    d->vault = kms_vault_local(kek, count_readers(&d->config));
+    d->vault = kms_vault_local(kek, count_readers(&d->config) + 1);
     if (d->vault == NULL)
         snprintf(err, KMS_KEK_ERR, "out of memory");
     return d->vault != NULL;
@@ -386,7 +406,8 @@ settle(struct daemon *d)
     for (size_t i = 0; i < c->n_listen; i++)
         if (!kms_listen_bind(&c->listen[i], c->workers, err))
             return fail(d, KMS_EXIT_LISTEN, "listen", err);
-    if (c->admin.url[0] != '\0' && !kms_listen_bind(&c->admin, 1, err))
+    if ((c->admin.url[0] != '\0' && !kms_listen_bind(&c->admin, 1, err)) ||
+        (c->api.url[0] != '\0' && !kms_listen_bind(&c->api, 1, err)))
         return fail(d, KMS_EXIT_LISTEN, "listen", err);
     if (!kms_lock_memory(c, err) || !kms_drop_privileges(c, err) ||
         !kms_filter_install(c,
@@ -403,7 +424,7 @@ static enum kms_exit
 serve(struct daemon *d)
 {
     struct kms_index *index = NULL;
-    char err[KMS_CONTROL_ERR] = "", audit_err[KMS_AUDIT_ERR] = "", kek_err[KMS_KEK_ERR] = "";
+    char err[KMS_API_ERR] = "", audit_err[KMS_AUDIT_ERR] = "", kek_err[KMS_KEK_ERR] = "";
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
@@ -439,7 +460,7 @@ serve(struct daemon *d)
     kms_service_free(&d->service);
     kms_rules_live_close(&d->rules);
     kms_pki_close(d->pki);
-    kms_tls_close(d->tls);
+    close_tls(d);
     kms_peers_close(d->peers);
     return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
@@ -460,15 +481,14 @@ check_files(struct daemon *d)
 {
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
     struct kms_rules *rules = kms_rules_load(&d->config, err);
-    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) &&
-              kms_tls_open(&d->tls, &d->config, err) &&
+    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) && open_tls(d, err) &&
               kms_peers_open(&d->peers, &d->config, 1, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
     kms_rules_free(rules);
     kms_pki_close(d->pki);
-    kms_tls_close(d->tls);
+    close_tls(d);
     kms_peers_close(d->peers);
     return ok ? KMS_EXIT_OK : KMS_EXIT_CONFIG;
 }
@@ -479,6 +499,7 @@ leave(struct daemon *d)
     for (size_t i = 0; i < d->config.n_listen; i++)
         kms_listen_close(&d->config.listen[i]);
     kms_listen_close(&d->config.admin);
+    kms_listen_close(&d->config.api);
     kms_reload_free(d->reload);
     kms_vault_close(d->vault);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "api.h"
 #include "lane.h"
 #include "peers.h"
 
@@ -95,6 +96,18 @@ put_peers_served(const struct scrape *s)
 {
     fprintf(s->out, "%s{outcome=\"answered\"} %" PRIu64 "\n%s{outcome=\"refused\"} %" PRIu64 "\n",
             s->name, s->peers.served, s->name, s->peers.denied);
+}
+
+/* By the role that was needed; "none": there is no such endpoint. */
+static void
+put_api(const struct scrape *s)
+{
+    const struct kms_api *api = s->sv->api;
+
+    for (enum kms_role r = KMS_ROLE_NONE; api != NULL && r <= KMS_ROLE_OFFICER; r++)
+        for (enum kms_api_outcome o = 0; o < KMS_API_OUTCOME_COUNT; o++)
+            fprintf(s->out, "%s{needs=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", s->name,
+                    kms_role_word(r), kms_api_outcome_word(o), atomic_load(&api->counts[r][o]));
 }
 
 /* --- one number ------------------------------------------------------------------------------- */
@@ -245,6 +258,8 @@ static const struct {
       "Tickets of other KMSs that we had to ask about, by what came of it.", put_peers_asked },
     { "mikey_kms_peer_served_total", "counter",
       "Tickets of ours that other KMSs asked about, by what they got.", put_peers_served },
+    { "mikey_kms_api_calls_total", "counter",
+      "Calls of the admin API, by the role that they need and how they ended.", put_api },
     { "mikey_kms_log_lines_lost_total", "counter", "Log lines that could not be written.",
       put_lost },
     { "process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.",

@@ -5,7 +5,6 @@
  *
  * The path and the query follow what is known of 3GPP TS 33.328, whose text was not available: all
  * of the mapping is in this file. */
-#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -373,22 +372,6 @@ on_completed(void *cls, struct MHD_Connection *c, void **context,
     *context = NULL;
 }
 
-static int
-no_certificate(gnutls_session_t session, const gnutls_datum_t *names, int n_names,
-               const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **chain,
-               unsigned *n_chain, gnutls_privkey_t *key)
-{
-    (void)session;
-    (void)names;
-    (void)n_names;
-    (void)algorithms;
-    (void)n_algorithms;
-    (void)chain;
-    (void)n_chain;
-    (void)key;
-    return -1;
-}
-
 /* Without certificates a session fails at its first message. */
 static void
 begin(struct server *s, struct MHD_Connection *c, struct connection *k)
@@ -475,7 +458,7 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
     const struct kms_config *config = sv->config;
     unsigned limit = (config->http_connections + config->workers - 1) / config->workers;
     const struct MHD_OptionItem tls[] = {
-        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)no_certificate },
+        { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, kms_tls_none },
         { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)KMS_TLS_PRIORITIES },
         { MHD_OPTION_END, 0, NULL },
     };

@@ -510,41 +510,37 @@ word_of_state(const struct kms_peer_state *s)
                : "unknown";
 }
 
-/* A field of a record has no tabs. */
-static void
-put_text(FILE *out, const char *text)
+static struct kms_peer_news
+news_of(const struct kms_peer_state *s)
 {
-    for (; *text != '\0'; text++)
-        fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
-}
-
-static void
-tell(const struct kms_peer_state *s, FILE *out)
-{
-    uint64_t failed = 0;
+    struct kms_peer_news news = { .identity = s->identity,
+                                  .domains = s->domains,
+                                  .state = word_of_state(s),
+                                  .error = s->error,
+                                  .failed_s = s->error_s,
+                                  .waiting = atomic_load(&s->waiting),
+                                  .answered = atomic_load(&s->asked[KMS_ASKED_ANSWERED]),
+                                  .refused = atomic_load(&s->asked[KMS_ASKED_REFUSED]),
+                                  .served = atomic_load(&s->served),
+                                  .denied = atomic_load(&s->denied) };
 
     for (enum kms_asked k = KMS_ASKED_UNREACHABLE; k < KMS_ASKED_COUNT; k++)
-        failed += atomic_load(&s->asked[k]);
-    fprintf(out, "peer=%s\tdomains=%s\tstate=%s\twaiting=%u", s->identity, s->domains,
-            word_of_state(s), atomic_load(&s->waiting));
-    fprintf(out,
-            "\tanswered=%ju\trefused=%ju\tfailed=%ju\tserved=%ju\tdenied=%ju\tfailed_s=%jd\terror=",
-            (uintmax_t)atomic_load(&s->asked[KMS_ASKED_ANSWERED]),
-            (uintmax_t)atomic_load(&s->asked[KMS_ASKED_REFUSED]), (uintmax_t)failed,
-            (uintmax_t)atomic_load(&s->served), (uintmax_t)atomic_load(&s->denied),
-            (intmax_t)s->error_s);
-    put_text(out, s->error);
-    fputc('\n', out);
+        news.failed += atomic_load(&s->asked[k]);
+    return news;
 }
 
 void
-kms_peers_tell(struct kms_peers *p, FILE *out)
+kms_peers_each(struct kms_peers *p, void (*each)(void *ctx, const struct kms_peer_news *news),
+               void *ctx)
 {
     if (p == NULL)
         return;
     pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < KMS_PEERS_MAX; i++)
+    for (size_t i = 0; i < KMS_PEERS_MAX; i++) {
+        const struct kms_peer_news news = news_of(&p->states[i]);
+
         if (p->states[i].configured)
-            tell(&p->states[i], out);
+            each(ctx, &news);
+    }
     pthread_mutex_unlock(&p->lock);
 }

@@ -100,8 +100,19 @@ struct kms_peers_sum {
 };
 void kms_peers_sum(struct kms_peers *peers, struct kms_peers_sum *sum);
 
-/* kms_peers_tell writes a record a peer, for the control socket. NULL: none. */
-void kms_peers_tell(struct kms_peers *peers, FILE *out);
+/* How a peer does. answered, refused, failed: questions to it; served, denied: questions of it. */
+struct kms_peer_news {
+    const char *identity, *domains; /* with commas between */
+    const char *state;              /* unknown, up, down */
+    const char *error;              /* of the last question that failed, "" */
+    int64_t failed_s;               /* when, seconds since 1970; 0: never */
+    uint64_t waiting, answered, refused, failed, served, denied;
+};
+
+/* kms_peers_each calls `each` for every configured peer, under a lock. peers NULL: there are none.
+ */
+void kms_peers_each(struct kms_peers *peers,
+                    void (*each)(void *ctx, const struct kms_peer_news *news), void *ctx);
 
 /* kms_asked_word returns "answered" and the like. */
 const char *kms_asked_word(enum kms_asked how);

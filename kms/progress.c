@@ -2,23 +2,22 @@
 /* Drawn on one line, again only when a percent has passed: a terminal must not slow the work. */
 #include "progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define WIDTH 40
+#define WIDTH 40 /* characters */
 
 void
-kms_progress_show(struct kms_progress *p, uint64_t done, uint64_t total)
+kms_progress_show(void *progress, uint64_t done, uint64_t all)
 {
-    static const char bar[] = "########################################"
-                              "........................................";
-    int percent = total == 0 ? 100 : (int)(100 * done / total), filled = percent * WIDTH / 100;
+    struct kms_progress *p = progress;
+    unsigned percent = all == 0 ? 100 : (unsigned)(done * 100 / all), full = percent * WIDTH / 100;
 
-    if (!isatty(STDERR_FILENO) || (p->shown && percent == p->percent && done != total))
+    if (p->shown == percent + 1 || isatty(STDERR_FILENO) != 1)
         return;
-    p->shown = true;
-    p->percent = percent;
-    fprintf(stderr, "\r[%.*s] %3d %% of %" PRIu64 " %s%s", WIDTH, bar + WIDTH - filled, percent,
-            total, p->what, done == total ? "\n" : "");
+    p->shown = percent + 1;
+    fprintf(stderr, "\r%-9s [%.*s%*s] %3u %%", p->what, (int)full,
+            "########################################", (int)(WIDTH - full), "", percent);
+    if (percent == 100)
+        fputc('\n', stderr);
 }

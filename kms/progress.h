@@ -3,16 +3,15 @@
 #ifndef KMS_PROGRESS_H
 #define KMS_PROGRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct kms_progress {
-    const char *what; /* of things: "keys" */
-    bool shown;       /* zero-initialise */
-    int percent;
+    const char *what; /* "sealing" */
+    unsigned shown;   /* percent and 1; zero-initialise */
 };
 
-/* kms_progress_show draws the bar when it has moved; done = total ends its line. */
-void kms_progress_show(struct kms_progress *p, uint64_t done, uint64_t total);
+/* kms_progress_show draws the bar of a struct kms_progress when it has moved; done = all ends its
+ * line. */
+void kms_progress_show(void *progress, uint64_t done, uint64_t all);
 
 #endif

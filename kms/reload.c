@@ -17,6 +17,8 @@ static const struct {
     enum { ALWAYS, WHILE_SET, WITH_COURIER } when; /* WHILE_SET: before and after */
 } live_options[] = {
     { "max_validity", ALWAYS },
+    { "api.people", ALWAYS },
+    { "api.client_ca", ALWAYS },
     { "tpk_rotate_every", ALWAYS },
     { "log_level", ALWAYS },
     { "log_format", ALWAYS },
@@ -147,15 +149,18 @@ static bool
 try(const struct kms_config *fresh, char err[KMS_RELOAD_ERR])
 {
     struct kms_pki *pki = NULL;
-    struct kms_tls *tls = NULL;
+    struct kms_tls *port = NULL, *api = NULL;
+    const struct kms_tls_files of_port = kms_tls_port(fresh), of_api = kms_tls_api(fresh);
     struct kms_peers *peers = NULL;
     struct kms_rules *rules = kms_rules_load(fresh, err);
-    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) && kms_tls_open(&tls, fresh, err) &&
+    bool ok = rules != NULL && kms_pki_open(&pki, fresh, err) &&
+              kms_tls_open(&port, &of_port, err) && kms_tls_open(&api, &of_api, err) &&
               kms_peers_open(&peers, fresh, 1, err);
 
     kms_rules_free(rules);
     kms_pki_close(pki);
-    kms_tls_close(tls);
+    kms_tls_close(port);
+    kms_tls_close(api);
     kms_peers_close(peers);
     return ok;
 }
@@ -172,6 +177,7 @@ apply(struct kms_reload *r, const struct kms_config *fresh, kms_reload_heard *he
     kms_pki_refresh(sv->pki, sv->log, true);
     kms_tls_refresh(sv->tls, sv->log, true);
     kms_peers_refresh(sv->peers, sv->log, true);
+    kms_tls_refresh(sv->api_tls, sv->log, true);
     kms_rules_live_refresh(sv->rules, sv->log, true);
     KMS_LOG(sv->log, KMS_INFO, "configuration-reloaded", kms_text("file", r->live->path));
 }
@@ -198,6 +204,14 @@ kms_reload_run(struct kms_reload *r, kms_reload_heard *heard, void *ctx, char er
 }
 
 void
+kms_reload_roster(struct kms_reload *r, struct kms_roster *out)
+{
+    pthread_mutex_lock(&r->lock);
+    *out = r->live->roster;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void
 kms_reload_files(struct kms_reload *r)
 {
     struct kms_service *sv = r->service;
@@ -206,6 +220,7 @@ kms_reload_files(struct kms_reload *r)
     kms_pki_refresh(sv->pki, sv->log, false);
     kms_tls_refresh(sv->tls, sv->log, false);
     kms_peers_refresh(sv->peers, sv->log, false);
+    kms_tls_refresh(sv->api_tls, sv->log, false);
     kms_rules_live_refresh(sv->rules, sv->log, false);
     pthread_mutex_unlock(&r->lock);
 }

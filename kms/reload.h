@@ -23,6 +23,9 @@ typedef void kms_reload_heard(void *ctx, const char *option, bool taken);
 bool kms_reload_run(struct kms_reload *r, kms_reload_heard *heard, void *ctx,
                     char err[KMS_RELOAD_ERR]);
 
+/* kms_reload_roster copies who may administer now. */
+void kms_reload_roster(struct kms_reload *r, struct kms_roster *out);
+
 /* kms_reload_files reads certificates and revocation lists again if they have changed. */
 void kms_reload_files(struct kms_reload *r);
 

@@ -186,6 +186,7 @@ struct kms_sink {
     bool (*member)(void *ctx, const struct kms_member *member); /* users by number, groups, rest */
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
+    const char *after; /* with names: only users whose first identity sorts behind this */
     bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* all there are, before all else */
 };
 

@@ -111,7 +111,11 @@ open_cursor(struct cursor *c, struct reading *r, const char *sql)
 {
     if (sqlite3_prepare_v2(r->q->db, sql, -1, &c->st, NULL) != SQLITE_OK)
         return false;
-    bind(r, c->st);
+    if (r->choice != ALL_WITH_NAMES)
+        bind(r, c->st);
+    else if (sqlite3_bind_parameter_count(c->st) > 0)
+        sqlite3_bind_text(c->st, 1, r->sink->after != NULL ? r->sink->after : "", -1,
+                          SQLITE_STATIC);
     forward(c);
     return true;
 }
@@ -220,12 +224,13 @@ list_users(struct reading *r)
 {
     struct cursor users = { 0 };
     uint64_t last = 0;
-    bool ok = open_cursor(
-        &users, r,
-        "SELECT u.id, u.identity, u.realm, u.suspended, u.expires, "
-        "coalesce(c.added, u.added), c.psk_id, " KMS_SQLITE_LEN(
-            "c.psk") ", c.kek FROM users u "
-                     "LEFT JOIN credential c ON c.user = u.id ORDER BY u.identity, c.psk_id");
+    bool ok =
+        open_cursor(&users, r,
+                    "SELECT u.id, u.identity, u.realm, u.suspended, u.expires, "
+                    "coalesce(c.added, u.added), c.psk_id, " KMS_SQLITE_LEN(
+                        "c.psk") ", c.kek FROM users u "
+                                 "LEFT JOIN credential c ON c.user = u.id WHERE u.identity > ?1 "
+                                 "ORDER BY u.identity, c.psk_id");
 
     for (; ok && !r->stopped && users.row; forward(&users)) {
         struct kms_user u = user_of(users.st);

@@ -19,9 +19,28 @@
 struct kms_tls;     /* opaque, owned; any number of threads, one that refreshes */
 struct kms_tls_set; /* what one reading of the files gave; counted */
 
-/* kms_tls_open reads the files. *tls is NULL when the configuration names no certificate. False:
- * err says which file and why. */
-bool kms_tls_open(struct kms_tls **tls, const struct kms_config *config, char err[KMS_TLS_ERR]);
+/* What a kind of address serves with. Borrows. */
+struct kms_tls_files {
+    const struct kms_files *certificate, *private_key, *client_ca;
+    bool optional; /* a client may come without a certificate; who looks at it verifies it */
+};
+
+/* kms_tls_port is that of the key-management port, kms_tls_api of the admin API. */
+struct kms_tls_files kms_tls_port(const struct kms_config *config);
+struct kms_tls_files kms_tls_api(const struct kms_config *config);
+
+/* kms_tls_open reads the files, which it keeps track of. *tls is NULL when there is no certificate
+ * among them. False: err says which file and why. */
+bool kms_tls_open(struct kms_tls **tls, const struct kms_tls_files *files, char err[KMS_TLS_ERR]);
+
+/* kms_tls_none is for MHD_OPTION_HTTPS_CERT_CALLBACK: until kms_tls_begin a session has no
+ * certificate, and fails. */
+extern void *const kms_tls_none;
+
+/* kms_tls_names gives each name of the certificate that the client of a session has shown, if it is
+ * verified now: those of its subjectAltName, or, without any, its subject. False: there is no such
+ * certificate, or `each` was false. */
+bool kms_tls_names(void *session, bool (*each)(void *ctx, const char *name), void *ctx);
 
 /* kms_tls_close frees; connections may still hold sets. NULL is allowed. */
 void kms_tls_close(struct kms_tls *tls);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vault: the one place where long-term keys are octets. Everything else has keys as the store
  * has them, sealed, and asks the vault to derive from them. There is no operation that gives a
- * long-term key out; the keys of reference tickets, which go to clients, are sealed and opened.
- * Two forms: in this process (vault_local.c), or a process of its own (vault_process.c). */
+ * long-term key out (but kms_local_export, in this process); the keys of reference tickets, which
+ * go to clients, are sealed and opened. Two forms: in this process (vault_local.c), or a process of
+ * its own (vault_process.c). */
 #ifndef KMS_VAULT_H
 #define KMS_VAULT_H
 
@@ -43,8 +44,9 @@ struct kms_vault_ops {
      */
     bool (*prf)(struct kms_vault *v, size_t slot, const struct kms_locker *l, struct mkt_crypto *c,
                 uint8_t prf_func, const struct mkt_derive *d, size_t n);
-    /* seal and open are for what is of kind KMS_KEPT only. seal seals as make does; open writes
-     * kms_sealed_len(&l->key) octets. Any number of threads may call them, and make. */
+    /* seal seals, as make does, what comes from outside: keys go in. open is for what is of kind
+     * KMS_KEPT only, and writes kms_sealed_len(&l->key) octets. Any number of threads may call
+     * them, and make. */
     bool (*seal)(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
                  uint8_t buf[KMS_ROW_MAX]);
     bool (*open)(struct kms_vault *v, const struct kms_locker *l, uint8_t out[KMS_KEPT_MAX]);
@@ -81,6 +83,9 @@ bool kms_local_reseal(struct kms_vault *v, struct kms_locker *l, uint8_t buf[KMS
 
 /* kms_local_holds tells whether the key in l is that one. */
 bool kms_local_holds(struct kms_vault *v, const struct kms_locker *l, struct mkt_span key);
+
+/* kms_local_export gives a TPK in the clear to who seals it for two people (export.h). */
+bool kms_local_export(struct kms_vault *v, const struct kms_locker *l, struct mkt_secret *key);
 
 /* kms_local_admit_key makes a generation known whose key is at hand. */
 bool kms_local_admit_key(struct kms_vault *v, uint32_t generation, const uint8_t key[KMS_SEAL_KEY]);

@@ -273,11 +273,21 @@ kms_local_holds(struct kms_vault *v, const struct kms_locker *l, struct mkt_span
            mkt_ct_equal(mkt_secret_span(&there), key);
 }
 
-static bool
-local_seal_kept(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
-                uint8_t buf[KMS_ROW_MAX])
+bool
+kms_local_export(struct kms_vault *v, const struct kms_locker *l, struct mkt_secret *key)
 {
-    return l->kind == KMS_KEPT && kms_local_seal(v, l, plain, buf);
+    bool ok = l->kind == KMS_TPK && kms_sealed_len(&l->key) <= sizeof key->b &&
+              open_shared(self(v), l, key->b, sizeof key->b);
+
+    key->n = ok ? (uint16_t)kms_sealed_len(&l->key) : 0;
+    return ok;
+}
+
+static bool
+local_seal(struct kms_vault *v, struct kms_locker *l, struct mkt_span plain,
+           uint8_t buf[KMS_ROW_MAX])
+{
+    return kms_local_seal(v, l, plain, buf);
 }
 
 static bool
@@ -308,9 +318,8 @@ local_close(struct kms_vault *v)
     kms_locked_free(x, octets(x->n_slots));
 }
 
-static const struct kms_vault_ops local_ops = { local_admit, local_found,     local_make,
-                                                local_prf,   local_seal_kept, local_open_kept,
-                                                local_close };
+static const struct kms_vault_ops local_ops = { local_admit, local_found,     local_make, local_prf,
+                                                local_seal,  local_open_kept, local_close };
 
 struct kms_vault *
 kms_vault_local(struct kms_kek *kek, size_t n_slots)

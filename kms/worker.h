@@ -25,6 +25,7 @@
 #include "tickets.h"
 #include "tls.h"
 
+struct kms_api;
 struct kms_courier;
 struct kms_lane;
 struct kms_peers;
@@ -55,6 +56,8 @@ struct kms_service {
     struct kms_pki *pki;          /* NULL: requests with signatures are not served */
     struct kms_tickets *tickets;  /* NULL: no reference tickets */
     struct kms_tls *tls;          /* NULL: there is no https address */
+    struct kms_tls *api_tls;      /* of the admin API; NULL: it is not served over TLS */
+    struct kms_api *api;          /* for its counts; NULL: not served */
     struct kms_limit *by_source, *by_identity;
     struct mkt_identity identity; /* IDRkms; borrows from config */
     uint64_t start;               /* NTP-UTC: nothing older is accepted */

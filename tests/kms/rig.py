@@ -19,18 +19,20 @@ class Skip(Exception):
 class Kms:
     """A folder with a configuration, and the programs of one build that run in it."""
 
+    kek = 'kek: file:kms.kek\n'
+
     def __init__(self, build, more='', listen=('udp://127.0.0.1:0',)):
         self.build = Path(build).absolute()
         self.keep = tempfile.TemporaryDirectory(prefix='mikey-kms-')
         self.dir = Path(self.keep.name)
-        self.process, self.urls, self.admin = None, [], None
+        self.process, self.urls, self.admin, self.api_url = None, [], None, None
         self.listen = listen
         self.configure(more)
 
     def configure(self, more):
         listen = ''.join(f'  - {url}\n' for url in self.listen)
         self.write('kms.yaml', f'identity: sip:kms@example.com\nlisten:\n{listen}'
-                               f'store: sqlite:kms.db\nkek: file:kms.kek\n{more}')
+                               f'store: sqlite:kms.db\n{self.kek}{more}')
 
     def write(self, name, text, mode=0o600):
         path = self.dir / name
@@ -63,6 +65,8 @@ class Kms:
                 self.urls.append(url)
             elif word == 'admin':
                 self.admin = url
+            elif word == 'api':
+                self.api_url = url
             elif word == 'ready':
                 return self
         raise AssertionError('the daemon did not start: ' + self.log())

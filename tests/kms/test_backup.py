@@ -193,6 +193,9 @@ def a_running_daemon_keeps_its_store(scene):
 def the_store_of_a_newer_version_is_refused(scene):
     with sqlite3.connect(scene.dir / 'kms.db') as db:
         db.execute('PRAGMA user_version=999')
+    done = scene.backup()  # it is not on record, so it is not made
+    assert done.returncode == 4 and 'newer program' in done.stderr, done.stderr
+    scene.configure('control: kms.sock\naudit: {file: off}\n')
     ok(scene.backup())
     scene.forget()
     done = scene.restore()

@@ -252,7 +252,7 @@ a_torn_record_is_cut_off_and_recorded(void **state)
     audit_rig_stop(r);
     assert_int_equal(audit_rig_damages(r), 0);
     audit_rig_read(r, 1);
-    assert_non_null(strstr(r->text, "\"event\":\"start\",\"version\":"));
+    assert_non_null(strstr(r->text, "\"event\":\"start\",\"program\":\"test_kms_chain\""));
     assert_non_null(strstr(r->text, "\"torn\":12"));
 }
 

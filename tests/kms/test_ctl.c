@@ -159,7 +159,7 @@ wrong_words_are_refused_before_anything_happens(void **state)
         { "user", "add", "sip:a@b", "--suite", "512" },
         { "user", "add", "sip:a@b", "--psk-id", "a b" },
         { "user", "add", "sip:a@b", "--psk-id", "" },
-        { "user", "add", "sip:a@b", "--json" },
+        { "user", "add", "sip:a@b", "--limit", "3" },
         { "user", "add", "alice", "--no-psk" },
         { "user", "add", "sip:a@b", "--no-psk", "--psk-id", "a" },
         { "user", "add", "sip:a@b", "--no-psk", "--psk-hex", KEY_128 },

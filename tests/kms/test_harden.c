@@ -198,6 +198,16 @@ a_short_limit_is_told_and_never_half_used(void **state)
     assert_int_equal(in_child(try_to_lock, text, sizeof text), 0);
 }
 
+/* What root made before the folder was another user's. */
+static void
+give_away(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", rig.dir, name);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+}
+
 static void
 privileges_are_dropped_for_good(void **state)
 {
@@ -209,6 +219,8 @@ privileges_are_dropped_for_good(void **state)
         skip();
     keys_config("kek: file:kms.kek\nvault: process\nuser: nobody\ngroup: nogroup\n");
     assert_int_equal(chown(rig.dir, 65534, 65534), 0);
+    give_away("audit");
+    give_away("audit/audit-000001.jsonl");
     snprintf(path, sizeof path, "%s/kms.db", rig.dir);
     assert_int_equal(chown(path, 65534, 65534), 0);
     for (int i = 0; i < 2; i++) { /* made anew by its new owner */

@@ -178,7 +178,7 @@ what_is_wrong_is_said_with_its_line(void **state)
         { "identity\n\"sip:a@b\"x\n", "a.csv:2: something follows a value in quotes" },
         { "identity\nsip:a\"@b\n", "a.csv:2: a quote within a value" },
         { "identity,psk-id\nsip:a@b,x\n", "a.csv:2: a psk needs its psk-id" },
-        { "identity,psk-id,psk\nsip:a@b,x,00\n", "a.csv:2: a key has 16 octets" },
+        { "identity,psk-id,psk\nsip:a@b,x,00\n", "a.csv:2: a key has 16 to 128 octets" },
         { "identity,psk-id,psk\nsip:a@b,x,zz0102030405060708090a0b0c0d0e0f\n",
           "a.csv:2: a key is written in hexadecimal digits" },
         { "identity,expires\nsip:a@b,2021-02-29\n", "a.csv:2: \"2021-02-29\": a time" },

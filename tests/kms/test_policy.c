@@ -313,7 +313,7 @@ a_wrong_question_is_explained(void **state)
     assert_int_equal(CTL("test", "--to", BOB), 2);
     assert_int_equal(CTL("test", "--as", ALICE), 2);
     assert_int_equal(CTL("check"), 2);
-    assert_int_equal(CTL("show", "--json"), 2);
+    assert_int_equal(CTL("show", "--follow"), 2);
 }
 
 static void

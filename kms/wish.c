@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Ticket Policy of ticket issue and policy test, in the words of mikey-ticket request. */
+/* Texts of people, each refused with what is wrong with it. */
+#include "wish.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "kmsctl.h"
+#include "config.h"
 
 static const char *
 take_flags(struct mkt_policy *want, const char *letters)
@@ -53,11 +55,11 @@ read_duration(const char *text, uint32_t *seconds)
 }
 
 static const char *
-take_validity(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now)
+take_validity(struct mkt_policy *want, const struct kms_wish *w, uint64_t now)
 {
-    uint32_t seconds = ctl->config->max_validity_s;
+    uint32_t seconds = w->max_validity_s;
 
-    if (ctl->validity != NULL && !read_duration(ctl->validity, &seconds))
+    if (w->validity != NULL && !read_duration(w->validity, &seconds))
         return "--validity is a time such as 90s, 15m, 1h or 30d";
     seconds += (uint32_t)(now >> 32); /* wraps into the next era, RFC 4330 3 */
     want->end = (struct mkt_time){ true, MKT_TS_NTP_UTC_32, (uint64_t)seconds << 32 };
@@ -104,44 +106,44 @@ read_key(struct mkt_want_key *k, const char *text, uint8_t key_len)
 }
 
 static const char *
-take_keys(struct mkt_policy *want, const struct kms_ctl *ctl)
+take_keys(struct mkt_policy *want, const struct kms_wish *w)
 {
-    want->has_kemac = ctl->n_keys > 0;
-    want->n_wanted = (uint8_t)ctl->n_keys;
-    for (size_t i = 0; i < ctl->n_keys; i++)
-        if (!read_key(&want->wanted[i], ctl->keys[i], mkt_suite_of(want->prf)->key_len))
+    want->has_kemac = w->n_keys > 0;
+    want->n_wanted = (uint8_t)w->n_keys;
+    for (size_t i = 0; i < w->n_keys; i++)
+        if (!read_key(&want->wanted[i], w->keys[i], mkt_suite_of(want->prf)->key_len))
             return "--key is TGK, TEK or GTGK, maybe +SALT, maybe :OCTETS, maybe :OCTETS of the "
                    "salt";
     return NULL;
 }
 
 static const char *
-take_responders(struct mkt_policy *want, const struct kms_ctl *ctl)
+take_responders(struct mkt_policy *want, const struct kms_wish *w)
 {
-    for (size_t i = 0; i < ctl->n_to; i++) {
-        want->responders[i] = kms_identity_of(ctl->to[i]);
+    for (size_t i = 0; i < w->n_to; i++) {
+        want->responders[i] = kms_identity_of(w->to[i]);
         if (want->responders[i].data.p == NULL)
             return "--to is a URI (sip:bob@example.com) or a NAI (bob@example.com)";
     }
-    want->n_responders = (uint8_t)ctl->n_to;
-    return ctl->n_to == 0 ? "--to IDENTITY is needed" : NULL;
+    want->n_responders = (uint8_t)w->n_to;
+    return w->n_to == 0 ? "--to IDENTITY is needed" : NULL;
 }
 
 const char *
-kms_ctl_wish(struct mkt_policy *want, const struct kms_ctl *ctl, uint64_t now)
+kms_wish_read(struct mkt_policy *want, const struct kms_wish *w, uint64_t now)
 {
-    bool suite_128 = ctl->suite != NULL && strcmp(ctl->suite, "128") == 0;
+    bool suite_128 = w->suite != NULL && strcmp(w->suite, "128") == 0;
     const char *wrong;
 
-    if (ctl->suite != NULL && !suite_128 && strcmp(ctl->suite, "256") != 0)
+    if (w->suite != NULL && !suite_128 && strcmp(w->suite, "256") != 0)
         return "--suite is 128 or 256";
     mkt_policy_init(want, suite_128 ? MKT_PRF_MIKEY_1 : MKT_PRF_HMAC_SHA_256);
-    wrong = take_type(want, ctl->type);
+    wrong = take_type(want, w->type);
     if (wrong == NULL)
-        wrong = take_flags(want, ctl->flags);
+        wrong = take_flags(want, w->flags);
     if (wrong == NULL)
-        wrong = take_responders(want, ctl);
+        wrong = take_responders(want, w);
     if (wrong == NULL)
-        wrong = take_validity(want, ctl, now);
-    return wrong != NULL ? wrong : take_keys(want, ctl);
+        wrong = take_validity(want, w, now);
+    return wrong != NULL ? wrong : take_keys(want, w);
 }

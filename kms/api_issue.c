@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ticket for a device that is to have it before it ever asks (RFC 6043 4.1.1). The caller makes a
+ * Ticket Request under a PSK of its own making and gets what a client would get: so there is one
+ * way to make a ticket, one policy, and no key in the answer that the PSK does not protect. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api_parts.h"
+#include "base64.h"
+#include "document.h"
+#include "key_text.h"
+#include "tickets.h"
+#include "tpk.h"
+
+struct issue {
+    struct kms_api_call *call;
+    struct kms_index *index;
+    struct kms_rules *rules;
+    struct mkt_env env;
+    struct mkt_policy granted;
+    struct mkt_identity client, kms;
+    struct mkt_inkey_mem psk;
+    struct kms_inkey tpk;
+    struct kms_found_tpk found;
+    struct mkt_kms_txn *txn;
+    struct mkt_err err;
+    size_t n_question, n_answer;
+    uint8_t question[KMS_API_MESSAGE], answer[MKT_MSG_MAX];
+    char text[4 * ((MKT_MSG_MAX + 2) / 3)];
+};
+
+/* The parameters. 0, or the status of a refusal. */
+static unsigned
+take(struct issue *x)
+{
+    MKT_SCOPED_SECRET
+    key = { 0 };
+    struct kms_api_call *c = x->call;
+    const char *message = kms_api_given(c, "message"), *psk = kms_api_given(c, "psk"), *wrong;
+
+    x->client = kms_identity_of(kms_api_given(c, "as"));
+    if (x->client.data.p == NULL)
+        return kms_api_refuse(c, KMS_API_MALFORMED, "/as", KMS_IDENTITY_FORM);
+    x->n_question = strlen(message);
+    memcpy(x->question, message, x->n_question);
+    if (!kms_base64_decode(x->question, x->n_question, &x->n_question))
+        return kms_api_refuse(c, KMS_API_MALFORMED, "/message", "is not base64");
+    wrong = kms_key_read(&key, psk, strlen(psk), NULL);
+    if (wrong != NULL || mkt_inkey_mem_init(&x->psk, mkt_secret_span(&key)) != MKT_OK)
+        return kms_api_refuse(c, KMS_API_MALFORMED, "/psk", "%s",
+                              wrong != NULL ? wrong : "out of memory");
+    return 0;
+}
+
+/* What is needed of the KMS. 0, or the status of a refusal. */
+static unsigned
+gather(struct issue *x)
+{
+    struct kms_api_call *c = x->call;
+    struct kms_store_err err = { 0 };
+    char wrong[KMS_DOCUMENT_ERR];
+
+    x->rules = kms_rules_load(c->api->config, wrong);
+    if (x->rules == NULL)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
+    if (kms_index_build(&x->index, c->store, c->api->vault, &err) != KMS_STORE_OK)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
+    if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now)))
+        return kms_api_refuse(c, KMS_API_CONFLICT, NULL,
+                              "%s is no user, or suspended or expired: see user list",
+                              kms_api_given(c, "as"));
+    x->txn = mkt_kms_txn_new();
+    if (x->txn == NULL || x->env.crypto == NULL)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "out of memory");
+    return 0;
+}
+
+static bool
+reply(struct issue *x)
+{
+    const struct kms_circumstances q = { .rules = x->rules,
+                                         .client = x->client,
+                                         .kms = x->kms,
+                                         .now = x->env.now,
+                                         .directory = kms_index_directory(x->index) };
+    struct mkt_io io = { .out = x->answer, .cap = sizeof x->answer };
+    struct kms_locker l;
+    struct mkt_tpk tpk;
+    bool ok = mkt_kms_begin(x->txn, mkt_span(x->question, x->n_question), &io.err) == MKT_OK &&
+              mkt_kms_verify(x->txn, &x->env, &x->psk.base, x->client, x->kms, &io.err) == MKT_OK &&
+              kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
+                            &io.err) == MKT_OK;
+
+    if (ok) {
+        l = kms_found_tpk_locker(&x->found);
+        ok = kms_inkey_init(&x->tpk, x->call->api->vault, x->call->api->slot, &l) ||
+             mkt_fail(&io.err, MKT_E_WEAK_KEY, 0, "TPK", "RFC 6043 12.1") == MKT_OK;
+    }
+    if (ok) {
+        tpk = (struct mkt_tpk){ x->found.id, &x->tpk.base, x->found.owner };
+        ok = mkt_kms_issue(x->txn, &x->env, &x->granted, &tpk, mkt_span(NULL, 0), &io) ==
+             MKT_NEXT_SEND_PEER;
+    }
+    x->n_answer = io.out_len;
+    x->err = io.err;
+    return ok;
+}
+
+static json_t *
+identities(const struct mkt_identity *list, size_t n)
+{
+    json_t *o = json_array();
+    char text[MKT_ID_MAX + 1];
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof text, "%.*s", (int)list[i].data.n, (const char *)list[i].data.p);
+        (void)json_array_append_new(o, kms_api_words(text));
+    }
+    return o;
+}
+
+/* The keys of a reference ticket go into the store before the ticket goes anywhere. */
+static unsigned
+answer(struct issue *x)
+{
+    struct kms_api_call *c = x->call;
+    struct kms_store_err err = { 0 };
+    char id[KMS_PSK_ID_MAX + 1];
+
+    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now),
+                        &err) != KMS_STORE_OK)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
+    snprintf(id, sizeof id, "%.*s", (int)x->found.id.n, (const char *)x->found.id.p);
+    c->noted = json_object();
+    kms_api_put(c->noted, "to", identities(x->granted.responders, x->granted.n_responders));
+    kms_api_put(c->noted, "until", kms_api_time(mkt_ntp_to_unix(x->granted.end.value)));
+    kms_api_put(c->noted, "tpk", kms_api_words(id));
+    c->answer = json_object();
+    kms_api_put(c->answer, "tpk-id", kms_api_words(id));
+    kms_api_put(c->answer, "message",
+                json_stringn(x->text, kms_base64_encode(x->text, x->answer, x->n_answer)));
+    return KMS_API_OK;
+}
+
+static unsigned
+issue(struct issue *x)
+{
+    struct kms_api_call *c = x->call;
+    unsigned refused = take(x);
+
+    if (refused == 0)
+        refused = gather(x);
+    if (refused != 0)
+        return refused;
+    if (reply(x))
+        return answer(x);
+    if (x->err.rc == MKT_E_STATE)
+        return kms_api_refuse(
+            c, KMS_API_NOT_NOW, NULL,
+            "there is no ticket protection key yet: start the daemon, or tpk rotate");
+    return kms_api_refuse(c, KMS_API_NOT_ALLOWED, NULL, "the policy does not allow it: %s: %s (%s)",
+                          x->err.what, mkt_strerror(x->err.rc), x->err.ref);
+}
+
+unsigned
+kms_api_issue(struct kms_api_call *c)
+{
+    struct issue *x = calloc(1, sizeof *x);
+    struct timespec ts;
+    unsigned status;
+
+    if (x == NULL)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "out of memory");
+    clock_gettime(CLOCK_REALTIME, &ts);
+    x->call = c;
+    x->env = (struct mkt_env){ .crypto = mkt_crypto_new(),
+                               .now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec),
+                               .random = mkt_crypto_random };
+    x->kms = kms_identity_of(c->api->config->identity);
+    status = issue(x);
+    mkt_kms_txn_free(x->txn);
+    mkt_crypto_free(x->env.crypto);
+    kms_index_free(x->index);
+    kms_rules_free(x->rules);
+    mkt_wipe(x, sizeof *x);
+    free(x);
+    return status;
+}
