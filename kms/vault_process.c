@@ -155,12 +155,15 @@ ask_for(struct process *x, struct kms_vault_ask *q, uint8_t *out, size_t n, uint
 static bool
 process_make(struct kms_vault *v, struct kms_locker *l, size_t len, uint8_t buf[KMS_SEALED_MAX])
 {
-    struct kms_vault_ask *q = ask_about(KMS_OP_MAKE, l, mkt_span(NULL, 0));
+    struct kms_vault_ask *q;
 
+    if (len > MKT_SECRET_MAX)
+        return false;
+    q = ask_about(KMS_OP_MAKE, l, mkt_span(NULL, 0));
     if (q != NULL)
         q->n = (uint32_t)len;
     l->key.octets = mkt_span(buf, len + KMS_SEAL_MORE);
-    return len <= MKT_SECRET_MAX && ask_for(self(v), q, buf, l->key.octets.n, &l->key.kek);
+    return ask_for(self(v), q, buf, l->key.octets.n, &l->key.kek);
 }
 
 static bool

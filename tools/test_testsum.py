@@ -9,11 +9,14 @@ from testsum import count_log, count_test, report
 
 FOUR = '1..4\nok 1 - a\nok 2 - b\nok 3 - c\nok 4 - d\n'
 CMOCKA = '1..4\nok 1 - good\nnot ok 2 - bad\n# 0x1 != 0x2\nnot ok 3 # SKIP skp\nok 4 - crash\n# not ok - t\n'
+SKIPPED = '1..2\nok 1 - good\nnot ok 2 # SKIP skp\n'
 
 # name, meson result, standard output, (passed, failed, skipped)
 MESON = [
     ('counts every line of a TAP test', 'OK', FOUR, (4, 0, 0)),
     ('counts failures, and skips in the spelling of cmocka', 'ERROR', CMOCKA, (2, 1, 1)),
+    ('takes no skip of cmocka for a failure', 'FAIL', SKIPPED, (1, 0, 1)),
+    ('counts a crash after a skip as one failure', 'ERROR', SKIPPED, (1, 1, 1)),
     ('counts what a crash left out of the plan as failed', 'ERROR', '1..4\nok 1 - a\n', (1, 3, 0)),
     ('counts a crash behind the last line as one failure', 'ERROR', FOUR, (4, 1, 0)),
     ('counts a timeout without output as one failure', 'TIMEOUT', '', (0, 1, 0)),
