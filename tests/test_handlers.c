@@ -99,6 +99,19 @@ a_refused_message_of_a_party_leaves_no_trace(void **state)
         walk(h, MKT_HANDLER_AFTER | MKT_HANDLER_SUITE, flips, 1);
 }
 
+static void
+a_true_message_of_the_same_users_is_no_forgery(void **state)
+{
+    static const uint8_t other[] = { MKT_HANDLER_NO_FORK, MKT_HANDLER_SUITE };
+    (void)state;
+    for (unsigned h = 0; h < MKT_HANDLER_COUNT; h++)
+        for (size_t i = 0; i < sizeof other; i++) {
+            size_t n = mkt_handler_seed(h, MKT_HANDLER_RAW | other[i], damaged, sizeof damaged);
+            damaged[0] = MKT_HANDLER_RAW;
+            holds(h, n, 0, "as it is elsewhere");
+        }
+}
+
 /* The other paddings, and a message that leaves out what its certificate says. */
 static void
 a_signed_message_with_other_paddings_is_no_easier_to_forge(void **state)
@@ -154,6 +167,7 @@ main(void)
         cmocka_unit_test(after_any_refusal_the_true_message_works),
         cmocka_unit_test(a_party_that_seals_nonsense_harms_nobody),
         cmocka_unit_test(a_refused_message_of_a_party_leaves_no_trace),
+        cmocka_unit_test(a_true_message_of_the_same_users_is_no_forgery),
         cmocka_unit_test(a_signed_message_with_other_paddings_is_no_easier_to_forge),
         cmocka_unit_test(a_remembered_certificate_serves_nobody_once_it_is_bad),
     };
