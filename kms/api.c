@@ -285,9 +285,8 @@ kms_api_run(struct kms_api_call *c, const char *body, size_t n)
         c->status = perform(c);
     if (c->answer == NULL)
         c->answer = json_object();
-    if (c->endpoint->action != NULL && !kms_api_record(c))
+    if (c->endpoint->action != NULL && !kms_api_record(c) && c->status < 300)
         kms_api_refuse(c, KMS_API_NOT_NOW, NULL,
-                       "%s, but the audit cannot be written just now: its record waits",
-                       c->status < 300 ? "it was done" : "it was refused");
+                       "it was done, but the audit cannot be written just now: its record waits");
     count(c);
 }

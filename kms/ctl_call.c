@@ -200,7 +200,8 @@ by_daemon(const struct kms_ctl *ctl, const struct message *m, struct transfer *t
 
     *answer = status == 0 ? NULL : json_loadb(t->answer.p, t->answer.n, 0, NULL);
     if (status == 0)
-        fprintf(stderr, "mikey-kmsctl: no answer from the daemon: %s\n", err);
+        fprintf(stderr, "mikey-kmsctl: no answer from the daemon, which may have done it: %s\n",
+                err);
     else if (!json_is_object(*answer))
         fprintf(stderr, "mikey-kmsctl: the answer of the daemon is not understood\n");
     if (t->answer.p != NULL)

@@ -184,9 +184,12 @@ open_vault(struct kms_ctl *ctl, const char *spec, struct kms_store_err *err)
         rc = kms_vault_found(ctl->vault, ctl->store, err);
     if (rc == KMS_STORE_OK)
         rc = kms_vault_refresh(ctl->vault, ctl->store, err);
-    if (rc != KMS_STORE_OK)
-        kms_ctl_fail(err);
-    return rc == KMS_STORE_OK;
+    if (rc == KMS_STORE_OK)
+        return true;
+    kms_ctl_fail(err);
+    kms_vault_close(ctl->vault);
+    ctl->vault = NULL;
+    return false;
 }
 
 bool

@@ -58,6 +58,7 @@ run(struct crash *c, const char *const *words)
 {
     struct operator* op = c->op;
     const char *all[16] = { "mikey-kmsctl", "--config", "kms.yaml" };
+    char said[512];
     siginfo_t ended;
     size_t n = 3;
     int code;
@@ -74,14 +75,15 @@ run(struct crash *c, const char *const *words)
     op->pid = 0;
     pthread_mutex_unlock(&op->lock);
     code = rig_reap(pid);
+    if (code > 0) {
+        rig_read(&c->rig, "err", said, sizeof said);
+        if (strstr(said, "no answer from the daemon, which may have done it") != NULL)
+            code = -1;
+        else
+            crash_hold(c, CHANGES, false, "%s %s failed: %s", all[3], all[4], said);
+    }
     op->acknowledged += code == 0;
     op->cut_off += code < 0;
-    if (code > 0) {
-        char said[512];
-
-        rig_read(&c->rig, "err", said, sizeof said);
-        crash_hold(c, CHANGES, false, "%s %s failed: %s", all[3], all[4], said);
-    }
     return code == 0 ? DONE : code < 0 ? CUT_OFF : REFUSED;
 }
 #define CTL(c, ...) run(c, (const char *const[]){ __VA_ARGS__, NULL })
