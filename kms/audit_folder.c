@@ -70,19 +70,3 @@ kms_audit_folder_close(struct kms_audit_folder *f)
         close(f->fd);
     f->fd = -1;
 }
-
-bool
-kms_audit_write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return true;
-}

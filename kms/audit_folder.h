@@ -28,9 +28,6 @@ bool kms_audit_folder_ours(const struct kms_audit_folder *f);
 
 void kms_audit_folder_close(struct kms_audit_folder *f);
 
-/* kms_audit_write_all writes all n octets; false: errno. */
-bool kms_audit_write_all(int fd, const char *p, size_t n);
-
 /* kms_audit_fail writes a text, and what errno says behind it, to err. Returns false. */
 bool kms_audit_fail(char err[KMS_AUDIT_ERR], const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -14,6 +14,7 @@
 #include "octets.h"
 #include "realm.h"
 #include "trail.h"
+#include "write_all.h"
 
 #define TENANTS_MAX 64                /* files open at once */
 #define TAIL_MAX (2 * KMS_RECORD_MAX) /* octets: more than any line */
@@ -222,7 +223,7 @@ write_file(struct realms_sink *s, struct tenant *t, const char *lines, size_t n,
     }
     if (!open_file(s, t, path, sizeof path))
         return kms_audit_fail(err, "%s cannot be opened", path);
-    if (kms_audit_write_all(t->fd, s->text.p, s->text.n) && (!s->sync || fdatasync(t->fd) == 0))
+    if (kms_write_all(t->fd, s->text.p, s->text.n) && (!s->sync || fdatasync(t->fd) == 0))
         return true;
     return kms_audit_fail(err, "%s cannot be written", path);
 }

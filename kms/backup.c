@@ -16,6 +16,7 @@
 #include <mikeyticket/env.h>
 
 #include "crypto/seal.h"
+#include "write_all.h"
 
 #define MAGIC "mikey-kms-backup" /* 16 octets, without an end */
 #define VERSION 1u
@@ -104,28 +105,12 @@ part_of(size_t n, uint64_t i)
 /* --- writing ---------------------------------------------------------------------------------- */
 
 static bool
-write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
-static bool
 write_parts(int fd, struct sealing *s, const struct kms_snapshot *from, kms_progress *progress,
             void *ctx, char err[KMS_BACKUP_ERR])
 {
     uint8_t name[HEAD + 8];
 
-    if (!write_all(fd, s->head.octets, HEAD))
+    if (!kms_write_all(fd, s->head.octets, HEAD))
         return fail(err, "%s", strerror(errno));
     for (uint64_t i = 0; i * PART < from->n; i++) {
         size_t n = part_of(from->n, i);
@@ -133,7 +118,7 @@ write_parts(int fd, struct sealing *s, const struct kms_snapshot *from, kms_prog
         if (!kms_seal(s->sealer, s->key, name_of(&s->head, i, name),
                       mkt_span(from->octets + i * PART, n), s->part))
             return fail(err, "the cipher or the generator failed");
-        if (!write_all(fd, s->part, n + KMS_SEAL_MORE))
+        if (!kms_write_all(fd, s->part, n + KMS_SEAL_MORE))
             return fail(err, "%s", strerror(errno));
         progress(ctx, i * PART + n, from->n);
     }

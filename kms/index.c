@@ -170,20 +170,27 @@ seal_parts(struct kms_index *x)
     return ok;
 }
 
+/* Everything that the store has for x. */
+static struct kms_sink
+sink_of(struct kms_index *x)
+{
+    return (struct kms_sink){ .wrap = take_wrap,
+                              .user = take_user,
+                              .alias = take_alias,
+                              .group = take_group,
+                              .member = take_member,
+                              .realm = take_realm,
+                              .tpk = take_tpk,
+                              .revocation = take_revocation,
+                              .ctx = x };
+}
+
 static enum kms_store_rc
 build(struct kms_index **index, struct kms_store *s, struct kms_vault *vault, bool side_by_side,
       struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    const struct kms_sink sink = { .wrap = take_wrap,
-                                   .user = take_user,
-                                   .alias = take_alias,
-                                   .group = take_group,
-                                   .member = take_member,
-                                   .realm = take_realm,
-                                   .tpk = take_tpk,
-                                   .revocation = take_revocation,
-                                   .ctx = x };
+    const struct kms_sink sink = sink_of(x);
     enum kms_store_rc rc;
 
     if (x == NULL)
@@ -277,21 +284,13 @@ kms_index_follow(struct kms_index **index, const struct kms_index *old, struct k
                  struct kms_vault *vault, uint64_t *version, struct kms_store_err *err)
 {
     struct kms_index *x = calloc(1, sizeof *x);
-    const struct kms_sink sink = { .touched = touched,
-                                   .wrap = take_wrap,
-                                   .user = take_user,
-                                   .alias = take_alias,
-                                   .group = take_group,
-                                   .member = take_member,
-                                   .realm = take_realm,
-                                   .tpk = take_tpk,
-                                   .revocation = take_revocation,
-                                   .ctx = x };
+    struct kms_sink sink = sink_of(x);
     uint64_t seen = *version;
     enum kms_store_rc rc;
 
     if (x == NULL)
         return no_memory(err);
+    sink.touched = touched;
     x->hash = old->hash;
     x->sealed = old->sealed;
     x->changed = kms_people_new(&x->hash);

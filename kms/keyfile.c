@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hex.h"
+#include "write_all.h"
 
 struct text {
     char *at;
@@ -74,22 +75,6 @@ kms_keyfile_format(char *buf, const struct kms_keyfile *c)
     return (size_t)(t.at - buf);
 }
 
-static bool
-write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return fsync(fd) == 0;
-}
-
 bool
 kms_secret_write(const char *path, const void *octets, size_t n)
 {
@@ -99,7 +84,7 @@ kms_secret_write(const char *path, const void *octets, size_t n)
 
     if (fd < 0)
         return false;
-    ok = write_all(fd, octets, n);
+    ok = kms_write_all(fd, octets, n) && fsync(fd) == 0;
     saved = errno;
     if (close(fd) != 0 && ok) {
         saved = errno;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing that does not stop half way. */
+#ifndef KMS_WRITE_ALL_H
+#define KMS_WRITE_ALL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+/* kms_write_all writes all n octets; false: errno. */
+static inline bool
+kms_write_all(int fd, const void *octets, size_t n)
+{
+    const char *p = (const char *)octets;
+
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+#endif
