@@ -8,13 +8,13 @@
 #include <mikeyticket/err.h>
 
 /* Exit codes; `mikey-ticket --help` prints this list. */
-#define CLI_EXITS(X)                                                                          \
-    X(OK, 0, "done")                                                                          \
-    X(FAILURE, 1, "a file could not be read or written, or something local failed")           \
-    X(USAGE, 2, "the command line is wrong")                                                  \
-    X(KMS_REFUSED, 3, "the KMS answered with an Error message, or granted too little")        \
-    X(MALFORMED, 4, "not a valid MIKEY message, or a policy that breaks a rule")              \
-    X(PEER, 5, "the offer, answer or update was refused: by us, by its MAC, or by the other") \
+#define CLI_EXITS(X)                                                                               \
+    X(OK, 0, "done")                                                                               \
+    X(FAILURE, 1, "a file could not be read or written, or something local failed")                \
+    X(USAGE, 2, "the command line is wrong")                                                       \
+    X(KMS_REFUSED, 3, "the KMS answered with an Error message, or granted too little")             \
+    X(MALFORMED, 4, "not a valid MIKEY message or sealed object, or a policy that breaks a rule")  \
+    X(PEER, 5, "what the other party made was refused: by us or by its MAC; or the other refused") \
     X(UNREACHABLE, 6, "no answer from the KMS that verifies")
 
 enum cli_exit {

@@ -98,6 +98,14 @@ cli_client_check_kms(const struct cli_client *c, struct cli_error *err)
                     c->file.identity);
 }
 
+bool
+cli_client_serves(const struct cli_client *c, uint8_t prf, struct mkt_err *why)
+{
+    return c->file.psk.n == 0 || c->file.psk.n >= mkt_suite_of(prf)->key_len ||
+           mkt_fail(why, MKT_E_PRF, 0, "of suite 256, the psk of the credential of suite 128",
+                    "RFC 6043 12.1") == MKT_OK;
+}
+
 void
 cli_client_close(struct cli_client *c)
 {

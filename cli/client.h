@@ -28,6 +28,10 @@ MKT_MUST_USE bool cli_client_open(struct cli_client *c, const struct cli_args *a
 /* cli_client_check_kms tells whether c can ask a KMS: there is one, and a key for it. */
 MKT_MUST_USE bool cli_client_check_kms(const struct cli_client *c, struct cli_error *err);
 
+/* cli_client_serves tells whether c can ask about a ticket of that PRF: its pre-shared key is as
+ * long as the suite wants. */
+MKT_MUST_USE bool cli_client_serves(const struct cli_client *c, uint8_t prf, struct mkt_err *why);
+
 /* cli_client_close wipes c. */
 void cli_client_close(struct cli_client *c);
 

@@ -319,14 +319,10 @@ static bool
 ask_kms(struct answering *a, struct mkt_io *io, struct cli_error *err)
 {
     uint8_t prf = mkt_responder_offer_unverified(a->responder)->hdr.prf;
-    size_t psk = a->client->file.psk.n;
     struct mkt_err why = { 0 };
 
-    if (psk != 0 && psk < mkt_suite_of(prf)->key_len) {
-        (void)mkt_fail(&why, MKT_E_PRF, 0, "of suite 256, the psk of the credential of suite 128",
-                       "RFC 6043 12.1");
+    if (!cli_client_serves(a->client, prf, &why))
         return refuse(a, io, &why, err);
-    }
     a->opened_by = "kms";
     return resolve(a, io, err);
 }

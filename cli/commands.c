@@ -162,6 +162,35 @@ const struct cli_command cli_commands[] = {
                   "  mikey-ticket compat --ticket bob.mkt --sdp --out bob.sdp \\\n"
                   "      --session alice.session\n",
       .run = cli_cmd_compat },
+    { .name = "seal",
+      .summary = "seal a file for somebody who opens it later",
+      .operand = "FILE",
+      .required = BIT(CREDENTIALS) | BIT(TO) | BIT(OUT),
+      .optional = BIT(KMS) | BIT(VALIDITY) | BIT(VALID_FROM) | BIT(SUITE) | BIT(APP) |
+                  BIT(TICKET_TYPE) | BIT(TICKET) | CACHE_OPTIONS | BIT(NAME) | KMS_OPTIONS | ALWAYS,
+      .repeated = BIT(TO) | BIT(APP),
+      .details =
+          "Nobody needs to be there: the object in --out can lie anywhere until one of --to opens\n"
+          "it, and who keeps it cannot. --to may be a group, whose members are those of the day "
+          "it\n"
+          "is opened. --kms asks for a ticket made for it, by default for 7d; --ticket or --cache\n"
+          "take one that you have, of request --flags DEHIJNO --key GTGK. FILE is read twice.\n",
+      .examples = "  mikey-ticket seal --credentials alice.cred --kms http://kms.example.com \\\n"
+                  "      --to sip:bob@example.com --out report.sealed report.pdf\n",
+      .run = cli_cmd_seal },
+    { .name = "open",
+      .summary = "open a sealed object, and learn who sealed it",
+      .operand = "FILE | -",
+      .required = BIT(CREDENTIALS) | BIT(OUT),
+      .optional = BIT(KMS) | BIT(TPK) | KMS_OPTIONS | ALWAYS,
+      .details =
+          "On any device of one it was sealed for, and as often as wanted while its ticket "
+          "stands.\n"
+          "--out (mode 0600) appears when all of it has verified and not before; with --out - the\n"
+          "content goes to standard output, as late, and the report to standard error.\n",
+      .examples = "  mikey-ticket open --credentials bob.cred --kms http://kms.example.com \\\n"
+                  "      --out report.pdf report.sealed\n",
+      .run = cli_cmd_open },
     { .name = "keys",
       .summary = "show the crypto sessions, and on demand their SRTP keys",
       .required = BIT(SESSION),

@@ -41,21 +41,24 @@ check_private(int fd, const char *path, struct cli_error *err)
     return true;
 }
 
-static bool
-read_all(struct cli_blob *out, int fd, const char *path, struct cli_error *err)
+ssize_t
+cli_fd_read(int fd, const char *path, uint8_t *to, size_t n, struct cli_error *err)
 {
-    while (out->n < out->cap) {
-        ssize_t got = read(fd, out->p + out->n, out->cap - out->n);
+    size_t at = 0;
+
+    while (at < n) {
+        ssize_t got = read(fd, to + at, n - at);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return fail_errno(err, "read", path);
+        if (got < 0) {
+            fail_errno(err, "read", path);
+            return -1;
+        }
         if (got == 0)
-            return true;
-        out->n += (size_t)got;
+            break;
+        at += (size_t)got;
     }
-    return cli_fail(err, CLI_EXIT_FAILURE, "%s is longer than the %zu octets expected at most",
-                    path, out->cap - 1);
+    return (ssize_t)at;
 }
 
 bool
@@ -69,8 +72,15 @@ cli_file_read(struct cli_blob *out, const char *path, size_t max, enum cli_priva
         return fail_errno(err, "open", path);
     if (privacy == CLI_SECRET && !check_private(fd, path, err))
         return false;
-    return cli_blob_alloc(out, max + 1, err) && /* one more: to see that it is too long */
-           read_all(out, fd, path, err);
+    if (!cli_blob_alloc(out, max + 1, err)) /* one more: to see that it is too long */
+        return false;
+    ssize_t got = cli_fd_read(fd, path, out->p, out->cap, err);
+    if (got < 0)
+        return false;
+    out->n = (size_t)got;
+    return out->n <= max ||
+           cli_fail(err, CLI_EXIT_FAILURE, "%s is longer than the %zu octets expected at most",
+                    path, max);
 }
 
 static bool
@@ -113,34 +123,99 @@ sync_directory(const char *path)
     return done;
 }
 
+/* --- drafts ----------------------------------------------------------------------------------- */
+
+/* Standard output cannot be renamed to: its draft has no name, and is copied when it is whole. */
 static bool
-write_temporary(char *temporary, enum cli_privacy privacy, struct mkt_span octets)
+open_draft(struct cli_draft *d)
 {
-    __attribute__((cleanup(fd_close))) int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-    if (fd < 0) {
-        *temporary = '\0'; /* nothing to remove */
-        return false;
+    const char *dir = getenv("TMPDIR");
+
+    if (d->path == NULL)
+        snprintf(d->temporary, sizeof d->temporary, "%s/mikey-ticket.XXXXXX",
+                 dir != NULL && *dir != '\0' ? dir : "/tmp");
+    d->fd = mkostemp(d->temporary, O_CLOEXEC); /* mode 0600 */
+    if (d->fd < 0)
+        *d->temporary = '\0'; /* nothing to remove */
+    if (d->fd >= 0 && d->path == NULL) {
+        unlink(d->temporary);
+        *d->temporary = '\0';
     }
-    return write_all(fd, octets) && fchmod(fd, mode_of(privacy)) == 0 && fsync(fd) == 0;
+    return d->fd >= 0;
+}
+
+static const char *
+draft_name(const struct cli_draft *d)
+{
+    return d->path != NULL ? d->path : "standard output";
+}
+
+bool
+cli_draft_open(struct cli_draft *d, const char *path, struct cli_error *err)
+{
+    *d = (struct cli_draft){ .path = path, .fd = -1 };
+    int n = snprintf(d->temporary, sizeof d->temporary, "%s.XXXXXX", path != NULL ? path : "");
+    if (n < 0 || (size_t)n >= sizeof d->temporary)
+        return cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
+    return open_draft(d) || fail_errno(err, "write", draft_name(d));
+}
+
+bool
+cli_draft_add(struct cli_draft *d, struct mkt_span octets, struct cli_error *err)
+{
+    return write_all(d->fd, octets) || fail_errno(err, "write", draft_name(d));
+}
+
+static bool
+copy_out(int fd)
+{
+    uint8_t buffer[65536];
+    ssize_t got = 1;
+
+    if (lseek(fd, 0, SEEK_SET) != 0)
+        return false;
+    while (got > 0) {
+        got = read(fd, buffer, sizeof buffer);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got < 0 || !write_all(STDOUT_FILENO, mkt_span(buffer, (size_t)got)))
+            return false;
+    }
+    return true;
+}
+
+bool
+cli_draft_keep(struct cli_draft *d, enum cli_privacy privacy, struct cli_error *err)
+{
+    if (d->path == NULL)
+        return copy_out(d->fd) || fail_errno(err, "write", draft_name(d));
+    if (fchmod(d->fd, mode_of(privacy)) != 0 || fsync(d->fd) != 0 ||
+        rename(d->temporary, d->path) != 0)
+        return fail_errno(err, "write", d->path);
+    *d->temporary = '\0';
+    return sync_directory(d->path) || fail_errno(err, "synchronise the directory of", d->path);
+}
+
+void
+cli_draft_end(struct cli_draft *d)
+{
+    if (*d->temporary != '\0')
+        unlink(d->temporary);
+    if (d->fd >= 0)
+        close(d->fd);
+    *d = (struct cli_draft){ .fd = -1 };
 }
 
 bool
 cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
                struct cli_error *err)
 {
+    CLI_SCOPED_DRAFT d = { .fd = -1 };
+
     if (privacy == CLI_PUBLIC && strcmp(path, "-") == 0)
         return write_all(STDOUT_FILENO, octets) || fail_errno(err, "write", "standard output");
-
-    char temporary[4096];
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temporary)
-        return cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
-    if (write_temporary(temporary, privacy, octets) && rename(temporary, path) == 0)
-        return sync_directory(path) || fail_errno(err, "synchronise the directory of", path);
-    fail_errno(err, "write", path);
-    if (*temporary != '\0')
-        unlink(temporary);
-    return false;
+    return cli_draft_open(&d, path, err) && cli_draft_add(&d, octets, err) &&
+           cli_draft_keep(&d, privacy, err);
 }
 
 /* A file that was replaced while we waited is not the one to lock: there is a new one. */

@@ -6,6 +6,8 @@
 
 #include "cli.h"
 
+#include <sys/types.h>
+
 enum cli_privacy {
     CLI_PUBLIC, /* messages for the other party: mode 0666 less the umask */
     CLI_SECRET  /* credentials, tickets, states, sessions: mode 0600 */
@@ -20,6 +22,33 @@ MKT_MUST_USE bool cli_file_read(struct cli_blob *out, const char *path, size_t m
  * renamed. A crash leaves the old file or the new one. Public octets may go to "-". */
 MKT_MUST_USE bool cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
                                  struct cli_error *err);
+
+/* cli_fd_read reads n octets, less at the end of the file only; -1: it failed. path is for the
+ * error. */
+ssize_t cli_fd_read(int fd, const char *path, uint8_t *to, size_t n, struct cli_error *err);
+
+/* A file on its way: nobody meets it under its name before it is whole. */
+struct cli_draft {
+    const char *path; /* borrowed; NULL: standard output */
+    int fd;           /* -1: none */
+    char temporary[4096];
+};
+
+/* cli_draft_open begins a file beside path, for its owner only; for NULL, which is standard
+ * output, one without a name in $TMPDIR or /tmp. d is ended by the caller in every case. */
+MKT_MUST_USE bool cli_draft_open(struct cli_draft *d, const char *path, struct cli_error *err);
+
+/* cli_draft_add writes more of it. */
+MKT_MUST_USE bool cli_draft_add(struct cli_draft *d, struct mkt_span octets, struct cli_error *err);
+
+/* cli_draft_keep synchronises it and gives it its name, or copies it to standard output. */
+MKT_MUST_USE bool cli_draft_keep(struct cli_draft *d, enum cli_privacy privacy,
+                                 struct cli_error *err);
+
+/* cli_draft_end removes what was not kept. */
+void cli_draft_end(struct cli_draft *d);
+
+#define CLI_SCOPED_DRAFT __attribute__((cleanup(cli_draft_end))) struct cli_draft
 
 /* cli_file_lock keeps other commands that lock the same file waiting until cli_file_unlock, or the
  * end of the process. It may be replaced meanwhile by cli_file_write. *lock is set to -1 before it

@@ -19,12 +19,13 @@ const char kms_builtin_profiles[] =
     "      keys: [TGK]\n"
     "      flags: {set: EFGI, clear: JLM}\n"
     /* The Responder is not there when the message is made: it answers nothing and adds nothing, and
-     * the KMS, which is asked later, stays the one who decides. */
+     * the KMS, which is asked later, stays the one who decides. Forking is welcome: with it the KMS
+     * vouches for who made the message, and a GTGK stays the same for all (9.1). */
     "  deferred:\n"
     "    require:\n"
     "      types: [base, reference]\n"
     "      modes: [1]\n"
-    "      flags: {set: EH, clear: FGIM}\n"
+    "      flags: {set: EH, clear: FGM}\n"
     /* One key for all, so it cannot be forked (9.1); who is a member is asked each time, so it is
      * not kept (12.5). */
     "  group:\n"

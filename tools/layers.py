@@ -54,6 +54,7 @@ OUTSIDE = {
                     'sqlite3.h', 'yaml.h')),
     'kms/crypto': (False, CRYPTO),  # keys at rest
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
+    'cli/crypto': (False, CRYPTO),  # sealed objects
     'demo': (False, ('srtp2/',)),
     'audio': (False, ()),
     'phone': (False, ('re.h', 're_dbg.h', 'rem.h', 'srtp2/')),

@@ -200,7 +200,7 @@ class Responder(Party):
         self.have(mpki, mpki, keys[1:])
 
     def have(self, mpki, mpkr, keys):
-        self.mpkr, self.session_keys = mpkr, keys
+        self.mpki, self.mpkr, self.session_keys = mpki, mpkr, keys
         self.rand_i = self.offer.rand(INITIATOR)
         mk = MessageKeys(self.offer.suite, mpki, self.offer.csb, 1, len8(self.rand_i), len8(b''))
         names = self.ticket.names(INITIATOR)

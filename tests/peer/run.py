@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 
 from roles import *  # noqa: F403
+from sealed import Opener, Sealer, seal, split, unseal
 
 NAME, CAROL = 'sip:kms@example.com', 'sip:carol@example.com'
 USERS = 4  # of each suite
@@ -355,8 +356,67 @@ def damage_on_the_way(p, c):
     finish(c, alice, bob)
 
 
+DEFERRED = 'DEHINO'
+
+
+def some_content(c):
+    """Of one part, of exactly one or two, of several, or none."""
+    front = 32 + 8 + 1 + len('a.txt')
+    return c.random.randbytes(c.random.choice([0, 1, 777, 65536 - front, 65535, 2 * 65536 - front, 200000]))
+
+
+def sealed_for_the_client(p, c):
+    """A sealed object of ours, which mikey-ticket opens."""
+    suite = c.random.choice(SUITES)
+    a, b = p.users(c, suite, suite)
+    alice, content = Sealer(*a), some_content(c)
+    alice.granted(p.ask(alice.request(DEFERRED, [b[1]], some_keys(c, [GTGK], suite.key_len)), over(c)))
+    (p.dir / 's.sealed').write_bytes(alice.seal(b[1], 'a.txt', content))
+    said = json.loads(p.client('open', '--credentials', p.files[b[4]], '--kms', p.url(c), '--out', 's.opened',
+                               '--json', 's.sealed'))
+    need('the content', (p.dir / 's.opened').read_bytes() == content)
+    need('it says who sealed it', said['sealed_by'] == alice.name and said['name'] == 'a.txt')
+
+
+def sealed_by_the_client(p, c):
+    """A sealed object of mikey-ticket, which we open."""
+    suite = c.random.choice(SUITES)
+    a, b = p.users(c, suite, suite)
+    bob, content = Opener(*b), some_content(c)
+    (p.dir / 'a.txt').write_bytes(content)
+    p.client('seal', '--credentials', p.files[a[4]], '--kms', p.url(c), '--to', bob.name, '--out', 'c.sealed',
+             'a.txt')
+    octets = (p.dir / 'c.sealed').read_bytes()
+    bob.resolved(p.ask(bob.resolve(split(octets)[0]), over(c)))
+    need('name and content', unseal(octets, *bob.keys()) == ('a.txt', content))
+
+
+def exchanged_by_another_of_them(p, c):
+    """Who may open an object cannot put another content under its head, nor make one of its ticket."""
+    suite = c.random.choice(SUITES)
+    a, b, m = p.users(c, suite, suite, suite)
+    mallory = Opener(*m)
+    (p.dir / 'a.txt').write_bytes(b'to be trusted')
+    p.client('seal', '--credentials', p.files[a[4]], '--kms', p.url(c), '--to', b[1], '--to', m[1], '--out',
+             'm.sealed', 'a.txt')
+    message, _ = split((p.dir / 'm.sealed').read_bytes())
+    mallory.resolved(p.ask(mallory.resolve(message), 'http'))
+    other = c.octets(32) + (4).to_bytes(8, 'big') + b'\0' + b'lies'
+    (p.dir / 'm.sealed').write_bytes(seal(message, *mallory.keys(), other))
+    refused('the content of another', lambda: p.client(
+        'open', '--credentials', p.files[b[4]], '--kms', p.url(c), '--out', 'm.opened', 'm.sealed'))
+    forger = Sealer(*m)
+    forger.name, forger.ticket = a[1], mallory.ticket
+    forger.mpki, forger.mpkr, forger.session_keys = mallory.mpki, mallory.mpkr, mallory.session_keys
+    (p.dir / 'm.sealed').write_bytes(forger.seal(b[1], '', b'lies'))
+    refused('a message with the ticket of another', lambda: p.client(
+        'open', '--credentials', p.files[b[4]], '--kms', p.url(c), '--out', 'm.opened', 'm.sealed'))
+    need('nothing was written', not (p.dir / 'm.opened').exists())
+
+
 ROUNDS = (against_the_kms, ticket_for_the_responder, ticket_of_the_initiator, against_the_responder,
-          against_the_initiator, against_both_parties, damage_on_the_way)
+          against_the_initiator, against_both_parties, damage_on_the_way,
+          sealed_for_the_client, sealed_by_the_client, exchanged_by_another_of_them)
 
 
 def main():
