@@ -12,6 +12,7 @@
     (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
                    */
 #define REDIRECTIONS_MAX 3
+#define UNANSWERED_MS 30000 /* --leave-after */
 
 struct leg {
     struct le le;
@@ -39,6 +40,8 @@ struct caller {
     struct sip_request *reoffer;
     bool asking; /* the offer is with the worker */
     bool cancelled;
+    bool unanswered; /* cancelled by the clock, to leave a message */
+    struct tmr giving_up;
     unsigned challenges, redirections;
     struct le late; /* when the call is over: in phone->late, for 2xx that come then */
     struct tmr linger;
@@ -225,6 +228,7 @@ static void
 won(struct caller *c, struct leg *leg)
 {
     c->winner = leg;
+    tmr_cancel(&c->giving_up);
     if (leg->stream != NULL) {
         phone_say("answered", "%s", c->uri);
         phone_call_talk(&c->call, leg->stream, &leg->to);
@@ -250,6 +254,8 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
     leg_bye(c, leg);
+    if (c->cancelled && !c->over) /* it crossed our CANCEL, and nothing else will come */
+        phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
 
 static void
@@ -270,7 +276,10 @@ redirect(struct caller *c, const struct sip_msg *msg)
     char uri[PHONE_URI_MAX];
 
     if (c->cancelled || h == NULL || c->redirections++ == REDIRECTIONS_MAX ||
-        sip_addr_decode(&addr, &h->val) != 0 || pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
+        sip_addr_decode(&addr, &h->val) != 0 ||
+        (pl_strcasecmp(&addr.uri.scheme, "sip") != 0 &&
+         pl_strcasecmp(&addr.uri.scheme, "sips") != 0) ||
+        pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
         return false;
     phone_say("redirected", "%s", uri);
     list_flush(&c->legs);
@@ -299,7 +308,13 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
     } else {
         re_snprintf(why, sizeof why, "%m", err);
     }
+    bool missed = !c->cancelled || c->unanswered;
+    struct phone *p = c->call.phone;
+    char uri[PHONE_URI_MAX];
+    memcpy(uri, c->uri, sizeof uri);
     phone_call_over(&c->call, c->cancelled ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
+    if (missed)
+        phone_voicemail_missed(p, uri, msg);
 }
 
 static void
@@ -362,6 +377,23 @@ open_dialog(struct caller *c, const char *uri, const char *proxy)
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }
 
+/* Nobody comes: the call is given up as the user would, and a message left. */
+static void
+give_up(void *arg)
+{
+    struct caller *c = arg;
+
+    c->unanswered = true;
+    c->call.end(&c->call);
+}
+
+static void
+wait_for_answer(struct caller *c)
+{
+    uint32_t ms = c->call.phone->o->leave_ms;
+    tmr_start(&c->giving_up, ms != UINT32_MAX ? ms : UNANSWERED_MS, give_up, c);
+}
+
 /* The ticket is there, or not: in the main loop. */
 static void
 ticket_came(struct phone_job *job)
@@ -386,6 +418,8 @@ ticket_came(struct phone_job *job)
         return;
     }
     phone_say("calling", "%s", c->uri);
+    if (c->call.phone->o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL)
+        wait_for_answer(c);
     begin(c);
 }
 
@@ -431,6 +465,7 @@ caller_free(struct phone_call *call)
     else
         phone_offer_free(c->offer);
     tmr_cancel(&c->rekey);
+    tmr_cancel(&c->giving_up);
     mem_deref(c->request);
     mem_deref(c->reoffer);
     phone_description_free(&c->mine);

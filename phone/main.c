@@ -214,6 +214,8 @@ has_keys(void)
 static bool
 run(struct phone *p, struct cli_error *err)
 {
+    if (p->o->value[PHONE_OPT_FETCH_MESSAGES] != NULL && !phone_voicemail_fetch(p, err))
+        return false;
     if (p->o->callee != NULL && !phone_call_make(p, p->o->callee, err))
         return false;
     if (has_keys())
@@ -233,9 +235,10 @@ close_phone(struct phone *p)
     if (p->call != NULL) /* ringing: it was only cancelled */
         phone_call_over(p->call, CLI_EXIT_OK, "by us");
     phone_caller_forget(p);
-    tmr_cancel(&p->quit);
     mem_deref(p->registration);
     phone_worker_stop(p->worker);
+    phone_voicemail_end(p);
+    tmr_cancel(&p->quit);
     sipsess_close_all(p->sessions);
     mem_deref(p->sessions);
     mem_deref(p->requests);
@@ -257,8 +260,8 @@ phone(const struct phone_options *o, struct cli_error *err)
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
     if (open_client(&p, err) && load_speech(&p, err) && load_password(&p, err) &&
-        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
-        begin_registration(&p, err))
+        phone_voicemail_check(o, err) && phone_worker_start(&p.worker, &o->args, err) &&
+        open_sip(&p, err) && begin_registration(&p, err))
         (void)!run(&p, err);
     close_phone(&p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p.code;

@@ -200,6 +200,12 @@ quit(void *arg)
 }
 
 void
+phone_quit_soon(struct phone *p)
+{
+    tmr_start(&p->quit, 300, quit, p);
+}
+
+void
 phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
 {
     struct phone *p = call->phone;
@@ -213,5 +219,5 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
     phone_media_close(call->media);
     call->free(call);
     if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
-        tmr_start(&p->quit, 300, quit, p); /* for the last messages */
+        phone_quit_soon(p);
 }

@@ -37,6 +37,7 @@ struct phone {
     struct phone_seen seen;
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
+    struct phone_voicemail *voicemail; /* NULL: none under way */
     struct tmr quit;
     int code; /* exit code */
 };
@@ -78,6 +79,25 @@ uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb
 
 /* phone_call_over ends the call: says why, writes what was heard, and frees it. */
 void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);
+
+/* phone_quit_soon ends the phone when the last messages are out. */
+void phone_quit_soon(struct phone *p);
+
+/* --- voice messages (voicemail.c) ------------------------------------------------------------- */
+
+/* phone_voicemail_check looks at the file of --leave-message. */
+MKT_MUST_USE bool phone_voicemail_check(const struct phone_options *o, struct cli_error *err);
+
+/* phone_voicemail_missed leaves the message of --leave-message after a call to uri that nobody
+ * took, where the last answer says (a 3xx with a URL), or where --voicemail says. msg is NULL when
+ * nothing has answered. */
+void phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *msg);
+
+/* phone_voicemail_fetch begins to fetch our messages from --voicemail. */
+MKT_MUST_USE bool phone_voicemail_fetch(struct phone *p, struct cli_error *err);
+
+/* phone_voicemail_end gives up what is under way; no job of it may be with the worker. */
+void phone_voicemail_end(struct phone *p);
 
 /* phone_say prints "KEY: ..." to standard output; what is not printable ASCII as "?". */
 void phone_say(const char *key, const char *format, ...) __attribute__((format(printf, 2, 3)));

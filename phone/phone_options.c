@@ -68,10 +68,17 @@ check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--credentials and --kms are needed");
+    if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
+        (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--fetch-messages goes with --voicemail, and with no SIP-URI");
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->callee == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
     return milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+           milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
 }
 

@@ -28,6 +28,14 @@
       "answer by itself after so many milliseconds (default: key a)")                              \
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
       "hang up so many milliseconds after the answer, or \"played\"")                              \
+    X(VOICEMAIL, "voicemail", "URI", CLI_OPT_COUNT,                                                \
+      "a mailbox, such as sip:192.0.2.9;transport=tcp")                                            \
+    X(LEAVE_MESSAGE, "leave-message", "FILE", CLI_OPT_COUNT,                                       \
+      "WAV file that is left, sealed for the callee, when nobody answers")                         \
+    X(LEAVE_AFTER, "leave-after", "TIME", CLI_OPT_COUNT,                                           \
+      "nobody answers after so many milliseconds (default 30000)")                                 \
+    X(FETCH_MESSAGES, "fetch-messages", "DIR", CLI_OPT_COUNT,                                      \
+      "open the messages of your mailbox into DIR, and end")                                       \
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
     X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
     X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
@@ -51,6 +59,7 @@ struct phone_options {
     const char *value[PHONE_OPT_COUNT]; /* NULL: not given; "" without argument */
     const char *callee;                 /* NULL: wait for calls */
     uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
+    uint32_t leave_ms;                  /* until nobody answers; UINT32_MAX: not given */
     bool hang_up_played;
     struct cli_args args; /* for the client's parts */
 };

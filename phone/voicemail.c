@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Voice messages, left in a plain SIP mailbox and fetched from there: sealed objects
+ * (docs/formats/sealed-object.md), so the mailbox has nothing but octets. SIP says where, with an
+ * INVITE that is answered by URLs; the octets go over HTTP (docs/decisions/0057-voicemail.md). */
+#include "phone.h"
+
+#include "message.h"
+#include "web.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define URLS_MAX 16
+#define CHALLENGES_MAX 2
+
+struct phone_voicemail {
+    struct phone *phone;
+    bool fetch;             /* else leave */
+    char to[PHONE_URI_MAX]; /* whose mailbox */
+    struct sip_dialog *dialog;
+    struct sip_request *request;
+    struct sip_auth *auth;
+    unsigned challenges;
+    char urls[URLS_MAX][CLI_WEB_URL_MAX];
+    size_t n, next;
+    struct phone_message *message; /* with the worker */
+    enum cli_exit code;
+};
+
+static void work(struct phone_voicemail *v);
+
+static void
+over(struct phone_voicemail *v, enum cli_exit code, const char *why)
+{
+    if (why != NULL)
+        phone_say("mailbox", "%s", why);
+    v->phone->code = (int)code;
+    phone_quit_soon(v->phone);
+}
+
+/* --- one message after the other -------------------------------------------------------------- */
+
+/* In the main loop; the phone may be ending. */
+static void
+worked(struct phone_job *job)
+{
+    struct phone_message *m = (struct phone_message *)job;
+    struct phone_voicemail *v = m->voicemail;
+
+    v->message = NULL;
+    phone_message_say(m);
+    if (job->err.code != CLI_EXIT_OK)
+        v->code = job->err.code;
+    phone_message_free(m);
+    work(v);
+}
+
+static void
+work(struct phone_voicemail *v)
+{
+    const struct phone_options *o = v->phone->o;
+
+    if (v->next == v->n) {
+        over(v, v->code, NULL);
+        return;
+    }
+    v->message =
+        v->fetch ? phone_message_fetch(v->urls[v->next], o->value[PHONE_OPT_FETCH_MESSAGES])
+                 : phone_message_leave(v->urls[v->next], v->to, o->value[PHONE_OPT_LEAVE_MESSAGE]);
+    v->next++;
+    if (v->message == NULL) {
+        over(v, CLI_EXIT_FAILURE, "out of memory");
+        return;
+    }
+    v->message->job.done = worked;
+    v->message->voicemail = v;
+    phone_worker_ask(v->phone->worker, &v->message->job);
+}
+
+/* --- where ------------------------------------------------------------------------------------ */
+
+/* A URL between < and > that is no SIP URI. */
+static bool
+take_url(const struct sip_hdr *h, const struct sip_msg *msg, void *arg)
+{
+    struct phone_voicemail *v = arg;
+    const char *open = pl_strchr(&h->val, '<'), *close = pl_strchr(&h->val, '>');
+    size_t n = open != NULL && close > open ? (size_t)(close - open) - 1 : 0;
+
+    (void)msg;
+    if (n == 0 || n >= CLI_WEB_URL_MAX)
+        return false;
+    memcpy(v->urls[v->n], open + 1, n);
+    v->urls[v->n][n] = '\0';
+    v->n += cli_web_is_url(v->urls[v->n]);
+    return v->n == URLS_MAX || (v->n == 1 && !v->fetch);
+}
+
+static bool
+take_urls(struct phone_voicemail *v, const struct sip_msg *msg)
+{
+    v->n = v->next = 0;
+    (void)sip_msg_hdr_apply(msg, true, SIP_HDR_CONTACT, take_url, v);
+    return v->n > 0;
+}
+
+static void ask(struct phone_voicemail *v);
+
+/* Whoever answers is no mailbox. */
+static void
+hang_up(struct phone_voicemail *v, const struct sip_msg *msg)
+{
+    struct sip *sip = v->phone->sip;
+
+    if (sip_dialog_create(v->dialog, msg) != 0)
+        return;
+    (void)sip_drequestf(NULL, sip, false, "ACK", v->dialog, msg->cseq.num, v->auth, NULL, NULL,
+                        NULL, "Content-Length: 0\r\n\r\n");
+    (void)sip_drequestf(NULL, sip, true, "BYE", v->dialog, 0, v->auth, NULL, NULL, NULL,
+                        "Content-Length: 0\r\n\r\n");
+}
+
+static void
+answered(int err, const struct sip_msg *msg, void *arg)
+{
+    struct phone_voicemail *v = arg;
+    char why[128];
+
+    if (err == 0 && msg->scode < 200)
+        return;
+    if (err != 0) {
+        re_snprintf(why, sizeof why, "cannot be reached: %m", err);
+        over(v, CLI_EXIT_UNREACHABLE, why);
+        return;
+    }
+    if ((msg->scode == 401 || msg->scode == 407) && v->challenges++ < CHALLENGES_MAX &&
+        sip_auth_authenticate(v->auth, msg) == 0) {
+        ask(v);
+        return;
+    }
+    if (msg->scode / 100 == 2)
+        hang_up(v, msg);
+    if (msg->scode / 100 == 3 && take_urls(v, msg)) {
+        if (v->fetch)
+            phone_say("messages", "%zu", v->n);
+        work(v);
+        return;
+    }
+    bool none = v->fetch && msg->scode == 480;
+    re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
+    over(v, none ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
+}
+
+static int
+contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
+{
+    struct phone_voicemail *v = arg;
+    struct sip_contact c;
+
+    (void)dst;
+    sip_contact_set(&c, v->phone->user, src, tp);
+    return mbuf_printf(mb, "%H", sip_contact_print, &c);
+}
+
+static void
+ask(struct phone_voicemail *v)
+{
+    if (sip_drequestf(&v->request, v->phone->sip, true, "INVITE", v->dialog, 0, v->auth, contact,
+                      answered, v, "Content-Length: 0\r\n\r\n") != 0)
+        over(v, CLI_EXIT_FAILURE, "no request can be sent");
+}
+
+static struct phone_voicemail *
+begin(struct phone *p, const char *whose, bool fetch)
+{
+    struct phone_voicemail *v = calloc(1, sizeof *v);
+
+    phone_voicemail_end(p);
+    p->voicemail = v;
+    if (v == NULL)
+        return NULL;
+    v->phone = p;
+    v->fetch = fetch;
+    memccpy(v->to, whose, '\0', sizeof v->to - 1);
+    return v;
+}
+
+static bool
+begin_asking(struct phone_voicemail *v)
+{
+    const char *box = v->phone->o->value[PHONE_OPT_VOICEMAIL];
+    const char *self = v->phone->client.file.identity;
+
+    if (sip_dialog_alloc(&v->dialog, v->to, v->to, NULL, self, &box, 1) != 0 ||
+        sip_auth_alloc(&v->auth, phone_auth, v->phone, false) != 0)
+        return false;
+    ask(v);
+    return true;
+}
+
+/* --- what the phone sees ---------------------------------------------------------------------- */
+
+/* Nobody is there, or nobody comes; no answer at all is one, too. What nobody could take, such as
+ * 488, no message mends. */
+static bool
+is_missed(const struct sip_msg *msg)
+{
+    static const uint16_t codes[] = { 404, 408, 410, 480, 486, 487, 500, 503, 600, 603, 604 };
+
+    for (size_t i = 0; msg != NULL && i < CLI_COUNT(codes); i++)
+        if (msg->scode == codes[i])
+            return true;
+    return msg == NULL;
+}
+
+void
+phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *msg)
+{
+    const struct phone_options *o = p->o;
+    char whose[PHONE_URI_MAX];
+    struct phone_voicemail *v;
+    struct pl all;
+
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] == NULL)
+        return;
+    pl_set_str(&all, uri);
+    phone_identity(whose, &all);
+    v = begin(p, whose, false);
+    bool told = v != NULL && msg != NULL && msg->scode / 100 == 3 && take_urls(v, msg);
+    if (v == NULL ||
+        (!told && (!is_missed(msg) || o->value[PHONE_OPT_VOICEMAIL] == NULL || !begin_asking(v))))
+        return; /* the call has ended as it has */
+    tmr_cancel(&p->quit);
+    phone_say("leaving", "a message for %s", whose);
+    if (told)
+        work(v);
+}
+
+bool
+phone_voicemail_fetch(struct phone *p, struct cli_error *err)
+{
+    struct phone_voicemail *v = begin(p, p->client.file.identity, true);
+
+    return (v != NULL && begin_asking(v)) ||
+           cli_fail(err, CLI_EXIT_USAGE, "--voicemail %.80s: no request can be sent there",
+                    p->o->value[PHONE_OPT_VOICEMAIL]);
+}
+
+bool
+phone_voicemail_check(const struct phone_options *o, struct cli_error *err)
+{
+    const char *path = o->value[PHONE_OPT_LEAVE_MESSAGE];
+    struct audio speech = { .octets = NULL };
+    const char *why = path != NULL ? audio_read(&speech, path) : NULL;
+
+    audio_free(&speech);
+    return why == NULL || cli_fail(err, CLI_EXIT_USAGE, "--leave-message %s: %s", path, why);
+}
+
+void
+phone_voicemail_end(struct phone *p)
+{
+    struct phone_voicemail *v = p->voicemail;
+
+    p->voicemail = NULL;
+    if (v == NULL)
+        return;
+    mem_deref(v->request);
+    mem_deref(v->dialog);
+    mem_deref(v->auth);
+    free(v);
+}
