@@ -66,21 +66,21 @@ reseal(void *ctx, struct kms_row *row, uint8_t buf[KMS_ROW_MAX])
     return true;
 }
 
-/* Takes all rows over. */
+/* Takes all rows over. Whoever adds one meanwhile seals it under the new generation. */
 static enum kms_store_rc
 reseal_all(const struct kms_ctl *ctl, struct kms_vault *v, uint64_t *total,
            struct kms_store_err *err)
 {
     struct kms_progress bar = { .what = "keys" };
-    enum kms_store_rc rc = KMS_STORE_OK;
-    uint64_t left = 1;
+    uint64_t all;
+    size_t taken = BATCH;
+    enum kms_store_rc rc = ctl->store->ops->kek_left(ctl->store, &all, err);
 
-    for (*total = 0; rc == KMS_STORE_OK && left > 0;) {
-        rc = ctl->store->ops->kek_reseal(ctl->store, BATCH, reseal, v, &left, err);
-        if (*total < left)
-            *total = left;
+    for (*total = 0; rc == KMS_STORE_OK && taken == BATCH; *total += taken) {
+        rc = ctl->store->ops->kek_reseal(ctl->store, BATCH, reseal, v, &taken, err);
+        ctl->store->ops->give_way(ctl->store);
         if (rc == KMS_STORE_OK && !ctl->quiet)
-            kms_progress_show(&bar, *total - left, *total);
+            kms_progress_show(&bar, taken < BATCH ? all : *total + taken, all);
     }
     return rc;
 }
