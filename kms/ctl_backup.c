@@ -28,6 +28,16 @@ fail(const char *text)
 
 /* --- commands --------------------------------------------------------------------------------- */
 
+/* What there is now: a file, or a store; and the moment that it is of. */
+static void
+tell_json(const char *what, const char *name, int64_t created)
+{
+    char at[32];
+
+    kms_instant_write(created, at);
+    kms_ctl_result(json_pack("{s:s, s:s}", what, name, "created", at));
+}
+
 enum kms_exit
 kms_ctl_backup(const struct kms_ctl *ctl)
 {
@@ -37,6 +47,7 @@ kms_ctl_backup(const struct kms_ctl *ctl)
     char err[KMS_BACKUP_ERR];
     struct kms_snapshot s = { 0 };
     struct kms_ctl_words w = { .n = 0 };
+    const int64_t now = time(NULL);
 
     if (ctl->out == NULL)
         return kms_ctl_misuse("--out FILE is needed");
@@ -47,12 +58,14 @@ kms_ctl_backup(const struct kms_ctl *ctl)
         code = kms_ctl_fail(&store_err);
     else if ((code = kms_ctl_note(ctl, "backup", ctl->out)) != KMS_EXIT_OK)
         (void)code; /* it was said why */
-    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), time(NULL), kms_progress_show,
+    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), now, kms_progress_show,
                                &writing, err))
         code = fail(err);
     else
         code = KMS_EXIT_OK;
-    if (code == KMS_EXIT_OK)
+    if (code == KMS_EXIT_OK && ctl->json)
+        tell_json("file", ctl->out, now);
+    else if (code == KMS_EXIT_OK)
         printf("%s holds the store as it is now, sealed. Without its secret it is worth nothing.\n",
                ctl->out);
 done:
@@ -123,7 +136,10 @@ kms_ctl_restore(const struct kms_ctl *ctl)
     if (code != KMS_EXIT_OK)
         return code;
     kms_instant_write(created, at);
-    printf("%s is as it was at %s\n", ctl->config->store, at);
+    if (ctl->json)
+        tell_json("store", ctl->config->store, created);
+    else
+        printf("%s is as it was at %s\n", ctl->config->store, at);
     return kms_ctl_note(ctl, "restore", ctl->identity); /* there was no store before */
 }
 

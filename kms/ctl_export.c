@@ -191,9 +191,12 @@ kms_ctl_export_open(const struct kms_ctl *ctl)
         else
             code = KMS_EXIT_OK;
     }
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_result(
+            json_pack("{s:s, s:s}", "tpk-id", kms_ctl_text(o, "tpk-id"), "file", ctl->out));
     mkt_wipe(&w, sizeof w);
     json_decref(o);
-    if (code == KMS_EXIT_OK)
+    if (code == KMS_EXIT_OK && !ctl->json)
         printf("the key is in %s\n", ctl->out);
     return code;
 }

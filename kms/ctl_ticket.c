@@ -100,6 +100,12 @@ report(const struct issue *x)
 
     mkt_policy_flags_format(p->flags, flags);
     kms_instant_write(mkt_ntp_to_unix(p->end.value), until);
+    if (x->ctl->json) {
+        kms_ctl_result(json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "identity", x->ctl->as, "flags",
+                                 flags, "until", until, "protected-with", x->tpk, "changed",
+                                 (p->flags & MKT_TP_K) != 0, "file", x->ctl->out));
+        return;
+    }
     printf("issued to %s, flags %s, valid until %s, protected with %s\n", x->ctl->as, flags, until,
            x->tpk);
     if ((p->flags & MKT_TP_K) != 0)
