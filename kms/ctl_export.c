@@ -162,7 +162,7 @@ open_sealed(struct mkt_secret *key, const json_t *o, const struct kms_ctl_words 
     size_t n = strlen(sealed);
 
     memcpy(octets, sealed, n);
-    return kms_base64_decode(octets, n, &n) &&
+    return mkt_base64_decode_lines(octets, n, &n) &&
            kms_sealed_key_open(key, kms_ctl_text(o, "tpk-id"), mkt_span(w->octets, w->n),
                                mkt_span(octets, n));
 }

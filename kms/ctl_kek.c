@@ -71,7 +71,7 @@ static enum kms_store_rc
 reseal_all(const struct kms_ctl *ctl, struct kms_vault *v, uint64_t *total,
            struct kms_store_err *err)
 {
-    struct kms_progress bar = { .what = "keys" };
+    struct mkt_progress bar = { .what = "keys" };
     uint64_t all;
     size_t taken = BATCH;
     enum kms_store_rc rc = ctl->store->ops->kek_left(ctl->store, &all, err);
@@ -80,7 +80,7 @@ reseal_all(const struct kms_ctl *ctl, struct kms_vault *v, uint64_t *total,
         rc = ctl->store->ops->kek_reseal(ctl->store, BATCH, reseal, v, &taken, err);
         ctl->store->ops->give_way(ctl->store);
         if (rc == KMS_STORE_OK && !ctl->quiet)
-            kms_progress_show(&bar, taken < BATCH ? all : *total + taken, all);
+            mkt_progress_show(&bar, taken < BATCH ? all : *total + taken, all);
     }
     return rc;
 }
