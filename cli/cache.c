@@ -5,6 +5,7 @@
  */
 #include "cache.h"
 
+#include "base64.h"
 #include "clock.h"
 #include "encode.h"
 #include "files.h"
@@ -76,7 +77,7 @@ import(struct entry *e, enum kind kind, struct cli_error *err)
         return cli_yaml_fail(&e->y, format, "expected " FORMAT, err);
     if (!cli_blob_alloc(&octets, f->len + 1, err))
         return false;
-    if (!cli_base64_decode(f->value, f->len, octets.p, octets.cap, &octets.n))
+    if (!mkt_base64_decode(f->value, f->len, octets.p, octets.cap, &octets.n))
         return cli_yaml_fail(&e->y, f, "expected base64", err);
     enum mkt_rc rc = kind == TICKET
                          ? mkt_grant_import(&e->grant, cli_blob_span(&octets), &why)
@@ -384,10 +385,10 @@ cli_cache_resolution(struct mkt_resolution **res, const struct cli_cache *c,
 static bool
 print_base64(struct cli_blob *b, struct mkt_span octets)
 {
-    if (!cli_blob_print(b, "octets: ") || b->cap - b->n < cli_base64_len(octets.n) + 2)
+    if (!cli_blob_print(b, "octets: ") || b->cap - b->n < mkt_base64_len(octets.n) + 2)
         return false;
-    cli_base64_encode(octets, (char *)b->p + b->n);
-    b->n += cli_base64_len(octets.n);
+    mkt_base64_encode(octets, (char *)b->p + b->n);
+    b->n += mkt_base64_len(octets.n);
     return cli_blob_print(b, "\n");
 }
 

@@ -4,6 +4,7 @@
  */
 #include "carrier.h"
 
+#include "base64.h"
 #include "encode.h"
 #include "files.h"
 
@@ -67,7 +68,7 @@ take_base64(struct cli_carrier *c, struct mkt_span text, size_t line, const char
         return cli_fail(err, CLI_EXIT_FAILURE, "%s:%zu: more than %d messages", name, line,
                         CLI_CARRIER_MAX);
     size_t len = 0;
-    if (!cli_base64_decode((const char *)text.p, text.n, c->octets.p + c->octets.n,
+    if (!mkt_base64_decode((const char *)text.p, text.n, c->octets.p + c->octets.n,
                            c->octets.cap - c->octets.n, &len))
         return cli_fail(err, CLI_EXIT_MALFORMED, "%s:%zu: the key management data is not base64",
                         name, line);
@@ -192,7 +193,7 @@ open_encoded(struct cli_carrier *c, struct mkt_span text, const char *name, stru
     const char *digits = (const char *)packed.p;
     if (hex && cli_hex_decode(digits, packed.n, c->octets.p, c->octets.cap, &len) && len > 0)
         set_one(c, CLI_CARRIER_HEX, len, 1);
-    else if (cli_base64_decode(digits, packed.n, c->octets.p, c->octets.cap, &len) && len > 0)
+    else if (mkt_base64_decode(digits, packed.n, c->octets.p, c->octets.cap, &len) && len > 0)
         set_one(c, CLI_CARRIER_BASE64, len, 1);
     else
         return cli_fail(err, CLI_EXIT_MALFORMED,
@@ -322,12 +323,12 @@ bool
 cli_carrier_save(const char *path, struct mkt_span message, bool sdp, struct cli_error *err)
 {
     CLI_SCOPED_BLOB text = { 0 };
-    if (!cli_blob_alloc(&text, cli_base64_len(message.n) + 32, err))
+    if (!cli_blob_alloc(&text, mkt_base64_len(message.n) + 32, err))
         return false;
     if (sdp && !cli_blob_print(&text, "%smikey ", MIKEY_LINE))
         return cli_fail(err, CLI_EXIT_FAILURE, "message too long");
-    cli_base64_encode(message, (char *)text.p + text.n);
-    text.n += cli_base64_len(message.n);
+    mkt_base64_encode(message, (char *)text.p + text.n);
+    text.n += mkt_base64_len(message.n);
     text.p[text.n++] = '\n';
     return cli_file_write(path, CLI_PUBLIC, cli_blob_span(&text), err);
 }

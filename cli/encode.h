@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Octets as text: hex and base64 (RFC 4648 4), strict when reading. */
+/* Octets as hexadecimal digits, strict when reading. */
 #ifndef MKT_CLI_ENCODE_H
 #define MKT_CLI_ENCODE_H
 
@@ -12,20 +12,5 @@ void cli_hex_encode(struct mkt_span octets, char *out);
  * count, another character, or too little room. No branch or index depends on a digit's value, as
  * keys are read with it. */
 MKT_MUST_USE bool cli_hex_decode(const char *text, size_t n, uint8_t *out, size_t cap, size_t *len);
-
-/* cli_base64_len returns the characters that n octets take, without terminator. */
-static inline size_t
-cli_base64_len(size_t n)
-{
-    return (n + 2) / 3 * 4;
-}
-
-/* cli_base64_encode writes cli_base64_len(octets.n) characters and a terminator. */
-void cli_base64_encode(struct mkt_span octets, char *out);
-
-/* cli_base64_decode reads n characters: whole quartets, padding only at the end, unused bits
- * zero. *len gets the octets. */
-MKT_MUST_USE bool cli_base64_decode(const char *text, size_t n, uint8_t *out, size_t cap,
-                                    size_t *len);
 
 #endif

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "write_all.h"
+
 static bool
 fail_errno(struct cli_error *err, const char *doing, const char *path)
 {
@@ -86,16 +88,7 @@ cli_file_read(struct cli_blob *out, const char *path, size_t max, enum cli_priva
 static bool
 write_all(int fd, struct mkt_span octets)
 {
-    while (octets.n > 0) {
-        ssize_t put = write(fd, octets.p, octets.n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        octets.p += put;
-        octets.n -= (size_t)put;
-    }
-    return true;
+    return mkt_write_all(fd, octets.p, octets.n);
 }
 
 static mode_t

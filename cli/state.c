@@ -3,7 +3,7 @@
  * offer is YAML around the same octets and the offer as it was sent. */
 #include "state.h"
 
-#include "encode.h"
+#include "base64.h"
 #include "files.h"
 #include "flat_yaml.h"
 
@@ -63,10 +63,10 @@ cli_grant_load(struct mkt_grant **g, const char *path, struct cli_error *err)
 static bool
 print_base64(struct cli_blob *b, const char *key, struct mkt_span octets)
 {
-    if (!cli_blob_print(b, "%s: ", key) || b->cap - b->n < cli_base64_len(octets.n) + 1)
+    if (!cli_blob_print(b, "%s: ", key) || b->cap - b->n < mkt_base64_len(octets.n) + 1)
         return false;
-    cli_base64_encode(octets, (char *)b->p + b->n);
-    b->n += cli_base64_len(octets.n);
+    mkt_base64_encode(octets, (char *)b->p + b->n);
+    b->n += mkt_base64_len(octets.n);
     return cli_blob_print(b, "\n");
 }
 
@@ -92,7 +92,7 @@ take_base64(const struct cli_yaml *y, const char *name, struct cli_blob *out, st
 {
     const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, name);
     return cli_blob_alloc(out, f->len + 1, err) &&
-           (cli_base64_decode(f->value, f->len, out->p, out->cap, &out->n) ||
+           (mkt_base64_decode(f->value, f->len, out->p, out->cap, &out->n) ||
             cli_yaml_fail(y, f, "expected base64", err));
 }
 

@@ -149,9 +149,9 @@ kms_api_export_drop(struct kms_api_call *c)
 static json_t *
 base64_of(const uint8_t *p, size_t n)
 {
-    char text[4 * ((KMS_SEALED_KEY_MAX + 2) / 3)];
+    char text[4 * ((KMS_SEALED_KEY_MAX + 2) / 3) + 1];
 
-    return json_stringn(text, kms_base64_encode(text, p, n));
+    return json_stringn(text, mkt_base64_encode(mkt_span(p, n), text));
 }
 
 unsigned

@@ -27,7 +27,7 @@ struct issue {
     struct mkt_err err;
     size_t n_question, n_answer;
     uint8_t question[KMS_API_MESSAGE], answer[MKT_MSG_MAX];
-    char text[4 * ((MKT_MSG_MAX + 2) / 3)];
+    char text[4 * ((MKT_MSG_MAX + 2) / 3) + 1];
 };
 
 /* The parameters. 0, or the status of a refusal. */
@@ -44,7 +44,7 @@ take(struct issue *x)
         return kms_api_refuse(c, KMS_API_MALFORMED, "/as", KMS_IDENTITY_FORM);
     x->n_question = strlen(message);
     memcpy(x->question, message, x->n_question);
-    if (!kms_base64_decode(x->question, x->n_question, &x->n_question))
+    if (!mkt_base64_decode_lines(x->question, x->n_question, &x->n_question))
         return kms_api_refuse(c, KMS_API_MALFORMED, "/message", "is not base64");
     wrong = kms_key_read(&key, psk, strlen(psk), NULL);
     if (wrong != NULL || mkt_inkey_mem_init(&x->psk, mkt_secret_span(&key)) != MKT_OK)
@@ -138,8 +138,9 @@ answer(struct issue *x)
     kms_api_put(c->noted, "tpk", kms_api_words(id));
     c->answer = json_object();
     kms_api_put(c->answer, "tpk-id", kms_api_words(id));
-    kms_api_put(c->answer, "message",
-                json_stringn(x->text, kms_base64_encode(x->text, x->answer, x->n_answer)));
+    kms_api_put(
+        c->answer, "message",
+        json_stringn(x->text, mkt_base64_encode(mkt_span(x->answer, x->n_answer), x->text)));
     return KMS_API_OK;
 }
 

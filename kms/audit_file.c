@@ -75,7 +75,7 @@ kms_audit_file_write(struct kms_audit_file *f, const char *lines, size_t n, char
     if (f->littered && ftruncate(f->fd, (off_t)f->size) != 0)
         return kms_audit_fail(err, "%s cannot be cut to its good part", f->path);
     f->littered = true;
-    if (kms_write_all(f->fd, lines, n) && (!f->sync || fdatasync(f->fd) == 0)) {
+    if (mkt_write_all(f->fd, lines, n) && (!f->sync || fdatasync(f->fd) == 0)) {
         f->size += n;
         f->littered = false;
         return true;

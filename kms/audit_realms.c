@@ -223,7 +223,7 @@ write_file(struct realms_sink *s, struct tenant *t, const char *lines, size_t n,
     }
     if (!open_file(s, t, path, sizeof path))
         return kms_audit_fail(err, "%s cannot be opened", path);
-    if (kms_write_all(t->fd, s->text.p, s->text.n) && (!s->sync || fdatasync(t->fd) == 0))
+    if (mkt_write_all(t->fd, s->text.p, s->text.n) && (!s->sync || fdatasync(t->fd) == 0))
         return true;
     return kms_audit_fail(err, "%s cannot be written", path);
 }

@@ -110,7 +110,7 @@ write_parts(int fd, struct sealing *s, const struct kms_snapshot *from, kms_prog
 {
     uint8_t name[HEAD + 8];
 
-    if (!kms_write_all(fd, s->head.octets, HEAD))
+    if (!mkt_write_all(fd, s->head.octets, HEAD))
         return fail(err, "%s", strerror(errno));
     for (uint64_t i = 0; i * PART < from->n; i++) {
         size_t n = part_of(from->n, i);
@@ -118,7 +118,7 @@ write_parts(int fd, struct sealing *s, const struct kms_snapshot *from, kms_prog
         if (!kms_seal(s->sealer, s->key, name_of(&s->head, i, name),
                       mkt_span(from->octets + i * PART, n), s->part))
             return fail(err, "the cipher or the generator failed");
-        if (!kms_write_all(fd, s->part, n + KMS_SEAL_MORE))
+        if (!mkt_write_all(fd, s->part, n + KMS_SEAL_MORE))
             return fail(err, "%s", strerror(errno));
         progress(ctx, i * PART + n, from->n);
     }

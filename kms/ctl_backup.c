@@ -28,31 +28,44 @@ fail(const char *text)
 
 /* --- commands --------------------------------------------------------------------------------- */
 
+/* What there is now: a file, or a store; and the moment that it is of. */
+static void
+tell_json(const char *what, const char *name, int64_t created)
+{
+    char at[32];
+
+    kms_instant_write(created, at);
+    kms_ctl_result(json_pack("{s:s, s:s}", what, name, "created", at));
+}
+
 enum kms_exit
 kms_ctl_backup(const struct kms_ctl *ctl)
 {
-    struct kms_progress taking = { "reading", 0 }, writing = { "sealing", 0 };
+    struct mkt_progress taking = { "reading", 0 }, writing = { "sealing", 0 };
     struct kms_store_err store_err = { 0 };
     enum kms_exit code = KMS_EXIT_FAILED;
     char err[KMS_BACKUP_ERR];
     struct kms_snapshot s = { 0 };
     struct kms_ctl_words w = { .n = 0 };
+    const int64_t now = time(NULL);
 
     if (ctl->out == NULL)
         return kms_ctl_misuse("--out FILE is needed");
     if (!kms_ctl_secret(ctl, "Passphrase of the backup", true, &w))
         goto done;
-    if (kms_snapshot_take(&s, ctl->config->store, kms_progress_show, &taking, &store_err) !=
+    if (kms_snapshot_take(&s, ctl->config->store, mkt_progress_show, &taking, &store_err) !=
         KMS_STORE_OK)
         code = kms_ctl_fail(&store_err);
     else if ((code = kms_ctl_note(ctl, "backup", ctl->out)) != KMS_EXIT_OK)
         (void)code; /* it was said why */
-    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), time(NULL), kms_progress_show,
+    else if (!kms_backup_write(ctl->out, &s, mkt_span(w.octets, w.n), now, mkt_progress_show,
                                &writing, err))
         code = fail(err);
     else
         code = KMS_EXIT_OK;
-    if (code == KMS_EXIT_OK)
+    if (code == KMS_EXIT_OK && ctl->json)
+        tell_json("file", ctl->out, now);
+    else if (code == KMS_EXIT_OK)
         printf("%s holds the store as it is now, sealed. Without its secret it is worth nothing.\n",
                ctl->out);
 done:
@@ -80,14 +93,14 @@ daemon_runs(const char *path)
 static enum kms_exit
 open_backup(const struct kms_ctl *ctl, struct kms_snapshot *s, int64_t *created)
 {
-    struct kms_progress reading = { "opening", 0 };
+    struct mkt_progress reading = { "opening", 0 };
     char err[KMS_BACKUP_ERR];
     struct kms_ctl_words w = { .n = 0 };
     enum kms_exit code = KMS_EXIT_FAILED;
 
     if (kms_ctl_secret(ctl, "Passphrase of the backup", false, &w))
         code = kms_backup_read(ctl->identity, s, mkt_span(w.octets, w.n), created,
-                               kms_progress_show, &reading, err)
+                               mkt_progress_show, &reading, err)
                    ? KMS_EXIT_OK
                    : fail(err);
     mkt_wipe(&w, sizeof w);
@@ -105,7 +118,7 @@ ignore_table(void *ctx, const char *name, int64_t rows)
 enum kms_exit
 kms_ctl_restore(const struct kms_ctl *ctl)
 {
-    struct kms_progress writing = { "writing", 0 };
+    struct mkt_progress writing = { "writing", 0 };
     struct kms_store_err err = { 0 };
     struct kms_snapshot s = { 0 };
     enum kms_exit code;
@@ -116,14 +129,17 @@ kms_ctl_restore(const struct kms_ctl *ctl)
         return fail("the daemon runs: stop it first");
     code = open_backup(ctl, &s, &created);
     if (code == KMS_EXIT_OK && (kms_snapshot_check(&s, ignore_table, NULL, &err) != KMS_STORE_OK ||
-                                kms_snapshot_put(&s, ctl->config->store, kms_progress_show,
+                                kms_snapshot_put(&s, ctl->config->store, mkt_progress_show,
                                                  &writing, &err) != KMS_STORE_OK))
         code = kms_ctl_fail(&err);
     kms_snapshot_free(&s);
     if (code != KMS_EXIT_OK)
         return code;
     kms_instant_write(created, at);
-    printf("%s is as it was at %s\n", ctl->config->store, at);
+    if (ctl->json)
+        tell_json("store", ctl->config->store, created);
+    else
+        printf("%s is as it was at %s\n", ctl->config->store, at);
     return kms_ctl_note(ctl, "restore", ctl->identity); /* there was no store before */
 }
 

@@ -463,6 +463,13 @@ kms_ctl_dump(const json_t *v, const char *before, const char *after)
 }
 
 void
+kms_ctl_result(json_t *v)
+{
+    kms_ctl_dump(v, "", "\n");
+    json_decref(v);
+}
+
+void
 kms_ctl_compact(const json_t *v, const char *before, const char *after)
 {
     print(v, JSON_COMPACT, before, after);

@@ -28,10 +28,13 @@ enum kms_exit kms_ctl_octets(const struct kms_ctl *ctl, const char *method, cons
                              void (*progress)(void *ctx, uint64_t done, uint64_t all), void *ctx,
                              json_t **answer);
 
-/* kms_ctl_dump prints JSON between two texts. kms_ctl_call_end gives back what calls in this
- * process have taken. */
+/* kms_ctl_dump and kms_ctl_compact print JSON between two texts. kms_ctl_call_end gives back what
+ * calls in this process have taken. */
 void kms_ctl_dump(const json_t *v, const char *before, const char *after);
 void kms_ctl_compact(const json_t *v, const char *before, const char *after);
+
+/* kms_ctl_result prints what was done as a line of JSON, and takes it. */
+void kms_ctl_result(json_t *v);
 void kms_ctl_call_end(void);
 
 /* kms_ctl_note puts on record what is done to files of this machine: not OK, and it was said why,

@@ -162,7 +162,7 @@ open_sealed(struct mkt_secret *key, const json_t *o, const struct kms_ctl_words 
     size_t n = strlen(sealed);
 
     memcpy(octets, sealed, n);
-    return kms_base64_decode(octets, n, &n) &&
+    return mkt_base64_decode_lines(octets, n, &n) &&
            kms_sealed_key_open(key, kms_ctl_text(o, "tpk-id"), mkt_span(w->octets, w->n),
                                mkt_span(octets, n));
 }
@@ -191,9 +191,12 @@ kms_ctl_export_open(const struct kms_ctl *ctl)
         else
             code = KMS_EXIT_OK;
     }
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_result(
+            json_pack("{s:s, s:s}", "tpk-id", kms_ctl_text(o, "tpk-id"), "file", ctl->out));
     mkt_wipe(&w, sizeof w);
     json_decref(o);
-    if (code == KMS_EXIT_OK)
+    if (code == KMS_EXIT_OK && !ctl->json)
         printf("the key is in %s\n", ctl->out);
     return code;
 }

@@ -56,7 +56,7 @@ report(const struct kms_ctl *ctl, const json_t *n)
 static enum kms_exit
 send_file(const struct kms_ctl *ctl, const char *octets, const struct stat *st)
 {
-    struct kms_progress bar = { .what = "importing" };
+    struct mkt_progress bar = { .what = "importing" };
     char target[KMS_CTL_TARGET];
     enum kms_exit code;
     json_t *answer;
@@ -67,7 +67,7 @@ send_file(const struct kms_ctl *ctl, const char *octets, const struct stat *st)
         !kms_ctl_parameter(target, "shared", (st->st_mode & 077) != 0 ? "true" : NULL))
         return kms_ctl_misuse("the name of the file is too long");
     code = kms_ctl_octets(ctl, "POST", target, "application/octet-stream", octets,
-                          (size_t)st->st_size, kms_progress_show, &bar, &answer);
+                          (size_t)st->st_size, mkt_progress_show, &bar, &answer);
     if (code == KMS_EXIT_OK && ctl->json)
         kms_ctl_dump(answer, "", "\n");
     else if (code == KMS_EXIT_OK)

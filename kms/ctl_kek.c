@@ -66,21 +66,21 @@ reseal(void *ctx, struct kms_row *row, uint8_t buf[KMS_ROW_MAX])
     return true;
 }
 
-/* Takes all rows over. */
+/* Takes all rows over. Whoever adds one meanwhile seals it under the new generation. */
 static enum kms_store_rc
 reseal_all(const struct kms_ctl *ctl, struct kms_vault *v, uint64_t *total,
            struct kms_store_err *err)
 {
-    struct kms_progress bar = { .what = "keys" };
-    enum kms_store_rc rc = KMS_STORE_OK;
-    uint64_t left = 1;
+    struct mkt_progress bar = { .what = "keys" };
+    uint64_t all;
+    size_t taken = BATCH;
+    enum kms_store_rc rc = ctl->store->ops->kek_left(ctl->store, &all, err);
 
-    for (*total = 0; rc == KMS_STORE_OK && left > 0;) {
-        rc = ctl->store->ops->kek_reseal(ctl->store, BATCH, reseal, v, &left, err);
-        if (*total < left)
-            *total = left;
+    for (*total = 0; rc == KMS_STORE_OK && taken == BATCH; *total += taken) {
+        rc = ctl->store->ops->kek_reseal(ctl->store, BATCH, reseal, v, &taken, err);
+        ctl->store->ops->give_way(ctl->store);
         if (rc == KMS_STORE_OK && !ctl->quiet)
-            kms_progress_show(&bar, *total - left, *total);
+            mkt_progress_show(&bar, taken < BATCH ? all : *total + taken, all);
     }
     return rc;
 }
@@ -135,6 +135,18 @@ open_kek(const char *spec, bool new_one)
     return kek;
 }
 
+/* How many keys were sealed anew; generation 0 and a NULL KEK are not said. */
+static void
+tell_json(uint64_t sealed, uint32_t generation, const char *to)
+{
+    json_t *o = json_pack("{s:I}", "sealed", (json_int_t)sealed);
+
+    if (generation != 0)
+        json_object_set_new(o, "generation", json_integer(generation));
+    kms_ctl_put(o, "to", to);
+    kms_ctl_result(o);
+}
+
 static enum kms_exit
 init(const struct kms_ctl *ctl, struct kms_vault *v, bool begun)
 {
@@ -157,9 +169,13 @@ init(const struct kms_ctl *ctl, struct kms_vault *v, bool begun)
         rc = ctl->store->ops->compact(ctl->store, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    printf("wrapped %" PRIu64 " keys. Restart the daemon, and keep the KEK apart from the store:\n"
-           "without it nobody can be authenticated.\n",
-           total);
+    if (ctl->json)
+        tell_json(total, 0, NULL);
+    else
+        printf("wrapped %" PRIu64
+               " keys. Restart the daemon, and keep the KEK apart from the store:\n"
+               "without it nobody can be authenticated.\n",
+               total);
     return KMS_EXIT_OK;
 }
 
@@ -280,6 +296,10 @@ rotate(const struct kms_ctl *ctl, struct wraps *x, struct kms_kek *to)
         rc = forget(ctl, x, NULL, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
+    if (ctl->json) {
+        tell_json(total, generation, ctl->to[0]);
+        return KMS_EXIT_OK;
+    }
     printf("sealed %" PRIu64 " keys anew, under generation %" PRIu32 " of the store key\n", total,
            generation);
     if (to != NULL)
@@ -300,7 +320,10 @@ finish(const struct kms_ctl *ctl, struct wraps *x)
         rc = forget(ctl, x, kms_local_kek(ctl->vault), &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    puts("only the KEK of the configuration opens the store now");
+    if (ctl->json)
+        tell_json(total, x->newest, NULL);
+    else
+        puts("only the KEK of the configuration opens the store now");
     return KMS_EXIT_OK;
 }
 

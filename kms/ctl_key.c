@@ -90,8 +90,7 @@ report_json(const struct kms_ctl *ctl, const struct kms_keyfile *file)
         kms_ctl_put(o, kind, hex);
         mkt_wipe(hex, sizeof hex);
     }
-    kms_ctl_dump(o, "", "\n");
-    json_decref(o);
+    kms_ctl_result(o);
 }
 
 static enum kms_exit

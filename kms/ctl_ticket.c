@@ -66,12 +66,12 @@ exchange(struct issue *x, size_t *n)
     MKT_SCOPED_SECRET
     key = x->key;
     char hex[2 * MKT_SECRET_MAX + 1];
-    char *text = malloc(4 * ((*n + 2) / 3) + 1);
+    char *text = malloc(mkt_base64_len(*n) + 1);
     json_t *body = json_object(), *answer;
     enum kms_exit code;
 
     if (text != NULL)
-        text[kms_base64_encode(text, x->question, *n)] = '\0';
+        mkt_base64_encode(mkt_span(x->question, *n), text);
     kms_hex_write(hex, key.b, key.n);
     kms_ctl_put(body, "as", x->ctl->as);
     kms_ctl_put(body, "psk", hex);
@@ -85,7 +85,7 @@ exchange(struct issue *x, size_t *n)
         *n = strlen(message) < sizeof x->answer ? strlen(message) : 0;
         memcpy(x->answer, message, *n);
         snprintf(x->tpk, sizeof x->tpk, "%s", kms_ctl_text(answer, "tpk-id"));
-        if (!kms_base64_decode(x->answer, *n, n))
+        if (!mkt_base64_decode_lines(x->answer, *n, n))
             code = failed("the answer is not understood");
     }
     json_decref(answer);
@@ -100,6 +100,12 @@ report(const struct issue *x)
 
     mkt_policy_flags_format(p->flags, flags);
     kms_instant_write(mkt_ntp_to_unix(p->end.value), until);
+    if (x->ctl->json) {
+        kms_ctl_result(json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "identity", x->ctl->as, "flags",
+                                 flags, "until", until, "protected-with", x->tpk, "changed",
+                                 (p->flags & MKT_TP_K) != 0, "file", x->ctl->out));
+        return;
+    }
     printf("issued to %s, flags %s, valid until %s, protected with %s\n", x->ctl->as, flags, until,
            x->tpk);
     if ((p->flags & MKT_TP_K) != 0)

@@ -74,9 +74,10 @@ pause_batch(struct import *x)
     if (++x->in_batch < BATCH || x->job->dry_run)
         return true;
     x->in_batch = 0;
-    if (x->store->ops->end(x->store, true, &x->err) == KMS_STORE_OK)
-        return begin_batch(x);
-    return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+    if (x->store->ops->end(x->store, true, &x->err) != KMS_STORE_OK)
+        return kms_import_wrong(&x->in, 0, "%s", x->err.text);
+    x->store->ops->give_way(x->store);
+    return begin_batch(x);
 }
 
 /* --- DNs ----------------------------------------------------------------------------------------

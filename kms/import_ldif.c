@@ -81,7 +81,7 @@ take_line(struct kms_import *in, size_t n)
     value += *value == ':';
     value += strspn(value, " ");
     value_len = n - (size_t)(value - in->text);
-    if (colon[1] == ':' && !kms_base64_decode((uint8_t *)value, value_len, &value_len))
+    if (colon[1] == ':' && !mkt_base64_decode_lines((uint8_t *)value, value_len, &value_len))
         return kms_import_wrong(in, 0, "a value that is not in base64");
     value[value_len] = '\0';
     if (strlen(value) != value_len)

@@ -84,7 +84,7 @@ kms_secret_write(const char *path, const void *octets, size_t n)
 
     if (fd < 0)
         return false;
-    ok = kms_write_all(fd, octets, n) && fsync(fd) == 0;
+    ok = mkt_write_all(fd, octets, n) && fsync(fd) == 0;
     saved = errno;
     if (close(fd) != 0 && ok) {
         saved = errno;

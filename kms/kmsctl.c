@@ -71,18 +71,19 @@ static const char *const usage[] = {
     "      Lists ticket protection keys and who shares them, without keys.\n"
     "  tpk remove ID\n"
     "      Removes a shared key, or a former one of the KMS. Its tickets are lost.\n"
-    "  kek init [--quiet]\n"
+    "  kek init [--quiet] [--json]\n"
     "      Wraps the keys in the store with the key-encryption key (kek) that the configuration\n"
     "      names; a file that is not there is made.\n"
-    "  kek rotate [--to KEK] [--quiet]\n"
+    "  kek rotate [--to KEK] [--quiet] [--json]\n"
     "      Seals all keys under a new store key, while the daemon works. With --to the new KEK\n"
     "      opens it as well as the old one.\n"
-    "  kek rotate --finish\n"
+    "  kek rotate --finish [--quiet] [--json]\n"
     "      From now on only the KEK of the configuration opens the store.\n"
     "  kek status [--json]\n"
     "      Says how many keys are sealed under what.\n"
     "  ticket issue --as IDENTITY --to IDENTITY --out FILE [--flags LETTERS] [--validity TIME]\n"
     "               [--key TYPE[:LEN[:SALT]]] [--suite 128|256] [--ticket-type base|reference]\n"
+    "               [--json]\n"
     "      Makes a ticket to be installed on a device beforehand, by the same policy as for a\n"
     "      request. --to and --key may be repeated.\n"
     "  ticket list [--limit N] [--json]\n"
@@ -117,10 +118,10 @@ static const char *const usage[] = {
     "  policy show [--realm NAME]\n"
     "      Prints the policy that the configuration names, profiles expanded; with --realm the\n"
     "      rules that decide for the users of that realm.\n",
-    "  backup --out FILE [--secret FILE]\n"
+    "  backup --out FILE [--secret FILE] [--json]\n"
     "      Writes the store as it is now, sealed, to a new file. The daemon may run. The secret\n"
     "      is the first line of a file, or is asked for.\n"
-    "  restore FILE [--secret FILE]\n"
+    "  restore FILE [--secret FILE] [--json]\n"
     "      Makes a new store of a backup. The daemon must not run.\n"
     "  verify FILE [--secret FILE] [--json]\n"
     "      Checks a backup without restoring it.\n"
@@ -143,13 +144,14 @@ static const char *const usage[] = {
     "  export take NUMBER --out FILE [--secret FILE] [--json]\n"
     "      A ticket protection key leaves the KMS by two security officers: one asks, another one\n"
     "      approves, and who asked takes it, once, sealed under a passphrase.\n"
-    "  export open FILE --out FILE [--secret FILE]\n"
+    "  export open FILE --out FILE [--secret FILE] [--json]\n"
     "      Opens what was taken, into a file as tpk add writes it.\n"
     "  token new NAME --role read|operate|security-officer [--json]\n"
     "      Makes a token for the admin API over TLS: shows it once, and what to put into the\n"
     "      configuration for it.\n"
     "\n"
     "  -c, --config FILE  configuration of the daemon\n"
+    "  --json             what is listed, or was done, as JSON: with every command\n"
     "  -h, --help         this text\n"
     "  -V, --version      version\n"
     "\n",
@@ -187,10 +189,10 @@ static const struct command commands[] = {
     { "tpk", "rotate", 0, "rj", "", kms_ctl_tpk_rotate, NOTHING },
     { "tpk", "list", 0, "j", "", kms_ctl_tpk_list, NOTHING },
     { "tpk", "remove", 1, "j", "ID", kms_ctl_tpk_remove, NOTHING },
-    { "kek", "init", 0, "Q", "", kms_ctl_kek_init, STORE },
-    { "kek", "rotate", 0, "tQE", "", kms_ctl_kek_rotate, KEYS },
+    { "kek", "init", 0, "Qj", "", kms_ctl_kek_init, STORE },
+    { "kek", "rotate", 0, "tQEj", "", kms_ctl_kek_rotate, KEYS },
     { "kek", "status", 0, "j", "", kms_ctl_kek_status, STORE },
-    { "ticket", "issue", 0, "atfvksFT", "", kms_ctl_ticket_issue, NOTHING },
+    { "ticket", "issue", 0, "atfvksFTj", "", kms_ctl_ticket_issue, NOTHING },
     { "ticket", "list", 0, "jl", "", kms_ctl_ticket_list, NOTHING },
     { "ticket", "search", 0, "jlwNBU", "", kms_ctl_ticket_search, NOTHING },
     { "ticket", "kept", 0, "j", "", kms_ctl_ticket_kept, NOTHING },
@@ -204,8 +206,8 @@ static const struct command commands[] = {
     { "policy", "show", 0, "jr", "", kms_ctl_policy_show, NOTHING },
     { "reload", "", 0, "j", "", kms_ctl_reload, NOTHING },
     { "status", "", 0, "j", "", kms_ctl_status, NOTHING },
-    { "backup", "", 0, "FS", "", kms_ctl_backup, NOTHING },
-    { "restore", "", 1, "S", "FILE", kms_ctl_restore, NOTHING },
+    { "backup", "", 0, "FSj", "", kms_ctl_backup, NOTHING },
+    { "restore", "", 1, "Sj", "FILE", kms_ctl_restore, NOTHING },
     { "verify", "", 1, "Sj", "FILE", kms_ctl_verify, NOTHING },
     { "peers", "list", 0, "j", "", kms_ctl_peers_list, NOTHING },
     { "limits", "list", 0, "j", "", kms_ctl_limits_list, NOTHING },
@@ -214,7 +216,7 @@ static const struct command commands[] = {
     { "export", "approve", 1, "j", "NUMBER", kms_ctl_export_approve, NOTHING },
     { "export", "withdraw", 1, "j", "NUMBER", kms_ctl_export_withdraw, NOTHING },
     { "export", "take", 1, "FSj", "NUMBER", kms_ctl_export_take, NOTHING },
-    { "export", "open", 1, "FS", "FILE", kms_ctl_export_open, NOTHING },
+    { "export", "open", 1, "FSj", "FILE", kms_ctl_export_open, NOTHING },
     { "token", "new", 1, "gj", "NAME", kms_ctl_token_new, NOTHING },
     { "limits", "lift", 2, "j", "kind or the name", kms_ctl_limits_lift, NOTHING },
 };

@@ -25,7 +25,7 @@
 #define MORE 64      /* connections above the limit, while others that gave way for them end */
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
-#define TEXT_CAP (4 * ((MKT_MSG_MAX + 2) / 3)) /* characters of the longest answer */
+#define TEXT_CAP (4 * ((MKT_MSG_MAX + 2) / 3) + 1) /* of the longest answer, with its end */
 
 /* One request being received. */
 struct exchange {
@@ -175,7 +175,7 @@ answer_mikey(struct server *s, struct MHD_Connection *c, uint8_t *out, size_t le
     if (raw) {
         r = MHD_create_response_from_buffer(len, out, MHD_RESPMEM_MUST_COPY);
     } else {
-        size_t n = kms_base64_encode(s->text, out, len);
+        size_t n = mkt_base64_encode(mkt_span(out, len), s->text);
 
         r = MHD_create_response_from_buffer(n, s->text, MHD_RESPMEM_MUST_COPY);
     }
@@ -291,7 +291,7 @@ answer_body(struct server *s, struct MHD_Connection *c, struct exchange *x)
     struct kms_reply reply;
 
     x->raw = x->len > 0 && x->body[0] == 0x01;
-    if (!x->raw && !kms_base64_decode(x->body, x->len, &x->len))
+    if (!x->raw && !mkt_base64_decode_lines(x->body, x->len, &x->len))
         x->len = 0; /* the pipeline counts and logs it as malformed */
     req.in = mkt_span(x->body, x->len);
     req.from = info->client_addr;

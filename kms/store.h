@@ -283,12 +283,14 @@ struct kms_store_ops {
      * after the last one. From then on rows are accepted under it only. */
     enum kms_store_rc (*kek_add)(struct kms_store *s, const struct kms_wrap *wraps, size_t n,
                                  struct kms_store_err *err);
-    /* kek_reseal takes at most `batch` rows of former generations through `reseal`, in one
-     * transaction. *left gets how many there were before. reseal sets row->key to octets in buf. */
+    /* kek_left counts the rows of former generations. kek_reseal takes at most `batch` of them
+     * through `reseal`, in one transaction, and *taken gets how many: fewer than `batch` when none
+     * is left. reseal sets row->key to octets in buf. */
+    enum kms_store_rc (*kek_left)(struct kms_store *s, uint64_t *left, struct kms_store_err *err);
     enum kms_store_rc (*kek_reseal)(struct kms_store *s, size_t batch,
                                     bool (*reseal)(void *ctx, struct kms_row *row,
                                                    uint8_t buf[KMS_ROW_MAX]),
-                                    void *ctx, uint64_t *left, struct kms_store_err *err);
+                                    void *ctx, size_t *taken, struct kms_store_err *err);
     /* kek_forget removes every wrap but the n given. CURRENT when a row needs another one. */
     enum kms_store_rc (*kek_forget)(struct kms_store *s, const struct kms_wrap *keep, size_t n,
                                     struct kms_store_err *err);
@@ -298,6 +300,9 @@ struct kms_store_ops {
      * that fails in between undoes itself alone. */
     enum kms_store_rc (*begin)(struct kms_store *s, struct kms_store_err *err);
     enum kms_store_rc (*end)(struct kms_store *s, bool keep, struct kms_store_err *err);
+    /* give_way is called between the many long changes of one piece of work: others who wait to
+     * write take their turn. */
+    void (*give_way)(struct kms_store *s);
     /* read gives every row, with keys (users by number) or with names (sorted by them). A callback
      * that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,

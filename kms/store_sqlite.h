@@ -91,6 +91,7 @@ enum kms_store_rc kms_sqlite_read(struct kms_store *s, const struct kms_sink *si
 enum kms_store_rc kms_sqlite_read_part(struct kms_store *s, const struct kms_sink *sink,
                                        unsigned part, unsigned of, uint64_t *version,
                                        struct kms_store_err *err);
+void kms_sqlite_give_way(struct kms_store *s);
 enum kms_store_rc kms_sqlite_another(struct kms_store *s, struct kms_store **other,
                                      struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_follow(struct kms_store *s, uint64_t *version,
@@ -133,7 +134,9 @@ enum kms_store_rc kms_sqlite_kek_add(struct kms_store *s, const struct kms_wrap 
 enum kms_store_rc kms_sqlite_kek_reseal(struct kms_store *s, size_t batch,
                                         bool (*reseal)(void *ctx, struct kms_row *row,
                                                        uint8_t buf[KMS_ROW_MAX]),
-                                        void *ctx, uint64_t *left, struct kms_store_err *err);
+                                        void *ctx, size_t *taken, struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_kek_left(struct kms_store *s, uint64_t *left,
+                                      struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_kek_forget(struct kms_store *s, const struct kms_wrap *keep, size_t n,
                                         struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_compact(struct kms_store *s, struct kms_store_err *err);

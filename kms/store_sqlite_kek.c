@@ -91,22 +91,24 @@ kms_sqlite_read_wraps(struct sqlite_store *q, const struct kms_sink *sink, bool 
     return *stopped || rc == SQLITE_DONE;
 }
 
-/* The kinds of rows, and how one is found again. */
+/* The kinds of rows: how many wait, the next one, and where it goes back. The last column of a
+ * SELECT and the last one that an UPDATE looks for is what the table lies by. */
 static const struct {
     enum kms_key_kind kind;
     const char *count, *select, *update;
 } tables[] = {
-#define ROWS(kind, table, id, owner, key)                                                     \
+#define ROWS(kind, table, id, owner, key, by)                                                 \
     {                                                                                         \
         kind, "SELECT count(*) FROM " table " WHERE kek < (SELECT max(generation) FROM kek)", \
-            "SELECT " id ", " owner ", kek, " key " FROM " table                              \
+            "SELECT " id ", " owner ", kek, " key ", " by " FROM " table                      \
             " WHERE kek < (SELECT max(generation) FROM kek) LIMIT 1",                         \
-            "UPDATE " table " SET kek = ?1, " key " = ?2 WHERE " id " = ?3"                   \
+            "UPDATE " table " SET kek = ?1, " key " = ?2 WHERE " id " = ?3 AND " by " = ?4"   \
     }
-    ROWS(KMS_PSK, "credential", "psk_id", "(SELECT identity FROM users WHERE id = user)", "psk"),
-    ROWS(KMS_TPK, "tpk", "id", "NULL", "key"),
-    ROWS(KMS_TPK, "shared_tpk", "id", "owner", "key"),
-    ROWS(KMS_KEPT, "kept_ticket", "reference", "initiator", "keys"),
+    ROWS(KMS_PSK, "credential", "psk_id", "(SELECT identity FROM users WHERE id = user)", "psk",
+         "user"),
+    ROWS(KMS_TPK, "tpk", "id", "NULL", "key", "id"),
+    ROWS(KMS_TPK, "shared_tpk", "id", "owner", "key", "number"),
+    ROWS(KMS_KEPT, "kept_ticket", "reference", "initiator", "keys", "number"),
 #undef ROWS
 };
 #define N_TABLES (sizeof tables / sizeof tables[0])
@@ -130,6 +132,7 @@ put_row(sqlite3_stmt *st, sqlite3_stmt *from, const struct kms_row *row)
     sqlite3_bind_int64(st, 1, row->key.kek);
     sqlite3_bind_blob(st, 2, row->key.octets.p, (int)row->key.octets.n, SQLITE_STATIC);
     sqlite3_bind_value(st, 3, sqlite3_column_value(from, 0));
+    sqlite3_bind_value(st, 4, sqlite3_column_value(from, 4));
     ok = sqlite3_step(st) == SQLITE_DONE;
     return sqlite3_reset(st) == SQLITE_OK && ok;
 }
@@ -181,23 +184,34 @@ count_left(struct sqlite_store *q, uint64_t *left)
 }
 
 enum kms_store_rc
-kms_sqlite_kek_reseal(struct kms_store *s, size_t batch, reseal_fn *reseal, void *ctx,
-                      uint64_t *left, struct kms_store_err *err)
+kms_sqlite_kek_left(struct kms_store *s, uint64_t *left, struct kms_store_err *err)
 {
     struct sqlite_store *q = kms_sqlite_of(s);
-    bool bad = false, ok;
 
+    return count_left(q, left) ? KMS_STORE_OK : kms_sqlite_fail(q, err, "cannot count the keys");
+}
+
+enum kms_store_rc
+kms_sqlite_kek_reseal(struct kms_store *s, size_t batch, reseal_fn *reseal, void *ctx,
+                      size_t *taken, struct kms_store_err *err)
+{
+    struct sqlite_store *q = kms_sqlite_of(s);
+    size_t room = batch;
+    bool bad = false, ok = true;
+
+    *taken = 0;
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
-    ok = count_left(q, left);
-    for (size_t i = 0; ok && !bad && batch > 0 && i < N_TABLES; i++)
-        ok = reseal_table(q, i, &batch, reseal, ctx, &bad);
+    for (size_t i = 0; ok && !bad && room > 0 && i < N_TABLES; i++)
+        ok = reseal_table(q, i, &room, reseal, ctx, &bad);
     if (bad)
         return kms_sqlite_undo(q, kms_store_fail(err, KMS_STORE_FAILED,
                                                  "a key in the store does not open: it was "
                                                  "changed, or moved to another row"));
-    return ok ? kms_sqlite_commit(q, err, "cannot seal the keys anew")
-              : kms_sqlite_rollback(q, err, "cannot seal the keys anew");
+    if (!ok)
+        return kms_sqlite_rollback(q, err, "cannot seal the keys anew");
+    *taken = batch - room;
+    return kms_sqlite_commit(q, err, "cannot seal the keys anew");
 }
 
 static bool

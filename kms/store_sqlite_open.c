@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store_sqlite.h"
 
 #define APPLICATION_ID 0x4d6b4b53 /* "MkKS" */
-#define BUSY_MS 5000
+#define BUSY_MS 5000              /* how long a writer waits for its turn... */
+#define BUSY_POLL_MS 1            /* ...and how often it looks */
+#define GAP_MS 3                  /* in which it will have looked */
 
 /* Users and keys count their changes; marks and kept tickets do not, or each would make the daemon
  * look. */
@@ -356,6 +359,33 @@ prepare_file(const char *path, struct kms_store_err *err)
                               "%s: holds keys but can be read by others: chmod 600 it", path);
     return KMS_STORE_OK;
 }
+
+static void
+nap(int ms)
+{
+    const struct timespec ts = { 0, ms * 1000000L };
+
+    nanosleep(&ts, NULL);
+}
+
+/* The file has no queue of writers: it is left alone for a moment. */
+void
+kms_sqlite_give_way(struct kms_store *s)
+{
+    (void)s;
+    nap(GAP_MS);
+}
+
+/* SQLite's own handler sleeps ever longer, up to 100 ms: it would miss every gap of a writer that
+ * goes on and on. */
+static int
+wait_turn(void *ctx, int tries)
+{
+    (void)ctx;
+    nap(BUSY_POLL_MS);
+    return tries < BUSY_MS / BUSY_POLL_MS;
+}
+
 static enum kms_store_rc
 prepare_db(struct sqlite_store *q, unsigned max_pages, struct kms_store_err *err)
 {
@@ -363,7 +393,7 @@ prepare_db(struct sqlite_store *q, unsigned max_pages, struct kms_store_err *err
     char sql[64];
 
     sqlite3_extended_result_codes(q->db, 1);
-    sqlite3_busy_timeout(q->db, BUSY_MS);
+    sqlite3_busy_handler(q->db, wait_turn, NULL);
     if (recognise(q, &version, err) != KMS_STORE_OK)
         return err->rc;
     snprintf(sql, sizeof sql, "PRAGMA max_page_count=%u", max_pages);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the client reads from texts: hex, base64, SDP and RTSP, the command line, durations, suites;
+/* What the client reads from texts: hex, SDP and RTSP, the command line, durations, suites;
  * and what it writes: reports that are the same as text and as JSON. */
 #include "carrier.h"
 #include "clock.h"
@@ -24,14 +24,14 @@ text(const char *s)
     return mkt_span(s, strlen(s));
 }
 
-/* --- hex and base64 -------------------------------------------------------------------------- */
+/* --- hex -------------------------------------------------------------------------------------- */
 
 static void
 encodes_and_decodes_every_octet(void **state)
 {
     (void)state;
     uint8_t all[256], back[256];
-    char hex[2 * sizeof all + 1], b64[4 * 86 + 1];
+    char hex[2 * sizeof all + 1];
     for (size_t i = 0; i < sizeof all; i++)
         all[i] = (uint8_t)i;
     for (size_t n = 0; n <= sizeof all; n++) {
@@ -40,29 +40,8 @@ encodes_and_decodes_every_octet(void **state)
         assert_true(cli_hex_decode(hex, 2 * n, back, n, &len));
         assert_int_equal(len, n);
         assert_memory_equal(back, all, n);
-        if (n == 0)
-            continue;
-        cli_base64_encode(mkt_span(all, n), b64);
-        assert_int_equal(strlen(b64), cli_base64_len(n));
-        assert_true(cli_base64_decode(b64, strlen(b64), back, n, &len));
-        assert_int_equal(len, n);
-        assert_memory_equal(back, all, n);
     }
     assert_memory_equal(hex + 2 * 0xAB, "ab", 2);
-}
-
-static void
-agrees_with_the_vectors_of_rfc_4648(void **state)
-{
-    (void)state;
-    static const char *const pairs[][2] = { { "f", "Zg==" },         { "fo", "Zm8=" },
-                                            { "foo", "Zm9v" },       { "foob", "Zm9vYg==" },
-                                            { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" } };
-    char out[16];
-    for (size_t i = 0; i < CLI_COUNT(pairs); i++) {
-        cli_base64_encode(text(pairs[i][0]), out);
-        assert_string_equal(out, pairs[i][1]);
-    }
 }
 
 static void
@@ -70,27 +49,12 @@ accepts_no_character_that_is_no_digit(void **state)
 {
     (void)state;
     static const char hex[] = "0123456789abcdefABCDEF";
-    static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     uint8_t out[4];
     size_t len;
     for (int c = 1; c < 256; c++) {
-        char pair[2] = { '1', (char)c }, quad[4] = { 'A', (char)c, 'A', 'A' };
+        char pair[2] = { '1', (char)c };
         assert_int_equal(cli_hex_decode(pair, 2, out, 4, &len), strchr(hex, c) != NULL);
-        assert_int_equal(cli_base64_decode(quad, 4, out, 4, &len), strchr(b64, c) != NULL);
     }
-}
-
-static void
-refuses_base64_that_is_not_canonical(void **state)
-{
-    (void)state;
-    static const char *const bad[] = { "",     "A",    "AA",   "AAA",      "AAAAA", "A===", "====",
-                                       "AA=A", "AB==", "AAB=", "AA==AAAA", "AA A",  "AAA\n" };
-    uint8_t out[16];
-    size_t len;
-    for (size_t i = 0; i < CLI_COUNT(bad); i++)
-        assert_false(cli_base64_decode(bad[i], strlen(bad[i]), out, sizeof out, &len));
-    assert_false(cli_base64_decode("AAAA", 4, out, 2, &len)); /* no room */
     assert_false(cli_hex_decode("0000", 4, out, 1, &len));
     assert_false(cli_hex_decode("000", 3, out, 4, &len));
 }
@@ -551,9 +515,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodes_and_decodes_every_octet),
-        cmocka_unit_test(agrees_with_the_vectors_of_rfc_4648),
         cmocka_unit_test(accepts_no_character_that_is_no_digit),
-        cmocka_unit_test(refuses_base64_that_is_not_canonical),
         cmocka_unit_test(tells_what_a_message_is_in),
         cmocka_unit_test(takes_octets_as_they_are),
         cmocka_unit_test(finds_every_message_of_an_sdp_and_its_line),

@@ -134,43 +134,6 @@ rest(int64_t us)
  */
 
 static void
-run_or_abort(struct crash *c, const char *const *words)
-{
-    char said[1024];
-
-    if (rig_run(&c->rig, words) == 0)
-        return;
-    rig_read(&c->rig, "err", said, sizeof said);
-    fprintf(stderr, "%s: %s\n", words[3], said);
-    abort();
-}
-
-static void
-import_users(struct crash *c, unsigned users)
-{
-    static const char *const words[] = { "mikey-kmsctl", "--config",  "kms.yaml",
-                                         "import",       "crowd.csv", NULL };
-    char path[128];
-    FILE *f;
-
-    if (users == 0)
-        return;
-    printf("# importing %u users\n", users);
-    fflush(stdout);
-    snprintf(path, sizeof path, "%s/crowd.csv", c->rig.dir);
-    f = fopen(path, "w");
-    if (f == NULL)
-        abort();
-    fputs("identity,psk-id,psk\n", f);
-    for (unsigned i = 0; i < users; i++)
-        fprintf(f, "sip:user%u@crowd.example.com,crowd%u,%064x\n", i, i, i + 1);
-    if (fclose(f) != 0 || chmod(path, 0600) != 0)
-        abort();
-    run_or_abort(c, words);
-    unlink(path);
-}
-
-static void
 prepare(struct crash *c, unsigned users)
 {
     rig_open(&c->rig, "workers: 2\nticket_types: [base, reference]\npolicy: policy.yaml\n"
@@ -185,7 +148,9 @@ prepare(struct crash *c, unsigned users)
         c->clients[i].ts_type = i == 5 ? MKT_TS_COUNTER : MKT_TS_NTP_UTC;
         rig_add(&c->rig, &c->clients[i]);
     }
-    import_users(c, users);
+    printf("# importing %u users\n", users);
+    fflush(stdout);
+    rig_crowd(&c->rig, users);
     c->tickets = calloc(TICKETS_MAX, sizeof *c->tickets);
     if (c->tickets == NULL)
         abort();

@@ -290,6 +290,25 @@ rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob)
     rig_add(r, bob);
 }
 
+void
+rig_crowd(const struct rig *r, unsigned users)
+{
+    char path[256];
+    FILE *f;
+
+    if (users == 0)
+        return;
+    path_in(r, "crowd.csv", path);
+    f = fopen(path, "w");
+    must(f != NULL, path);
+    fputs("identity,psk-id,psk\n", f);
+    for (unsigned i = 0; i < users; i++)
+        fprintf(f, "sip:user%u@crowd.example.com,crowd%u,%064x\n", i, i, i + 1);
+    must(fclose(f) == 0 && chmod(path, 0600) == 0, path);
+    must(RIG_RUN(r, "mikey-kmsctl", "--config", "kms.yaml", "import", "crowd.csv") == 0, "import");
+    unlink(path);
+}
+
 static int
 connected(int type, int port)
 {

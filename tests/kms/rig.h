@@ -113,6 +113,9 @@ void rig_add(const struct rig *r, const struct rig_user *u);
  */
 void rig_add_two(const struct rig *r, struct rig_user *alice, struct rig_user *bob);
 
+/* rig_crowd imports that many users, sip:user0@crowd.example.com and so on, each with a key. */
+void rig_crowd(const struct rig *r, unsigned users);
+
 /* rig_udp_socket makes a socket connected to the daemon. rig_udp_ask sends and waits at most ms
  * milliseconds for an answer; returns its octets, 0 for silence. */
 int rig_udp_socket(const struct rig *r);

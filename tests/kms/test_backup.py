@@ -261,6 +261,15 @@ def the_terminal_asks_and_shows_progress_but_not_the_passphrase(scene):
     assert done.returncode == 1 and 'give --secret FILE' in done.stderr, done.stderr
 
 
+def keys_that_are_sealed_anew_show_progress_at_a_terminal_only(scene):
+    code, shown = at_a_terminal(scene, [], 'kek', 'rotate')
+    assert code == 0 and b'keys' in shown and b'100 %' in shown, shown
+    code, shown = at_a_terminal(scene, [], 'kek', 'rotate', '--quiet')
+    assert code == 0 and b'sealed 2 keys anew' in shown and b'%' not in shown, shown
+    done = scene.ctl('kek', 'rotate')
+    assert done.returncode == 0 and '%' not in done.stderr, done.stderr
+
+
 TESTS = [
     what_was_backed_up_while_it_served_serves_again,
     a_backup_is_one_moment_of_a_store_that_changes,
@@ -276,6 +285,7 @@ TESTS = [
     a_secret_is_kept_and_long_enough,
     on_a_full_disk_there_is_no_half_backup,
     the_terminal_asks_and_shows_progress_but_not_the_passphrase,
+    keys_that_are_sealed_anew_show_progress_at_a_terminal_only,
 ]
 
 if __name__ == '__main__':

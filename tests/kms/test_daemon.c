@@ -127,10 +127,10 @@ base64_is_answered_in_base64(void **state)
 
     (void)state;
     rig_request(&ask, &alice, BOB, 0);
-    n = kms_base64_encode(body, ask.octets, ask.len);
+    n = mkt_base64_encode(mkt_span(ask.octets, ask.len), body);
     assert_int_equal(rig_http_post(fd, "ticketrequest", mkt_span(body, n), out, &n), 200);
     assert_int_not_equal(out[0], 0x01);
-    assert_true(kms_base64_decode(out, n, &n));
+    assert_true(mkt_base64_decode_lines(out, n, &n));
     g = rig_granted(&ask, mkt_span(out, n), &io);
     assert_non_null(g);
     mkt_grant_free(g);

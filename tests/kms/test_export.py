@@ -51,8 +51,9 @@ def two_people_export_a_key_that_opens_with_the_passphrase_alone(scene):
     scene.write('other', 'correct horse batteries\n')
     done = scene.ctl('export', 'open', 'key.export', '--out', 'key.tpk', '--secret', 'other')
     assert done.returncode == 1 and 'passphrase' in done.stderr, done
-    done = scene.ctl('export', 'open', 'key.export', '--out', 'key.tpk', '--secret', 'secret')
-    assert done.returncode == 0, done
+    done = scene.ctl('export', 'open', 'key.export', '--out', 'key.tpk', '--secret', 'secret', '--json')
+    assert done.returncode == 0 and json.loads(done.stdout)['file'] == 'key.tpk', done
+    assert key not in done.stdout
     assert f'tpk: "{key}"' in (scene.dir / 'key.tpk').read_text(encoding='ascii')
     sealed = taken.json['sealed']
     scene.write('key.export', json.dumps({'kms': 'sip:kms@example.com', 'tpk-id': 'tpk-1-128', 'sealed': sealed}))

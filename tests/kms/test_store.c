@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both stores behave alike; the SQLite one keeps its file safe and says what is wrong with it; the
  * index finds what the store holds. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,9 @@
 #include "index.h"
 #include "store.h"
 #include "tpk_schedule.h"
+
+#define TURNS 10     /* changes that somebody else makes... */
+#define TURNS_MAX 40 /* ...while there are that many long ones */
 
 static struct kms_vault *vault; /* nothing is sealed here */
 static char dir[] = "/tmp/mikey-store-XXXXXX";
@@ -422,6 +427,55 @@ tells_that_another_connection_changed_it(void **state)
     b->ops->close(b);
 }
 
+struct endless {
+    struct kms_store *store;
+    atomic_bool over;
+    unsigned changes;
+};
+
+/* A rotation or an import: one long change after the other. */
+static void *
+change_on_and_on(void *arg)
+{
+    const struct timespec long_ms = { 0, 20000000 };
+    struct kms_store_err why;
+    struct endless *e = arg;
+
+    while (e->changes < TURNS_MAX && !atomic_load(&e->over)) {
+        if (e->store->ops->begin(e->store, &why) != KMS_STORE_OK)
+            break;
+        nanosleep(&long_ms, NULL);
+        if (e->store->ops->end(e->store, true, &why) != KMS_STORE_OK)
+            break;
+        e->store->ops->give_way(e->store);
+        e->changes++;
+    }
+    return NULL;
+}
+
+static void
+who_changes_on_and_on_lets_others_in_between(void **state)
+{
+    const struct timespec rest = { 0, 7000000 };
+    struct kms_store *mine = open_sqlite(0);
+    struct endless e = { .store = open_sqlite(0) };
+    char id[16];
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, change_on_and_on, &e), 0);
+    for (unsigned i = 0; i < TURNS; i++) {
+        snprintf(id, sizeof id, "x%u", i);
+        nanosleep(&rest, NULL); /* the next one meets a store that is taken */
+        assert_int_equal(add(mine, "sip:a@b", id), KMS_STORE_OK);
+    }
+    atomic_store(&e.over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(e.changes < TURNS_MAX);
+    e.store->ops->close(e.store);
+    mine->ops->close(mine);
+}
+
 static bool
 no_keys_user(void *ctx, const struct kms_user *u)
 {
@@ -526,6 +580,7 @@ main(void)
         cmocka_unit_test_teardown(a_full_disk_is_an_error_and_loses_nothing, clean),
         cmocka_unit_test_teardown(marks_end_with_their_credential_and_are_no_change, clean),
         cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
+        cmocka_unit_test_teardown(who_changes_on_and_on_lets_others_in_between, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
         cmocka_unit_test_teardown(a_hundred_thousand_users_and_a_group_of_all_take_few_octets,
                                   clean),

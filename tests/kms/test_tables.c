@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's tables on their own, with a clock of the test's: replay cache, counters,
- * retransmission, limits, and base64. */
+ * retransmission and limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base64.h"
 #include "counters.h"
 #include "hash.h"
 #include "limit.h"
@@ -387,38 +386,6 @@ many_sources_do_not_lift_the_limit_of_a_busy_one(void **state)
 }
 
 static void
-base64_round_trips_and_has_one_spelling(void **state)
-{
-    static const char *const wrong[] = { "A",    "AA",      "AAA",   "AA=",  "A===",
-                                         "AB==", "AAB=",    "AA==A", "AA A", "AAAA=",
-                                         "====", "AA==\n=", "A-A=" };
-    uint8_t in[64], buf[128];
-    char out[128];
-    size_t len;
-
-    (void)state;
-    for (size_t n = 0; n < sizeof in; n++) {
-        size_t chars;
-
-        for (size_t i = 0; i < n; i++)
-            in[i] = (uint8_t)(i * 37 + n);
-        chars = kms_base64_encode(out, in, n);
-        assert_int_equal(chars, 4 * ((n + 2) / 3));
-        memcpy(buf, out, chars);
-        assert_true(kms_base64_decode(buf, chars, &len));
-        assert_int_equal(len, n);
-        assert_memory_equal(buf, in, n);
-    }
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        memcpy(buf, wrong[i], strlen(wrong[i]));
-        assert_false(kms_base64_decode(buf, strlen(wrong[i]), &len));
-    }
-    memcpy(buf, "AA\r\nAA\n", 7);
-    assert_true(kms_base64_decode(buf, 7, &len));
-    assert_int_equal(len, 3);
-}
-
-static void
 the_hash_depends_on_its_key_and_every_octet(void **state)
 {
     const struct kms_hash_key k = { 1, 2 }, other = { 1, 3 };
@@ -471,7 +438,6 @@ main(void)
         cmocka_unit_test(old_answers_give_way_and_never_get_mixed_up),
         cmocka_unit_test(a_limit_allows_the_burst_then_the_rate),
         cmocka_unit_test(many_sources_do_not_lift_the_limit_of_a_busy_one),
-        cmocka_unit_test(base64_round_trips_and_has_one_spelling),
         cmocka_unit_test(the_hash_depends_on_its_key_and_every_octet),
         cmocka_unit_test(random_octets_are_wiped_from_the_pool_as_they_are_handed_out),
     };

@@ -151,6 +151,43 @@ def what_it_does_to_files_is_on_record_too(scene):
     assert done.returncode == 1 and not (scene.dir / 'c.backup').exists(), done
 
 
+def json_of(scene, *words):
+    done = scene.ctl(*words, '--json')
+    assert done.returncode == 0, (words, done)
+    return json.loads(done.stdout)
+
+
+def what_it_does_to_files_is_told_as_json(scene):
+    scene.write('secret', 'correct horse battery\n')
+    secret = ('--secret', 'secret')
+    assert json_of(scene, 'user', 'add', ALICE, '--psk-id', 'alice-1')['psk-id'] == 'alice-1'
+    made = json_of(scene, 'backup', '--out', 'a.backup', *secret)
+    assert made['file'] == 'a.backup' and VARIES.fullmatch(made['created']), made
+    seen = json_of(scene, 'verify', 'a.backup', *secret)
+    assert seen['created'] == made['created'] and seen['users'] == 1 and seen['sound'], seen
+    assert json_of(scene, 'kek', 'init') == {'sealed': 0}
+    assert json_of(scene, 'kek', 'rotate') == {'sealed': 3, 'generation': 2}
+    assert json_of(scene, 'kek', 'rotate', '--to', 'file:new.kek') == {'sealed': 3, 'generation': 3,
+                                                                      'to': 'file:new.kek'}
+    assert json_of(scene, 'kek', 'rotate', '--finish') == {'sealed': 0, 'generation': 3}
+    assert json_of(scene, 'kek', 'status')['under-former'] == 0
+    issued = json_of(scene, 'ticket', 'issue', '--as', ALICE, '--to', BOB, '--out', 'a.ticket')
+    assert issued['file'] == 'a.ticket' and issued['identity'] == ALICE and not issued['changed'], issued
+    for path in scene.dir.glob('kms.db*'):
+        path.unlink()
+    assert json_of(scene, 'restore', 'a.backup', *secret) == {'store': 'kms.db', 'created': made['created']}
+
+
+def every_command_of_the_help_takes_json(scene):
+    usage = scene.ctl('--help').stdout
+    commands = re.findall(r'^  ([a-z]+)((?: [a-z-]+)?)((?: [A-Z]+)*)', usage, re.M)
+    assert len(commands) > 50, commands
+    for noun, verb, args in commands:
+        words = [noun, *verb.split(), *args.split(), '--json']
+        done = scene.run('kms/mikey-kmsctl', '--config', 'none.yaml', *words)
+        assert done.returncode == 3 and 'none.yaml' in done.stderr, (words, done)
+
+
 def no_key_is_in_the_audit_or_the_log(scene):
     scene.start()
     run_steps(scene)
@@ -220,6 +257,8 @@ TESTS = [
     it_does_the_same_with_a_daemon_and_without_and_all_is_on_record,
     it_works_with_a_vault_of_its_own_process,
     what_it_does_to_files_is_on_record_too,
+    what_it_does_to_files_is_told_as_json,
+    every_command_of_the_help_takes_json,
     no_key_is_in_the_audit_or_the_log,
     without_the_audit_nothing_is_changed,
     a_daemon_that_cannot_be_asked_holds_the_audit,

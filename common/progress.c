@@ -8,9 +8,9 @@
 #define WIDTH 40 /* characters */
 
 void
-kms_progress_show(void *progress, uint64_t done, uint64_t all)
+mkt_progress_show(void *progress, uint64_t done, uint64_t all)
 {
-    struct kms_progress *p = progress;
+    struct mkt_progress *p = progress;
     unsigned percent = all == 0 ? 100 : (unsigned)(done * 100 / all), full = percent * WIDTH / 100;
 
     if (p->shown == percent + 1 || isatty(STDERR_FILENO) != 1)

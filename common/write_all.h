@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing that does not stop half way. */
-#ifndef KMS_WRITE_ALL_H
-#define KMS_WRITE_ALL_H
+#ifndef MKT_COMMON_WRITE_ALL_H
+#define MKT_COMMON_WRITE_ALL_H
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
-/* kms_write_all writes all n octets; false: errno. */
+/* mkt_write_all writes all n octets; false: errno. */
 static inline bool
-kms_write_all(int fd, const void *octets, size_t n)
+mkt_write_all(int fd, const void *octets, size_t n)
 {
     const char *p = (const char *)octets;
 
