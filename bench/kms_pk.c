@@ -3,8 +3,8 @@
  * are two: verifying the message, and decrypting the envelope key. */
 #include "bench.h"
 
-#include "../kms/random.h"
 #include "../tests/pki.h"
+#include "random.h"
 #include "world.h"
 
 #include <stdlib.h>

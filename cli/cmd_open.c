@@ -37,7 +37,7 @@ open_it(const struct cli_args *args, struct cli_client *client, struct cli_error
 
     if (args->operand == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "which FILE is to be opened? - is standard input");
-    if (!cli_unseal_file(&u, args, client, args->operand, to_stdout ? NULL : out, NULL, NULL, err))
+    if (!cli_unseal_file(&u, args, client, args->operand, to_stdout ? NULL : out, err))
         return false;
     report(args, &u, to_stdout);
     return true;

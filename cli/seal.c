@@ -4,6 +4,7 @@
 
 #include "files.h"
 #include "kms.h"
+#include "progress.h"
 #include "wish.h"
 
 #include <errno.h>
@@ -179,6 +180,7 @@ struct file {
     int fd;
     uint64_t size, written;
     struct cli_draft draft;
+    struct mkt_progress bar;
 };
 
 static ssize_t
@@ -200,8 +202,8 @@ static void
 moved(void *ctx, uint64_t octets)
 {
     struct file *f = ctx;
-    if (f->seal->moved != NULL)
-        f->seal->moved(f->seal->ctx, octets, f->size);
+    if (!cli_quiet && f->size >= CLI_SEAL_BAR_MIN)
+        mkt_progress_show(&f->bar, octets, f->size);
 }
 
 static bool
@@ -256,7 +258,7 @@ seal(struct file *f, struct cli_error *err)
 bool
 cli_seal_file(const struct cli_seal *s, uint64_t *octets, struct cli_error *err)
 {
-    struct file f = { .seal = s, .fd = -1, .draft = { .fd = -1 } };
+    struct file f = { .seal = s, .fd = -1, .draft = { .fd = -1 }, .bar = { .what = "sealing" } };
 
     bool done = cli_seal_fits(s->grant, err) && open_file(&f, err) && seal(&f, err);
     *octets = f.written;

@@ -13,6 +13,8 @@
 
 #define CLI_SEAL_FLAGS "DEHINO" /* of a ticket made for it, with one GTGK */
 
+#define CLI_SEAL_BAR_MIN (16U << 20) /* octets of a content that has a progress bar */
+
 /* --- sealing ---------------------------------------------------------------------------------- */
 
 /* cli_seal_ask asks the KMS of --kms for a ticket to --to, by default for seven days. *grant is
@@ -38,7 +40,6 @@ struct cli_seal {
      * NULL: nothing to do. */
     bool (*before)(void *ctx, uint32_t csb_id, struct cli_error *err);
     void *ctx;
-    void (*moved)(void *ctx, uint64_t done, uint64_t all); /* octets sealed; NULL: nobody asks */
 };
 
 /* cli_seal_file seals s->from into s->out, whole or not at all. */
@@ -61,7 +62,6 @@ struct cli_unsealed {
  * or not at all. */
 MKT_MUST_USE bool cli_unseal_file(struct cli_unsealed *u, const struct cli_args *args,
                                   struct cli_client *client, const char *from, const char *out,
-                                  void (*moved)(void *ctx, uint64_t done, uint64_t all), void *ctx,
                                   struct cli_error *err);
 
 /* cli_seal_keys derives the keys of an object from its crypto session. */

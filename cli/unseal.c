@@ -6,6 +6,7 @@
 
 #include "files.h"
 #include "kms.h"
+#include "progress.h"
 #include "tpk.h"
 
 #include <errno.h>
@@ -29,8 +30,7 @@ struct unsealing {
     struct mkt_choice choice;
     uint8_t digest[CLI_DIGEST]; /* what the message vouches for */
     struct mkt_csb *csb;
-    void (*moved)(void *ctx, uint64_t done, uint64_t all);
-    void *ctx;
+    struct mkt_progress bar;
 };
 
 /* --- the message ------------------------------------------------------------------------------ */
@@ -217,8 +217,8 @@ static void
 moved(void *ctx, uint64_t octets)
 {
     struct unsealing *o = ctx;
-    if (o->moved != NULL)
-        o->moved(o->ctx, octets, o->u->info.size);
+    if (!cli_quiet && o->u->info.size >= CLI_SEAL_BAR_MIN)
+        mkt_progress_show(&o->bar, octets, o->u->info.size);
 }
 
 static bool
@@ -240,9 +240,7 @@ unseal(struct unsealing *o, const char *out, struct cli_error *err)
 
 bool
 cli_unseal_file(struct cli_unsealed *u, const struct cli_args *args, struct cli_client *client,
-                const char *from, const char *out,
-                void (*moved_to)(void *ctx, uint64_t done, uint64_t all), void *ctx,
-                struct cli_error *err)
+                const char *from, const char *out, struct cli_error *err)
 {
     const char *tpk_path = cli_args_get(args, CLI_OPT_TPK);
     CLI_SCOPED_TPK tpk = { .path = NULL };
@@ -253,8 +251,7 @@ cli_unseal_file(struct cli_unsealed *u, const struct cli_args *args, struct cli_
                            .tpk = &tpk,
                            .from = from,
                            .draft = &draft,
-                           .moved = moved_to,
-                           .ctx = ctx };
+                           .bar = { .what = "opening" } };
 
     *u = (struct cli_unsealed){ .vouched_by = NULL };
     o.fd = strcmp(from, "-") == 0 ? STDIN_FILENO : open(from, O_RDONLY | O_CLOEXEC);

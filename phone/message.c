@@ -84,7 +84,7 @@ fetch(struct phone_job *job, struct cli_client *client, const struct cli_args *a
     snprintf(opened, sizeof opened, "%s/.opened", m->path);
     memccpy(m->kms, client->file.kms, '\0', sizeof m->kms - 1);
     if (cli_web_get(m->url, sealed, PHONE_MESSAGE_MAX, &job->err) &&
-        cli_unseal_file(&m->from, args, client, sealed, opened, NULL, NULL, &job->err) &&
+        cli_unseal_file(&m->from, args, client, sealed, opened, &job->err) &&
         name_it(m, opened, &job->err))
         (void)!cli_web_delete(m->url, &job->err);
     unlink(sealed);

@@ -203,6 +203,15 @@ small=$(rss "${client[@]}" small.opened small.sealed)
 large=$(rss "${client[@]}" large.opened large.sealed)
 check "and opened ($large against $small KiB)" test "$large" -lt $((small + 8192))
 check 'whole' cmp -s large large.opened
+on_a_terminal() {
+    python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$@" > terminal 2> "$dir/ignored" < /dev/null
+}
+on_a_terminal "$ticket" open --credentials bob.cred --kms "$http" --out large.opened large.sealed
+check 'on a terminal a bar shows how far it is' grep -q 'opening .*100 %' terminal
+on_a_terminal "$ticket" seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out large.sealed large
+check 'both ways' grep -q 'sealing .*100 %' terminal
+on_a_terminal "$ticket" open --credentials bob.cred --kms "$http" --out small.opened small.sealed
+check 'but not for a note' bash -c '! grep -q opening.*% terminal'
 check 'the object is 16 octets longer a part, and its head' \
     test "$(stat -c %s large.sealed)" -lt $((67108864 + 1025 * 16 + 1200))
 rig_end
