@@ -32,12 +32,22 @@ mkt_base64_encode(struct mkt_span octets, char *out)
     *out = '\0';
 }
 
-static int
-value_of(uint8_t digit)
-{
-    const char *at = digit != '\0' ? strchr(digits, digit) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
-}
+#define NONE 64
+
+/* What each digit stands for; NONE: nothing. */
+#define VALUE(c)                                 \
+    ((c) >= 'A' && (c) <= 'Z'   ? (c) - 'A'      \
+     : (c) >= 'a' && (c) <= 'z' ? (c) - 'a' + 26 \
+     : (c) >= '0' && (c) <= '9' ? (c) - '0' + 52 \
+     : (c) == '+'               ? 62             \
+     : (c) == '/'               ? 63             \
+                                : NONE)
+#define VALUES_4(c) VALUE(c), VALUE((c) + 1), VALUE((c) + 2), VALUE((c) + 3)
+#define VALUES_16(c) VALUES_4(c), VALUES_4((c) + 4), VALUES_4((c) + 8), VALUES_4((c) + 12)
+#define VALUES_64(c) VALUES_16(c), VALUES_16((c) + 16), VALUES_16((c) + 32), VALUES_16((c) + 48)
+
+static const uint8_t value_of[256] = { VALUES_64(0), VALUES_64(64), VALUES_64(128),
+                                       VALUES_64(192) };
 
 /* Four digits to `have` octets; what the last digit holds beyond them must be 0. Returns the digit
  * that is wrong, 4 when none is. */
@@ -47,10 +57,10 @@ group_decode(const uint8_t *text, unsigned have, uint8_t out[3])
     uint32_t group = 0;
 
     for (unsigned i = 0; i <= have; i++) {
-        int v = value_of(text[i]);
-        if (v < 0)
+        uint32_t v = value_of[text[i]];
+        if (v == NONE)
             return i;
-        group |= (uint32_t)v << (18 - 6 * i);
+        group |= v << (18 - 6 * i);
     }
     if ((group & (0xffffffu >> 8 * have)) != 0)
         return have;
