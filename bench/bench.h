@@ -67,5 +67,6 @@ bool bench_kms_pk(struct bench_report *r);
 bool bench_daemon(struct bench_report *r);
 bool bench_users(struct bench_report *r);
 bool bench_vault(struct bench_report *r);
+bool bench_call(struct bench_report *r);
 
 #endif

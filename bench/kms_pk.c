@@ -13,7 +13,7 @@
 
 struct pk_world {
     struct mkt_env env;
-    struct kms_random random; /* draws ahead, as the daemon does */
+    struct mkt_pool random; /* draws ahead, as the daemon does */
     struct pki pki;
     struct mkt_trust *trust;
     struct mkt_kms_key key;
@@ -80,7 +80,7 @@ open_all(struct pk_world *w)
     clock_gettime(CLOCK_REALTIME, &now);
     w->env = (struct mkt_env){ .crypto = mkt_crypto_new(),
                                .now = mkt_ntp_from_unix(now.tv_sec, (uint32_t)now.tv_nsec),
-                               .random = kms_random_take,
+                               .random = mkt_pool_random,
                                .ctx = &w->random };
     w->txn = mkt_kms_txn_new();
     w->alice = mkt_uri("sip:alice@example.com");

@@ -17,6 +17,7 @@ static const struct {
     { "daemon", bench_daemon, "mikey-kmsd under load, over UDP and HTTP" },
     { "users", bench_users, "mikey-kmsd with a million users against a thousand" },
     { "vault", bench_vault, "mikey-kmsd with keys in clear, sealed, and in a vault process" },
+    { "call", bench_call, "the keys of a call against a DTLS-SRTP handshake" },
 };
 
 static int

@@ -22,7 +22,7 @@ bar_text(const struct bench_row *row, char *buf, size_t cap)
     if (row->bar_us > 0)
         snprintf(buf, cap, "%.0f us: %s", row->bar_us, met);
     else if (row->bar_ratio > 0)
-        snprintf(buf, cap, "ratio %.1f: %s", row->bar_ratio, met);
+        snprintf(buf, cap, "ratio %.3g: %s", row->bar_ratio, met);
     else
         buf[0] = '\0';
 }
@@ -39,7 +39,7 @@ bench_table(const struct bench_report *r, FILE *out)
         fprintf(out, "%-22s %9.2f (%8.2f-%8.2f) ", row->name, row->us.median, row->us.min,
                 row->us.max);
         if (row->floor_what != NULL)
-            fprintf(out, "%9.2f %6.2f", row->floor.median, row->ratio);
+            fprintf(out, "%9.2f %6.3g", row->floor.median, row->ratio);
         else
             fprintf(out, "%9s %6s", "", "");
         fprintf(out, "  %-18s %s%s%s\n", bar, row->what, row->floor_what ? "; floor: " : "",
@@ -96,12 +96,12 @@ row_out(FILE *out, const struct bench_row *row)
         time_out(out, "floor_us", &row->floor);
         fputs(", \"floor\": ", out);
         string_out(out, row->floor_what);
-        fprintf(out, ", \"ratio\": %.3f", row->ratio);
+        fprintf(out, ", \"ratio\": %.4f", row->ratio);
     }
     if (row->bar_us > 0)
         fprintf(out, ", \"bar_us\": %.1f", row->bar_us);
     if (row->bar_ratio > 0)
-        fprintf(out, ", \"bar_ratio\": %.2f", row->bar_ratio);
+        fprintf(out, ", \"bar_ratio\": %.4f", row->bar_ratio);
     fprintf(out, ", \"met\": %s }", bench_met(row) ? "true" : "false");
 }
 

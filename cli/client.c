@@ -106,13 +106,30 @@ cli_client_serves(const struct cli_client *c, uint8_t prf, struct mkt_err *why)
                     "RFC 6043 12.1") == MKT_OK;
 }
 
+bool
+cli_client_rooms(struct cli_client *c, struct cli_error *err)
+{
+    return (c->out.p != NULL || cli_blob_alloc(&c->out, MKT_MSG_MAX, err)) &&
+           (c->answer.p != NULL || cli_blob_alloc(&c->answer, MKT_MSG_MAX, err));
+}
+
 void
 cli_client_close(struct cli_client *c)
 {
+    cli_blob_free(&c->out);
+    cli_blob_free(&c->answer);
+    mkt_wipe(&c->random, sizeof c->random);
     cli_pk_close(&c->pk);
     mkt_crypto_free(c->crypto);
     mkt_inkey_mem_wipe(&c->psk);
     cli_credential_wipe(&c->file);
+}
+
+static bool
+draw(void *ctx, uint8_t *out, size_t n)
+{
+    struct cli_client *c = ctx;
+    return mkt_pool_random(&c->random, out, n);
 }
 
 static uint64_t
@@ -128,9 +145,7 @@ stamp(void *ctx, uint8_t ts_type)
 struct mkt_env
 cli_client_env(struct cli_client *c)
 {
-    return (struct mkt_env){ .crypto = c->crypto,
-                             .now = cli_clock_ntp(),
-                             .random = mkt_crypto_random,
-                             .stamp = stamp,
-                             .ctx = c };
+    return (struct mkt_env){
+        .crypto = c->crypto, .now = cli_clock_ntp(), .random = draw, .stamp = stamp, .ctx = c
+    };
 }

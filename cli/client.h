@@ -16,7 +16,11 @@ struct cli_client {
     struct cli_pk pk;
     struct mkt_credential cred; /* for the roles; borrows from the three above */
     struct mkt_crypto *crypto;
-    char counter[4096];    /* path of the counter of COUNTER timestamps */
+    struct mkt_pool random; /* drawn ahead: a call takes ten keys and nonces */
+    char counter[4096];     /* path of the counter of COUNTER timestamps */
+    /* Messages under way, to the KMS and from it: made by cli_client_rooms at the first of them,
+     * and used again. They are what the network sees, so nothing is wiped in between. */
+    struct cli_blob out, answer;
     struct cli_error *err; /* a timestamp that could not be made ends here */
 };
 
@@ -31,6 +35,9 @@ MKT_MUST_USE bool cli_client_check_kms(const struct cli_client *c, struct cli_er
 /* cli_client_serves tells whether c can ask about a ticket of that PRF: its pre-shared key is as
  * long as the suite wants. */
 MKT_MUST_USE bool cli_client_serves(const struct cli_client *c, uint8_t prf, struct mkt_err *why);
+
+/* cli_client_rooms sees to it that c->out and c->answer have room for any message. */
+MKT_MUST_USE bool cli_client_rooms(struct cli_client *c, struct cli_error *err);
 
 /* cli_client_close wipes c. */
 void cli_client_close(struct cli_client *c);

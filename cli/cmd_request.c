@@ -52,12 +52,8 @@ static bool
 ask(struct request *q, const struct cli_args *args, struct cli_error *err)
 {
     const struct cli_kms_ask question = { "ticketrequest", CLI_EXIT_KMS_REFUSED, q, make, take };
-    struct mkt_io io = { .cap = MKT_MSG_MAX };
-    CLI_SCOPED_BLOB out = { 0 };
+    struct mkt_io io = { 0 };
 
-    if (!cli_blob_alloc(&out, MKT_MSG_MAX, err))
-        return false;
-    io.out = out.p;
     q->initiator = mkt_initiator_new(&q->client->cred);
     if (q->initiator == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");

@@ -17,7 +17,6 @@ struct exchange {
     struct cli_client *client;
     struct cli_link link;
     struct cli_timer timer;
-    struct cli_blob out, answer;
     unsigned attempts, hints; /* hints: messages in a row answered by one */
     bool hinted;              /* the last message was */
     char last[256];           /* why the last answer was passed over */
@@ -77,7 +76,8 @@ static enum verdict
 judge(struct exchange *x, struct mkt_io *io, struct cli_error *err)
 {
     memset(&io->err, 0, sizeof io->err);
-    io->in = cli_blob_span(&x->answer);
+    io->out_len = 0;
+    io->in = cli_blob_span(&x->client->answer);
     if (x->ask->take(x->ask->ctx, io) != MKT_NEXT_ABORT)
         return TAKEN;
     if (err->code != CLI_EXIT_OK)
@@ -121,8 +121,8 @@ send_new(struct exchange *x, struct mkt_io *io, struct cli_error *err)
         x->hints = 0;
     x->hinted = false;
     memset(&io->err, 0, sizeof io->err);
-    io->out = x->out.p;
-    io->cap = x->out.cap;
+    io->out = x->client->out.p;
+    io->cap = x->client->out.cap;
     if (x->ask->make(x->ask->ctx, io) != MKT_NEXT_SEND_KMS)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make the message to the KMS", &io->err);
     if (err->code != CLI_EXIT_OK) /* a timestamp failed */
@@ -140,8 +140,8 @@ static bool
 await(struct exchange *x, struct mkt_io *io, struct cli_error *err)
 {
     for (;;) {
-        x->answer.n = 0;
-        if (x->link.transport->receive(&x->link, &x->answer, err) != CLI_GOT_MESSAGE)
+        x->client->answer.n = 0;
+        if (x->link.transport->receive(&x->link, &x->client->answer, err) != CLI_GOT_MESSAGE)
             return false;
         enum verdict v = judge(x, io, err);
         if (v == TAKEN)
@@ -189,14 +189,16 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     if (cli_args_has(args, CLI_OPT_TIMEOUT) &&
         !cli_args_uint(args, CLI_OPT_TIMEOUT, 0, 1, 3600, &seconds, err))
         return false;
-    bool done = cli_blob_alloc(&x.out, cap, err) && cli_blob_alloc(&x.answer, cap, err);
+    bool done = cli_client_rooms(client, err);
     cli_timer_start(&x.timer, (int64_t)seconds * 1000);
     done = done && transport->open(&x.link, args, err) && exchange(&x, io, err);
-    if (done)
-        memcpy(out, x.out.p, io->out_len);
+    if (done && io->out_len > cap)
+        done = cli_fail(err, CLI_EXIT_FAILURE, "the answer has %zu octets, %zu at most are taken",
+                        io->out_len, cap);
+    if (done && io->out_len > 0)
+        memcpy(out, client->out.p, io->out_len);
     io->out = out;
+    io->cap = cap;
     transport->close(&x.link);
-    cli_blob_free(&x.out);
-    cli_blob_free(&x.answer);
     return done;
 }

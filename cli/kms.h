@@ -18,8 +18,8 @@ struct cli_kms_ask {
 };
 
 /* cli_kms_run asks the KMS of --kms until an answer is taken or --timeout is over. io->out (cap
- * octets) holds what `take` wrote. Fails with CLI_EXIT_KMS_REFUSED, CLI_EXIT_UNREACHABLE, or
- * CLI_EXIT_FAILURE. */
+ * octets, none if `take` writes nothing) gets what it wrote. Fails with
+ * CLI_EXIT_KMS_REFUSED, CLI_EXIT_UNREACHABLE, or CLI_EXIT_FAILURE. */
 MKT_MUST_USE bool cli_kms_run(const struct cli_args *args, struct cli_client *client,
                               const struct cli_kms_ask *ask, struct mkt_io *io,
                               struct cli_error *err);

@@ -167,7 +167,7 @@ worker_random(void *ctx, uint8_t *out, size_t n)
 {
     struct kms_worker *w = ctx;
 
-    return kms_random_take(&w->random, out, n);
+    return mkt_pool_random(&w->random, out, n);
 }
 
 /* The COUNTER of an answer is that of the question: RFC 6043 4.2.1.5 allows it, and the answer is

@@ -18,7 +18,6 @@
 #include "limit.h"
 #include "log.h"
 #include "pki.h"
-#include "random.h"
 #include "replay.h"
 #include "retransmit.h"
 #include "rules_live.h"
@@ -87,7 +86,7 @@ struct kms_worker {
     int64_t suppressed;  /* log lines left out since the last one */
     uint64_t unrecorded; /* likewise records, about strangers */
     struct kms_tally tally;
-    struct kms_random random;
+    struct mkt_pool random;
 };
 
 /* kms_service_init builds everything but the workers, for n readers of the index. `index` is taken

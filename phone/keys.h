@@ -65,14 +65,13 @@ struct phone_answer {
     struct mkt_choose_cs cs[2 * MKT_SDP_MEDIA_MAX];
     struct mkt_choice choice;
     struct mkt_sdp_map map;
-    struct mkt_sdp sdp;          /* as it was agreed, without its lines */
-    struct mkt_csb *csb;         /* once it is resolved */
-    uint8_t last[PHONE_SDP_MAX]; /* the last message of the caller */
-    size_t last_len;
-    uint8_t out[MKT_MSG_MAX]; /* and our answer to it */
-    size_t out_len;
+    struct mkt_sdp sdp;  /* as it was agreed, without its lines */
+    struct mkt_csb *csb; /* once it is resolved */
     enum mkt_rc refused; /* why, for the other party; MKT_OK: nothing of the offer's */
     void *call;          /* of the callee; NULL: given up */
+    size_t last_len, out_len;
+    uint8_t last[PHONE_SDP_MAX]; /* the last message of the caller */
+    uint8_t out[PHONE_SDP_MAX];  /* and our answer to it */
 };
 
 /* phone_answer_new looks at the description of an offer: everything that can be refused without the

@@ -40,7 +40,7 @@ ask(struct phone_job *job, struct cli_client *client, const struct cli_args *arg
     const struct cli_kms_ask question = { "ticketrequest", CLI_EXIT_KMS_REFUSED, &a, make, take };
     struct cli_args wish = *args;
     struct cli_error *err = &job->err;
-    CLI_SCOPED_BLOB out = { 0 };
+    struct mkt_io io = { 0 };
 
     wish.value[CLI_OPT_TO][0] = a.offer->to;
     wish.value[CLI_OPT_FLAGS][0] = FLAGS;
@@ -50,11 +50,8 @@ ask(struct phone_job *job, struct cli_client *client, const struct cli_args *arg
         cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
         return;
     }
-    struct mkt_io io = { .cap = MKT_MSG_MAX };
-    if (!cli_blob_alloc(&out, MKT_MSG_MAX, err) ||
-        !cli_wish_read(&a.offer->want, &wish, client->file.prf, cli_clock_ntp(), err))
+    if (!cli_wish_read(&a.offer->want, &wish, client->file.prf, cli_clock_ntp(), err))
         return;
-    io.out = out.p;
     (void)!cli_kms_run(args, client, &question, &io, err);
 }
 
@@ -98,17 +95,16 @@ phone_offer_value(struct phone_offer *o, struct cli_client *client, const struct
     struct mkt_err why = { 0 };
     struct mkt_sdp plan;
     size_t len;
-    CLI_SCOPED_BLOB out = { 0 };
 
     if (!cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP], prf, true, o->sp,
                            &o->n_sp, err) ||
-        !cli_blob_alloc(&out, MKT_MSG_MAX, err))
+        !cli_client_rooms(client, err))
         return false;
     offer.n_sp = o->n_sp;
     like.n_policies = (uint8_t)o->n_sp;
     for (size_t i = 0; i < o->n_sp; i++)
         like.policies[i] = o->sp[i].policy_no;
-    if (!mkt_crypto_random(NULL, (uint8_t *)ssrc, sizeof ssrc))
+    if (!mkt_pool_random(&client->random, (uint8_t *)ssrc, sizeof ssrc))
         return cli_fail(err, CLI_EXIT_FAILURE, "no random octets");
     mkt_sdp_begin(&plan);
     if (mkt_sdp_add_media(&plan, mkt_span("RTP/SAVP", 8), 1, &why) != MKT_OK ||
@@ -116,10 +112,10 @@ phone_offer_value(struct phone_offer *o, struct cli_client *client, const struct
             MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make the offer", &why);
     struct mkt_env env = cli_client_env(client);
-    struct mkt_io io = { .out = out.p, .cap = out.cap };
+    struct mkt_io io = { .out = client->out.p, .cap = client->out.cap };
     if (mkt_initiator_offer(o->initiator, &env, o->grant, &offer, &io) != MKT_NEXT_SEND_PEER)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make the offer", &io.err);
-    return mkt_sdp_value(value, cap, &len, mkt_span(out.p, io.out_len)) == MKT_OK ||
+    return mkt_sdp_value(value, cap, &len, mkt_span(client->out.p, io.out_len)) == MKT_OK ||
            cli_fail(err, CLI_EXIT_FAILURE, "the offer is too long");
 }
 

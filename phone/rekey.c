@@ -42,23 +42,22 @@ phone_rekey_value(struct mkt_csb *csb, struct cli_client *client, char *value, s
     static const struct cli_args args = { .value = { [CLI_OPT_SUPPLY] = { "TGK" } },
                                           .n = { [CLI_OPT_SUPPLY] = 1 } };
     CLI_SCOPED_KEYS keys = { .n = 0 };
-    CLI_SCOPED_BLOB out = { 0 };
     struct mkt_pl_sp sp[SESSIONS];
     struct mkt_offer_cs cs[SESSIONS];
     size_t len;
 
     if (!cli_supply_read(&keys, &args, mkt_csb_policy(csb)->prf, err) ||
-        !cli_blob_alloc(&out, MKT_MSG_MAX, err))
+        !cli_client_rooms(client, err))
         return false;
     size_t n = change_sessions(csb, &keys, sp, cs);
     const struct mkt_update update = {
         .cs = cs, .n_cs = n, .sp = sp, .n_sp = n, .keys = &keys, .answer = true
     };
     struct mkt_env env = cli_client_env(client);
-    struct mkt_io io = { .out = out.p, .cap = out.cap };
+    struct mkt_io io = { .out = client->out.p, .cap = client->out.cap };
     if (mkt_csb_update(csb, &env, &update, &io) != MKT_NEXT_SEND_PEER)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make new keys", &io.err);
-    return mkt_sdp_value(value, cap, &len, mkt_span(out.p, io.out_len)) == MKT_OK ||
+    return mkt_sdp_value(value, cap, &len, mkt_span(client->out.p, io.out_len)) == MKT_OK ||
            cli_fail(err, CLI_EXIT_FAILURE, "the update is too long");
 }
 

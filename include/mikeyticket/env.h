@@ -26,6 +26,19 @@ MKT_API MKT_MUST_USE bool mkt_crypto_selftest(struct mkt_crypto *c);
  * signature of mkt_env.random; ctx is ignored. Returns false on failure. */
 MKT_API MKT_MUST_USE bool mkt_crypto_random(void *ctx, uint8_t *out, size_t n);
 
+#define MKT_POOL 4096 /* octets */
+
+/* mkt_pool is random octets drawn ahead, of one thread and one process: the system is asked for 4
+ * KiB at a time instead of once for every key. What is handed out is wiped from it. Zero-initialise
+ * it, and mkt_wipe it at the end. */
+struct mkt_pool {
+    size_t left; /* octets at the end that are not handed out yet */
+    uint8_t octets[MKT_POOL];
+};
+
+/* mkt_pool_random does as mkt_crypto_random; ctx is a struct mkt_pool. */
+MKT_API MKT_MUST_USE bool mkt_pool_random(void *ctx, uint8_t *out, size_t n);
+
 /* mkt_crypto_sha256 digests the n parts, one after the other, into out (32 octets). For records
  * that are chained by their digests; keys have no business here. Returns false when the backend
  * fails. */

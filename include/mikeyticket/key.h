@@ -72,6 +72,10 @@ struct mkt_keys {
     struct mkt_key k[MKT_KEYS_MAX];
 };
 
+/* mkt_keys_copy fills to, which holds no keys, with those of from that are in use: mostly a few
+ * of the 32, and they are long. */
+MKT_API void mkt_keys_copy(struct mkt_keys *to, const struct mkt_keys *from);
+
 /* mkt_keys_wipe clears the keys in use and sets n to 0. */
 MKT_API void mkt_keys_wipe(struct mkt_keys *keys);
 

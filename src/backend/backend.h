@@ -29,6 +29,9 @@ bool mkt_be_kw_unwrap(struct mkt_crypto *c, struct mkt_span key, const uint8_t i
 
 /* Memory for the opaque objects: zeroed; freed memory is wiped. One seam for failure tests. */
 void *mkt_be_alloc(size_t n);
+/* Objects that end with struct mkt_keys, of which few are in use: only `head` octets are zeroed,
+ * and given to mkt_be_free. mkt_keys_wipe wipes the keys. */
+void *mkt_be_alloc_head(size_t n, size_t head);
 void mkt_be_free(void *p, size_t n);
 
 #endif

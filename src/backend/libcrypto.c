@@ -100,6 +100,13 @@ mkt_be_alloc(size_t n)
     return OPENSSL_zalloc(n);
 }
 
+void *
+mkt_be_alloc_head(size_t n, size_t head)
+{
+    void *p = OPENSSL_malloc(n);
+    return p != NULL ? memset(p, 0, head) : NULL;
+}
+
 void
 mkt_be_free(void *p, size_t n)
 {

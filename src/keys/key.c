@@ -31,6 +31,14 @@ mkt_inkey_mem_wipe(struct mkt_inkey_mem *k)
 }
 
 void
+mkt_keys_copy(struct mkt_keys *to, const struct mkt_keys *from)
+{
+    size_t n = from->n < MKT_KEYS_MAX ? from->n : MKT_KEYS_MAX;
+    memcpy(to->k, from->k, n * sizeof from->k[0]);
+    to->n = from->n;
+}
+
+void
 mkt_keys_wipe(struct mkt_keys *keys)
 {
     size_t n = keys->n < MKT_KEYS_MAX ? keys->n : MKT_KEYS_MAX;

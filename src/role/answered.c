@@ -31,7 +31,7 @@ fork_keys(struct mkt_keys *keys, const struct mkt_grant *grant, const struct mkt
     struct mkt_span id = mkt_ex_idr(m, MKT_IDR_R).data;
     uint8_t prf = grant->policy.prf;
 
-    *keys = grant->keys;
+    mkt_keys_copy(keys, &grant->keys);
     if (mkt_policy_mpks(&grant->policy) == 1)
         return MKT_OK;
     if (rand.n < mkt_keys_longest(keys, 1U << MKT_KEY_MPK | MKT_TGK_TYPES))
@@ -168,7 +168,7 @@ mkt_initiator_established(struct mkt_initiator *i, const struct mkt_env *env, st
     if (i->grant == NULL || (i->grant->policy.flags & MKT_TP_F) != 0)
         return mkt_fail(err, MKT_E_STATE, 0, "no offer without an answer is open",
                         "RFC 6043 4.2.2.2");
-    keys = i->grant->keys;
+    mkt_keys_copy(&keys, &i->grant->keys);
     if (mkt_msg_parse(&init, mkt_octets_span(&i->offer), err) != MKT_OK ||
         mkt_transfer_offered_keys(&keys, &init, &i->grant->policy, env->crypto, err) != MKT_OK)
         return err->rc;

@@ -220,7 +220,7 @@ mkt_choice_copy(struct mkt_own_choice *out, const struct mkt_choice *choice,
     }
     o.sdp_ids = keep(&w, choice->sdp_ids);
     if (o.keys != NULL)
-        *o.keys = *choice->keys;
+        mkt_keys_copy(o.keys, choice->keys);
     mkt_choice_free(out);
     *out = o;
     return MKT_OK;

@@ -277,7 +277,7 @@ mkt_csb_free(struct mkt_csb *csb)
     mkt_octets_free(&csb->id_i.data);
     mkt_octets_free(&csb->id_r.data);
     mkt_octets_free(&csb->update);
-    mkt_be_free(csb, sizeof *csb);
+    mkt_be_free(csb, MKT_CSB_HEAD);
 }
 
 static enum mkt_rc
@@ -337,7 +337,7 @@ make_inside(struct mkt_csb *csb, const struct mkt_csb_parts *p, struct mkt_err *
     if (first.type == t.type && mkt_csb_order(t.type, first.value) > csb->last_t)
         csb->last_t = mkt_csb_order(t.type, first.value);
     csb->rekeyed = p->now;
-    csb->keys = *p->keys;
+    mkt_keys_copy(&csb->keys, p->keys);
     csb->n_settled = csb->keys.n;
     return mkt_csb_apply(csb, p->init, p->resp, err);
 }
@@ -345,7 +345,7 @@ make_inside(struct mkt_csb *csb, const struct mkt_csb_parts *p, struct mkt_err *
 enum mkt_rc
 mkt_csb_make(struct mkt_csb **out, const struct mkt_csb_parts *parts, struct mkt_err *err)
 {
-    struct mkt_csb *csb = mkt_be_alloc(sizeof *csb);
+    struct mkt_csb *csb = mkt_be_alloc_head(sizeof *csb, MKT_CSB_HEAD);
 
     *out = NULL;
     if (csb == NULL)

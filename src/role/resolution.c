@@ -17,7 +17,7 @@ mkt_resolution_free(struct mkt_resolution *res)
     mkt_octets_free(&res->ticket);
     mkt_octets_free(&res->idr.data);
     mkt_octets_free(&res->rand_kms);
-    mkt_be_free(res, sizeof *res);
+    mkt_be_free(res, MKT_RESOLUTION_HEAD);
 }
 
 /* The TICKET payload up to the end of Ticket Data: what stays the same in all its transfers. */
@@ -59,11 +59,11 @@ static enum mkt_rc
 make(struct mkt_resolution **out, struct mkt_span ticket, const struct mkt_keys *keys,
      struct mkt_identity idr, struct mkt_span rand_kms, struct mkt_err *err)
 {
-    struct mkt_resolution *res = mkt_be_alloc(sizeof *res);
+    struct mkt_resolution *res = mkt_be_alloc_head(sizeof *res, MKT_RESOLUTION_HEAD);
 
     if (res == NULL)
         return mkt_fail(err, MKT_E_MEMORY, 0, "ticket", REF);
-    res->keys = *keys;
+    mkt_keys_copy(&res->keys, keys);
     res->idr.type = idr.type;
     if ((idr.data.p != NULL && mkt_octets_set(&res->idr.data, idr.data) != MKT_OK) ||
         (rand_kms.p != NULL && mkt_octets_set(&res->rand_kms, rand_kms) != MKT_OK))
@@ -123,7 +123,7 @@ mkt_resolution_grant(struct mkt_grant **g, const struct mkt_resolution *res, str
     MKT_SCOPED_KEYS keys;
 
     *g = NULL;
-    keys = res->keys;
+    mkt_keys_copy(&keys, &res->keys);
     if ((res->policy.flags & MKT_TP_I) != 0)
         return mkt_fail(err, MKT_E_TP_PARAM, 0, "a forked ticket is its owner's alone (I)",
                         "RFC 6043 9.1");

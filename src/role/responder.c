@@ -274,7 +274,7 @@ establish(struct mkt_responder *r, const struct mkt_env *env, struct mkt_resolut
     };
     enum mkt_next next = MKT_NEXT_ABORT;
 
-    keys = res->keys;
+    mkt_keys_copy(&keys, &res->keys);
     if (mkt_transfer_verify_init(&r->offer, env->crypto, &keys.k[0].key, mkt_offer_initiator(r),
                                  mkt_offer_responder(r), &io->err) == MKT_OK &&
         mkt_transfer_offered_keys(&keys, &r->offer, &r->policy, env->crypto, &io->err) == MKT_OK)

@@ -11,10 +11,11 @@
 struct mkt_resolution {
     struct mkt_policy policy;    /* borrows from ticket */
     struct mkt_octets ticket;    /* TICKET payload without Initiator Data */
-    struct mkt_keys keys;        /* MPKi, [MPKr'], session keys, TGKs forked */
     struct mkt_own_identity idr; /* IDRr of the modifier; data.p NULL: none */
     struct mkt_octets rand_kms;  /* likewise */
+    struct mkt_keys keys;        /* MPKi, [MPKr'], session keys, TGKs forked */
 };
+#define MKT_RESOLUTION_HEAD offsetof(struct mkt_resolution, keys.k)
 
 /* Makes a resolution for the open offer of r. With key forking IDRr and RANDRkms are mandatory
  * (4.2.3.5) and RANDRkms long enough (12.1). *res is owned by the caller; *keys is left as it was.

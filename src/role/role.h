@@ -44,7 +44,6 @@ struct mkt_csb {
     struct mkt_octets rand_i, rand_r, rand_kms; /* as they stood in its messages */
     struct mkt_own_identity id_i, id_r;         /* last established (ambiguity 4) */
     struct mkt_policy policy;                   /* borrows from init */
-    struct mkt_keys keys;
     uint8_t n_settled; /* of keys: those behind belong to an update that is not in effect yet */
     uint64_t last_t;   /* newest T sent or accepted, as mkt_csb_order has it */
     uint64_t seen_t; /* newest T of an authentic message, accepted or not: never to be sent again */
@@ -56,7 +55,9 @@ struct mkt_csb {
     struct mkt_csb_sp *sps;
     enum mkt_update_state update_state;
     struct mkt_octets update; /* TRANSFER_INIT of the update under way */
+    struct mkt_keys keys;
 };
+#define MKT_CSB_HEAD offsetof(struct mkt_csb, keys.k)
 
 /* What a CSB is made of; everything is copied. */
 struct mkt_csb_parts {

@@ -18,7 +18,7 @@ mkt_grant_free(struct mkt_grant *g)
     if (g == NULL)
         return;
     mkt_keys_wipe(&g->keys);
-    mkt_be_free(g, sizeof *g + g->ticket_len);
+    mkt_be_free(g, MKT_GRANT_HEAD);
 }
 
 const struct mkt_policy *
@@ -45,7 +45,7 @@ mkt_grant_make(struct mkt_grant **out, struct mkt_span ticket, struct mkt_keys *
 {
     struct mkt_payload pl;
     size_t used = 0;
-    struct mkt_grant *g = mkt_be_alloc(sizeof *g + ticket.n);
+    struct mkt_grant *g = mkt_be_alloc_head(sizeof *g + ticket.n, MKT_GRANT_HEAD);
 
     *out = NULL;
     if (g == NULL) {
@@ -54,7 +54,7 @@ mkt_grant_make(struct mkt_grant **out, struct mkt_span ticket, struct mkt_keys *
     }
     g->ticket_len = ticket.n;
     memcpy(g->ticket, ticket.p, ticket.n);
-    g->keys = *keys;
+    mkt_keys_copy(&g->keys, keys);
     mkt_keys_wipe(keys);
     /* GCOV_EXCL_BR_LINE: the caller made or decoded it */
     if (mkt_payload_decode(&pl, MKT_PL_TICKET, mkt_grant_ticket(g), &used, err) != MKT_OK ||

@@ -46,7 +46,7 @@ static enum mkt_rc
 draw_mpk(struct mkt_keys *keys, const struct mkt_env *env, const struct mkt_own_ticket *own,
          const struct mkt_suite *suite, struct mkt_err *err)
 {
-    *keys = *own->keys;
+    mkt_keys_copy(keys, own->keys);
     if (keys->n == 0 || keys->k[0].type != MKT_KEY_MPK) {
         struct mkt_key *k = &keys->k[keys->n++];
         k->type = MKT_KEY_MPK;

@@ -190,12 +190,13 @@ enum mkt_rc mkt_initiator_data_verify(const struct mkt_initiator_data *d,
 
 struct mkt_grant {
     struct mkt_policy policy; /* borrows from ticket */
-    struct mkt_keys keys;     /* MPKi, [MPKr], session keys */
     bool used;                /* offered before */
     uint32_t csb_id;          /* of that offer: a group's is one use */
     size_t ticket_len;
-    uint8_t ticket[]; /* the TICKET payload, Next Payload octet included */
+    struct mkt_keys keys; /* MPKi, [MPKr], session keys */
+    uint8_t ticket[];     /* the TICKET payload, Next Payload octet included */
 };
+#define MKT_GRANT_HEAD offsetof(struct mkt_grant, keys.k)
 
 /* Makes a grant of a copy of the TICKET payload and the keys (moved out of *keys, which is wiped).
  */

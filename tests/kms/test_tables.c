@@ -11,7 +11,6 @@
 #include "counters.h"
 #include "hash.h"
 #include "limit.h"
-#include "random.h"
 #include "replay.h"
 #include "retransmit.h"
 
@@ -405,17 +404,17 @@ the_hash_depends_on_its_key_and_every_octet(void **state)
 static void
 random_octets_are_wiped_from_the_pool_as_they_are_handed_out(void **state)
 {
-    static struct kms_random r;
-    static const uint8_t zero[KMS_POOL];
-    uint8_t out[KMS_POOL + 1];
+    static struct mkt_pool r;
+    static const uint8_t zero[MKT_POOL];
+    uint8_t out[MKT_POOL + 1];
 
     (void)state;
     for (int i = 0; i < 300; i++) {
-        assert_true(kms_random_take(&r, out, 48));
+        assert_true(mkt_pool_random(&r, out, 48));
         assert_memory_not_equal(out, zero, 48);
-        assert_memory_equal(r.pool, zero, KMS_POOL - r.left);
+        assert_memory_equal(r.octets, zero, MKT_POOL - r.left);
     }
-    assert_true(kms_random_take(&r, out, sizeof out)); /* more than the pool holds */
+    assert_true(mkt_pool_random(&r, out, sizeof out)); /* more than the pool holds */
 }
 
 int
