@@ -3,6 +3,7 @@
 """What mikey-kmsctl says to somebody who mistypes, or asks when there is nothing to tell, and how it ends then.
 Usage: test_words.py BUILD_DIR. Prints TAP."""
 
+import re
 import subprocess
 import sys
 
@@ -44,9 +45,42 @@ def a_list_that_does_not_fit_on_the_disk_is_no_success(scene):
         assert done.returncode == 1 and 'could not be written: No space left' in done.stderr, (words, done)
 
 
+def the_audit_says_who_did_what_to_whom(scene):
+    scene.add_users('alice', 'bob')
+    scene.start()
+    url = f'udp://127.0.0.1:{scene.port("udp")}'
+    wrong = (scene.dir / 'alice.cred').read_text(encoding='utf-8').splitlines()
+    scene.write('wrong.cred', '\n'.join('psk: ' + '5a' * 32 if line.startswith('psk:') else line for line in wrong))
+    for who, code in (('alice', 0), ('wrong', 3)):
+        done = scene.ticket('request', '--credentials', f'{who}.cred', '--kms', url, '--to', BOB, '--out', f'{who}.mkt')
+        assert done.returncode == code, done
+    scene.ticket('offer', '--credentials', 'alice.cred', '--ticket', 'alice.mkt', '--to', BOB, '--out', 'offer', '--state',
+                 'state')
+    done = scene.ticket('answer', '--credentials', 'bob.cred', '--kms', url, '--offer', 'offer', '--out', 'answer',
+                        '--session', 'session')
+    assert done.returncode == 0, done
+    scene.ctl('user', 'suspend', ALICE)
+    scene.ctl('user', 'suspend', 'sip:nobody@example.com')
+    lines = scene.ctl('audit', 'list').stdout.splitlines()
+    told = [line[28:] for line in lines]
+    for varies, word in ((r'ticket [0-9a-f]{32}', 'ticket T'), (r'127\.0\.0\.1:\d+', 'ADDRESS'),
+                         (r'\S+ \(security-officer\)', 'I')):
+        told = [re.sub(varies, word, line) for line in told]
+    for line in (f'admin    done      I user-add identity={ALICE} psk-id=alice-',
+                 f'issue    answered  {ALICE} -> {BOB} ticket T',
+                 f'resolve  answered  {ALICE} -> {BOB} ticket T by {BOB}',
+                 f'refuse   refused   claimed {ALICE} -> - ticket - from ADDRESS AUTH: V',
+                 f'admin    done      I user-change {ALICE} suspended=true',
+                 'admin    refused   I user-change sip:nobody@example.com suspended=true: sip:nobody@example.com is no user'):
+        assert any(t.startswith(line) for t in told), (line, told)
+    about = scene.ctl('audit', 'search', '--who', ALICE, '--event', 'admin').stdout
+    assert 'user-add' in about and 'user-change' in about and BOB not in about, about
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
+    the_audit_says_who_did_what_to_whom,
 ]
 
 if __name__ == '__main__':
