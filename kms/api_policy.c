@@ -11,6 +11,7 @@
 #include "api_parts.h"
 #include "conditions.h"
 #include "document.h"
+#include "reload.h"
 #include "tpk.h"
 #include "wish.h"
 
@@ -206,6 +207,13 @@ tell(const struct inquiry *x)
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
+
+struct kms_rules *
+kms_api_rules(const struct kms_api_call *c, char *err)
+{
+    return c->api->reload != NULL ? kms_reload_rules(c->api->reload, err)
+                                  : kms_rules_load(c->api->config, err);
+}
 
 static const char *
 take_texts(const json_t *list, const char **texts, size_t max, size_t *n)
@@ -432,7 +440,7 @@ test(struct inquiry *x)
     struct kms_store_err store_err = { 0 };
     char err[KMS_DOCUMENT_ERR];
 
-    x->rules = kms_rules_load(c->api->config, err);
+    x->rules = kms_api_rules(c, err);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
     if (kms_index_build(&x->index, c->store, NULL, &store_err) != KMS_STORE_OK)
@@ -465,7 +473,7 @@ unsigned
 kms_api_policy(struct kms_api_call *c)
 {
     char err[KMS_DOCUMENT_ERR], *text = NULL;
-    struct kms_rules *rules = kms_rules_load(c->api->config, err);
+    struct kms_rules *rules = kms_api_rules(c, err);
     const char *realm = kms_api_given(c, "realm");
     const struct kms_rules *shown = rules;
     FILE *out;
