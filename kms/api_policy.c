@@ -36,6 +36,8 @@ struct inquiry {
     struct step *steps;
     size_t n, room;
     bool out_of_memory, resolve;
+    bool served;        /* who asks is a user, as the daemon would look first */
+    const char *asking; /* --as, or --by */
 };
 
 /* --- watching --------------------------------------------------------------------------------- */
@@ -200,6 +202,7 @@ tell(const struct inquiry *x)
     put_text(o, "file", rules->source);
     put_text(o, "realm", rules->realm);
     put_text(o, "policy", x->rules->source);
+    put_text(o, "stranger", x->served ? NULL : x->asking);
     for (size_t i = 0; i < x->n; i++)
         (void)json_array_append_new(steps, tell_step(x, i));
     kms_api_put(o, "steps", steps);
@@ -315,12 +318,14 @@ take_people(struct inquiry *x)
 
     x->want.initiator = kms_identity_of(kms_api_given(x->call, "as"));
     x->q.client = x->want.initiator;
+    x->asking = kms_api_given(x->call, "as");
     if (x->want.initiator.data.p == NULL)
         return "--as is a URI (sip:alice@example.com) or a NAI (alice@example.com)";
     if (by != NULL && !x->resolve)
         return "--by is who resolves the ticket: it needs --resolve";
     if (!x->resolve)
         return NULL;
+    x->asking = by == NULL ? x->wish.to[0] : by;
     x->q.client = by == NULL ? x->want.responders[0] : kms_identity_of(by);
     return x->q.client.data.p != NULL ? NULL : "--by is a URI or a NAI";
 }
@@ -375,6 +380,8 @@ ask(struct inquiry *x)
     x->q.decision = &x->decision;
     x->q.directory = kms_index_directory(x->index);
     x->q.cross_realm = x->call->api->config->cross_realm == 1;
+    x->served = x->call->api->config->pk_users == 1 ||
+                kms_index_is_user(x->index, x->q.client, mkt_ntp_to_unix(x->q.now));
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
                  kms_index_tpk_of(x->index, want->responders[0], suite->key_len, &tpk);

@@ -3,6 +3,7 @@
 """What mikey-kmsctl says to somebody who mistypes, or asks when there is nothing to tell, and how it ends then.
 Usage: test_words.py BUILD_DIR. Prints TAP."""
 
+import json
 import re
 import subprocess
 import sys
@@ -77,10 +78,30 @@ def the_audit_says_who_did_what_to_whom(scene):
     assert 'user-add' in about and 'user-change' in about and BOB not in about, about
 
 
+def a_test_of_the_policy_tells_who_could_not_even_ask(scene):
+    scene.add_users('alice', 'bob')
+    scene.ctl('user', 'suspend', BOB)
+    question = ('policy', 'test', '--to', BOB)
+    done = scene.ctl(*question, '--as', ALICE)
+    assert done.returncode == 0 and done.stderr == '', done
+    done = scene.ctl(*question, '--as', 'sip:alcie@example.com')
+    assert 'sip:alcie@example.com is no user of this KMS' in done.stderr, done
+    done = scene.ctl(*question, '--as', ALICE, '--resolve', '--json')
+    assert done.returncode == 0 and f'{BOB} is no user of this KMS, or is suspended' in done.stderr, done
+    assert json.loads(done.stdout)['stranger'] == BOB, done
+    scene.ctl('user', 'resume', BOB)
+    done = scene.ctl(*question, '--as', ALICE, '--resolve', '--json')
+    assert done.stderr == '' and json.loads(done.stdout)['stranger'] is None, done
+    scene.configure('pk_users: any\n')
+    done = scene.ctl(*question, '--as', 'sip:alcie@example.com')
+    assert done.stderr == '', done  # with a certificate everybody is a user
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
     the_audit_says_who_did_what_to_whom,
+    a_test_of_the_policy_tells_who_could_not_even_ask,
 ]
 
 if __name__ == '__main__':
