@@ -79,7 +79,7 @@ def a_policy_can_be_named_and_left_out(scene):
     assert asked.returncode == 6 and 'rules of none.yaml' in asked.stdout, asked
     scene.configure(CONTROL + 'policy: gone.yaml\n')
     done = scene.ctl('reload')
-    assert done.returncode == 1 and 'gone.yaml' in done.stderr, done
+    assert done.returncode == 3 and 'gone.yaml' in done.stderr, done
     assert reload(scene, '') == {'policy': 'changed'}
     assert scene.is_served()
 
@@ -131,10 +131,10 @@ def certificates_are_tried_before_they_count(scene):
     assert answer == {'tls.certificate': 'changed', 'tls.private_key': 'changed'}, answer
     scene.configure(CONTROL + tls.replace('kms.pem', 'new.pem'))
     done = scene.ctl('reload')
-    assert done.returncode == 1 and 'new.pem' in done.stderr, done.stderr
+    assert done.returncode == 3 and 'new.pem' in done.stderr, done.stderr
     scene.configure(CONTROL + tls.replace('kms.', 'gone.'))
     done = scene.ctl('reload')
-    assert done.returncode == 1 and 'gone.pem' in done.stderr, done.stderr
+    assert done.returncode == 3 and 'gone.pem' in done.stderr, done.stderr
     assert 'tls-reloaded' in scene.log() and 'tls-unreadable' not in scene.log()
 
 

@@ -97,11 +97,45 @@ def a_test_of_the_policy_tells_who_could_not_even_ask(scene):
     assert done.stderr == '', done  # with a certificate everybody is a user
 
 
+def a_list_of_the_daemon_has_a_heading_and_says_when_it_is_empty(scene):
+    scene.listen = ('http://127.0.0.1:0',)
+    scene.configure('limits: {source_minute: 1}\n')
+    scene.add_users('alice')
+    scene.start()
+    assert scene.ctl('limits', 'list').stdout == 'Nobody was refused for a rate, or locked out, within the last hour.\n'
+    assert scene.ctl('peers', 'list').stdout == 'The configuration names no other KMS.\n'
+    assert scene.ctl('limits', 'list', '--json').stdout.split() == ['[]']
+    assert 'as before' in scene.ctl('reload').stdout
+    for _ in range(2):
+        scene.ticket('request', '--credentials', 'alice.cred', '--kms', scene.urls[0], '--to', BOB, '--out', 'ticket',
+                     '--timeout', '1')
+    told = scene.ctl('limits', 'list').stdout.splitlines()
+    assert told[0].split() == ['KIND', 'NAME', 'STATE', 'REFUSED', 'SECONDS'] and told[1].startswith('source '), told
+
+
+def what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual(scene):
+    scene.start()
+    for words, code in ((('limits', 'lift', 'source', '192.0.2.1'), 4), (('limits', 'lift', 'source', '192.0.2'), 2),
+                        (('limits', 'lift', 'house', 'x'), 2)):
+        done = scene.ctl(*words)
+        assert done.returncode == code and done.stderr, (words, done)
+    scene.configure('policy: gone.yaml\n')
+    done = scene.ctl('reload')
+    assert done.returncode == 3 and 'gone.yaml' in done.stderr, done
+    scene.configure('')
+    scene.stop()
+    for words in (('reload',), ('status',), ('limits', 'list'), ('peers', 'list'), ('limits', 'lift', 'source', '::1')):
+        done = scene.ctl(*words)
+        assert done.returncode == 1 and 'no daemon listens on' in done.stderr, (words, done)
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
     the_audit_says_who_did_what_to_whom,
     a_test_of_the_policy_tells_who_could_not_even_ask,
+    a_list_of_the_daemon_has_a_heading_and_says_when_it_is_empty,
+    what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual,
 ]
 
 if __name__ == '__main__':
