@@ -61,7 +61,7 @@ gather(struct issue *x)
     struct kms_store_err err = { 0 };
     char wrong[KMS_DOCUMENT_ERR];
 
-    x->rules = kms_rules_load(c->api->config, wrong);
+    x->rules = kms_api_rules(c, wrong);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
     if (kms_index_build(&x->index, c->store, c->api->vault, &err) != KMS_STORE_OK)

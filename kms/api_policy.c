@@ -11,6 +11,7 @@
 #include "api_parts.h"
 #include "conditions.h"
 #include "document.h"
+#include "reload.h"
 #include "tpk.h"
 #include "wish.h"
 
@@ -35,6 +36,8 @@ struct inquiry {
     struct step *steps;
     size_t n, room;
     bool out_of_memory, resolve;
+    bool served;        /* who asks is a user, as the daemon would look first */
+    const char *asking; /* --as, or --by */
 };
 
 /* --- watching --------------------------------------------------------------------------------- */
@@ -199,6 +202,7 @@ tell(const struct inquiry *x)
     put_text(o, "file", rules->source);
     put_text(o, "realm", rules->realm);
     put_text(o, "policy", x->rules->source);
+    put_text(o, "stranger", x->served ? NULL : x->asking);
     for (size_t i = 0; i < x->n; i++)
         (void)json_array_append_new(steps, tell_step(x, i));
     kms_api_put(o, "steps", steps);
@@ -206,6 +210,13 @@ tell(const struct inquiry *x)
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
+
+struct kms_rules *
+kms_api_rules(const struct kms_api_call *c, char *err)
+{
+    return c->api->reload != NULL ? kms_reload_rules(c->api->reload, err)
+                                  : kms_rules_load(c->api->config, err);
+}
 
 static const char *
 take_texts(const json_t *list, const char **texts, size_t max, size_t *n)
@@ -307,12 +318,14 @@ take_people(struct inquiry *x)
 
     x->want.initiator = kms_identity_of(kms_api_given(x->call, "as"));
     x->q.client = x->want.initiator;
+    x->asking = kms_api_given(x->call, "as");
     if (x->want.initiator.data.p == NULL)
         return "--as is a URI (sip:alice@example.com) or a NAI (alice@example.com)";
     if (by != NULL && !x->resolve)
         return "--by is who resolves the ticket: it needs --resolve";
     if (!x->resolve)
         return NULL;
+    x->asking = by == NULL ? x->wish.to[0] : by;
     x->q.client = by == NULL ? x->want.responders[0] : kms_identity_of(by);
     return x->q.client.data.p != NULL ? NULL : "--by is a URI or a NAI";
 }
@@ -367,6 +380,8 @@ ask(struct inquiry *x)
     x->q.decision = &x->decision;
     x->q.directory = kms_index_directory(x->index);
     x->q.cross_realm = x->call->api->config->cross_realm == 1;
+    x->served = x->call->api->config->pk_users == 1 ||
+                kms_index_is_user(x->index, x->q.client, mkt_ntp_to_unix(x->q.now));
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
                  kms_index_tpk_of(x->index, want->responders[0], suite->key_len, &tpk);
@@ -432,7 +447,7 @@ test(struct inquiry *x)
     struct kms_store_err store_err = { 0 };
     char err[KMS_DOCUMENT_ERR];
 
-    x->rules = kms_rules_load(c->api->config, err);
+    x->rules = kms_api_rules(c, err);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
     if (kms_index_build(&x->index, c->store, NULL, &store_err) != KMS_STORE_OK)
@@ -465,7 +480,7 @@ unsigned
 kms_api_policy(struct kms_api_call *c)
 {
     char err[KMS_DOCUMENT_ERR], *text = NULL;
-    struct kms_rules *rules = kms_rules_load(c->api->config, err);
+    struct kms_rules *rules = kms_api_rules(c, err);
     const char *realm = kms_api_given(c, "realm");
     const struct kms_rules *shown = rules;
     FILE *out;

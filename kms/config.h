@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration of mikey-kmsd: one YAML file, one table of options, and errors that name the
  * line and column of the value that is wrong. A reload (reload.h) changes words, those that
- * are atomic here, one by one and whole; nothing else changes while the daemon runs. */
+ * are atomic here, one by one and whole, and what only it hands out; nothing else changes while the
+ * daemon runs. */
 #ifndef KMS_CONFIG_H
 #define KMS_CONFIG_H
 
@@ -106,7 +107,7 @@ struct kms_config {
     _Atomic uint32_t log_format;         /* 1: JSON */
     _Atomic uint32_t suites;             /* bit of each PRF that is allowed */
     _Atomic uint32_t modes;              /* bit 1, 2, 3: modes of RFC 6043 4.1.1 that are served */
-    uint32_t ticket_types;               /* enum kms_makes: what is made */
+    _Atomic uint32_t ticket_types;       /* enum kms_makes: what is made */
     uint32_t max_body;                   /* octets of an HTTP body */
     uint32_t http_timeout_s;
     uint32_t http_connections;

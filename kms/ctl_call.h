@@ -61,6 +61,9 @@ enum kms_exit kms_ctl_change(const struct kms_ctl *ctl, const char *method, cons
 /* kms_ctl_text gives a text of an object, "" when there is none. */
 const char *kms_ctl_text(const json_t *object, const char *key);
 
+/* kms_ctl_needs_daemon says when none listens; the exit code. */
+enum kms_exit kms_ctl_needs_daemon(const struct kms_ctl *ctl);
+
 /* kms_ctl_pages gets all pages of a list and calls `show` for each row with its number, oldest
  * first. */
 enum kms_exit kms_ctl_pages(const struct kms_ctl *ctl, const char *target, const char *name,

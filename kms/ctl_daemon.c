@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, reload, peers, limits: what the running daemon is asked and told. */
+/* status, reload, limits lift: what the running daemon is asked and told. */
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl_call.h"
 
-static enum kms_exit
-call(const struct kms_ctl *ctl, const char *method, const char *target, json_t **answer)
+enum kms_exit
+kms_ctl_needs_daemon(const struct kms_ctl *ctl)
 {
-    enum kms_exit code;
-
-    *answer = NULL;
     if (ctl->config->control[0] == '\0') {
         fputs("mikey-kmsctl: the configuration has no control socket: remove \"control: off\"\n",
               stderr);
@@ -20,8 +17,16 @@ call(const struct kms_ctl *ctl, const char *method, const char *target, json_t *
         fprintf(stderr, "mikey-kmsctl: no daemon listens on %s\n", ctl->config->control);
         return KMS_EXIT_FAILED;
     }
-    code = kms_ctl_call(ctl, method, target, NULL, answer, NULL);
-    return code == KMS_EXIT_OK ? code : KMS_EXIT_FAILED;
+    return KMS_EXIT_OK;
+}
+
+static enum kms_exit
+call(const struct kms_ctl *ctl, const char *method, const char *target, json_t **answer)
+{
+    enum kms_exit code = kms_ctl_needs_daemon(ctl);
+
+    *answer = NULL;
+    return code == KMS_EXIT_OK ? kms_ctl_call(ctl, method, target, NULL, answer, NULL) : code;
 }
 
 enum kms_exit
@@ -46,53 +51,24 @@ kms_ctl_status(const struct kms_ctl *ctl)
     return code;
 }
 
-/* The rows of a list: in columns, or as they came. */
-static enum kms_exit
-list(const struct kms_ctl *ctl, const char *method, const char *target, const char *name)
-{
-    enum kms_exit code;
-    json_t *answer, *row, *v;
-    const char *key;
-    size_t i;
-
-    code = call(ctl, method, target, &answer);
-    if (code == KMS_EXIT_OK && ctl->json)
-        kms_ctl_dump(json_object_get(answer, name), "", "\n");
-    else if (code == KMS_EXIT_OK)
-        json_array_foreach(json_object_get(answer, name), i, row)
-        {
-            const char *before = "";
-
-            json_object_foreach(row, key, v)
-            {
-                if (json_is_string(v))
-                    printf("%s%s", before, json_string_value(v));
-                else
-                    printf("%s%lld", before, (long long)json_integer_value(v));
-                before = "  ";
-            }
-            putchar('\n');
-        }
-    json_decref(answer);
-    return code;
-}
-
 enum kms_exit
 kms_ctl_reload(const struct kms_ctl *ctl)
 {
-    return list(ctl, "POST", "/v1/reload", "options");
-}
+    enum kms_exit code;
+    json_t *answer, *options, *row;
+    size_t i;
 
-enum kms_exit
-kms_ctl_peers_list(const struct kms_ctl *ctl)
-{
-    return list(ctl, "GET", "/v1/peers", "peers");
-}
-
-enum kms_exit
-kms_ctl_limits_list(const struct kms_ctl *ctl)
-{
-    return list(ctl, "GET", "/v1/limits", "limits");
+    code = call(ctl, "POST", "/v1/reload", &answer);
+    options = json_object_get(answer, "options");
+    if (code == KMS_EXIT_OK && ctl->json)
+        kms_ctl_dump(options, "", "\n");
+    else if (code == KMS_EXIT_OK && json_array_size(options) == 0)
+        puts("The configuration is as before. Its files were read again.");
+    else if (code == KMS_EXIT_OK)
+        json_array_foreach(options, i, row)
+            printf("%s  %s\n", kms_ctl_text(row, "option"), kms_ctl_text(row, "result"));
+    json_decref(answer);
+    return code == KMS_EXIT_STORE ? KMS_EXIT_CONFIG : code; /* what it conflicts with is a file */
 }
 
 enum kms_exit

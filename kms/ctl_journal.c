@@ -111,34 +111,61 @@ show_why(const json_t *record)
 {
     const char *reason = kms_ctl_text(record, "reason"), *why = kms_ctl_text(record, "why");
 
-    if (reason[0] != '\0' || why[0] != '\0')
-        printf(" %s: %s", or_dash(reason), why);
+    if (reason[0] != '\0')
+        printf(" %s", reason);
+    if (why[0] != '\0')
+        printf(": %s", why);
     putchar('\n');
+}
+
+/* What an administrator did, and to whom. */
+static void
+show_change(const json_t *record)
+{
+    const json_t *target = json_object_get(record, "target"),
+                 *with = json_object_get(record, "with");
+
+    printf("(%s) %s ", or_dash(kms_ctl_text(record, "role")), kms_ctl_text(record, "action"));
+    if (json_array_size(target) > 0 || json_array_size(with) == 0)
+        show_list(target);
+    for (size_t i = 0; i < json_array_size(with); i++)
+        printf("%s%s", i == 0 && json_array_size(target) == 0 ? "" : " ",
+               json_string_value(json_array_get(with, i)));
+}
+
+/* The ticket, who wanted it resolved, and from where somebody was refused. */
+static void
+show_decision(const json_t *record, const char *event, const char *who)
+{
+    printf("-> ");
+    show_list(json_object_get(record, "to"));
+    printf(" ticket %s", or_dash(kms_ctl_text(record, "ticket")));
+    if (strcmp(event, "resolve") == 0)
+        printf(" by %s", or_dash(who));
+    if (strcmp(event, "refuse") == 0)
+        printf(" from %s", or_dash(kms_ctl_text(record, "source")));
 }
 
 static void
 show_record(const struct kms_ctl *ctl, const json_t *record, size_t i)
 {
-    const char *who = kms_ctl_text(record, "who");
-    bool admin = strcmp(kms_ctl_text(record, "event"), "admin") == 0;
+    const char *event = kms_ctl_text(record, "event"), *who = kms_ctl_text(record, "who");
+    const char *claimed = kms_ctl_text(record, "claimed"); /* which nobody has proved */
+    bool resolved = strcmp(event, "resolve") == 0;
 
     (void)i;
     if (ctl->json) {
         kms_ctl_compact(record, "", "\n");
         return;
     }
-    if (who[0] == '\0')
-        who = kms_ctl_text(record, "claimed");
-    printf("%s %-8s %-9s %s ", kms_ctl_text(record, "time"), kms_ctl_text(record, "event"),
-           or_dash(kms_ctl_text(record, "outcome")), or_dash(who));
-    if (admin) {
-        printf("(%s) %s ", or_dash(kms_ctl_text(record, "role")), kms_ctl_text(record, "action"));
-        show_list(json_object_get(record, "target"));
-    } else {
-        printf("-> ");
-        show_list(json_object_get(record, "to"));
-        printf(" ticket %s", or_dash(kms_ctl_text(record, "ticket")));
-    }
+    printf("%s %-8s %-9s %s%s ", kms_ctl_text(record, "time"), event,
+           or_dash(kms_ctl_text(record, "outcome")), claimed[0] == '\0' ? "" : "claimed ",
+           claimed[0] != '\0' ? claimed
+                              : or_dash(resolved ? kms_ctl_text(record, "initiator") : who));
+    if (strcmp(event, "admin") == 0)
+        show_change(record);
+    else
+        show_decision(record, event, who);
     show_why(record);
 }
 

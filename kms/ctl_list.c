@@ -15,7 +15,7 @@ struct column {
 struct list {
     const char *target, *name; /* path, and what the list is called in its answer */
     const char *none;          /* said when there is nothing */
-    struct column columns[9];
+    struct column columns[12];
 };
 
 struct printing {
@@ -189,6 +189,50 @@ kms_ctl_export_list(const struct kms_ctl *ctl)
     };
 
     return print_list(ctl, &exports, exports.target);
+}
+
+enum kms_exit
+kms_ctl_peers_list(const struct kms_ctl *ctl)
+{
+    static const struct list peers = {
+        "/v1/peers",
+        "peers",
+        "The configuration names no other KMS.",
+        { { "peer", 28, "PEER" },
+          { "domains", 20, "DOMAINS" },
+          { "state", 7, "STATE" },
+          { "waiting", 7, "WAITING" },
+          { "answered", 8, "ANSWERED" },
+          { "refused", 7, "REFUSED" },
+          { "failed", 6, "FAILED" },
+          { "served", 6, "SERVED" },
+          { "denied", 6, "DENIED" },
+          { "failed_s", 10, "FAILED-AT" },
+          { "error", 0, "ERROR" },
+          { NULL, 0, NULL } },
+    };
+    enum kms_exit code = kms_ctl_needs_daemon(ctl);
+
+    return code == KMS_EXIT_OK ? print_list(ctl, &peers, peers.target) : code;
+}
+
+enum kms_exit
+kms_ctl_limits_list(const struct kms_ctl *ctl)
+{
+    static const struct list limits = {
+        "/v1/limits",
+        "limits",
+        "Nobody was refused for a rate, or locked out, within the last hour.",
+        { { "kind", 8, "KIND" },
+          { "name", 40, "NAME" },
+          { "state", 10, "STATE" },
+          { "refused", 7, "REFUSED" },
+          { "seconds", 0, "SECONDS" },
+          { NULL, 0, NULL } },
+    };
+    enum kms_exit code = kms_ctl_needs_daemon(ctl);
+
+    return code == KMS_EXIT_OK ? print_list(ctl, &limits, limits.target) : code;
 }
 
 enum kms_exit

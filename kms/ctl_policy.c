@@ -87,6 +87,19 @@ warn_of_realms(const json_t *o)
                 kms_ctl_text(o, "policy"), json_string_value(realm));
 }
 
+/* A slip in a name, mostly: the policy has an answer for everybody. */
+static void
+warn_of_stranger(const json_t *o)
+{
+    const char *stranger = kms_ctl_text(o, "stranger");
+
+    if (stranger[0] != '\0')
+        fprintf(stderr,
+                "mikey-kmsctl: %s is no user of this KMS, or is suspended or expired: the policy "
+                "would not even be asked, unless another KMS speaks for it\n",
+                stranger);
+}
+
 static json_t *
 texts(const char *const *list, size_t n)
 {
@@ -133,6 +146,7 @@ kms_ctl_policy_test(const struct kms_ctl *ctl)
     else
         print_decision(answer);
     warn_of_realms(answer);
+    warn_of_stranger(answer);
     code = json_is_true(json_object_get(answer, "granted")) ? KMS_EXIT_OK : KMS_EXIT_REFUSED;
     json_decref(answer);
     return code;

@@ -246,6 +246,16 @@ last_word(const struct command *c)
     return c->verb[0] != '\0' ? c->verb : c->noun;
 }
 
+static bool
+is_noun(const char *word)
+{
+    size_t i = 0;
+
+    while (i < sizeof commands / sizeof commands[0] && strcmp(commands[i].noun, word) != 0)
+        i++;
+    return i < sizeof commands / sizeof commands[0];
+}
+
 static const struct command *
 find_command(int argc, char **argv, enum kms_exit *code)
 {
@@ -270,13 +280,13 @@ find_command(int argc, char **argv, enum kms_exit *code)
     else if (named != NULL)
         fprintf(stderr, "mikey-kmsctl: the %s is missing after %s. Try mikey-kmsctl --help.\n",
                 named->wanted, last_word(named));
-    else if (argc < 2)
-        misused(argc == 0 ? "a command is needed" : "what is to be done with",
-                argc == 0 ? "" : argv[0]);
-    if (named != NULL || argc < 2)
-        return NULL;
-    fprintf(stderr, "mikey-kmsctl: there is no command \"%s %s\". Try mikey-kmsctl --help.\n",
-            argv[0], argv[1]);
+    else if (argc == 0)
+        misused("a command is needed", "");
+    else if (argc == 1 && is_noun(argv[0]))
+        misused("what is to be done with", argv[0]);
+    else
+        fprintf(stderr, "mikey-kmsctl: there is no command \"%s%s%s\". Try mikey-kmsctl --help.\n",
+                argv[0], is_noun(argv[0]) ? " " : "", is_noun(argv[0]) ? argv[1] : "");
     return NULL;
 }
 
@@ -446,12 +456,33 @@ take_option(struct kms_ctl *ctl, int o, char *value)
     return true;
 }
 
-static const char *
-options_name(const struct option *options, int o)
+static enum kms_exit
+misused_option(const struct option *options, int o, const char *what, const char *which)
 {
     while (options->name != NULL && options->val != o)
         options++;
-    return options->name == NULL ? "" : options->name;
+    fprintf(stderr, "mikey-kmsctl: --%s%s%s. Try mikey-kmsctl --help.\n", options->name, what,
+            which);
+    return KMS_EXIT_USAGE;
+}
+
+/* What was printed must have arrived: a list on a full disk is no list. */
+static int
+finish(enum kms_exit code)
+{
+    if (code != KMS_EXIT_OK || (fflush(stdout) == 0 && ferror(stdout) == 0))
+        return (int)code;
+    fprintf(stderr, "mikey-kmsctl: the output could not be written: %s\n", strerror(errno));
+    return KMS_EXIT_FAILED;
+}
+
+static int
+help(void)
+{
+    for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
+        fputs(usage[i], stdout);
+    puts(KMS_EXIT_HELP ", 6 the policy would refuse.");
+    return finish(KMS_EXIT_OK);
 }
 
 int
@@ -508,43 +539,43 @@ main(int argc, char **argv)
     struct kms_ctl ctl = { 0 };
     const struct command *command;
     const char *path = NULL;
-    char given[64] = "";
+    char given[64] = "", *alien;
     enum kms_exit code;
     int o;
 
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
-        if (o == 'h') {
-            for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
-                fputs(usage[i], stdout);
-            puts(KMS_EXIT_HELP ", 6 the policy would refuse.");
-            return KMS_EXIT_OK;
-        }
+        if (o == 'h')
+            return help();
         if (o == 'V') {
             printf("mikey-kmsctl %s\n", mkt_version());
-            return KMS_EXIT_OK;
+            return finish(KMS_EXIT_OK);
         }
-        if (o == '?')
-            return (int)misused("that option is not known", "");
+        if (o == '?') { /* getopt has said what is wrong */
+            fputs("Try mikey-kmsctl --help.\n", stderr);
+            return KMS_EXIT_USAGE;
+        }
         if (o == 'c') {
             path = optarg;
             continue;
         }
         if (strchr(given, o) != NULL && strchr(repeated, o) == NULL)
-            return (int)misused("an option is given twice", "");
+            return (int)misused_option(options, o, " is given twice", "");
         if (strchr(given, o) == NULL)
             given[strlen(given)] = (char)o;
         if (!take_option(&ctl, o, optarg))
-            return (int)misused("too many, or not a number:", options_name(options, o));
+            return (int)misused_option(options, o, ": too many, or not a number from 1 on", "");
     }
     command = find_command(argc - optind, argv + optind, &code);
     if (command == NULL)
         return (int)code;
-    if (strspn(given, command->accepted) != strlen(given))
-        return (int)misused("an option does not belong to the command", last_word(command));
+    alien = given + strspn(given, command->accepted);
+    if (*alien != '\0')
+        return (int)misused_option(options, *alien, " does not belong to the command ",
+                                   last_word(command));
     if (path == NULL)
         return (int)misused("--config FILE is needed", "");
     ctl.identity = command->args > 0 ? argv[argc - command->args] : NULL;
     ctl.second = command->args > 1 ? argv[argc - 1] : NULL;
     kms_harden(false);
-    return (int)run(path, command, &ctl);
+    return finish(run(path, command, &ctl));
 }

@@ -72,11 +72,24 @@ names(const json_t *value, const char *who)
     return text != NULL && strcmp(text, who) == 0;
 }
 
+/* "identity=sip:alice@example.com": what an administrator gave. */
+static bool
+gives(const json_t *value, const char *who)
+{
+    const char *text = json_string_value(value), *is = text == NULL ? NULL : strchr(text, '=');
+
+    return is != NULL && strcmp(is + 1, who) == 0;
+}
+
 static bool
 is_about(const json_t *record, const char *who)
 {
     static const char *const lists[] = { "to", "target" };
-    const json_t *list;
+    const json_t *list = json_object_get(record, "with");
+
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (gives(json_array_get(list, i), who))
+            return true;
 
     for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
         list = json_object_get(record, lists[k]);

@@ -24,6 +24,8 @@ static const struct {
     { "log_format", ALWAYS },
     { "suites", ALWAYS },
     { "modes", ALWAYS },
+    { "ticket_types", ALWAYS },
+    { "policy", ALWAYS },
     { "tls.certificate", WHILE_SET },
     { "tls.private_key", WHILE_SET },
     { "tls.client_ca", ALWAYS },
@@ -209,6 +211,17 @@ kms_reload_roster(struct kms_reload *r, struct kms_roster *out)
     pthread_mutex_lock(&r->lock);
     *out = r->live->roster;
     pthread_mutex_unlock(&r->lock);
+}
+
+struct kms_rules *
+kms_reload_rules(struct kms_reload *r, char *err)
+{
+    struct kms_rules *rules;
+
+    pthread_mutex_lock(&r->lock);
+    rules = kms_rules_load(r->live, err);
+    pthread_mutex_unlock(&r->lock);
+    return rules;
 }
 
 void

@@ -48,7 +48,7 @@ SCHEMAS = {
     'Taken': EXPORT | {'owner?': TEXT, 'sealed': TEXT},
     'Issued': {'tpk-id': TEXT, 'message': TEXT},
     'Policy': {'policy': TEXT},
-    'Decision': {'file': TEXT, 'realm?': TEXT, 'policy': TEXT, 'unknown-realms': [TEXT], 'granted': TRUTH,
+    'Decision': {'file': TEXT, 'realm?': TEXT, 'policy': TEXT, 'stranger?': TEXT, 'unknown-realms': [TEXT], 'granted': TRUTH,
                  'rule?': TEXT, 'why?': TEXT, 'error?': NUMBER, 'error-text?': TEXT, 'flags?': TEXT,
                  'changed?': TRUTH, 'validity?': TEXT, 'rekey?': TEXT, 'steps': [{}]},
     'Tickets': {'tickets': [{}], 'next': TEXT, 'more': TRUTH},

@@ -69,6 +69,33 @@ def new_values_count_at_once(scene):
     assert json.loads(scene.log().splitlines()[-1])['outcome'] == 'answered'
 
 
+def a_policy_can_be_named_and_left_out(scene):
+    scene.write('none.yaml', 'rules:\n  - rule: nobody\n    decision: refuse\n')
+    scene.start()
+    assert scene.is_served()
+    assert reload(scene, 'policy: none.yaml\n') == {'policy': 'changed'}
+    assert not scene.is_served()
+    asked = scene.ctl('policy', 'test', '--as', 'sip:alice@example.com', '--to', 'sip:bob@example.com')
+    assert asked.returncode == 6 and 'rules of none.yaml' in asked.stdout, asked
+    scene.configure(CONTROL + 'policy: gone.yaml\n')
+    done = scene.ctl('reload')
+    assert done.returncode == 3 and 'gone.yaml' in done.stderr, done
+    assert reload(scene, '') == {'policy': 'changed'}
+    assert scene.is_served()
+
+
+def a_ticket_type_counts_at_once(scene):
+    scene.start()
+    wish = ('request', '--credentials', 'alice.cred', '--kms', f'udp://127.0.0.1:{scene.port("udp")}', '--to',
+            'sip:bob@example.com', '--ticket-type', 'reference', '--out')
+    assert scene.ticket(*wish, 'first.mkt').returncode == 3
+    assert reload(scene, 'ticket_types: [base, reference]\n') == {'ticket_types': 'changed'}
+    done = scene.ticket(*wish, 'second.mkt')
+    assert done.returncode == 0, done
+    assert reload(scene, '') == {'ticket_types': 'changed'}
+    assert scene.ticket(*wish, 'third.mkt').returncode == 3
+
+
 def a_hangup_does_the_same(scene):
     scene.start()
     scene.configure(CONTROL + 'max_validity: 1h\nworkers: 5\n')
@@ -104,10 +131,10 @@ def certificates_are_tried_before_they_count(scene):
     assert answer == {'tls.certificate': 'changed', 'tls.private_key': 'changed'}, answer
     scene.configure(CONTROL + tls.replace('kms.pem', 'new.pem'))
     done = scene.ctl('reload')
-    assert done.returncode == 1 and 'new.pem' in done.stderr, done.stderr
+    assert done.returncode == 3 and 'new.pem' in done.stderr, done.stderr
     scene.configure(CONTROL + tls.replace('kms.', 'gone.'))
     done = scene.ctl('reload')
-    assert done.returncode == 1 and 'gone.pem' in done.stderr, done.stderr
+    assert done.returncode == 3 and 'gone.pem' in done.stderr, done.stderr
     assert 'tls-reloaded' in scene.log() and 'tls-unreadable' not in scene.log()
 
 
@@ -183,6 +210,8 @@ TESTS = [
     a_reload_says_what_has_changed,
     what_cannot_change_is_named_until_it_is_as_before,
     new_values_count_at_once,
+    a_policy_can_be_named_and_left_out,
+    a_ticket_type_counts_at_once,
     a_hangup_does_the_same,
     a_file_with_a_mistake_changes_nothing,
     certificates_are_tried_before_they_count,

@@ -153,12 +153,12 @@ def mistakes_in_networks_have_a_place(scene):
 
 def what_cannot_be_lifted_is_said(scene):
     scene.begin('limits: {source_minute: 5}\n')
-    for kind, name, wrong in (('source', '192.0.2.1', 'nobody of that name'),
-                              ('source', 'example.com', 'is an IP address'),
-                              ('identity', 'sip:carol@example.com', 'nobody of that name'),
-                              ('user', 'sip:carol@example.com', 'of a source or of an identity')):
+    for kind, name, code, wrong in (('source', '192.0.2.1', 4, 'nobody of that name'),
+                                    ('source', 'example.com', 2, 'is an IP address'),
+                                    ('identity', 'sip:carol@example.com', 4, 'nobody of that name'),
+                                    ('user', 'sip:carol@example.com', 2, 'of a source or of an identity')):
         done = scene.lift(kind, name)
-        assert done.returncode == 1 and wrong in done.stderr, done.stderr
+        assert done.returncode == code and wrong in done.stderr, done.stderr
     assert scene.ctl('limits', 'lift', 'source').returncode == 2
     assert until(lambda: scene.post() == 429)
 
