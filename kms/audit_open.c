@@ -110,7 +110,7 @@ note_start(struct kms_audit *a, const struct kms_audit_found *found, const char 
 {
     struct kms_trail *t = a->note;
 
-    kms_trail_begin(t, "start", kms_audit_unix_ns());
+    kms_trail_begin(t, "start", kms_unix_ns());
     kms_trail_text(t, "program", program_invocation_short_name);
     kms_trail_text(t, "version", mkt_version());
     kms_trail_text(t, "kms", a->config->identity);

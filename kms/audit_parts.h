@@ -47,15 +47,6 @@ struct kms_audit {
     pthread_t keeper;
 };
 
-static inline int64_t
-kms_audit_unix_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* For the writer: puts everything that is taken into every sink, and waits for those that are
  * required. When it fails before the file has it, it stays taken. */
 bool kms_audit_write(struct kms_audit *a);

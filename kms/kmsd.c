@@ -13,6 +13,7 @@
 
 #include "admin.h"
 #include "api_http.h"
+#include "clock.h"
 #include "courier.h"
 #include "document.h"
 #include "harden.h"
@@ -46,9 +47,10 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    /* Four connections: counters and tickets are written by the lane, each under its own lock,
-     * seals by the audit. */
-    struct kms_store *store, *counters, *tickets, *seals;
+    int64_t began_ns; /* since 1970 */
+    /* Four connections: marks and tickets are written by the lane, each under its own lock, seals
+     * by the audit. */
+    struct kms_store *store, *marks, *tickets, *seals;
     struct kms_vault *vault;
     _Atomic bool vault_gone;
     pthread_t main;
@@ -132,7 +134,7 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     enum kms_store_rc rc = kms_store_open_sqlite(&d->store, d->config.store, 0, err);
 
     if (rc == KMS_STORE_OK)
-        rc = kms_store_open_sqlite(&d->counters, d->config.store, 0, err);
+        rc = kms_store_open_sqlite(&d->marks, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
         rc = kms_store_open_sqlite(&d->tickets, d->config.store, 0, err);
     if (rc == KMS_STORE_OK)
@@ -204,6 +206,7 @@ start_serving(struct daemon *d, char *err)
         snprintf(err, KMS_NET_ERR, "cannot start the thread that watches the store");
         return false;
     }
+    kms_service_wait(&d->service);
     atomic_store(&d->service.state.ready, true);
     return kms_api_http_start(&d->api, &d->service, d->reload, &c->api, count_readers(c), err) &&
            kms_admin_start(&d->admin, &d->service, &c->admin, err);
@@ -264,11 +267,9 @@ static void
 end_audit(struct daemon *d, const struct kms_tally *n)
 {
     struct kms_trail *t = calloc(1, sizeof *t);
-    struct timespec ts;
 
     if (t != NULL) {
-        clock_gettime(CLOCK_REALTIME, &ts);
-        kms_trail_begin(t, "stop", (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+        kms_trail_begin(t, "stop", kms_unix_ns());
         for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
             kms_trail_number(t, kms_outcome_word(o), kms_tally_outcome(n, o));
         kms_trail_end(t);
@@ -295,9 +296,10 @@ stop_serving(struct daemon *d)
     kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     kms_courier_free(d->service.courier);
-    if (kms_counters_settle(d->service.counters, &err) != KMS_STORE_OK)
-        KMS_LOG(&d->log, KMS_WARN, "counters-unsettled", kms_text("error", err.text),
-                kms_text("effect", "clients with counters may be refused for a few values"));
+    if (kms_marks_settle(d->service.marks, time(NULL), &err) != KMS_STORE_OK)
+        KMS_LOG(&d->log, KMS_WARN, "marks-unsettled", kms_text("error", err.text),
+                kms_text("effect", "clients with counters may be refused for a few values, those "
+                                   "with a clock that is ahead for a few seconds"));
     struct kms_field f[KMS_OUTCOME_COUNT + 1];
     for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
         f[o] = kms_number(kms_outcome_word(o), (int64_t)kms_tally_outcome(n, o));
@@ -444,8 +446,8 @@ serve(struct daemon *d)
         kms_rules_live_close(&d->rules);
         return code;
     }
-    if (!kms_service_init(&d->service, &d->config, &d->log, index, count_readers(&d->config),
-                          d->counters, &failed)) {
+    if (!kms_service_init(&d->service, &d->config, &d->log, d->began_ns, index,
+                          count_readers(&d->config), d->marks, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
     } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
         code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);
@@ -525,6 +527,7 @@ run(const char *path, bool check)
         free(d);
         return (int)code;
     }
+    d->began_ns = kms_unix_ns();
     kms_harden(d->config.core_dumps != 0);
     d->main = pthread_self();
     kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,
@@ -539,8 +542,8 @@ run(const char *path, bool check)
         d->seals->ops->close(d->seals);
     if (d->tickets != NULL)
         d->tickets->ops->close(d->tickets);
-    if (d->counters != NULL)
-        d->counters->ops->close(d->counters);
+    if (d->marks != NULL)
+        d->marks->ops->close(d->marks);
     if (d->store != NULL)
         d->store->ops->close(d->store);
     free(d);

@@ -221,26 +221,53 @@ allowed(struct job *j)
     return j->allowed;
 }
 
+/* What a restart could not tell from a replay is taken only when the store knows of it. */
 static enum verdict
-remember_counter(struct job *j)
+mark(struct job *j, enum kms_mark_kind kind, uint64_t value)
 {
-    struct kms_counters *c = j->w->service->counters;
-    uint32_t value = (uint32_t)j->ask->t.value;
-    enum kms_replay_rc rc = kms_counters_enter(c, j->client.serial, value);
+    struct kms_marks *m = j->w->service->marks;
+    enum kms_replay_rc rc = kms_marks_enter(m, kind, j->client.serial, value);
     struct kms_store_err err = { 0 };
 
-    j->w->counter = value;
     if (rc == KMS_UNRESERVED && j->req->defer != NULL)
         return later(j);
     if (rc == KMS_UNRESERVED && !allowed(j))
         return silent(j, KMS_LIMITED);
     if (rc == KMS_UNRESERVED) {
-        if (kms_counters_reserve(c, j->client.serial, value, &err) != KMS_STORE_OK) {
-            mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep counters", "RFC 3830 5.4");
+        if (kms_marks_reserve(m, kind, j->client.serial, value, j->w->now_s, &err) !=
+            KMS_STORE_OK) {
+            mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep marks", "RFC 3830 5.4");
             return silent(j, KMS_BUSY);
         }
-        rc = kms_counters_enter(c, j->client.serial, value);
+        rc = kms_marks_enter(m, kind, j->client.serial, value);
     }
+    return rc == KMS_FRESH ? GO : replayed(j, rc);
+}
+
+static enum verdict
+remember_counter(struct job *j)
+{
+    uint32_t value = (uint32_t)j->ask->t.value;
+
+    j->w->counter = value;
+    return mark(j, KMS_MARK_COUNTER, value);
+}
+
+static enum verdict
+remember_stamp(struct job *j)
+{
+    struct kms_service *sv = j->w->service;
+    uint64_t stamp = j->ask->t.value;
+    int64_t second = mkt_ntp_to_unix(stamp);
+    enum kms_replay_rc rc = KMS_FORGOTTEN;
+    enum verdict marked = GO;
+
+    if ((int64_t)(stamp - j->w->now) >= (int64_t)KMS_AHEAD_NTP)
+        marked = mark(j, KMS_MARK_STAMP, (uint64_t)second);
+    if (marked != GO)
+        return marked;
+    if (!kms_marks_spent(sv->marks, j->client.serial, second))
+        rc = kms_replay_enter(sv->replay, j->ask->fingerprint, second, j->w->now_s);
     return rc == KMS_FRESH ? GO : replayed(j, rc);
 }
 
@@ -258,22 +285,15 @@ by_reference(const struct job *j)
 static enum verdict
 remember(struct job *j)
 {
-    struct kms_service *sv = j->w->service;
-    const struct mkt_time *t = &j->ask->t;
-    enum kms_replay_rc rc;
-
     j->via = kms_foreign_home(j);
     if (j->req->errand != NULL) { /* remembered before the other KMS was asked */
-        j->w->counter = (uint32_t)t->value;
+        j->w->counter = (uint32_t)j->ask->t.value;
         j->allowed = true;
         return GO;
     }
     if ((by_reference(j) || j->via != NULL) && j->req->defer != NULL)
         return later(j);
-    if (t->type == MKT_TS_COUNTER)
-        return remember_counter(j);
-    rc = kms_replay_enter(sv->replay, j->ask->fingerprint, mkt_ntp_to_unix(t->value), j->w->now_s);
-    return rc == KMS_FRESH ? GO : replayed(j, rc);
+    return j->ask->t.type == MKT_TS_COUNTER ? remember_counter(j) : remember_stamp(j);
 }
 
 struct kms_circumstances

@@ -5,7 +5,7 @@
  *
  * A message that would have been forgotten already is refused too: at start everything stamped
  * before the start (the memory is empty), and after a jump of the clock everything that expired
- * meanwhile. For COUNTER timestamps see counters.h. */
+ * meanwhile. For COUNTER timestamps, and those that lie in the future, see marks.h. */
 #ifndef KMS_REPLAY_H
 #define KMS_REPLAY_H
 
@@ -21,7 +21,7 @@ enum kms_replay_rc {
     KMS_SEEN,      /* a replay */
     KMS_FORGOTTEN, /* too old for us to know */
     KMS_FULL,
-    KMS_UNRESERVED /* a COUNTER that the store must know of first */
+    KMS_UNRESERVED /* the store must know of it first: marks.h */
 };
 
 struct kms_replay; /* opaque, owned; any number of threads */

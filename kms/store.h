@@ -118,8 +118,12 @@ struct kms_revocation {
     int64_t at;       /* seconds since 1970, by the clock of the store */
 };
 
-/* Up to which COUNTER value the messages of a credential may have been accepted. */
+/* Up to which value the messages of a credential may have been accepted (marks.h): a COUNTER, or
+ * the time of a message that lay in the future, in seconds since 1970. */
+enum kms_mark_kind { KMS_MARK_COUNTER, KMS_MARK_STAMP };
+#define KMS_MARK_KINDS 2
 struct kms_mark {
+    enum kms_mark_kind kind;
     uint64_t serial;
     uint64_t mark;
 };
@@ -254,9 +258,10 @@ struct kms_store_ops {
     /* tpk_remove removes a key, shared or a former one of ours: its tickets are lost. CURRENT when
      * it protects new tickets, NOT_FOUND. */
     enum kms_store_rc (*tpk_remove)(struct kms_store *s, const char *id, struct kms_store_err *err);
-    /* marks puts n marks on disk, all or none. They end with their credential. */
+    /* marks puts n marks on disk, all or none, and forgets those of stamps that lie before `now`.
+     * Those of counters end with their credential. */
     enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
-                               struct kms_store_err *err);
+                               int64_t now, struct kms_store_err *err);
     /* keep puts the keys of a reference ticket on disk and forgets those of tickets that ended
      * before kept->issued. EXISTS when the reference is taken. */
     enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,

@@ -26,20 +26,28 @@ sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_stor
     return kms_sqlite_commit(q, err, "cannot add");
 }
 
+#define PUT_MARK(table)                                   \
+    "INSERT INTO " table "(serial, mark) VALUES(?1, ?2) " \
+    "ON CONFLICT(serial) DO UPDATE SET mark = ?2"
+
 static enum kms_store_rc
-sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
+sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_t now,
+             struct kms_store_err *err)
 {
+    static const char *const put[KMS_MARK_KINDS] = {
+        [KMS_MARK_COUNTER] = PUT_MARK("counter"), [KMS_MARK_STAMP] = PUT_MARK("stamp")
+    };
     struct sqlite_store *q = kms_sqlite_of(s);
+    bool ok = true;
 
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
-    for (size_t i = 0; i < n; i++)
-        if (kms_sqlite_do(q, NULL,
-                          "INSERT INTO counter(serial, mark) VALUES(?1, ?2) "
-                          "ON CONFLICT(serial) DO UPDATE SET mark = ?2",
-                          "ii", (int64_t)marks[i].serial, (int64_t)marks[i].mark) != SQLITE_DONE)
-            return kms_sqlite_rollback(q, err, "cannot keep counters");
-    return kms_sqlite_commit(q, err, "cannot keep counters");
+    for (size_t i = 0; ok && i < n; i++)
+        ok = kms_sqlite_do(q, NULL, put[marks[i].kind], "ii", (int64_t)marks[i].serial,
+                           (int64_t)marks[i].mark) == SQLITE_DONE;
+    ok = ok && kms_sqlite_do(q, NULL, "DELETE FROM stamp WHERE mark < ?", "i", now) == SQLITE_DONE;
+    return ok ? kms_sqlite_commit(q, err, "cannot keep marks")
+              : kms_sqlite_rollback(q, err, "cannot keep marks");
 }
 
 static enum kms_store_rc

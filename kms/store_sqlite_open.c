@@ -151,6 +151,10 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL, revoked INTEGER NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;"
     "INSERT INTO revocation SELECT kind, name, revoked FROM old_revocation;"
     "DROP TABLE old_revocation;" TOUCHED_AS_ONE(revocation, 3),
+
+    /* Marks of timestamps that lie in the future: most are forgotten within minutes. */
+    "CREATE TABLE stamp(serial INTEGER PRIMARY KEY, mark INTEGER NOT NULL);"
+    "CREATE INDEX stamp_mark ON stamp(mark);",
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof migrations[0]))
 

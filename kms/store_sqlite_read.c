@@ -340,8 +340,9 @@ read_keys(struct reading *r)
 static bool
 mark_row(struct reading *r, sqlite3_stmt *st)
 {
-    const struct kms_mark m = { (uint64_t)sqlite3_column_int64(st, 0),
-                                (uint64_t)sqlite3_column_int64(st, 1) };
+    const struct kms_mark m = { (enum kms_mark_kind)sqlite3_column_int(st, 0),
+                                (uint64_t)sqlite3_column_int64(st, 1),
+                                (uint64_t)sqlite3_column_int64(st, 2) };
 
     return r->sink->mark(r->sink->ctx, &m);
 }
@@ -374,7 +375,10 @@ read_others(struct reading *r)
 
     return (sink->group == NULL || read_groups(r)) &&
            (r->stopped || sink->mark == NULL ||
-            each_row(r, "SELECT serial, mark FROM counter", mark_row)) &&
+            each_row(r,
+                     "SELECT 0, serial, mark FROM counter UNION ALL "
+                     "SELECT 1, serial, mark FROM stamp",
+                     mark_row)) &&
            (r->stopped || sink->kept == NULL || kms_sqlite_read_kept(r->q, sink, &r->stopped)) &&
            (r->stopped || sink->revocation == NULL ||
             kms_sqlite_read_revocations(r->q, sink, &r->stopped)) &&

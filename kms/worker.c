@@ -8,21 +8,38 @@
 
 #include "clock.h"
 
+/* The marks in the store; those of a clock that was too far ahead are of no use. */
+static bool
+load_marks(struct kms_service *sv)
+{
+    int64_t from = sv->state.started_s;
+    int64_t upto = from + sv->config->clock_window_s + KMS_STAMP_MORE + KMS_BEHIND_MAX_S;
+    struct kms_store_err err = { 0 };
+
+    return kms_marks_load(sv->marks, from, upto, &err) == KMS_STORE_OK;
+}
+
+/* The first instant that no run before can have taken as an ordinary one, when it ended at that
+ * time. */
+static uint64_t
+behind_all(int64_t second, int64_t nanosecond)
+{
+    return mkt_ntp_from_unix(second, (uint32_t)nanosecond) + KMS_AHEAD_NTP;
+}
+
 bool
 kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
-                 struct kms_index *index, size_t n_readers, struct kms_store *counters,
-                 const char **failed)
+                 int64_t began_ns, struct kms_index *index, size_t n_readers,
+                 struct kms_store *marks, const char **failed)
 {
-    struct kms_store_err err = { 0 };
-    struct timespec ts;
+    int64_t began_s = began_ns / KMS_NS_PER_S;
 
     memset(sv, 0, sizeof *sv);
     sv->config = config;
     sv->log = log;
     sv->identity = kms_identity_of(config->identity);
-    clock_gettime(CLOCK_REALTIME, &ts);
-    sv->state.started_s = ts.tv_sec;
-    sv->start = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
+    sv->state.started_s = began_s;
+    sv->start = behind_all(began_s, began_ns % KMS_NS_PER_S);
     *failed = "no memory for the index";
     if (!kms_current_init(&sv->current, index, n_readers, kms_index_release)) {
         kms_index_free(index);
@@ -32,12 +49,12 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     if (!kms_followed_init(&sv->followed))
         return false;
     *failed = "no memory for the replay cache: lower replay_capacity";
-    sv->replay = kms_replay_new(config->replay_capacity, config->clock_window_s, ts.tv_sec);
-    sv->counters = kms_counters_new(config->replay_capacity, counters);
-    if (sv->replay == NULL || sv->counters == NULL)
+    sv->replay = kms_replay_new(config->replay_capacity, config->clock_window_s, began_s);
+    sv->marks = kms_marks_new(config->replay_capacity, config->clock_window_s, marks);
+    if (sv->replay == NULL || sv->marks == NULL)
         return false;
     *failed = "the counters in the store cannot be read, or are more than replay_capacity";
-    if (kms_counters_load(sv->counters, &err) != KMS_STORE_OK)
+    if (!load_marks(sv))
         return false;
     *failed = "no memory for the limits";
     sv->by_source = kms_limit_new(&config->source);
@@ -51,7 +68,7 @@ void
 kms_service_free(struct kms_service *sv)
 {
     kms_replay_free(sv->replay);
-    kms_counters_free(sv->counters);
+    kms_marks_free(sv->marks);
     kms_tickets_free(sv->tickets);
     kms_limit_free(sv->by_source);
     kms_limit_free(sv->by_identity);
@@ -64,15 +81,31 @@ kms_service_free(struct kms_service *sv)
 int64_t
 kms_service_former(struct kms_service *sv, int64_t former_ns)
 {
-    int64_t second = former_ns / 1000000000, behind;
-    uint64_t former = mkt_ntp_from_unix(second, (uint32_t)(former_ns % 1000000000));
+    int64_t upto = former_ns + 999; /* records tell microseconds */
+    int64_t second = upto / KMS_NS_PER_S, behind;
+    uint64_t former = behind_all(second, upto % KMS_NS_PER_S);
 
     if (former_ns == 0 || (int64_t)(former - sv->start) <= 0)
         return 0;
     behind = second - sv->state.started_s + 1;
     if (behind <= KMS_BEHIND_MAX_S)
-        sv->start = former + 1;
+        sv->start = former;
     return behind;
+}
+
+void
+kms_service_wait(const struct kms_service *sv)
+{
+    int64_t now_ns = kms_unix_ns(), left_ns;
+    uint64_t now = mkt_ntp_from_unix(now_ns / KMS_NS_PER_S, (uint32_t)(now_ns % KMS_NS_PER_S));
+    int64_t left = (int64_t)(sv->start - now);
+
+    if (left <= 0)
+        return;
+    if (left > (int64_t)KMS_AHEAD_NTP) /* the clock was put back */
+        left = (int64_t)KMS_AHEAD_NTP;
+    left_ns = (left * KMS_NS_PER_S >> 32) + 1;
+    nanosleep(&(struct timespec){ 0, left_ns }, NULL);
 }
 
 void

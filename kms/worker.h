@@ -11,12 +11,12 @@
 
 #include "audit.h"
 #include "config.h"
-#include "counters.h"
 #include "current.h"
 #include "followed.h"
 #include "index.h"
 #include "limit.h"
 #include "log.h"
+#include "marks.h"
 #include "pki.h"
 #include "replay.h"
 #include "retransmit.h"
@@ -48,7 +48,7 @@ struct kms_service {
     struct kms_followed followed;
     struct kms_vault *vault; /* borrowed; set before there are workers */
     struct kms_replay *replay;
-    struct kms_counters *counters;
+    struct kms_marks *marks;
     struct kms_peers *peers;      /* NULL: no other KMS is known */
     struct kms_courier *courier;  /* NULL: none is asked */
     struct kms_lane *lane;        /* NULL: workers may wait */
@@ -61,9 +61,9 @@ struct kms_service {
     struct kms_api *api;          /* for its counts; NULL: not served */
     struct kms_limit *by_source, *by_identity;
     struct mkt_identity identity; /* IDRkms; borrows from config */
-    uint64_t start;               /* NTP-UTC: nothing older is accepted */
-    struct kms_worker *workers;   /* a list; changes while nothing is served */
-    struct kms_tally ended;       /* of workers that are gone */
+    uint64_t start; /* NTP-UTC: nothing older is accepted, for it may have been taken before */
+    struct kms_worker *workers; /* a list; changes while nothing is served */
+    struct kms_tally ended;     /* of workers that are gone */
     struct kms_state state;
 };
 
@@ -89,12 +89,17 @@ struct kms_worker {
     struct mkt_pool random;
 };
 
-/* kms_service_init builds everything but the workers, for n readers of the index. `index` is taken
- * in every case; `counters` is the store for counters, borrowed. False: the text says what failed.
- */
+/* A timestamp that is less ahead of our clock is an ordinary one: nothing stamped until so long
+ * after the start is accepted. What is further ahead needs a mark in the store (marks.h). */
+#define KMS_AHEAD_MS 100
+#define KMS_AHEAD_NTP (((uint64_t)KMS_AHEAD_MS << 32) / 1000)
+
+/* kms_service_init builds everything but the workers, for n readers of the index. `began_ns` is
+ * when this run began (nanoseconds since 1970): a run before had ended by then. `index` is taken in
+ * every case; `marks` is the store for marks, borrowed. False: the text says what failed. */
 bool kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
-                      struct kms_index *index, size_t n_readers, struct kms_store *counters,
-                      const char **failed);
+                      int64_t began_ns, struct kms_index *index, size_t n_readers,
+                      struct kms_store *marks, const char **failed);
 void kms_service_free(struct kms_service *sv);
 
 #define KMS_BEHIND_MAX_S 3600 /* a clock that was further ahead was wrong: nobody waits so long */
@@ -103,6 +108,10 @@ void kms_service_free(struct kms_service *sv);
  * (nanoseconds since 1970; 0: nobody knows). Returns how far the clock is behind that, in seconds,
  * rounded up; 0: it is not. */
 int64_t kms_service_former(struct kms_service *sv, int64_t former_ns);
+
+/* kms_service_wait waits until messages of just now are accepted: KMS_AHEAD_MS after the beginning
+ * of this run at most, which a large store took longer to read. */
+void kms_service_wait(const struct kms_service *sv);
 
 /* kms_service_tally adds up what all workers have counted, also while they work. */
 void kms_service_tally(const struct kms_service *sv, struct kms_tally *sum);

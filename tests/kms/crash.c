@@ -146,6 +146,7 @@ prepare(struct crash *c, unsigned users)
         rig_user_init(&c->clients[i], c->names[i], c->names[i] + 4,
                       i % 2 == 0 ? MKT_PRF_HMAC_SHA_256 : MKT_PRF_MIKEY_1);
         c->clients[i].ts_type = i == 5 ? MKT_TS_COUNTER : MKT_TS_NTP_UTC;
+        c->clients[i].ahead_ms = i == 4 ? 5000 : i == 3 ? 50 : 0;
         rig_add(&c->rig, &c->clients[i]);
     }
     printf("# importing %u users\n", users);

@@ -24,10 +24,11 @@ struct ticket {
     bool revoked; /* or nobody knows: not looked at */
 };
 
-/* A message that was sent. One that was taken must not be taken again; with a COUNTER, one of which
- * the daemon never read is still good. */
+/* A message that was sent. One that was taken must not be taken again; one that the daemon never
+ * read may still be good when nothing shows that it is older than the start: with a COUNTER, or
+ * stamped by a clock that is ahead. */
 struct sent {
-    bool resolve, counter, answered;
+    bool resolve, ageless, answered;
     size_t at, len; /* in octets */
 };
 

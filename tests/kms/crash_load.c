@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The load: over each channel one exchange after the other, tickets of both kinds, resolves of what
- * was just issued, timestamps and counters. */
+ * was just issued, timestamps and counters, clocks that are right and clocks that are ahead. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,8 @@ note_sent(struct crash *c, struct channel *k)
     k->sent = c->n_sent;
     c->sent[c->n_sent++] =
         (struct sent){ .resolve = k->resolving,
-                       .counter = !k->resolving && k->user->ts_type == MKT_TS_COUNTER,
+                       .ageless = !k->resolving &&
+                                  (k->user->ts_type == MKT_TS_COUNTER || k->user->ahead_ms > 0),
                        .at = c->n_octets,
                        .len = k->ask.len };
     c->n_octets += k->ask.len;
@@ -194,7 +195,7 @@ crash_replay(struct crash *c)
 
         status = rig_http_post(fd, s->resolve ? "ticketresolve" : "ticketrequest",
                                mkt_span(c->octets + s->at, s->len), out, &n);
-        if (s->counter && !s->answered)
+        if (s->ageless && !s->answered)
             continue;
         crash_hold(c, REPLAYS, status != 0 && !taken(status, mkt_span(out, n)),
                    "message %zu of %zu was taken again", i, c->n_sent);

@@ -16,7 +16,8 @@
 struct rig_user {
     const char *identity, *psk_id; /* psk_id NULL: IDRpsk is not sent */
     uint8_t prf, ts_type;
-    unsigned omit; /* enum mkt_omit */
+    unsigned omit;    /* enum mkt_omit */
+    int64_t ahead_ms; /* of the clock that stamps its requests */
     struct mkt_inkey_mem psk;
     const struct mkt_pk_credential *pk; /* NULL: psk */
 };

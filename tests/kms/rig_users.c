@@ -109,6 +109,7 @@ rig_request_want(struct rig_ask *a, const struct rig_user *u, const struct mkt_p
     struct mkt_env env = rig_env(ahead_s);
     struct mkt_io io = { .out = a->octets, .cap = sizeof a->octets };
 
+    env.now += (uint64_t)((u->ahead_ms * ((int64_t)1 << 32)) / 1000);
     if (u->ts_type == MKT_TS_COUNTER)
         env.stamp = next_stamp;
     a->responder = NULL;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "document.h"
 #include "service.h"
 #include "settle.h"
@@ -63,13 +64,43 @@ service_policy(struct service *f, const char *yaml)
     kms_current_swap(&f->rules.current, rules);
 }
 
+static void
+serve(struct service *f, int64_t began_ns)
+{
+    const char *failed;
+
+    if (!kms_service_init(&f->service, &f->config, &f->log, began_ns, build(f), 2, f->store,
+                          &failed))
+        fail_msg("%s", failed);
+    f->service.rules = &f->rules;
+    f->service.vault = f->vault;
+    f->udp = kms_worker_new(&f->service, 0, KMS_UDP);
+    f->http = kms_worker_new(&f->service, 1, KMS_HTTP);
+    assert_non_null(f->udp);
+    assert_non_null(f->http);
+}
+
+static void
+crash(struct service *f)
+{
+    kms_worker_free(f->udp);
+    kms_worker_free(f->http);
+    kms_service_free(&f->service);
+}
+
+void
+service_again(struct service *f, int64_t began_ns)
+{
+    crash(f);
+    serve(f, began_ns);
+}
+
 int
 service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity)
 {
     struct service *f = calloc(1, sizeof *f);
     struct kms_store_err err;
     char rules_err[KMS_DOCUMENT_ERR];
-    const char *failed;
     int64_t generation;
 
     *state = f;
@@ -94,17 +125,8 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
     service_add(f, &f->bob, "bob");
     assert_int_equal(kms_tpk_rotate(f->store, f->vault, NULL, time(NULL), 86400, &generation, &err),
                      KMS_STORE_OK);
-    assert_true(kms_service_init(&f->service, &f->config, &f->log, build(f), 2, f->store, &failed));
     assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
-    f->service.rules = &f->rules;
-    f->service.vault = f->vault;
-    f->service.start -= 3600ULL << 32; /* as if it had run for an hour */
-    kms_replay_free(f->service.replay);
-    f->service.replay = kms_replay_new(replay_capacity, 300, time(NULL) - 3600);
-    f->udp = kms_worker_new(&f->service, 0, KMS_UDP);
-    f->http = kms_worker_new(&f->service, 1, KMS_HTTP);
-    assert_non_null(f->udp);
-    assert_non_null(f->http);
+    serve(f, kms_unix_ns() - 3600 * (int64_t)KMS_NS_PER_S);
     return 0;
 }
 
@@ -121,9 +143,7 @@ service_close(void **state)
 
     rig_ask_free(&f->ask);
     rig_ask_free(&f->resolve);
-    kms_worker_free(f->udp);
-    kms_worker_free(f->http);
-    kms_service_free(&f->service);
+    crash(f);
     kms_rules_live_close(&f->rules);
     kms_vault_close(f->vault);
     f->store->ops->close(f->store);

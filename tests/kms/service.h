@@ -33,6 +33,10 @@ int service_open(void **state);
 int service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity);
 int service_close(void **state);
 
+/* service_again ends the service as a crash does, and begins another one at that time (nanoseconds
+ * since 1970) with the same store. */
+void service_again(struct service *f, int64_t began_ns);
+
 /* service_add adds a credential to the store, service_share a TPK. service_reload makes both known
  * to the service. */
 void service_add(struct service *f, const struct rig_user *u, const char *psk_id);

@@ -352,9 +352,10 @@ an_identity_has_a_limit_that_strangers_cannot_use_up(void **state)
 static unsigned written;
 
 static enum kms_store_rc
-count_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
+count_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_t now,
+            struct kms_store_err *err)
 {
-    (void)s, (void)marks, (void)n, (void)err;
+    (void)s, (void)marks, (void)n, (void)now, (void)err;
     written++;
     return KMS_STORE_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the real daemon does off its workers: counters that are kept over a restart, and a crash.
- */
+/* What the real daemon keeps over a restart, and a crash, so that nothing is taken twice: counters,
+ * and what clients sent whose clocks are ahead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,14 +11,15 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "counters.h"
+#include "marks.h"
 #include "rig.h"
 
 #define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 200 /* for one that must not */
+#define AHEAD_S 30
 
 static struct rig rig;
-static struct rig_user alice;
+static struct rig_user alice, bob;
 static struct rig_ask ask;
 static uint8_t out[2 * MKT_MSG_MAX];
 
@@ -28,9 +29,8 @@ start(void **state)
     (void)state;
     rig_counter = 0;
     rig_open(&rig, "kek: file:kms.kek\n");
-    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
+    rig_add_two(&rig, &alice, &bob);
     alice.ts_type = MKT_TS_COUNTER;
-    rig_add(&rig, &alice);
     rig_start(&rig);
     return 0;
 }
@@ -90,7 +90,7 @@ static void
 counters_are_served_over_udp_and_http(void **state)
 {
     (void)state;
-    for (uint32_t c = 1; c < 4 * KMS_COUNTER_AHEAD; c++) {
+    for (uint32_t c = 1; c < 4 * KMS_COUNTER_MORE; c++) {
         make(c);
         assert_true(send_it(c % 2 == 0));
         assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
@@ -139,10 +139,83 @@ after_a_crash_no_message_is_taken_twice(void **state)
     rig_kill(&rig);
     rig_start(&rig);
     assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
-    make(1 + KMS_COUNTER_AHEAD); /* lost */
+    make(1 + KMS_COUNTER_MORE); /* lost */
     assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
-    make(1 + KMS_COUNTER_AHEAD + 1);
+    make(1 + KMS_COUNTER_MORE + 1);
     assert_true(send_it(false));
+}
+
+/* A message of alice, whose clock is so far ahead. */
+static void
+make_ahead(int64_t ahead_s)
+{
+    rig_ask_free(&ask);
+    alice.ts_type = MKT_TS_NTP_UTC;
+    alice.ahead_ms = 1000 * ahead_s;
+    rig_request(&ask, &alice, bob.identity, 0);
+}
+
+/* Who has the right time is served, at once. */
+static void
+bob_is_served(void)
+{
+    static struct rig_ask kept;
+
+    kept = ask;
+    ask.initiator = NULL;
+    rig_request(&ask, &bob, alice.identity, 0);
+    assert_true(send_it(true));
+    rig_ask_free(&ask);
+    ask = kept;
+}
+
+static void
+what_lies_in_the_future_is_taken_once_over_a_crash(void **state)
+{
+    bool authentic;
+    size_t n;
+    int udp;
+
+    (void)state;
+    make_ahead(AHEAD_S);
+    assert_true(send_it(true));
+    rig_kill(&rig);
+    rig_start(&rig);
+    bob_is_served();
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS); /* RFC3830:5.4 */
+    udp = rig_udp_socket(&rig);
+    n = rig_udp_ask(udp, mkt_span(ask.octets, ask.len), out, WAIT_MS);
+    assert_int_equal(rig_error_no(mkt_span(out, n), &authentic), MKT_ERR_INVALID_TS);
+    close(udp);
+    make_ahead(AHEAD_S + KMS_STAMP_MORE + 2);
+    assert_true(send_it(true));
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS);
+}
+
+static void
+what_lies_in_the_future_is_taken_once_over_an_orderly_stop(void **state)
+{
+    (void)state;
+    make_ahead(AHEAD_S);
+    assert_true(send_it(false));
+    assert_int_equal(rig_stop(&rig), 0);
+    rig_start(&rig);
+    bob_is_served();
+    assert_int_equal(error_over_http(), MKT_ERR_INVALID_TS); /* RFC3830:5.4 */
+    make_ahead(AHEAD_S + 1);                                 /* nothing more is lost */
+    assert_true(send_it(false));
+}
+
+/* A small store is read in less time than a start must lie back. */
+static void
+it_is_ready_when_it_serves_whose_clock_is_right(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        bob_is_served();
+        rig_kill(&rig);
+        rig_start(&rig);
+    }
 }
 
 static void
@@ -177,6 +250,9 @@ main(void)
         TEST(a_repeated_datagram_gets_the_same_octets_from_the_lane),
         TEST(a_restart_loses_no_counter_and_forgets_none),
         TEST(after_a_crash_no_message_is_taken_twice),
+        TEST(what_lies_in_the_future_is_taken_once_over_a_crash),
+        TEST(what_lies_in_the_future_is_taken_once_over_an_orderly_stop),
+        TEST(it_is_ready_when_it_serves_whose_clock_is_right),
         TEST(a_new_credential_with_an_old_name_begins_anew),
     };
 

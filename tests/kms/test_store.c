@@ -374,7 +374,7 @@ take_mark(void *ctx, const struct kms_mark *m)
 }
 
 static void
-marks_end_with_their_credential_and_are_no_change(void **state)
+marks_of_counters_end_with_their_credential_and_are_no_change(void **state)
 {
     struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
     struct kms_mark marks[2], found[4] = { 0 };
@@ -388,13 +388,13 @@ marks_end_with_their_credential_and_are_no_change(void **state)
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(add(a, "sip:a@b", i == 0 ? "x" : "y"), KMS_STORE_OK);
         assert_true(find(a, i == 0 ? "x" : "y", &f, &x));
-        marks[i] = (struct kms_mark){ f.serial, 5000000000 + i };
+        marks[i] = (struct kms_mark){ KMS_MARK_COUNTER, f.serial, 5000000000 + i };
         kms_index_free(x);
     }
     assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
-    assert_int_equal(b->ops->marks(b, marks, 2, &err), KMS_STORE_OK);
+    assert_int_equal(b->ops->marks(b, marks, 2, INT64_MAX, &err), KMS_STORE_OK);
     marks[0].mark++;
-    assert_int_equal(b->ops->marks(b, marks, 1, &err), KMS_STORE_OK);
+    assert_int_equal(b->ops->marks(b, marks, 1, INT64_MAX, &err), KMS_STORE_OK);
     assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
     assert_int_equal(before, after);
     assert_int_equal(a->ops->user_remove(a, "sip:a@b", "y", &removed, &err), KMS_STORE_OK);
@@ -406,6 +406,50 @@ marks_end_with_their_credential_and_are_no_change(void **state)
     assert_true(find(a, "y", &f, &x));
     assert_int_not_equal(f.serial, marks[1].serial);
     kms_index_free(x);
+    a->ops->close(a);
+    b->ops->close(b);
+}
+
+/* The only mark of a kind among those found, counted in found[0]. */
+static uint64_t
+value_of(const struct kms_mark *found, enum kms_mark_kind kind)
+{
+    uint64_t value = 0, n = 0;
+
+    for (uint64_t i = 1; i <= found[0].mark; i++)
+        if (found[i].kind == kind) {
+            value = found[i].mark;
+            n++;
+        }
+    assert_int_equal(n, 1);
+    return value;
+}
+
+static void
+marks_of_stamps_end_with_their_time_and_are_no_change(void **state)
+{
+    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
+    const struct kms_mark marks[] = { { KMS_MARK_STAMP, 7, 1000 },
+                                      { KMS_MARK_STAMP, UINT64_MAX, 1005 },
+                                      { KMS_MARK_COUNTER, 7, 3 } };
+    const struct kms_mark lower = { KMS_MARK_STAMP, UINT64_MAX, 1004 };
+    struct kms_mark found[4] = { 0 };
+    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
+    uint64_t before, after;
+
+    (void)state;
+    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
+    assert_int_equal(b->ops->marks(b, marks, 3, 1000, &err), KMS_STORE_OK);
+    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
+    assert_int_equal(found[0].mark, 3);
+    assert_int_equal(b->ops->marks(b, &lower, 1, 1001, &err), KMS_STORE_OK);
+    found[0].mark = 0;
+    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
+    assert_int_equal(found[0].mark, 2);
+    assert_int_equal(value_of(found, KMS_MARK_STAMP), 1004);
+    assert_int_equal(value_of(found, KMS_MARK_COUNTER), 3);
+    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
+    assert_int_equal(before, after);
     a->ops->close(a);
     b->ops->close(b);
 }
@@ -578,7 +622,9 @@ main(void)
         cmocka_unit_test_teardown(refuses_a_store_from_a_newer_version_and_leaves_it_alone, clean),
         cmocka_unit_test_teardown(refuses_files_that_are_not_its_own, clean),
         cmocka_unit_test_teardown(a_full_disk_is_an_error_and_loses_nothing, clean),
-        cmocka_unit_test_teardown(marks_end_with_their_credential_and_are_no_change, clean),
+        cmocka_unit_test_teardown(marks_of_counters_end_with_their_credential_and_are_no_change,
+                                  clean),
+        cmocka_unit_test_teardown(marks_of_stamps_end_with_their_time_and_are_no_change, clean),
         cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
         cmocka_unit_test_teardown(who_changes_on_and_on_lets_others_in_between, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's tables on their own, with a clock of the test's: replay cache, counters,
- * retransmission and limits. */
+/* The daemon's tables on their own, with a clock of the test's: replay cache, retransmission and
+ * limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "counters.h"
 #include "hash.h"
 #include "limit.h"
 #include "replay.h"
@@ -146,137 +145,6 @@ a_stamp_beyond_the_window_is_never_entered(void **state)
     assert_int_equal(enter(r, 1, START + WINDOW + 1, START), KMS_FORGOTTEN);
     assert_int_equal(kms_replay_count(r), 0);
     kms_replay_free(r);
-}
-
-/* Takes a value as a request does that may wait. */
-static enum kms_replay_rc
-take(struct kms_counters *c, uint64_t serial, uint32_t value)
-{
-    enum kms_replay_rc rc = kms_counters_enter(c, serial, value);
-    struct kms_store_err err;
-
-    if (rc != KMS_UNRESERVED)
-        return rc;
-    if (kms_counters_reserve(c, serial, value, &err) != KMS_STORE_OK)
-        return KMS_FULL;
-    return kms_counters_enter(c, serial, value);
-}
-
-static struct kms_counters *
-load(uint32_t capacity, struct kms_store *store)
-{
-    struct kms_counters *c = kms_counters_new(capacity, store);
-    struct kms_store_err err;
-
-    assert_int_equal(kms_counters_load(c, &err), KMS_STORE_OK);
-    return c;
-}
-
-static void
-counters_must_grow_for_each_credential(void **state)
-{
-    struct kms_store *store = kms_store_open_memory();
-    struct kms_counters *c = load(1000, store);
-
-    (void)state;
-    assert_int_equal(take(c, 1, 5), KMS_FRESH);
-    assert_int_equal(take(c, 1, 5), KMS_SEEN); /* RFC6043:4.2.1.2 */
-    assert_int_equal(take(c, 1, 4), KMS_SEEN);
-    assert_int_equal(take(c, 1, 6), KMS_FRESH);
-    assert_int_equal(take(c, 2, 0), KMS_FRESH);
-    assert_int_equal(take(c, 2, 0), KMS_SEEN);
-    assert_int_equal(take(c, 1, 6), KMS_SEEN);
-    assert_int_equal(take(c, 1, UINT32_MAX), KMS_FRESH);
-    assert_int_equal(take(c, 1, UINT32_MAX), KMS_SEEN);
-    kms_counters_free(c);
-    store->ops->close(store);
-}
-
-static void
-counters_of_many_credentials_are_bounded_and_kept(void **state)
-{
-    struct kms_store *store = kms_store_open_memory();
-    struct kms_counters *c = load(1000, store);
-
-    (void)state;
-    for (uint32_t i = 0; i < 1000; i++)
-        assert_int_equal(take(c, i, 9), KMS_FRESH);
-    for (uint32_t i = 1000; i < 1100; i++)
-        assert_int_equal(take(c, i, 9), KMS_FULL);
-    for (uint32_t i = 0; i < 1000; i++)
-        assert_int_equal(take(c, i, 9), KMS_SEEN);
-    kms_counters_free(c);
-    store->ops->close(store);
-}
-
-static void
-counters_are_on_disk_before_they_are_taken(void **state)
-{
-    struct kms_store *store = kms_store_open_memory();
-    struct kms_counters *c = load(1000, store), *after;
-    uint32_t last = 0;
-
-    (void)state;
-    for (uint32_t v = 10; v < 500; v += 7) { /* it may crash at any time */
-        assert_int_equal(take(c, 1, v), KMS_FRESH);
-        after = load(1000, store);
-        for (last = v > 70 ? v - 70 : 0; last <= v; last++)
-            assert_int_equal(take(after, 1, last), KMS_SEEN); /* RFC3830:5.4 */
-        assert_int_equal(kms_counters_enter(after, 1, v + KMS_COUNTER_AHEAD + 1), KMS_UNRESERVED);
-        kms_counters_free(after);
-    }
-    kms_counters_free(c);
-    store->ops->close(store);
-}
-
-static void
-counters_lose_nothing_when_it_stops_in_order(void **state)
-{
-    struct kms_store *store = kms_store_open_memory();
-    struct kms_counters *c = load(1000, store);
-    struct kms_store_err err;
-
-    (void)state;
-    assert_int_equal(take(c, 1, 10), KMS_FRESH);
-    assert_int_equal(take(c, 2, 20), KMS_FRESH);
-    assert_int_equal(kms_counters_settle(c, &err), KMS_STORE_OK);
-    kms_counters_free(c);
-    c = load(1000, store);
-    assert_int_equal(take(c, 1, 10), KMS_SEEN);
-    assert_int_equal(take(c, 1, 11), KMS_FRESH);
-    assert_int_equal(take(c, 2, 20), KMS_SEEN);
-    assert_int_equal(take(c, 2, 21), KMS_FRESH);
-    kms_counters_free(c);
-    store->ops->close(store);
-}
-
-static enum kms_store_rc
-full_disk(struct kms_store *s, const struct kms_mark *marks, size_t n, struct kms_store_err *err)
-{
-    (void)s, (void)marks, (void)n;
-    return kms_store_fail(err, KMS_STORE_FAILED, "disk full");
-}
-
-static void
-a_counter_that_cannot_be_kept_is_not_taken(void **state)
-{
-    struct kms_store *store = kms_store_open_memory();
-    const struct kms_store_ops *real = store->ops;
-    struct kms_store_ops full = *real;
-    struct kms_counters *c = load(1000, store);
-
-    (void)state;
-    full.marks = full_disk;
-    assert_int_equal(take(c, 1, 10), KMS_FRESH);
-    store->ops = &full;
-    assert_int_equal(take(c, 1, 11), KMS_FRESH); /* known to the store already */
-    assert_int_equal(take(c, 1, 10 + KMS_COUNTER_AHEAD + 1), KMS_FULL);
-    assert_int_equal(take(c, 2, 1), KMS_FULL);
-    store->ops = real;
-    assert_int_equal(take(c, 1, 10 + KMS_COUNTER_AHEAD + 1), KMS_FRESH);
-    assert_int_equal(take(c, 2, 1), KMS_FRESH);
-    kms_counters_free(c);
-    store->ops->close(store);
 }
 
 static struct mkt_span
@@ -428,11 +296,6 @@ main(void)
         cmocka_unit_test(messages_from_before_the_start_are_refused),
         cmocka_unit_test(a_clock_that_jumps_back_opens_no_gap),
         cmocka_unit_test(a_stamp_beyond_the_window_is_never_entered),
-        cmocka_unit_test(counters_must_grow_for_each_credential),
-        cmocka_unit_test(counters_of_many_credentials_are_bounded_and_kept),
-        cmocka_unit_test(counters_are_on_disk_before_they_are_taken),
-        cmocka_unit_test(counters_lose_nothing_when_it_stops_in_order),
-        cmocka_unit_test(a_counter_that_cannot_be_kept_is_not_taken),
         cmocka_unit_test(the_same_octets_from_the_same_source_get_the_same_answer),
         cmocka_unit_test(old_answers_give_way_and_never_get_mixed_up),
         cmocka_unit_test(a_limit_allows_the_burst_then_the_rate),
