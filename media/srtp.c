@@ -328,6 +328,7 @@ session_map(struct mkt_srtp *s, const struct mkt_session *cs, const struct mkt_s
     s->policy.ssrc.type = ssrc_specific;
     s->policy.ssrc.value = cs->ssrc;
     s->roc = cs->roc;
+    s->seq = cs->seq;
     if (sp_read(&sp, cs->params, err) != MKT_OK || sp_check(&sp, err) != MKT_OK ||
         sp_map(&s->policy, &sp, err) != MKT_OK || mki_map(s, cs->spi, err) != MKT_OK)
         return err->rc;

@@ -17,7 +17,7 @@ struct keyed {
 
 struct mkt_srtp_stream {
     uint32_t ssrc, roc; /* roc: when the current key came */
-    uint16_t seq;       /* of the newest packet */
+    uint16_t seq;       /* of the newest packet; before it, where the stream stands */
     bool running;       /* there was one */
     struct keyed current, former;
 };
@@ -52,6 +52,7 @@ make(struct mkt_srtp_stream *stream, struct mkt_srtp *first, struct mkt_err *err
         return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
     stream->ssrc = first->policy.ssrc.value;
     stream->roc = first->roc;
+    stream->seq = first->seq;
     return open_key(&stream->current, first, err);
 }
 
@@ -99,11 +100,29 @@ check_next(const struct mkt_srtp_stream *stream, const struct mkt_srtp *next, st
     return MKT_OK;
 }
 
+/* The ROC of the newest packet: a receiver may have it under the former key still. */
+static uint32_t
+newest_roc(const struct mkt_srtp_stream *stream)
+{
+    const struct keyed *k = stream->current.used ? &stream->current : &stream->former;
+    uint32_t roc;
+
+    if (k->used && srtp_get_stream_roc(k->session, stream->ssrc, &roc) == srtp_err_status_ok)
+        return roc;
+    return stream->roc;
+}
+
+void
+mkt_srtp_stream_position(const struct mkt_srtp_stream *stream, uint32_t *roc, uint16_t *seq)
+{
+    *roc = newest_roc(stream);
+    *seq = stream->seq;
+}
+
 enum mkt_rc
 mkt_srtp_stream_rekey(struct mkt_srtp_stream *stream, struct mkt_srtp *next, struct mkt_err *err)
 {
     struct keyed k = { 0 };
-    uint32_t roc = stream->roc;
 
     if (check_next(stream, next, err) == MKT_OK) {
         next->roc = 0; /* set with the first packet, which tells whether SEQ has wrapped */
@@ -112,12 +131,7 @@ mkt_srtp_stream_rekey(struct mkt_srtp_stream *stream, struct mkt_srtp *next, str
     mkt_srtp_wipe(next);
     if (err->rc != MKT_OK)
         return err->rc;
-    if (stream->current.used &&
-        srtp_get_stream_roc(stream->current.session, stream->ssrc, &roc) != srtp_err_status_ok) {
-        forget(&k);
-        return refuse(err, MKT_E_CRYPTO, "libsrtp2");
-    }
-    stream->roc = roc;
+    stream->roc = newest_roc(stream);
     forget(&stream->former);
     stream->former = stream->current;
     stream->current = k;
@@ -130,17 +144,18 @@ seq_of(const uint8_t *packet)
     return (uint16_t)(packet[2] << 8 | packet[3]);
 }
 
-/* RFC 3711 3.3.1: the ROC of a packet by its distance from the newest one. */
+/* RFC 3711 3.3.1: the ROC of a packet by its distance from the newest one, or from where the stream
+ * stood when we joined (RFC 6043 6.1.1). */
 static uint32_t
 roc_of(const struct mkt_srtp_stream *stream, uint16_t seq)
 {
-    if (!stream->running)
-        return stream->roc;
+    uint32_t roc = newest_roc(stream);
+
     if (stream->seq >= 0x8000 && seq < stream->seq - 0x8000)
-        return stream->roc + 1;
-    if (stream->seq < 0x8000 && seq > stream->seq + 0x8000 && stream->roc != 0)
-        return stream->roc - 1;
-    return stream->roc;
+        return roc + 1;
+    if (stream->seq < 0x8000 && seq > stream->seq + 0x8000 && roc != 0)
+        return roc - 1;
+    return roc;
 }
 
 typedef srtp_err_status_t run_fn(srtp_t session, uint8_t *packet, int *len);

@@ -69,6 +69,25 @@ number_policies(struct phone_answer *a, const struct mkt_msg *offer)
     }
 }
 
+/* What we say in a group: an SSRC of our own drawing, whatever was offered, since somebody may have
+ * sent the same offer to two of our phones (RFC 3711 9.1); and a SEQ that leaves time to hear of
+ * it. */
+static enum mkt_rc
+choose_own(struct phone_answer *a, struct mkt_err *why)
+{
+    struct mkt_choose_cs *own = &a->cs[1];
+
+    if (a->choice.n_cs < 2)
+        return mkt_fail(why, MKT_E_MAP, 8, "a group call without a session of ours",
+                        "RFC 6043 6.1.1");
+    if (!mkt_crypto_random(NULL, (uint8_t *)&own->ssrc, sizeof own->ssrc) ||
+        !mkt_crypto_random(NULL, (uint8_t *)&own->seq, sizeof own->seq))
+        return mkt_fail(why, MKT_E_RANDOM, 0, "SSRC", "RFC 3550 8");
+    own->seq &= 0x7fff;
+    own->has_ssrc = own->s = true;
+    return MKT_OK;
+}
+
 static enum mkt_rc
 choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
 {
@@ -82,7 +101,7 @@ choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
         a->choice.n_sp = 1;
     }
     a->choice.sdp_ids = mkt_sdp_ids_of(offer); /* so that they see that the list arrived whole */
-    return MKT_OK;
+    return a->group ? choose_own(a, why) : MKT_OK;
 }
 
 bool
@@ -125,7 +144,8 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
     }
     const struct mkt_msg *offer = mkt_responder_offer_unverified(a->responder);
     if (mkt_sdp_check_ids(&sdp, keys.found[0].level, offer, MKT_SDP_STRICT, why) != MKT_OK ||
-        mkt_sdp_map_offered(&a->map, &sdp, keys.found[0].level, offer, why) != MKT_OK)
+        (!a->group &&
+         mkt_sdp_map_offered(&a->map, &sdp, keys.found[0].level, offer, why) != MKT_OK))
         return why->rc;
     if (!cli_srtp_policies(args->value[CLI_OPT_SRTP], args->n[CLI_OPT_SRTP], offer->hdr.prf, true,
                            a->sp, &a->n_sp, err))
@@ -140,7 +160,7 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
 
 bool
 phone_answer_new(struct phone_answer **out, struct cli_client *client, const struct cli_args *args,
-                 struct mkt_span text, void (*done)(struct phone_job *job), void *call,
+                 struct mkt_span text, bool group, void (*done)(struct phone_job *job), void *call,
                  enum mkt_rc *rc, struct cli_error *err)
 {
     struct phone_answer *a = malloc(sizeof *a);
@@ -157,6 +177,7 @@ phone_answer_new(struct phone_answer **out, struct cli_client *client, const str
     a->job.run = ask;
     a->job.done = done;
     a->call = call;
+    a->group = group;
     *rc = text.n <= PHONE_SDP_MAX
               ? look_at(a, client, args, text, &why, err)
               : mkt_fail(&why, MKT_E_TOO_MANY, 0, "octets of the description", "RFC 4567 3.1");

@@ -2,7 +2,7 @@
 /* A call that we take, with libre's SIP session. It rings at once, while the KMS is asked; the keys
  * go out in a 183 as soon as they are there, so that whoever forks the call has them before anybody
  * answers, and again in the 200. */
-#include "phone.h"
+#include "group.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -280,8 +280,8 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
     enum mkt_rc rc;
 
     if (!phone_answer_new(&c->answer, &p->client, &p->o->args,
-                          mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), resolved, c, &rc,
-                          err)) {
+                          mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), false, resolved, c,
+                          &rc, err)) {
         *r = mkt_sdp_refusal(rc, false);
         return false;
     }
@@ -340,6 +340,8 @@ phone_callee_invite(const struct sip_msg *msg, void *phone)
     struct mkt_sdp_refusal r;
     struct cli_error err = { 0 };
 
+    if (phone_member_invite(msg, p))
+        return;
     if (c != NULL && is_merged(c, msg)) {
         (void)sip_treply(NULL, p->sip, msg, 482, "Loop Detected");
         return;

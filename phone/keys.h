@@ -20,6 +20,7 @@
 struct phone_offer {
     struct phone_job job; /* first: asks the KMS for the ticket */
     char to[PHONE_URI_MAX];
+    bool group; /* asks for a key that all who resolve the ticket share */
     struct mkt_initiator *initiator;
     struct mkt_policy want;
     struct mkt_grant *grant;
@@ -62,11 +63,12 @@ struct phone_answer {
     struct mkt_responder *responder;
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX]; /* what we take */
     size_t n_sp;
-    struct mkt_choose_cs cs[2 * MKT_SDP_MEDIA_MAX];
+    struct mkt_choose_cs cs[UINT8_MAX];
     struct mkt_choice choice;
     struct mkt_sdp_map map;
     struct mkt_sdp sdp;  /* as it was agreed, without its lines */
     struct mkt_csb *csb; /* once it is resolved */
+    bool group;          /* of a group: the second session is ours, no m-line has a pair */
     enum mkt_rc refused; /* why, for the other party; MKT_OK: nothing of the offer's */
     void *call;          /* of the callee; NULL: given up */
     size_t last_len, out_len;
@@ -76,9 +78,9 @@ struct phone_answer {
 
 /* phone_answer_new looks at the description of an offer: everything that can be refused without the
  * KMS is. False: err says why, and *rc what to tell the other party. *answer is owned by the
- * caller: phone_worker_ask(&answer->job) has it resolved. */
+ * caller: phone_worker_ask(&answer->job) has it resolved. `group`: the offer of a group call. */
 MKT_MUST_USE bool phone_answer_new(struct phone_answer **answer, struct cli_client *client,
-                                   const struct cli_args *args, struct mkt_span text,
+                                   const struct cli_args *args, struct mkt_span text, bool group,
                                    void (*done)(struct phone_job *job), void *call, enum mkt_rc *rc,
                                    struct cli_error *err);
 void phone_answer_free(struct phone_answer *answer);

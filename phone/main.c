@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-phone: sets everything up, runs libre's loop, and takes the keys that the user presses. */
-#include "phone.h"
+#include "group.h"
 
 #include "files.h"
 
@@ -140,6 +140,8 @@ open_sip(struct phone *p, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
+        sip_listen(&p->group_responses, p->sip, false, phone_group_response, p) != 0 ||
+        sip_listen(&p->group_requests, p->sip, true, phone_group_request, p) != 0 ||
         sip_listen(&p->requests, p->sip, true, phone_caller_request, p) != 0 ||
         sip_listen(&p->looks, p->sip, true, phone_callee_request, p) != 0 ||
         sipsess_listen(&p->sessions, p->sip, 32, phone_callee_invite, p) != 0)
@@ -189,6 +191,12 @@ key_pressed(int flags, void *arg)
     }
     if (key == 'a' && p->call != NULL && p->call->accept != NULL)
         p->call->accept(p->call);
+    else if (key == 't' && p->call != NULL && p->call->talk != NULL)
+        p->call->talk(p->call);
+    else if (key == 'i' && p->call != NULL && p->call->again != NULL)
+        p->call->again(p->call);
+    else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
+        p->call->renew(p->call);
     else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
         p->call->end(p->call);
     if (key == 'q')
@@ -214,9 +222,12 @@ has_keys(void)
 static bool
 run(struct phone *p, struct cli_error *err)
 {
+    bool group = p->o->value[PHONE_OPT_GROUP] != NULL;
+
     if (p->o->value[PHONE_OPT_FETCH_MESSAGES] != NULL && !phone_voicemail_fetch(p, err))
         return false;
-    if (p->o->callee != NULL && !phone_call_make(p, p->o->callee, err))
+    if (p->o->callee != NULL &&
+        !(group ? phone_group_make(p, err) : phone_call_make(p, p->o->callee, err)))
         return false;
     if (has_keys())
         (void)fd_listen(STDIN_FILENO, FD_READ, key_pressed, p);
@@ -244,6 +255,8 @@ close_phone(struct phone *p)
     mem_deref(p->requests);
     mem_deref(p->looks);
     mem_deref(p->responses);
+    mem_deref(p->group_responses);
+    mem_deref(p->group_requests);
     sip_close(p->sip, true);
     mem_deref(p->sip);
     mem_deref(p->dns);

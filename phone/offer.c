@@ -11,6 +11,10 @@
 /* The defaults of RFC 6043 and L, so that we may bring new keys during the call. */
 #define FLAGS "DEFGHILNO"
 
+/* For a group: without G, since nobody may add to the keys that all share (RFC 6043 9), and
+ * with I, so that the KMS vouches for each who answers. */
+#define GROUP_FLAGS "DEFHINO"
+
 struct asking {
     struct phone_offer *offer;
     struct cli_client *client;
@@ -43,8 +47,10 @@ ask(struct phone_job *job, struct cli_client *client, const struct cli_args *arg
     struct mkt_io io = { 0 };
 
     wish.value[CLI_OPT_TO][0] = a.offer->to;
-    wish.value[CLI_OPT_FLAGS][0] = FLAGS;
+    wish.value[CLI_OPT_FLAGS][0] = a.offer->group ? GROUP_FLAGS : FLAGS;
     wish.n[CLI_OPT_TO] = wish.n[CLI_OPT_FLAGS] = 1;
+    wish.value[CLI_OPT_KEY][0] = "GTGK";
+    wish.n[CLI_OPT_KEY] = a.offer->group;
     a.offer->initiator = mkt_initiator_new(&client->cred);
     if (a.offer->initiator == NULL) {
         cli_fail(err, CLI_EXIT_FAILURE, "out of memory");

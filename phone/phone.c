@@ -145,6 +145,20 @@ say_suite(const struct mkt_csb *csb)
         phone_say("suite", "%s", cli_srtp_name(s.params));
 }
 
+void
+phone_call_say_ticket(const struct mkt_csb *csb)
+{
+    say_policy(csb);
+    say_suite(csb);
+}
+
+void
+phone_call_say_keys(const struct mkt_csb *csb)
+{
+    say_peer(csb);
+    phone_call_say_ticket(csb);
+}
+
 bool
 phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struct mkt_sdp_map *map,
                  struct phone_stream **stream, struct cli_error *err)
@@ -155,9 +169,7 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
                           (uint8_t)(first + 1 - ours), call->phone->client.crypto, &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
-    say_peer(csb);
-    say_policy(csb);
-    say_suite(csb);
+    phone_call_say_keys(csb);
     return true;
 }
 

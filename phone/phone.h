@@ -17,7 +17,10 @@ struct phone_call {
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
     void (*accept)(struct phone_call *call);
-    void (*end)(struct phone_call *call); /* refuses or hangs up; then phone_call_over */
+    void (*talk)(struct phone_call *call);  /* pushes to talk, or lets go; NULL: always talks */
+    void (*again)(struct phone_call *call); /* calls those who are missing; NULL: nobody can be */
+    void (*renew)(struct phone_call *call); /* new keys for everybody; NULL: not by hand */
+    void (*end)(struct phone_call *call);   /* refuses or hangs up; then phone_call_over */
     void (*free)(struct phone_call *call);
 };
 
@@ -31,7 +34,7 @@ struct phone {
     struct dnsc *dns;
     struct sip *sip;
     struct sipsess_sock *sessions;
-    struct sip_lsnr *requests, *looks, *responses;
+    struct sip_lsnr *requests, *looks, *responses, *group_requests, *group_responses;
     struct sipreg *registration;
     struct audio speech; /* mu-law */
     struct phone_seen seen;
@@ -69,6 +72,11 @@ MKT_MUST_USE bool phone_call_open(struct phone_call *call, struct phone *p);
 MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb,
                                    const struct mkt_sdp_map *map, struct phone_stream **stream,
                                    struct cli_error *err);
+
+/* phone_call_say_keys says who the other party is, and then what phone_call_say_ticket does: which
+ * policy the ticket has, and which suite. */
+void phone_call_say_keys(const struct mkt_csb *csb);
+void phone_call_say_ticket(const struct mkt_csb *csb);
 
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
 void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);

@@ -2,6 +2,8 @@
 /* Options are read with getopt_long from the table of the header. */
 #include "phone_options.h"
 
+#include "files.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +66,20 @@ milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
 }
 
 static bool
+first_index(struct phone_options *o, struct cli_error *err)
+{
+    const char *text = o->value[PHONE_OPT_FIRST_INDEX];
+    char *end;
+
+    o->first_index = UINT64_MAX;
+    if (text == NULL)
+        return true;
+    o->first_index = strtoull(text, &end, 10);
+    return (text[0] >= '0' && text[0] <= '9' && *end == '\0' && o->first_index >> 48 == 0) ||
+           cli_fail(err, CLI_EXIT_USAGE, "--first-index %.40s: expected a number of 48 bits", text);
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
@@ -77,9 +93,54 @@ check(struct phone_options *o, struct cli_error *err)
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
-    return milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return first_index(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
+}
+
+/* --- the members of a group ------------------------------------------------------------------- */
+
+static bool
+add_member(struct phone_options *o, char *uri, struct cli_error *err)
+{
+    if (o->n_members == PHONE_MEMBERS_MAX)
+        return cli_fail(err, CLI_EXIT_USAGE, "a group call has %d members at most",
+                        PHONE_MEMBERS_MAX);
+    if (strncmp(uri, "sip:", 4) != 0)
+        return cli_fail(err, CLI_EXIT_USAGE, "%.80s: expected a SIP-URI of a member", uri);
+    o->members[o->n_members++] = uri;
+    return true;
+}
+
+static bool
+read_members_file(struct phone_options *o, const char *path, struct cli_error *err)
+{
+    static char text[PHONE_MEMBERS_MAX * 256]; /* the options borrow from it */
+    CLI_SCOPED_BLOB octets = { 0 };
+
+    if (path == NULL)
+        return true;
+    if (!cli_file_read(&octets, path, sizeof text - 1, CLI_PUBLIC, err))
+        return false;
+    memcpy(text, octets.p, octets.n);
+    text[octets.n] = '\0';
+    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n"))
+        if (line[0] != '#' && !add_member(o, line, err))
+            return false;
+    return true;
+}
+
+static bool
+read_members(struct phone_options *o, char **uris, struct cli_error *err)
+{
+    o->callee = o->value[PHONE_OPT_GROUP];
+    if (!read_members_file(o, o->value[PHONE_OPT_MEMBERS], err))
+        return false;
+    for (; *uris != NULL; uris++)
+        if (!add_member(o, *uris, err))
+            return false;
+    return o->n_members > 0 ||
+           cli_fail(err, CLI_EXIT_USAGE, "--group: nobody to call; give SIP-URIs or --members");
 }
 
 bool
@@ -105,6 +166,10 @@ phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_er
     if (o->value[PHONE_OPT_HELP] != NULL || o->value[PHONE_OPT_VERSION] != NULL)
         return true;
     o->callee = argv[optind];
+    if (o->value[PHONE_OPT_GROUP] != NULL)
+        return check(o, err) && read_members(o, argv + optind, err);
+    if (o->value[PHONE_OPT_MEMBERS] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--members are those of a --group");
     if (o->callee != NULL && argv[optind + 1] != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "more than one SIP-URI");
     return check(o, err);

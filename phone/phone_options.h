@@ -12,6 +12,11 @@
       "who you are to the KMS, with your key (mode 0600)")                                         \
     X(KMS, "kms", "URL", CLI_OPT_KMS,                                                              \
       "http://HOST[:PORT][/PREFIX], https://... or udp://HOST[:PORT]")                             \
+    X(GROUP, "group", "IDENTITY", CLI_OPT_COUNT,                                                   \
+      "call a group: each SIP-URI, and those of --members; t talks, i calls who is missing")       \
+    X(MEMBERS, "members", "FILE", CLI_OPT_COUNT, "SIP-URIs of the members of --group, one a line") \
+    X(FIRST_INDEX, "first-index", "NUMBER", CLI_OPT_COUNT,                                         \
+      "ROC * 65536 + SEQ of our first packet to a group (default: one of the first 32768)")        \
     X(LISTEN, "listen", "ADDR[:PORT]", CLI_OPT_COUNT,                                              \
       "where SIP arrives, over UDP and TCP; port 0: any (default: port 5060)")                     \
     X(PROXY, "proxy", "URI", CLI_OPT_COUNT,                                                        \
@@ -55,12 +60,17 @@ enum phone_option {
         PHONE_OPT_COUNT
 };
 
+#define PHONE_MEMBERS_MAX 254 /* a CS ID each, and one of the initiator */
+
 struct phone_options {
     const char *value[PHONE_OPT_COUNT]; /* NULL: not given; "" without argument */
-    const char *callee;                 /* NULL: wait for calls */
-    uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
-    uint32_t leave_ms;                  /* until nobody answers; UINT32_MAX: not given */
+    const char *callee;                 /* or group; NULL: wait for calls */
+    char *members[PHONE_MEMBERS_MAX];   /* SIP-URIs of the group */
+    size_t n_members;
+    uint32_t answer_ms, hang_up_ms; /* UINT32_MAX: not by itself */
+    uint32_t leave_ms;              /* until nobody answers; UINT32_MAX: not given */
     bool hang_up_played;
+    uint64_t first_index; /* UINT64_MAX: drawn */
     struct cli_args args; /* for the client's parts */
 };
 

@@ -3,7 +3,7 @@
 """The MIKEY messages in the SIP of a capture, read through tshark.
 
 Usage: messages.py FILE TYPE N: there are exactly N different messages of that type;
-messages.py FILE --write TYPE: the first of them, base64.
+messages.py FILE --write TYPE [N]: the first of them, base64, or the N-th from 0, or from the end with -1.
 """
 
 import re
@@ -30,7 +30,7 @@ def messages(path, kind):
 
 def main(path, *args):
     if args[0] == '--write':
-        print(messages(path, args[1])[0].decode())
+        print(messages(path, args[1])[int(args[2]) if len(args) > 2 else 0].decode())
         return 0
     n = len(messages(path, args[0]))
     print(f'{n} messages of type {args[0]}')

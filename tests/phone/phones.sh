@@ -8,6 +8,8 @@ declare -A pid_of
 
 mulaw() { python3 "$tools/speech.py" mulaw "$@"; }
 same_speech() { python3 "$tools/speech.py" same "$1" "$2" > "$dir/stderr" 2>&1; }
+holds_speech() { python3 "$tools/speech.py" holds "$@" > "$dir/stderr" 2>&1; }
+ends_speech() { python3 "$tools/speech.py" ends "$1" "$2" > "$dir/stderr" 2>&1; }
 begins_with() { python3 "$tools/speech.py" begins "$1" "$2" > "$dir/stderr" 2>&1; }
 
 # wait_for_calls NAME OPTIONS...: a phone that waits on a port of its own; NAME may be USER.DEVICE.
@@ -114,9 +116,12 @@ sees_only_srtp() {
 }
 # sees_messages CAPTURE TYPE N: exactly N different ones.
 sees_messages() { python3 "$tools/messages.py" "$1.pcapng" "$2" "$3" > "$dir/stderr" 2>&1; }
-# opens_nothing CAPTURE SESSION: the media of the caller, given to somebody with the keys of SESSION.
-opens_nothing() {
-    local port n
+# opens_nothing CAPTURE SESSION: the media of the caller, given to somebody with the keys of SESSION;
+# opens_all: all of it.
+opens_nothing() { tried_on "$1" "$2" && [[ "$result" == "packets=$n opened=0 refused=$n "* ]]; }
+opens_all() { tried_on "$1" "$2" && [[ "$result" == "packets=$n opened=$n refused=0 "* ]]; }
+tried_on() {
+    local port
     mkfifo tap.port
     "$media" receive --session "$2" --cs 1 --audio never.wav > tap.port 2> "$dir/stderr" &
     {
@@ -126,7 +131,7 @@ opens_nothing() {
     } < tap.port
     rm tap.port
     echo "$n sent; $result" > "$dir/stdout"
-    [ "$n" -ge 100 ] && [[ "$result" == "packets=$n opened=0 refused=$n "* ]]
+    [ "$n" -ge 100 ]
 }
 # The SSRC of what the caller sends.
 ssrc_of() { sed -n 's/^ *ssrc: *//p' "$1" | head -n 1; }

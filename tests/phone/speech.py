@@ -3,7 +3,9 @@
 """Speech as the phones carry it: makes files of G.711 mu-law and compares what was heard.
 
 Usage: speech.py mulaw [--backwards] IN.wav OUT.wav: 16-bit samples to mu-law, by the definition of
-G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it.
+G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it;
+holds B A...: B holds each A whole, in one piece, but for silence at its ends; ends A B: B is how A ends, at
+least a second of it, but for silence.
 """
 
 import struct
@@ -54,11 +56,23 @@ def begins(a, b):
     return n >= 8000 and said[:n] == heard[:n]
 
 
+def strip(path):
+    return octets(path).strip(bytes([SILENCE]))
+
+
+def holds(b, *parts):
+    return all(len(strip(a)) >= 8000 and strip(a) in octets(b) for a in parts)
+
+
+def ends(a, b):
+    return len(strip(b)) >= 8000 and strip(a).endswith(strip(b))
+
+
 def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv)
         return 0
-    return 0 if {'same': same, 'begins': begins}[argv[0]](*argv[1:]) else 1
+    return 0 if {'same': same, 'begins': begins, 'holds': holds, 'ends': ends}[argv[0]](*argv[1:]) else 1
 
 
 if __name__ == '__main__':

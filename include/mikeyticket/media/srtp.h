@@ -18,6 +18,7 @@ struct mkt_srtp {
     uint8_t key[SRTP_MAX_KEY_LEN];
     uint8_t mki[SRTP_MAX_MKI_LEN];
     uint32_t roc;
+    uint16_t seq;
 };
 
 /* mkt_srtp_policy fills s for crypto session `index` of csb: derives its TEK and salt and maps them
@@ -33,8 +34,9 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_policy(struct mkt_srtp *s, const struc
  * failure. MKT_E_SP_PARAM names the parameter libsrtp2 has no equal for, with its offset in
  * cs->params; MKT_E_KEY_DATA a key, salt or MKI of a wrong length; MKT_E_SP another protocol than
  * SRTP; MKT_E_FIELD a missing SSRC.
- * cs->seq is not used: libsrtp2 takes no initial SEQ. A receiver that joins when its first packet
- * lies beyond a sequence wrap after cs->seq has to add 1 to cs->roc before. */
+ * libsrtp2 takes no initial SEQ: with mkt_srtp_create a receiver that joins when its first packet
+ * lies beyond a sequence wrap after cs->seq has to add 1 to s->roc before; mkt_srtp_stream does so
+ * itself. */
 MKT_API MKT_MUST_USE enum mkt_rc
 mkt_srtp_policy_from(struct mkt_srtp *s, const struct mkt_session *cs, const struct mkt_secret *tek,
                      const struct mkt_secret *salt, struct mkt_err *err);
@@ -55,7 +57,9 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_create(srtp_t *out, struct mkt_srtp *s
 struct mkt_srtp_stream;
 
 /* mkt_srtp_stream_new makes a stream of `first`, which needs an MKI (MKT_E_KEY_DATA) and is wiped
- * on every path. *stream is owned by the caller. srtp_init() must have been called once. */
+ * on every path. The ROC of its first packet follows from its SEQ and from ROC and SEQ of `first`:
+ * one who joins late may be told either side of a sequence wrap (RFC 6043 6.1.1). *stream is owned
+ * by the caller. srtp_init() must have been called once. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_new(struct mkt_srtp_stream **stream,
                                                      struct mkt_srtp *first, struct mkt_err *err);
 
@@ -68,6 +72,11 @@ MKT_API void mkt_srtp_stream_free(struct mkt_srtp_stream *stream);
  * SSRC; nothing changes on failure. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_rekey(struct mkt_srtp_stream *stream,
                                                        struct mkt_srtp *next, struct mkt_err *err);
+
+/* mkt_srtp_stream_position returns ROC and SEQ of the newest packet, or those the stream was made
+ * with: what somebody who joins later has to know (S flag, RFC 6043 6.1.1). */
+MKT_API void mkt_srtp_stream_position(const struct mkt_srtp_stream *stream, uint32_t *roc,
+                                      uint16_t *seq);
 
 /* mkt_srtp_stream_retire forgets the former key. */
 MKT_API void mkt_srtp_stream_retire(struct mkt_srtp_stream *stream);

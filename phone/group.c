@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The initiator of a group call. Who answers with keys that verify is in, is put on the roster, and
+ * gets what the others say.
+ *
+ * When somebody leaves, those who stay get new keys: a new ticket, so that the KMS says again
+ * who is a member, in an INVITE of its own to each. Everybody hears under both until all have
+ * answered; then the roster comes under the new keys, and whoever sees it talks under them. Who has
+ * not answered is out. */
+#include "group_leg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROSTER_MS 1000 /* how often everybody is told who is there */
+#define LINGER_MS 1000 /* how long INVITEs that are cancelled may take to end */
+#define SETTLE_MS 500  /* after somebody has left: others may follow */
+#define RENEW_MS 10000 /* how long members may take to answer with new keys */
+#define RETIRE_MS 3000 /* former keys live on so long */
+
+static void group_free(struct phone_call *call);
+
+static struct group *
+group_of(const struct phone *p)
+{
+    return p->call != NULL && p->call->free == group_free ? (struct group *)p->call : NULL;
+}
+
+static struct leg *
+first_leg(const struct group *g, const struct group_keys *keys, enum leg_state state)
+{
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->keys == keys && leg->state == state)
+            return leg;
+    }
+    return NULL;
+}
+
+/* --- the roster ------------------------------------------------------------------------------- */
+
+static void
+send_left(struct group *g, uint8_t cs_id)
+{
+    const struct group_entry e = { .voice = { .cs_id = cs_id } };
+    uint8_t out[GROUP_ROSTER_MAX];
+    size_t n = 0;
+
+    if (group_roster_write(out, sizeof out, &n, &e))
+        group_media_roster(g->media, mkt_span(out, n));
+}
+
+/* Everybody who is there, in as few packets as they fit. */
+static void
+send_roster(void *arg)
+{
+    struct group *g = arg;
+    uint8_t out[GROUP_ROSTER_MAX];
+    size_t n = 0;
+
+    tmr_start(&g->roster, ROSTER_MS, send_roster, g);
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        struct group_entry e = { .voice = g->keys->voice[leg->offer.cs_id] };
+        if (leg->keys != g->keys || leg->state != LEG_IN)
+            continue;
+        group_media_stands(g->media, &e.voice);
+        memcpy(e.name, leg->name, sizeof e.name);
+        if (group_roster_write(out, sizeof out, &n, &e))
+            continue;
+        group_media_roster(g->media, mkt_span(out, n));
+        n = 0;
+        (void)!group_roster_write(out, sizeof out, &n, &e);
+    }
+    if (n > 0)
+        group_media_roster(g->media, mkt_span(out, n));
+}
+
+/* --- who talks -------------------------------------------------------------------------------- */
+
+static void
+talks(uint8_t cs_id, bool begins, void *arg)
+{
+    const struct group *g = arg;
+    struct le *le = g->legs.head;
+
+    while (le != NULL && (((struct leg *)le->data)->offer.cs_id != cs_id ||
+                          ((struct leg *)le->data)->state != LEG_IN))
+        le = le->next;
+    const char *name = le != NULL ? ((struct leg *)le->data)->name : "nobody";
+    if (begins)
+        phone_say("talking", "%s, vouched for by %s", name, g->kms);
+    else
+        phone_say("quiet", "%s", name);
+}
+
+static void
+played(void *arg)
+{
+    struct group *g = arg;
+    phone_group_played(&g->call);
+}
+
+static const struct group_events events = { talks, NULL, played };
+
+/* --- new keys --------------------------------------------------------------------------------- */
+
+static void ticket_came(struct phone_job *job);
+static void renew(void *arg);
+
+/* Where our stream begins, when the user says so. */
+static void
+begin_at(struct group_keys *k, uint64_t index)
+{
+    if (index == UINT64_MAX)
+        return;
+    k->voice[GROUP_INITIATOR_CS].roc = (uint32_t)(index >> 16);
+    k->voice[GROUP_INITIATOR_CS].seq = (uint16_t)index;
+}
+
+static struct group_keys *
+keys_new(struct group *g)
+{
+    struct group_keys *k = calloc(1, sizeof *k);
+
+    if (k == NULL)
+        return NULL;
+    k->ticket = phone_offer_new(g->call.phone->o->callee, ticket_came, g);
+    if (k->ticket == NULL) {
+        free(k);
+        return NULL;
+    }
+    k->ticket->group = true;
+    return k;
+}
+
+static void
+keys_free(struct group_keys *k)
+{
+    if (k == NULL)
+        return;
+    phone_offer_free(k->ticket);
+    mkt_wipe(k, sizeof *k);
+    free(k);
+}
+
+static void
+ask(struct group *g, struct group_keys *k)
+{
+    g->asking = true;
+    phone_worker_ask(g->call.phone->worker, &k->ticket->job);
+}
+
+/* New keys are due at half the time, so that there is another half for what goes wrong. */
+static void
+wait_for_renewal(struct group *g, const struct mkt_csb *csb)
+{
+    uint64_t ms = phone_call_say_rekey(&g->call, csb);
+
+    if (ms != UINT64_MAX)
+        tmr_start(&g->renew, ms / 2, renew, g);
+}
+
+static void
+renew(void *arg)
+{
+    struct group *g = arg;
+
+    if (g->ending || !g->begun || first_leg(g, g->keys, LEG_IN) == NULL)
+        return;
+    g->renew_again = g->asking || g->next != NULL || g->former != NULL;
+    if (g->renew_again)
+        return;
+    g->next = keys_new(g);
+    if (g->next != NULL)
+        ask(g, g->next);
+}
+
+static void
+renew_soon(struct group *g)
+{
+    tmr_start(&g->renew, SETTLE_MS, renew, g);
+}
+
+/* Whoever has not answered with new keys by now is out. */
+static void
+too_slow(void *arg)
+{
+    struct group *g = arg;
+
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->keys == g->next && leg->state == LEG_CALLED)
+            leg_cancel(leg);
+    }
+}
+
+static void
+offer_next(struct group *g)
+{
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data, *new;
+        if (leg->keys != g->keys || leg->state != LEG_IN)
+            continue;
+        new = leg_new(g, g->next, leg->uri, leg->offer.cs_id);
+        if (new == NULL)
+            continue; /* it will be out */
+        new->state = LEG_CALLED;
+        new->due = true;
+    }
+    tmr_start(&g->linger, RENEW_MS, too_slow, g);
+    for (struct le *le = g->legs.head, *next; le != NULL; le = next) {
+        struct leg *leg = le->data;
+        next = le->next;
+        if (leg->due)
+            leg_begin(leg);
+    }
+}
+
+static void
+retire(void *arg)
+{
+    struct group *g = arg;
+
+    for (struct le *le = g->legs.head, *next; le != NULL; le = next) {
+        struct leg *leg = le->data;
+        next = le->next;
+        if (leg->keys != g->former)
+            continue;
+        if (leg->state == LEG_IN)
+            leg_bye(leg);
+        mem_deref(leg);
+    }
+    keys_free(g->former);
+    g->former = NULL;
+    if (g->renew_again)
+        renew_soon(g);
+}
+
+/* Members that were out are called with the new keys next time; those that are in with the former
+ * keys only are out from now on. */
+static void
+move_legs(struct group *g)
+{
+    bool has[PHONE_MEMBERS_MAX + 2] = { false };
+
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        has[leg->offer.cs_id] = has[leg->offer.cs_id] || leg->keys == g->keys;
+    }
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->keys == g->former && leg->state == LEG_OUT && !has[leg->offer.cs_id])
+            leg->keys = g->keys;
+    }
+    for (size_t id = GROUP_INITIATOR_CS + 1; id <= g->keys->n + 1; id++)
+        if (!g->keys->in[id])
+            group_media_forget(g->media, (uint8_t)id);
+}
+
+/* All have answered. */
+static void
+switch_over(struct group *g)
+{
+    const struct leg *any = first_leg(g, g->next, LEG_IN);
+    struct mkt_err why = { 0 };
+
+    tmr_cancel(&g->linger);
+    if (any == NULL || group_media_say(g->media, any->csb, GROUP_INITIATOR_CS,
+                                       g->call.phone->client.crypto, &why) != MKT_OK) {
+        phone_group_over(&g->call, g->media, CLI_EXIT_PEER, "nobody has taken the new keys");
+        return;
+    }
+    g->former = g->keys;
+    g->keys = g->next;
+    g->next = NULL;
+    move_legs(g);
+    phone_say("rekeyed", "by us");
+    wait_for_renewal(g, any->csb);
+    send_roster(g);
+    tmr_start(&g->retire, RETIRE_MS, retire, g);
+}
+
+/* --- in and out ------------------------------------------------------------------------------- */
+
+/* We talk from the first answer on: before it there is nobody. */
+static bool
+begin(struct group *g, const struct leg *leg, struct cli_error *err)
+{
+    struct mkt_err why = { 0 };
+
+    if (g->begun)
+        return true;
+    if (group_media_say(g->media, leg->csb, GROUP_INITIATOR_CS, g->call.phone->client.crypto,
+                        &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_FAILURE, "no media with these keys", &why);
+    (void)!phone_group_name(g->kms, mkt_csb_policy(leg->csb)->kms); /* cut where it is too long */
+    phone_call_say_ticket(leg->csb);
+    wait_for_renewal(g, leg->csb);
+    phone_group_begun(&g->call);
+    g->begun = true;
+    return true;
+}
+
+bool
+group_leg_in(struct leg *leg, struct cli_error *err)
+{
+    struct group *g = leg->group;
+
+    if (!begin(g, leg, err))
+        return false;
+    if (!group_media_send_to(g->media, leg->offer.cs_id, &leg->to, true))
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (leg->keys == g->next) {
+        if (first_leg(g, g->next, LEG_CALLED) == NULL)
+            switch_over(g);
+        return true;
+    }
+    phone_say("joined", "%s, vouched for by %s", leg->name, g->kms);
+    send_roster(g);
+    return true;
+}
+
+static void
+end_if_over(struct group *g)
+{
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        if (leg->state != LEG_OUT)
+            return;
+    }
+    if (g->ending)
+        phone_group_over(&g->call, g->media, CLI_EXIT_OK, "by us");
+    else if (!g->begun)
+        phone_group_over(&g->call, g->media, CLI_EXIT_PEER, "nobody has joined");
+}
+
+void
+group_leg_out(struct leg *leg)
+{
+    struct group *g = leg->group;
+    bool left = leg->state == LEG_IN && leg->keys == g->keys && !g->ending;
+    bool next = leg->keys == g->next;
+
+    leg_gone(leg);
+    if (next && first_leg(g, g->next, LEG_CALLED) == NULL && !g->ending) {
+        switch_over(g);
+        return;
+    }
+    if (left) {
+        phone_say("left", "%s", leg->name);
+        group_media_forget(g->media, leg->offer.cs_id);
+        send_left(g, leg->offer.cs_id);
+        renew_soon(g);
+    }
+    end_if_over(g);
+}
+
+/* --- what the user does ----------------------------------------------------------------------- */
+
+static void
+talk(struct phone_call *call)
+{
+    struct group *g = (struct group *)call;
+    phone_say("push", "%s", group_media_push(g->media) ? "on" : "off");
+}
+
+static void
+call_all(struct phone_call *call)
+{
+    struct group *g = (struct group *)call;
+
+    if (g->next != NULL || g->asking || g->ending)
+        return;
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        leg->due = leg->keys == g->keys && leg->state == LEG_OUT;
+        if (leg->due)
+            leg->state = LEG_CALLED;
+    }
+    for (struct le *le = g->legs.head, *next; le != NULL; le = next) {
+        struct leg *leg = le->data;
+        next = le->next; /* after the last one the group may be over */
+        if (leg->due)
+            leg_begin(leg);
+    }
+}
+
+static void
+renew_now(struct phone_call *call)
+{
+    renew(call);
+}
+
+static void
+give_up(void *arg)
+{
+    struct group *g = arg;
+    phone_group_over(&g->call, g->media, CLI_EXIT_OK, "by us");
+}
+
+/* Members are told, and what has not been answered is cancelled. */
+static void
+hang_up(struct phone_call *call)
+{
+    struct group *g = (struct group *)call;
+
+    if (g->ending)
+        return;
+    g->ending = true;
+    tmr_start(&g->linger, LINGER_MS, give_up, g);
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->state == LEG_CALLED)
+            leg_cancel(leg);
+        else if (leg->state == LEG_IN)
+            leg_bye(leg);
+    }
+    end_if_over(g);
+}
+
+static void
+group_free(struct phone_call *call)
+{
+    struct group *g = (struct group *)call;
+    struct group_keys *asked = g->next != NULL ? g->next : g->keys;
+
+    tmr_cancel(&g->roster);
+    tmr_cancel(&g->linger);
+    tmr_cancel(&g->renew);
+    tmr_cancel(&g->retire);
+    list_flush(&g->legs);
+    group_media_close(g->media);
+    if (g->asking) { /* the worker has it */
+        asked->ticket->call = NULL;
+        asked->ticket = NULL;
+    }
+    keys_free(g->keys);
+    keys_free(g->next);
+    keys_free(g->former);
+    free(g);
+}
+
+/* --- what members send ------------------------------------------------------------------------ */
+
+bool
+phone_group_response(const struct sip_msg *msg, void *phone)
+{
+    struct group *g = group_of(phone);
+
+    if (g == NULL || pl_strcmp(&msg->cseq.met, "INVITE") != 0 || msg->scode / 100 != 2)
+        return false;
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->dialog == NULL || pl_strcmp(&msg->callid, sip_dialog_callid(leg->dialog)) != 0)
+            continue;
+        leg_answered(leg, msg);
+        return true;
+    }
+    return false;
+}
+
+bool
+phone_group_request(const struct sip_msg *msg, void *phone)
+{
+    struct group *g = group_of(phone);
+
+    for (struct le *le = g != NULL ? g->legs.head : NULL; le != NULL; le = le->next)
+        if (leg_request(le->data, msg)) /* the leg may be gone */
+            return true;
+    return false;
+}
+
+/* --- tickets ---------------------------------------------------------------------------------- */
+
+/* Those who stay have their keys yet. */
+static void
+not_renewed(struct group *g, const char *why)
+{
+    phone_say("not-rekeyed", "%s", why);
+    keys_free(g->next);
+    g->next = NULL;
+}
+
+/* The ticket is there, or not: in the main loop. */
+static void
+ticket_came(struct phone_job *job)
+{
+    struct phone_offer *ticket = (struct phone_offer *)job;
+    struct group *g = ticket->call;
+    struct cli_error err = job->err;
+
+    if (g == NULL) { /* given up meanwhile */
+        phone_offer_free(ticket);
+        return;
+    }
+    g->asking = false;
+    struct group_keys *k = g->next != NULL ? g->next : g->keys;
+    bool ok = err.code == CLI_EXIT_OK &&
+              group_keys_begin(k, g->call.phone->o->n_members, &g->call.phone->o->args, &err);
+    begin_at(k, g->call.phone->o->first_index);
+    if (!ok && g->next != NULL) {
+        not_renewed(g, err.text);
+    } else if (!ok) {
+        phone_group_over(&g->call, g->media, err.code, err.text);
+    } else if (g->next != NULL) {
+        offer_next(g);
+    } else {
+        phone_say("group", "%s, %zu members", ticket->to, k->n);
+        call_all(&g->call);
+    }
+}
+
+/* --- the beginning ---------------------------------------------------------------------------- */
+
+static bool
+open_group(struct group *g, const struct phone_options *o)
+{
+    g->keys = keys_new(g);
+    for (size_t i = 0; g->keys != NULL && i < o->n_members; i++)
+        if (leg_new(g, g->keys, o->members[i], (uint8_t)(GROUP_INITIATOR_CS + 1 + i)) == NULL)
+            return false;
+    return g->keys != NULL && group_media_open(&g->media, &g->call.phone->local, NULL,
+                                               &g->call.phone->speech, &events, g) == 0;
+}
+
+bool
+phone_group_make(struct phone *p, struct cli_error *err)
+{
+    struct group *g = calloc(1, sizeof *g);
+
+    if (g == NULL)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    list_init(&g->legs);
+    g->call = (struct phone_call){ .phone = p,
+                                   .talk = talk,
+                                   .again = call_all,
+                                   .renew = renew_now,
+                                   .end = hang_up,
+                                   .free = group_free };
+    tmr_init(&g->call.timer);
+    tmr_init(&g->call.too_old);
+    if (!open_group(g, p->o)) {
+        group_free(&g->call);
+        return cli_fail(err, CLI_EXIT_FAILURE, "no call can be made: no memory or no socket");
+    }
+    p->call = &g->call;
+    ask(g, g->keys);
+    return true;
+}

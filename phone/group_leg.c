@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SIP with one member: the INVITE of a leg may fork too, but one phone of a member is enough. The
+ * first 2xx has the leg, every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
+#include "group_leg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+
+static void
+nothing(int err, const struct sip_msg *msg, void *arg)
+{
+    (void)err, (void)msg, (void)arg;
+}
+
+static void
+bye(struct leg *leg, struct sip_dialog *with)
+{
+    (void)sip_drequestf(NULL, leg->group->call.phone->sip, true, "BYE", with, 0, leg->auth, NULL,
+                        nothing, NULL, "Content-Length: 0\r\n\r\n");
+}
+
+static void
+ack(struct leg *leg, struct sip_dialog *with, const struct sip_msg *msg)
+{
+    (void)sip_drequestf(NULL, leg->group->call.phone->sip, false, "ACK", with, msg->cseq.num,
+                        leg->auth, NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
+}
+
+/* --- in and out ------------------------------------------------------------------------------- */
+
+void
+leg_gone(struct leg *leg)
+{
+    leg->state = LEG_OUT;
+    leg->request = mem_deref(leg->request);
+    leg->keys->in[leg->offer.cs_id] = false;
+    group_media_drop(leg->group->media, leg->csb, 0);
+    mkt_csb_free(leg->csb);
+    leg->csb = NULL;
+}
+
+void
+leg_cancel(struct leg *leg)
+{
+    leg->cancelled = true;
+    if (leg->request != NULL)
+        sip_request_cancel(leg->request);
+}
+
+void
+leg_bye(struct leg *leg)
+{
+    bye(leg, leg->with);
+    leg->state = LEG_OUT;
+}
+
+/* Everything an answer must have. */
+static bool
+keyed(struct leg *leg, const struct sip_msg *msg, struct cli_error *err)
+{
+    struct group *g = leg->group;
+    struct cli_client *client = &g->call.phone->client;
+    struct mkt_err why = { 0 };
+
+    if (!group_offer_answered(&leg->offer, leg->keys, client,
+                              mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &leg->csb, err))
+        return false;
+    if (!phone_description_read(&leg->mine, msg->mb, false, &leg->to))
+        return cli_fail(err, CLI_EXIT_PEER, "the answer has no address for PCMU");
+    if (group_media_hear(g->media, leg->csb, &leg->keys->voice[leg->offer.cs_id], client->crypto,
+                         &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
+    return phone_group_name(leg->name, mkt_csb_peer(leg->csb)) ||
+           cli_fail(err, CLI_EXIT_PEER, "an identity of more than %d octets", GROUP_NAME_MAX - 1);
+}
+
+static void
+in(struct leg *leg, const struct sip_msg *msg)
+{
+    struct cli_error err = { 0 };
+
+    if (!leg->group->ending && !leg->cancelled && keyed(leg, msg, &err)) {
+        leg->state = LEG_IN;
+        leg->keys->in[leg->offer.cs_id] = true;
+        if (group_leg_in(leg, &err))
+            return;
+    }
+    if (err.code != CLI_EXIT_OK)
+        phone_say("refused", "%s: %s", leg->uri, err.text);
+    bye(leg, leg->with);
+    group_leg_out(leg);
+}
+
+/* --- the INVITE ------------------------------------------------------------------------------- */
+
+static void call(struct leg *leg);
+
+static void
+other_phone(struct leg *leg, const struct sip_msg *msg)
+{
+    struct sip_dialog *with;
+
+    if (sip_dialog_fork(&with, leg->dialog, msg) != 0)
+        return;
+    ack(leg, with, msg);
+    bye(leg, with);
+    mem_deref(with);
+}
+
+void
+leg_answered(struct leg *leg, const struct sip_msg *msg)
+{
+    if (leg->with != NULL && pl_strcmp(&msg->to.tag, leg->tag) != 0) {
+        other_phone(leg, msg);
+        return;
+    }
+    if (leg->with != NULL) { /* again */
+        ack(leg, leg->with, msg);
+        return;
+    }
+    if (pl_strcpy(&msg->to.tag, leg->tag, sizeof leg->tag) != 0 ||
+        sip_dialog_fork(&leg->with, leg->dialog, msg) != 0) {
+        group_leg_out(leg);
+        return;
+    }
+    ack(leg, leg->with, msg);
+    in(leg, msg);
+}
+
+static void
+failed(struct leg *leg, int err, const struct sip_msg *msg)
+{
+    char why[128];
+
+    if (msg != NULL && (msg->scode == 401 || msg->scode == 407) && leg->challenges++ < 2 &&
+        sip_auth_authenticate(leg->auth, msg) == 0) {
+        call(leg);
+        return;
+    }
+    if (msg != NULL)
+        re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
+    else
+        re_snprintf(why, sizeof why, "%m", err);
+    phone_say("not-joined", "%s: %s", leg->uri, why);
+    group_leg_out(leg);
+}
+
+static void
+response(int err, const struct sip_msg *msg, void *arg)
+{
+    struct leg *leg = arg;
+
+    if (err != 0 || msg->scode >= 300)
+        failed(leg, err, msg);
+    else if (msg->scode >= 200)
+        leg_answered(leg, msg);
+}
+
+static int
+contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
+{
+    struct leg *leg = arg;
+    struct sip_contact c;
+
+    (void)dst;
+    sip_contact_set(&c, leg->group->call.phone->user, src, tp);
+    return mbuf_printf(mb, "%H", sip_contact_print, &c);
+}
+
+static void
+call(struct leg *leg)
+{
+    const struct mbuf *text = leg->description;
+    int err = sip_drequestf(&leg->request, leg->group->call.phone->sip, true, "INVITE", leg->dialog,
+                            0, leg->auth, contact, response, leg,
+                            "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
+                            mbuf_get_left(text), mbuf_buf(text), mbuf_get_left(text));
+    if (err != 0)
+        failed(leg, err, NULL);
+}
+
+static bool
+describe(struct leg *leg, struct cli_error *err)
+{
+    struct group *g = leg->group;
+    struct phone *p = g->call.phone;
+    char *value = malloc(VALUE_MAX);
+
+    phone_description_free(&leg->mine);
+    leg->description = mem_deref(leg->description);
+    bool ok =
+        value != NULL && phone_group_description(&leg->mine, p, group_media_port(g->media)) == 0 &&
+        group_offer_value(&leg->offer, leg->keys, &p->client, value, VALUE_MAX, err) &&
+        phone_description_write(&leg->mine, true, value, &leg->description) == 0 &&
+        group_offer_sent(&leg->offer,
+                         mkt_span(mbuf_buf(leg->description), mbuf_get_left(leg->description)),
+                         err);
+    free(value);
+    return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
+}
+
+static bool
+open_dialog(struct leg *leg)
+{
+    struct phone *p = leg->group->call.phone;
+    const char *self = p->client.file.identity, *proxy = p->o->value[PHONE_OPT_PROXY];
+
+    leg->with = mem_deref(leg->with);
+    leg->dialog = mem_deref(leg->dialog);
+    leg->auth = mem_deref(leg->auth);
+    leg->challenges = 0;
+    return sip_dialog_alloc(&leg->dialog, leg->uri, leg->uri, NULL, self, &proxy, proxy != NULL) ==
+               0 &&
+           sip_auth_alloc(&leg->auth, phone_auth, p, false) == 0;
+}
+
+/* Where the others stand is said anew each time: whoever joins late has to know. */
+void
+leg_begin(struct leg *leg)
+{
+    struct cli_error err = { 0 };
+
+    for (size_t id = GROUP_INITIATOR_CS; id <= leg->keys->n + 1; id++)
+        group_media_stands(leg->group->media, &leg->keys->voice[id]);
+    leg->due = leg->cancelled = false;
+    leg->state = LEG_CALLED;
+    if (open_dialog(leg) && describe(leg, &err)) {
+        call(leg);
+        return;
+    }
+    phone_say("not-joined", "%s: %s", leg->uri, err.text);
+    group_leg_out(leg);
+}
+
+bool
+leg_request(struct leg *leg, const struct sip_msg *msg)
+{
+    struct sip *sip = leg->group->call.phone->sip;
+
+    if (leg->with == NULL || !sip_dialog_cmp(leg->with, msg))
+        return false;
+    if (pl_strcmp(&msg->met, "BYE") == 0) {
+        (void)sip_treply(NULL, sip, msg, 200, "OK");
+        if (leg->state == LEG_IN)
+            group_leg_out(leg);
+        return true;
+    }
+    if (pl_strcmp(&msg->met, "INVITE") == 0) {
+        (void)sip_treply(NULL, sip, msg, 488, "Not Acceptable Here");
+        return true;
+    }
+    return pl_strcmp(&msg->met, "ACK") == 0;
+}
+
+/* --- the leg ---------------------------------------------------------------------------------- */
+
+static void
+leg_destroy(void *data)
+{
+    struct leg *leg = data;
+
+    list_unlink(&leg->le);
+    mem_deref(leg->request);
+    mem_deref(leg->with);
+    mem_deref(leg->dialog);
+    mem_deref(leg->auth);
+    mem_deref(leg->description);
+    phone_description_free(&leg->mine);
+    group_offer_free(&leg->offer);
+    group_media_drop(leg->group->media, leg->csb, 0);
+    mkt_csb_free(leg->csb);
+}
+
+struct leg *
+leg_new(struct group *g, struct group_keys *keys, const char *uri, uint8_t cs_id)
+{
+    struct leg *leg = mem_zalloc(sizeof *leg, leg_destroy);
+
+    if (leg == NULL)
+        return NULL;
+    leg->group = g;
+    leg->keys = keys;
+    leg->uri = uri;
+    leg->offer.cs_id = cs_id;
+    list_append(&g->legs, &leg->le, leg);
+    return leg;
+}
