@@ -116,8 +116,8 @@ answer(struct call *c, struct phone_answer **a)
     struct cli_error err = { 0 };
     enum mkt_rc rc;
 
-    if (!said(&err,
-              phone_answer_new(a, &c->bob, &c->args, described(c), nothing, NULL, &rc, &err)) ||
+    if (!said(&err, phone_answer_new(a, &c->bob, &c->args, described(c), false, nothing, NULL, &rc,
+                                     &err)) ||
         !ask(&(*a)->job, &c->bob, &c->args) || !phone_answer_value(*a, c->value, sizeof c->value))
         return false;
     describe(c);

@@ -4,7 +4,6 @@
 #include "bench.h"
 
 #include "../tests/pki.h"
-#include "random.h"
 #include "world.h"
 
 #include <stdlib.h>

@@ -113,7 +113,7 @@ def check_quoted(path, name, root):
     top = name.split('/')[0]
     if top not in SRC or not (root / 'src' / name).exists():
         if '..' in name and beside.exists() and path.parts[0] in TEST_ONLY:
-            if beside.resolve().relative_to(root.resolve()).parts[0] in TEST_ONLY:
+            if beside.resolve().relative_to(root.resolve()).parts[0] in (*TEST_ONLY, *PROGRAMS):
                 return None
         parts = PROGRAMS if path.parts[0] in TEST_ONLY else PARTS.get(path.parts[0], ())
         if '..' not in name and any((root / p / name).exists() for p in parts):

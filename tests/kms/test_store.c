@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both stores behave alike; the SQLite one keeps its file safe and says what is wrong with it; the
  * index finds what the store holds. */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +17,6 @@
 #include "index.h"
 #include "store.h"
 #include "tpk_schedule.h"
-
-#define TURNS 10     /* changes that somebody else makes... */
-#define TURNS_MAX 40 /* ...while there are that many long ones */
 
 static struct kms_vault *vault; /* nothing is sealed here */
 static char dir[] = "/tmp/mikey-store-XXXXXX";
@@ -364,163 +359,6 @@ a_full_disk_is_an_error_and_loses_nothing(void **state)
 }
 
 static bool
-take_mark(void *ctx, const struct kms_mark *m)
-{
-    struct kms_mark *all = ctx;
-
-    all[0].mark++; /* counts */
-    all[all[0].mark] = *m;
-    return true;
-}
-
-static void
-marks_of_counters_end_with_their_credential_and_are_no_change(void **state)
-{
-    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
-    struct kms_mark marks[2], found[4] = { 0 };
-    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
-    uint64_t before, after;
-    struct kms_index *x;
-    struct kms_found f;
-    struct kms_removed removed;
-
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(add(a, "sip:a@b", i == 0 ? "x" : "y"), KMS_STORE_OK);
-        assert_true(find(a, i == 0 ? "x" : "y", &f, &x));
-        marks[i] = (struct kms_mark){ KMS_MARK_COUNTER, f.serial, 5000000000 + i };
-        kms_index_free(x);
-    }
-    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
-    assert_int_equal(b->ops->marks(b, marks, 2, INT64_MAX, &err), KMS_STORE_OK);
-    marks[0].mark++;
-    assert_int_equal(b->ops->marks(b, marks, 1, INT64_MAX, &err), KMS_STORE_OK);
-    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
-    assert_int_equal(before, after);
-    assert_int_equal(a->ops->user_remove(a, "sip:a@b", "y", &removed, &err), KMS_STORE_OK);
-    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
-    assert_int_equal(found[0].mark, 1);
-    assert_int_equal(found[1].serial, marks[0].serial);
-    assert_int_equal(found[1].mark, 5000000001);
-    assert_int_equal(add(a, "sip:a@b", "y"), KMS_STORE_OK); /* the psk-id is free again */
-    assert_true(find(a, "y", &f, &x));
-    assert_int_not_equal(f.serial, marks[1].serial);
-    kms_index_free(x);
-    a->ops->close(a);
-    b->ops->close(b);
-}
-
-/* The only mark of a kind among those found, counted in found[0]. */
-static uint64_t
-value_of(const struct kms_mark *found, enum kms_mark_kind kind)
-{
-    uint64_t value = 0, n = 0;
-
-    for (uint64_t i = 1; i <= found[0].mark; i++)
-        if (found[i].kind == kind) {
-            value = found[i].mark;
-            n++;
-        }
-    assert_int_equal(n, 1);
-    return value;
-}
-
-static void
-marks_of_stamps_end_with_their_time_and_are_no_change(void **state)
-{
-    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
-    const struct kms_mark marks[] = { { KMS_MARK_STAMP, 7, 1000 },
-                                      { KMS_MARK_STAMP, UINT64_MAX, 1005 },
-                                      { KMS_MARK_COUNTER, 7, 3 } };
-    const struct kms_mark lower = { KMS_MARK_STAMP, UINT64_MAX, 1004 };
-    struct kms_mark found[4] = { 0 };
-    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
-    uint64_t before, after;
-
-    (void)state;
-    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
-    assert_int_equal(b->ops->marks(b, marks, 3, 1000, &err), KMS_STORE_OK);
-    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
-    assert_int_equal(found[0].mark, 3);
-    assert_int_equal(b->ops->marks(b, &lower, 1, 1001, &err), KMS_STORE_OK);
-    found[0].mark = 0;
-    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
-    assert_int_equal(found[0].mark, 2);
-    assert_int_equal(value_of(found, KMS_MARK_STAMP), 1004);
-    assert_int_equal(value_of(found, KMS_MARK_COUNTER), 3);
-    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
-    assert_int_equal(before, after);
-    a->ops->close(a);
-    b->ops->close(b);
-}
-
-static void
-tells_that_another_connection_changed_it(void **state)
-{
-    struct kms_store *a = open_sqlite(0), *b = open_sqlite(0);
-    uint64_t before, after;
-
-    (void)state;
-    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
-    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
-    assert_int_equal(before, after);
-    assert_int_equal(add(b, "sip:a@b", "x"), KMS_STORE_OK);
-    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
-    assert_int_not_equal(before, after);
-    a->ops->close(a);
-    b->ops->close(b);
-}
-
-struct endless {
-    struct kms_store *store;
-    atomic_bool over;
-    unsigned changes;
-};
-
-/* A rotation or an import: one long change after the other. */
-static void *
-change_on_and_on(void *arg)
-{
-    const struct timespec long_ms = { 0, 20000000 };
-    struct kms_store_err why;
-    struct endless *e = arg;
-
-    while (e->changes < TURNS_MAX && !atomic_load(&e->over)) {
-        if (e->store->ops->begin(e->store, &why) != KMS_STORE_OK)
-            break;
-        nanosleep(&long_ms, NULL);
-        if (e->store->ops->end(e->store, true, &why) != KMS_STORE_OK)
-            break;
-        e->store->ops->give_way(e->store);
-        e->changes++;
-    }
-    return NULL;
-}
-
-static void
-who_changes_on_and_on_lets_others_in_between(void **state)
-{
-    const struct timespec rest = { 0, 7000000 };
-    struct kms_store *mine = open_sqlite(0);
-    struct endless e = { .store = open_sqlite(0) };
-    char id[16];
-    pthread_t thread;
-
-    (void)state;
-    assert_int_equal(pthread_create(&thread, NULL, change_on_and_on, &e), 0);
-    for (unsigned i = 0; i < TURNS; i++) {
-        snprintf(id, sizeof id, "x%u", i);
-        nanosleep(&rest, NULL); /* the next one meets a store that is taken */
-        assert_int_equal(add(mine, "sip:a@b", id), KMS_STORE_OK);
-    }
-    atomic_store(&e.over, true);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(e.changes < TURNS_MAX);
-    e.store->ops->close(e.store);
-    mine->ops->close(mine);
-}
-
-static bool
 no_keys_user(void *ctx, const struct kms_user *u)
 {
     *(size_t *)ctx += 1;
@@ -622,11 +460,6 @@ main(void)
         cmocka_unit_test_teardown(refuses_a_store_from_a_newer_version_and_leaves_it_alone, clean),
         cmocka_unit_test_teardown(refuses_files_that_are_not_its_own, clean),
         cmocka_unit_test_teardown(a_full_disk_is_an_error_and_loses_nothing, clean),
-        cmocka_unit_test_teardown(marks_of_counters_end_with_their_credential_and_are_no_change,
-                                  clean),
-        cmocka_unit_test_teardown(marks_of_stamps_end_with_their_time_and_are_no_change, clean),
-        cmocka_unit_test_teardown(tells_that_another_connection_changed_it, clean),
-        cmocka_unit_test_teardown(who_changes_on_and_on_lets_others_in_between, clean),
         cmocka_unit_test_teardown(a_listing_holds_no_keys, clean),
         cmocka_unit_test_teardown(a_hundred_thousand_users_and_a_group_of_all_take_few_octets,
                                   clean),

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <mikeyticket/env.h>
+
 #include "hash.h"
 #include "limit.h"
 #include "replay.h"
