@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "api_parts.h"
+#include "api_picture.h"
 #include "base64.h"
 #include "document.h"
 #include "key_text.h"
@@ -15,7 +16,7 @@
 
 struct issue {
     struct kms_api_call *call;
-    struct kms_index *index;
+    struct kms_picture picture;
     struct kms_rules *rules;
     struct mkt_env env;
     struct mkt_policy granted;
@@ -24,6 +25,7 @@ struct issue {
     struct kms_inkey tpk;
     struct kms_found_tpk found;
     struct mkt_kms_txn *txn;
+    char tpk_id[KMS_PSK_ID_MAX + 1];
     struct mkt_err err;
     size_t n_question, n_answer;
     uint8_t question[KMS_API_MESSAGE], answer[MKT_MSG_MAX];
@@ -64,9 +66,9 @@ gather(struct issue *x)
     x->rules = kms_api_rules(c, wrong);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
-    if (kms_index_build(&x->index, c->store, c->api->vault, &err) != KMS_STORE_OK)
+    if (!kms_picture_take(&x->picture, c, c->api->vault, &err))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
-    if (!kms_index_is_user(x->index, x->client, mkt_ntp_to_unix(x->env.now)))
+    if (!kms_index_is_user(x->picture.index, x->client, mkt_ntp_to_unix(x->env.now)))
         return kms_api_refuse(c, KMS_API_CONFLICT, NULL,
                               "%s is no user, or suspended or expired: see user list",
                               kms_api_given(c, "as"));
@@ -83,14 +85,14 @@ reply(struct issue *x)
                                          .client = x->client,
                                          .kms = x->kms,
                                          .now = x->env.now,
-                                         .directory = kms_index_directory(x->index) };
+                                         .directory = kms_index_directory(x->picture.index) };
     struct mkt_io io = { .out = x->answer, .cap = sizeof x->answer };
     struct kms_locker l;
     struct mkt_tpk tpk;
     bool ok = mkt_kms_begin(x->txn, mkt_span(x->question, x->n_question), &io.err) == MKT_OK &&
               mkt_kms_verify(x->txn, &x->env, &x->psk.base, x->client, x->kms, &io.err) == MKT_OK &&
-              kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q, x->index,
-                            &io.err) == MKT_OK;
+              kms_tpk_grant(&x->granted, &x->found, mkt_kms_ask(x->txn)->policy, &q,
+                            x->picture.index, &io.err) == MKT_OK;
 
     if (ok) {
         l = kms_found_tpk_locker(&x->found);
@@ -104,6 +106,10 @@ reply(struct issue *x)
     }
     x->n_answer = io.out_len;
     x->err = io.err;
+    if (ok)
+        snprintf(x->tpk_id, sizeof x->tpk_id, "%.*s", (int)x->found.id.n,
+                 (const char *)x->found.id.p);
+    kms_picture_give(&x->picture, x->call); /* storing may take its time */
     return ok;
 }
 
@@ -126,18 +132,16 @@ answer(struct issue *x)
 {
     struct kms_api_call *c = x->call;
     struct kms_store_err err = { 0 };
-    char id[KMS_PSK_ID_MAX + 1];
 
     if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now),
                         &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
-    snprintf(id, sizeof id, "%.*s", (int)x->found.id.n, (const char *)x->found.id.p);
     c->noted = json_object();
     kms_api_put(c->noted, "to", identities(x->granted.responders, x->granted.n_responders));
     kms_api_put(c->noted, "until", kms_api_time(mkt_ntp_to_unix(x->granted.end.value)));
-    kms_api_put(c->noted, "tpk", kms_api_words(id));
+    kms_api_put(c->noted, "tpk", kms_api_words(x->tpk_id));
     c->answer = json_object();
-    kms_api_put(c->answer, "tpk-id", kms_api_words(id));
+    kms_api_put(c->answer, "tpk-id", kms_api_words(x->tpk_id));
     kms_api_put(
         c->answer, "message",
         json_stringn(x->text, mkt_base64_encode(mkt_span(x->answer, x->n_answer), x->text)));
@@ -182,7 +186,7 @@ kms_api_issue(struct kms_api_call *c)
     status = issue(x);
     mkt_kms_txn_free(x->txn);
     mkt_crypto_free(x->env.crypto);
-    kms_index_free(x->index);
+    kms_picture_give(&x->picture, c);
     kms_rules_free(x->rules);
     mkt_wipe(x, sizeof *x);
     free(x);

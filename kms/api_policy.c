@@ -9,6 +9,7 @@
 #include <mikeyticket/env.h>
 
 #include "api_parts.h"
+#include "api_picture.h"
 #include "conditions.h"
 #include "document.h"
 #include "reload.h"
@@ -27,7 +28,7 @@ struct inquiry {
     struct kms_api_call *call;
     struct kms_wish wish;
     struct kms_rules *rules;
-    struct kms_index *index;
+    struct kms_picture picture;
     struct mkt_policy want, granted;
     struct kms_circumstances q;
     struct kms_decision decision;
@@ -378,13 +379,13 @@ ask(struct inquiry *x)
     x->q.rules = x->rules;
     x->q.trace = &x->trace;
     x->q.decision = &x->decision;
-    x->q.directory = kms_index_directory(x->index);
+    x->q.directory = kms_index_directory(x->picture.index);
     x->q.cross_realm = x->call->api->config->cross_realm == 1;
     x->served = x->call->api->config->pk_users == 1 ||
                 kms_index_is_user(x->index, x->q.client, mkt_ntp_to_unix(x->q.now));
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
-                 kms_index_tpk_of(x->index, want->responders[0], suite->key_len, &tpk);
+                 kms_index_tpk_of(x->picture.index, want->responders[0], suite->key_len, &tpk);
         (void)kms_policy_request(&x->granted, want, &x->q, shared, &x->err);
         return;
     }
@@ -393,9 +394,10 @@ ask(struct inquiry *x)
         owner = want->initiator;
     else if ((want->flags & MKT_TP_E) == 0)
         owner = want->responders[0];
-    opened = (struct kms_opened){ want, owner, x->q.directory.realm_of(x->index, want->initiator),
-                                  kms_index_is_user(x->index, want->initiator,
-                                                    mkt_ntp_to_unix(x->q.now)) };
+    opened = (struct kms_opened){
+        want, owner, x->q.directory.realm_of(x->picture.index, want->initiator),
+        kms_index_is_user(x->picture.index, want->initiator, mkt_ntp_to_unix(x->q.now))
+    };
     (void)kms_policy_resolve(&as, &opened, &x->q, &x->err);
 }
 
@@ -407,7 +409,7 @@ forget(struct inquiry *x)
         free(x->steps[i].asked);
     }
     free(x->steps);
-    kms_index_free(x->index);
+    kms_picture_give(&x->picture, x->call);
     kms_rules_free(x->rules);
     free(x);
 }
@@ -450,12 +452,13 @@ test(struct inquiry *x)
     x->rules = kms_api_rules(c, err);
     if (x->rules == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
-    if (kms_index_build(&x->index, c->store, NULL, &store_err) != KMS_STORE_OK)
+    if (!kms_picture_take(&x->picture, c, NULL, &store_err))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", store_err.text);
     ask(x);
     if (x->out_of_memory)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "out of memory");
     c->answer = tell(x);
+    kms_picture_give(&x->picture, c);
     kms_api_put(c->answer, "unknown-realms", unknown_realms(x));
     return KMS_API_OK;
 }

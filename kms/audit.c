@@ -150,6 +150,25 @@ kms_audit_note(struct kms_audit *a, struct kms_trail *t)
     t->used = t->n = 0;
 }
 
+void
+kms_audit_begin_writing(struct kms_audit *a)
+{
+    pthread_mutex_lock(&a->lock);
+    while (a->writing)
+        pthread_cond_wait(&a->moved, &a->lock);
+    a->writing = true;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void
+kms_audit_end_writing(struct kms_audit *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->writing = false;
+    pthread_cond_broadcast(&a->moved);
+    pthread_mutex_unlock(&a->lock);
+}
+
 /* --- those who do not wait ----------------------------------------------------------------------
  */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that writes for those who do not wait, tries again when a sink has failed, begins a
- * new segment when it is time, and tells the store where the chain ends. */
+/* The thread that writes for those who do not wait, tries again when a sink has failed, and begins
+ * a new segment when it is time. */
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -9,7 +9,6 @@
 #include "audit_parts.h"
 
 #define TICK_MS 200
-#define SEAL_TICKS 5 /* the store hears of the end of the chain once a second */
 
 static void
 serve_waits(struct kms_audit *a)
@@ -34,26 +33,6 @@ serve_waits(struct kms_audit *a)
         return;
     pthread_mutex_lock(&a->lock);
     a->n_waits -= n;
-    pthread_cond_broadcast(&a->moved);
-    pthread_mutex_unlock(&a->lock);
-}
-
-/* Takes the place of the writer. */
-static void
-begin_writing(struct kms_audit *a)
-{
-    pthread_mutex_lock(&a->lock);
-    while (a->writing)
-        pthread_cond_wait(&a->moved, &a->lock);
-    a->writing = true;
-    pthread_mutex_unlock(&a->lock);
-}
-
-static void
-end_writing(struct kms_audit *a)
-{
-    pthread_mutex_lock(&a->lock);
-    a->writing = false;
     pthread_cond_broadcast(&a->moved);
     pthread_mutex_unlock(&a->lock);
 }
@@ -90,7 +69,7 @@ kms_audit_resume(struct kms_audit *a)
 {
     uint64_t refused;
 
-    begin_writing(a);
+    kms_audit_begin_writing(a);
     if (write_everything(a)) {
         refused = atomic_exchange(&a->refused, 0);
         pthread_mutex_lock(&a->lock);
@@ -99,7 +78,7 @@ kms_audit_resume(struct kms_audit *a)
         pthread_mutex_unlock(&a->lock);
         KMS_LOG(a->log, KMS_WARN, "audit-resumed", kms_number("refused", (int64_t)refused));
     }
-    end_writing(a);
+    kms_audit_end_writing(a);
 }
 
 /* What outlets that are not required have lost, and that they fail, is logged and recorded. */
@@ -130,30 +109,6 @@ take_news(struct kms_audit *a)
     }
 }
 
-/* The end of the chain, told to the store: what is cut off afterwards is missed. */
-void
-kms_audit_seal(struct kms_audit *a)
-{
-    struct kms_store_err err = { 0 };
-    struct kms_head head;
-    bool ok;
-
-    begin_writing(a);
-    head = a->head;
-    ok = head.seq == a->sealed.seq || atomic_load(&a->down) || !a->has_file || a->file.sync ||
-         a->file.fd < 0 || fdatasync(a->file.fd) == 0;
-    end_writing(a);
-    if (!ok || head.seq == a->sealed.seq || atomic_load(&a->down))
-        return;
-    ok = a->store->ops->audit_seal(a->store, &head, &err) == KMS_STORE_OK;
-    if (ok)
-        a->sealed = head;
-    if (!ok && !a->seal_failing)
-        KMS_LOG(a->log, KMS_ERROR, "audit-unsealed", kms_text("error", err.text),
-                kms_text("effect", "records cut off the end would not be missed"));
-    a->seal_failing = !ok;
-}
-
 /* Rotation by time, and pending notes, when no request does it. */
 static void
 tend(struct kms_audit *a)
@@ -173,7 +128,7 @@ kms_audit_keep(void *arg)
 {
     struct kms_audit *a = arg;
     struct pollfd p = { .fd = a->wake, .events = POLLIN };
-    int64_t tended = 0, ticks = 0;
+    int64_t tended = 0;
     eventfd_t n;
 
     while (!a->stopping) {
@@ -190,8 +145,6 @@ kms_audit_keep(void *arg)
         if (atomic_load(&a->down))
             kms_audit_resume(a);
         tend(a);
-        if (++ticks % SEAL_TICKS == 0)
-            kms_audit_seal(a);
     }
     serve_waits(a);
     return NULL;

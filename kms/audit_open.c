@@ -184,6 +184,8 @@ free_audit(struct kms_audit *a)
         kms_audit_file_close(&a->file);
     if (a->wake >= 0)
         close(a->wake);
+    if (a->seal_stop >= 0)
+        close(a->seal_stop);
     mkt_crypto_free(a->crypto);
     pthread_cond_destroy(&a->moved);
     pthread_mutex_destroy(&a->lock);
@@ -192,6 +194,14 @@ free_audit(struct kms_audit *a)
     free(a->lines.p);
     free(a->note);
     free(a);
+}
+
+static void
+stop_keeper(struct kms_audit *a)
+{
+    atomic_store(&a->stopping, true);
+    (void)eventfd_write(a->wake, 1);
+    pthread_join(a->keeper, NULL);
 }
 
 bool
@@ -214,6 +224,7 @@ kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct
     a->crypto = mkt_crypto_new();
     a->note = calloc(1, sizeof *a->note);
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    a->seal_stop = -1;
     a->file = (struct kms_audit_file){ .folder = { NULL, -1 }, .fd = -1 };
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
@@ -225,6 +236,10 @@ kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct
             a); /* the first record; when it fails, requests are refused until it does not */
         pthread_mutex_unlock(&a->lock);
         ok = pthread_create(&a->keeper, NULL, kms_audit_keep, a) == 0;
+        if (ok && !kms_audit_seal_start(a)) {
+            stop_keeper(a);
+            ok = false;
+        }
     }
     if (!ok)
         free_audit(a);
@@ -238,9 +253,8 @@ kms_audit_close(struct kms_audit *a, struct kms_trail *note)
 {
     if (a == NULL)
         return;
-    atomic_store(&a->stopping, true);
-    (void)eventfd_write(a->wake, 1);
-    pthread_join(a->keeper, NULL);
+    kms_audit_seal_stop(a);
+    stop_keeper(a);
     if (atomic_load(&a->down))
         kms_audit_resume(a);
     if (note != NULL && !atomic_load(&a->down)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the audit share: audit.c hands records over and waits, audit_write.c chains and
- * writes them, audit_keeper.c is the thread, audit_open.c the beginning and the end. */
+ * writes them, audit_keeper.c is the thread, audit_seal.c tells the store, audit_open.c is the
+ * beginning and the end. */
 #ifndef KMS_AUDIT_PARTS_H
 #define KMS_AUDIT_PARTS_H
 
@@ -30,8 +31,8 @@ struct kms_audit {
     /* The writer's own. */
     struct kms_octets taken, lines;
     uint32_t n_taken;
-    struct kms_head head, sealed;
-    int64_t former_ns; /* the latest record of the run before; 0: none is known */
+    struct kms_head head, sealed; /* sealed: of audit_seal.c, once it runs */
+    int64_t former_ns;            /* the latest record of the run before; 0: none is known */
     bool rotate, has_file;
     int64_t rotate_at_s; /* steady clock; 0: never */
     struct kms_audit_file file;
@@ -42,9 +43,9 @@ struct kms_audit {
     bool seal_failing, file_failing; /* file_failing: of one that is optional */
     uint64_t file_lost;
     struct kms_trail *note;
-    int wake;
+    int wake, seal_stop;
     atomic_bool stopping;
-    pthread_t keeper;
+    pthread_t keeper, sealer;
 };
 
 /* For the writer: puts everything that is taken into every sink, and waits for those that are
@@ -62,9 +63,18 @@ void kms_audit_lead(struct kms_audit *a);
 void kms_audit_note(struct kms_audit *a, struct kms_trail *t);
 bool kms_audit_reach(struct kms_audit *a, uint64_t last, uint64_t epoch);
 
-/* audit_keeper.c: the thread; one try to write again; the end of the chain told to the store. */
+/* kms_audit_begin_writing takes the place of the writer, kms_audit_end_writing gives it up. */
+void kms_audit_begin_writing(struct kms_audit *a);
+void kms_audit_end_writing(struct kms_audit *a);
+
+/* audit_keeper.c: the thread; one try to write again. */
 void *kms_audit_keep(void *audit);
 void kms_audit_resume(struct kms_audit *a);
+
+/* audit_seal.c: a thread that tells the store where the chain ends, until it is stopped; once, when
+ * that thread does not run. */
+bool kms_audit_seal_start(struct kms_audit *a);
+void kms_audit_seal_stop(struct kms_audit *a);
 void kms_audit_seal(struct kms_audit *a);
 
 #endif

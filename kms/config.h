@@ -64,8 +64,9 @@ struct kms_peer_option {
     char url[512];                                        /* where it is asked; "": never */
     char name[KMS_NAME_MAX];                              /* that its certificate is for */
     char connect[320];                                    /* "::HOST:PORT" of the URL */
-    char target[1024];     /* the URL asked: NAME in place of the host */
-    char ca[KMS_PATH_MAX]; /* who certifies it */
+    char target[1024];      /* the URL asked: NAME in place of the host */
+    char ca[KMS_PATH_MAX];  /* who certifies it */
+    char crl[KMS_PATH_MAX]; /* whom they no longer certify; "": not asked */
     char certificate[KMS_PATH_MAX], private_key[KMS_PATH_MAX]; /* ours, shown to it */
     uint32_t timeout_s;                                        /* of a whole question */
     uint32_t waiting;                                          /* questions at a time */

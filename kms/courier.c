@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define POLL_MS 1000
 #define IDLE_MAX 256L /* connections kept open, to all peers; by itself libcurl closes too many */
 
@@ -44,21 +46,37 @@ prepare_tls(CURL *c, const struct kms_peer_option *o)
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CAINFO, o->ca) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK && /* no other authority */
+           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&         /* no other authority */
+           curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK && /* those of now */
+           (o->crl[0] == '\0' || curl_easy_setopt(c, CURLOPT_CRLFILE, o->crl) == CURLE_OK) &&
            curl_easy_setopt(c, CURLOPT_SSLCERT, o->certificate) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSLKEY, o->private_key) == CURLE_OK;
 }
 
+/* Seconds. A connection that is older than our reading of the peer's files is used for three
+ * seconds more at most: what it was opened by may no longer hold. libcurl compares whole seconds,
+ * and 0 is no bound to it. */
+static long
+age_allowed(const struct kms_peer *p)
+{
+    long read = (long)((kms_steady_ns() - p->read_ns) / 1000000000);
+
+    return read > 2 ? read - 1 : 1;
+}
+
 /* QUICK_EXIT: libcurl would else wait for a name server that does not answer. */
 static bool
-prepare_way(CURL *c, const struct kms_peer_option *o, const struct kms_errand *e)
+prepare_way(CURL *c, const struct kms_peer *p, const struct kms_errand *e)
 {
+    const struct kms_peer_option *o = &p->option;
+
     return curl_easy_setopt(c, CURLOPT_URL, o->target) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CONNECT_TO, e->connect) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_MAXLIFETIME_CONN, age_allowed(p)) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)o->timeout_s) == CURLE_OK;
 }
 
@@ -88,13 +106,13 @@ add_line(struct curl_slist **list, const char *line)
 }
 
 static bool
-prepare(struct kms_errand *e, const struct kms_peer_option *o)
+prepare(struct kms_errand *e, const struct kms_peer *p)
 {
     e->curl = curl_easy_init();
     return e->curl != NULL && add_line(&e->headers, "Content-Type: application/mikey") &&
            add_line(&e->headers, "Expect:") && /* no round of "100 Continue" */
-           add_line(&e->connect, o->connect) && prepare_tls(e->curl, o) &&
-           prepare_way(e->curl, o, e) && prepare_post(e->curl, e);
+           add_line(&e->connect, p->option.connect) && prepare_tls(e->curl, &p->option) &&
+           prepare_way(e->curl, p, e) && prepare_post(e->curl, e);
 }
 
 struct kms_errand *
@@ -122,7 +140,7 @@ kms_errand_pack(struct kms_errand *e, const struct kms_peer *p, struct mkt_span 
         return false;
     memcpy(e->message, message.p, message.n);
     e->len = message.n;
-    return prepare(e, &p->option);
+    return prepare(e, p);
 }
 
 void

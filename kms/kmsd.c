@@ -144,6 +144,7 @@ open_store(struct daemon *d, struct kms_index **index, struct kms_store_err *err
     return rc == KMS_STORE_OK ? read_store(d, index, err) : rc;
 }
 
+/* The admin API is one more, where it counts. */
 static size_t
 count_readers(const struct kms_config *c)
 {
@@ -447,7 +448,7 @@ serve(struct daemon *d)
         return code;
     }
     if (!kms_service_init(&d->service, &d->config, &d->log, d->began_ns, index,
-                          count_readers(&d->config), d->marks, &failed)) {
+                          count_readers(&d->config) + 1, d->marks, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
     } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
         code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "config_peers.h"
+#include "crl.h"
 
 #define DOWN_AFTER 3
 #define RETRY_NS 1000000000
@@ -55,9 +56,11 @@ set_free(void *object)
 
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n; i++) {
         if (set->at[i].trust != NULL)
             gnutls_x509_trust_list_deinit(set->at[i].trust, 1);
+        kms_crl_free(set->at[i].crl);
+    }
     free(set);
 }
 
@@ -114,7 +117,10 @@ peer_fill(struct kms_peer *p, const struct kms_peer_option *o, char err[KMS_FILE
     if (gnutls_x509_trust_list_init(&trust, 0) < 0)
         return kms_files_fail(err, "out of memory");
     p->trust = trust;
-    return add_authorities(trust, o->ca, err) && (o->url[0] == '\0' || try_pair(o, err));
+    p->read_ns = kms_steady_ns();
+    return add_authorities(trust, o->ca, err) &&
+           (o->crl[0] == '\0' || kms_crl_open(&p->crl, o->crl, o->ca, err)) &&
+           (o->url[0] == '\0' || try_pair(o, err));
 }
 
 static struct kms_peer_set *
@@ -144,13 +150,14 @@ stamp_of(const struct kms_config *c)
 
     if (files == NULL)
         return 0;
-    files->n = 3;
+    files->n = 4;
     for (size_t i = 0; i < c->peers.n; i++) {
         const struct kms_peer_option *o = &c->peers.at[i];
 
         memcpy(files->at[0], o->ca, sizeof o->ca);
         memcpy(files->at[1], o->certificate, sizeof o->certificate);
         memcpy(files->at[2], o->private_key, sizeof o->private_key);
+        memcpy(files->at[3], o->crl, sizeof o->crl);
         stamp = stamp * 31 + kms_files_stamp(all, 1);
     }
     free(files);
@@ -339,7 +346,8 @@ kms_peer_of_ticket(const struct kms_peer_set *set, const struct mkt_policy *tick
 
 /* --- certificates ----------------------------------------------------------------------------- */
 
-/* The chain must lead to an authority of the peer, be good for a client, and name the peer. */
+/* The chain must lead to an authority of the peer, be good for a client, name the peer, and not be
+ * revoked. */
 static bool
 is_of(const struct kms_peer *p, gnutls_x509_crt_t *chain, unsigned n)
 {
@@ -351,7 +359,7 @@ is_of(const struct kms_peer *p, gnutls_x509_crt_t *chain, unsigned n)
     unsigned status = ~0u;
 
     return gnutls_x509_trust_list_verify_crt2(p->trust, chain, n, data, 2, 0, &status, NULL) >= 0 &&
-           status == 0;
+           status == 0 && (p->crl == NULL || kms_crl_clears(p->crl, chain, n, (int64_t)time(NULL)));
 }
 
 static uint32_t

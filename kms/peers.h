@@ -43,8 +43,10 @@ struct kms_peer {
     struct kms_peer_option option;
     struct mkt_identity identity; /* borrows from option */
     struct kms_peer_state *state;
-    unsigned number; /* of the bit in what a certificate proves */
-    void *trust;     /* gnutls_x509_trust_list_t: its authorities */
+    unsigned number;     /* of the bit in what a certificate proves */
+    void *trust;         /* gnutls_x509_trust_list_t: its authorities */
+    struct kms_crl *crl; /* NULL: nobody asks */
+    int64_t read_ns;     /* when all this was read, on the steady clock */
 };
 
 /* kms_peers_open reads what the configuration names, for n readers. False: err says which file and

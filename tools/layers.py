@@ -116,7 +116,7 @@ def check_quoted(path, name, root):
             if beside.resolve().relative_to(root.resolve()).parts[0] in (*TEST_ONLY, *PROGRAMS):
                 return None
         parts = PROGRAMS if path.parts[0] in TEST_ONLY else PARTS.get(path.parts[0], ())
-        if '..' not in name and any((root / p / name).exists() for p in parts):
+        if ('..' not in name or path.parts[0] in TEST_ONLY) and any((root / p / name).exists() for p in parts):
             return None
         return f'"{name}" is in no layer'
     layer = src_layer(path)

@@ -10,17 +10,13 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "scene.h"
 
 #define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
 #define TEAM "sip:team@example.com"
-#define WAIT_MS 5000
 #define SOON_MS 2000 /* a second, and one for a machine that has other work */
 
-static struct rig rig;
-static char out[65536], err[4096];
+static char text[65536], err[4096];
 
 static int
 open_rig(void **state)
@@ -39,17 +35,17 @@ close_rig(void **state)
 }
 
 static bool
-said(const char *text)
+said(const char *what)
 {
-    rig_read(&rig, "out", out, sizeof out);
-    return strstr(out, text) != NULL;
+    rig_read(&rig, "out", text, sizeof text);
+    return strstr(text, what) != NULL;
 }
 
 static bool
-complained(const char *text)
+complained(const char *what)
 {
     rig_read(&rig, "err", err, sizeof err);
-    return strstr(err, text) != NULL;
+    return strstr(err, what) != NULL;
 }
 
 static void
@@ -152,29 +148,13 @@ realms_are_made_with_a_key_and_removed_when_empty(void **state)
 /* --- with a running daemon ----------------------------------------------------------------------
  */
 
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t octets[2 * MKT_MSG_MAX];
-
 static int
 start(void **state)
 {
-    (void)state;
-    rig_open(&rig, "kek: file:kms.kek\n");
-    rig_add_two(&rig, &alice, &bob);
+    (void)scene_open(state);
     assert_int_equal(CTL("group", "add", TEAM), 0);
     assert_int_equal(CTL("group", "member-add", TEAM, BOB), 0);
     rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
     return 0;
 }
 
@@ -182,25 +162,12 @@ stop(void **state)
 static bool
 bob_resolves(void)
 {
-    int fd = rig_http_connect(&rig);
-    struct mkt_grant *g;
-    struct mkt_io io;
-    size_t n;
+    struct mkt_grant *g = scene_granted(TEAM, false, WAIT_MS);
     bool ok;
 
-    rig_request(&ask, &alice, TEAM, 0);
-    assert_int_equal(rig_http_post(fd, "ticketrequest", mkt_span(ask.octets, ask.len), octets, &n),
-                     200);
-    g = rig_granted(&ask, mkt_span(octets, n), &io);
     assert_non_null(g);
-    rig_resolve(&again, &bob, &alice, TEAM, g);
+    ok = scene_resolves(g, TEAM);
     mkt_grant_free(g);
-    assert_int_equal(
-        rig_http_post(fd, "ticketresolve", mkt_span(again.octets, again.len), octets, &n), 200);
-    close(fd);
-    ok = rig_resolved(&again, mkt_span(octets, n), &io);
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
     return ok;
 }
 
@@ -251,6 +218,7 @@ what_was_changed_through_the_daemon_counts_once_it_is_answered(void **state)
 int
 main(void)
 {
+    static char yaml[] = "kek: file:kms.kek\n";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(users_are_suspended_resumed_and_expired, open_rig,
                                         close_rig),
@@ -258,10 +226,11 @@ main(void)
         cmocka_unit_test_setup_teardown(groups_are_made_filled_and_shown, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(realms_are_made_with_a_key_and_removed_when_empty, open_rig,
                                         close_rig),
-        cmocka_unit_test_setup_teardown(a_member_who_was_removed_is_refused_within_a_second, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(
-            what_was_changed_through_the_daemon_counts_once_it_is_answered, start, stop),
+        cmocka_unit_test_prestate_setup_teardown(
+            a_member_who_was_removed_is_refused_within_a_second, start, scene_stop, yaml),
+        cmocka_unit_test_prestate_setup_teardown(
+            what_was_changed_through_the_daemon_counts_once_it_is_answered, start, scene_stop,
+            yaml),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -15,91 +15,23 @@
 #include <time.h>
 
 #include "base64.h"
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
-#define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 100 /* for one that must not */
 #define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
 
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
 static char text[65536];
 
-static void
-open_with(const char *more)
-{
-    rig_open(&rig, more);
-    rig_add_two(&rig, &alice, &bob);
-}
-
-static int
-start(void **state)
-{
-    (void)state;
-    open_with("http_timeout: 1s\n");
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-only_open(void **state)
-{
-    (void)state;
-    open_with("");
-    return 0;
-}
-
-static int
-start_limited(void **state)
-{
-    (void)state;
-    open_with("limits: {source_rate: 1, source_burst: 3}\n");
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
-
-/* The ticket of a request over UDP. */
 static struct mkt_grant *
 granted(void)
 {
-    int fd = rig_udp_socket(&rig);
-    struct mkt_io io;
-    size_t n;
-
-    rig_ask_free(&ask);
-    rig_request(&ask, &alice, BOB, 0);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
-    close(fd);
-    return rig_granted(&ask, mkt_span(out, n), &io);
+    return scene_granted(BOB, true, WAIT_MS);
 }
 
 static bool
 resolves(struct mkt_grant *g)
 {
-    int fd = rig_http_connect(&rig);
-    struct mkt_io io;
-    size_t n;
-    int status;
-
-    rig_ask_free(&again);
-    rig_resolve(&again, &bob, &alice, BOB, g);
-    status = rig_http_post(fd, "ticketresolve", mkt_span(again.octets, again.len), out, &n);
-    close(fd);
-    return status == 200 && rig_resolved(&again, mkt_span(out, n), &io);
+    return scene_resolves(g, BOB);
 }
 
 static void
@@ -551,7 +483,7 @@ a_full_disk_at_the_start_is_said_clearly(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) SCENE(name, "http_timeout: 1s\n")
     const struct CMUnitTest tests[] = {
         TEST(serves_a_ticket_over_udp_and_its_resolution_over_http),
         TEST(base64_is_answered_in_base64),
@@ -565,14 +497,13 @@ main(void)
         TEST(a_connection_lives_on_after_a_refusal),
         TEST(a_body_of_ten_megabytes_is_cut_short),
         TEST(a_slow_sender_is_cut_off),
-        cmocka_unit_test_setup_teardown(a_source_over_its_limit_is_told_to_wait, start_limited,
-                                        stop),
+        SCENE(a_source_over_its_limit_is_told_to_wait,
+              "limits: {source_rate: 1, source_burst: 3}\n"),
         TEST(sigterm_stops_it_with_open_connections_and_sighup_does_not),
         TEST(two_daemons_do_not_share_a_port),
-        cmocka_unit_test_setup_teardown(refuses_to_start_with_the_right_exit_code, only_open, stop),
-        cmocka_unit_test_setup_teardown(a_full_disk_costs_log_lines_but_no_answers, only_open,
-                                        stop),
-        cmocka_unit_test_setup_teardown(a_full_disk_at_the_start_is_said_clearly, only_open, stop),
+        SCENE_OPEN(refuses_to_start_with_the_right_exit_code, NULL),
+        SCENE_OPEN(a_full_disk_costs_log_lines_but_no_answers, NULL),
+        SCENE_OPEN(a_full_disk_at_the_start_is_said_clearly, NULL),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -9,36 +9,9 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "scene.h"
 
-#define BOB "sip:bob@example.com"
-#define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 100 /* for one that must not */
-
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
-
-static int
-start(void **state)
-{
-    (void)state;
-    rig_open(&rig, "");
-    rig_add_two(&rig, &alice, &bob);
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
 
 /* The Error no over HTTP, -1 when the answer is something else. */
 static int
@@ -207,7 +180,7 @@ errors_and_answers_are_not_answered(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) SCENE(name, NULL)
     const struct CMUnitTest tests[] = {
         TEST(unknown_ticket_types_and_unusable_policies_are_named),
         TEST(wishes_that_cannot_be_granted_are_refused),

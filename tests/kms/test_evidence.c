@@ -14,44 +14,16 @@
 #include <cmocka.h>
 
 #include "hex.h"
-#include "rig.h"
+#include "scene.h"
 #include "store.h"
 
-#define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 200 /* for one that must not */
-#define BOB "sip:bob@example.com"
 #define TEAM "sip:team@example.com"
 #define CRASHES 20
 #define STORM 64 /* requests under way when it is killed */
 #define NAME (2 * MKT_TICKET_ID + 1)
 
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
 static char text[1 << 22];
-
-static int
-start(void **state)
-{
-    (void)state;
-    rig_counter = 0;
-    rig_open(&rig,
-             "kek: file:kms.kek\nworkers: 2\naudit: {file_size: 64K}\nadmin: http://127.0.0.1:0\n");
-    rig_add_two(&rig, &alice, &bob);
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
 
 /* Every segment, one after the other, in text. */
 static const char *
@@ -91,45 +63,16 @@ name_of(struct mkt_grant *g, char name[NAME])
     kms_hex_write(name, t.p + t.n - 2 - MKT_TICKET_ID, MKT_TICKET_ID);
 }
 
-/* A ticket for somebody over UDP or HTTP; NULL when there is none within ms. */
-static struct mkt_grant *
-granted_for(const char *whom, bool udp, int ms)
-{
-    int fd = udp ? rig_udp_socket(&rig) : rig_http_connect(&rig), status = 200;
-    struct mkt_span body;
-    struct mkt_io io;
-    size_t n = 0;
-
-    rig_ask_free(&ask);
-    rig_request(&ask, &alice, whom, 0);
-    body = mkt_span(ask.octets, ask.len);
-    if (udp)
-        n = rig_udp_ask(fd, body, out, ms);
-    else
-        status = rig_http_post(fd, "ticketrequest", body, out, &n);
-    close(fd);
-    return status == 200 && n > 0 ? rig_granted(&ask, mkt_span(out, n), &io) : NULL;
-}
-
 static struct mkt_grant *
 granted(bool udp, int ms)
 {
-    return granted_for(BOB, udp, ms);
+    return scene_granted(BOB, udp, ms);
 }
 
 static bool
 resolves(struct mkt_grant *g)
 {
-    int fd = rig_http_connect(&rig);
-    struct mkt_io io;
-    size_t n;
-    int status;
-
-    rig_ask_free(&again);
-    rig_resolve(&again, &bob, &alice, BOB, g);
-    status = rig_http_post(fd, "ticketresolve", mkt_span(again.octets, again.len), out, &n);
-    close(fd);
-    return status == 200 && rig_resolved(&again, mkt_span(out, n), &io);
+    return scene_resolves(g, BOB);
 }
 
 /* Until g resolves, or does not, as the daemon follows the store. */
@@ -263,7 +206,7 @@ the_tickets_for_a_group_are_revoked_with_one_command(void **state)
     (void)state;
     (void)CTL("group", "add", TEAM);
     (void)CTL("group", "member-add", TEAM, BOB);
-    g = granted_for(TEAM, true, WAIT_MS);
+    g = scene_granted(TEAM, true, WAIT_MS);
     other = granted(true, WAIT_MS);
     assert_true(g != NULL && becomes(g, true));
     assert_int_not_equal(revoke_group("sip:temm@example.com"), 0);
@@ -282,7 +225,7 @@ the_tickets_for_a_group_are_revoked_with_one_command(void **state)
     assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " valid "));
     for (int i = 0; i < 200; i++) { /* one that is made a second later is good */
         mkt_grant_free(other);
-        other = granted_for(TEAM, true, WAIT_MS);
+        other = scene_granted(TEAM, true, WAIT_MS);
         if (resolves(other))
             break;
         poll(NULL, 0, 10);
@@ -499,7 +442,9 @@ no_key_is_in_any_record(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name)                                                         \
+    SCENE(name, "kek: file:kms.kek\nworkers: 2\naudit: {file_size: 64K}\n" \
+                "admin: http://127.0.0.1:0\n")
     const struct CMUnitTest tests[] = {
         TEST(each_ticket_is_in_the_audit_before_it_is_with_the_client),
         TEST(refusals_are_recorded_with_their_reason),

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 from rig import Kms, Skip, run_tests, until
@@ -25,6 +27,7 @@ from rig import Kms, Skip, run_tests, until
 ANY = ('udp://127.0.0.1:0', 'http://127.0.0.1:0')
 ADMIN = 'admin: http://127.0.0.1:0\n'
 
+HELD = 4  # seconds; shorter than a writer waits
 NOTHING_CHANGED = 'the audit cannot be written: nothing is changed'
 
 
@@ -444,10 +447,28 @@ def a_clock_that_was_put_back_while_it_was_down_opens_nothing_again(scene):
     note(f'clock put back 3 s over a crash: nothing is taken twice, served {seconds:.1f} s later')
 
 
+def who_holds_the_store_holds_up_no_ticket(scene):
+    """An operator at work on the file, or another program: the store waits for its turn, nobody else does."""
+    scene.with_users().start()
+    assert scene.request()
+    slowest = 0
+    with closing(sqlite3.connect(scene.dir / 'kms.db', isolation_level=None)) as db:
+        db.execute('BEGIN IMMEDIATE')
+        end = time.monotonic() + HELD
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert scene.request()
+            slowest = max(slowest, time.monotonic() - began)
+        db.execute('ROLLBACK')
+    note(f'the store held for {HELD} s: the slowest ticket took {slowest:.2f} s')
+    assert slowest < HELD / 2, slowest
+
+
 TESTS = [
     a_full_disk_stops_tickets_loses_nothing_and_is_left_behind_at_once,
     a_disk_that_turns_read_only_stops_tickets_and_loses_nothing,
     a_slow_disk_slows_tickets_down_and_stops_none,
+    who_holds_the_store_holds_up_no_ticket,
     without_its_collector_there_is_no_ticket_and_none_is_missing_afterwards,
     without_syslog_there_is_no_ticket_unless_it_is_optional,
     without_its_folder_there_is_no_ticket,

@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 
-from orgs import Sure, Talkative, World, roles
+from orgs import Org, Sure, Talkative, World, roles
 from rig import run_tests, until
 
 REFUSED = 3
 CALM, CROWD = 300, 40  # requests measured; questions that wait meanwhile
+ONE_OF_EACH = 'workers: 1\nticket_types: [base, reference]\n'
+SLOWER = 1.2  # times as long others may wait for theirs
 
 
 def timed(act, *args):
@@ -131,32 +133,35 @@ def a_kms_that_hangs_is_an_error_within_the_time_out(world):
     assert until(lambda: world.answer().returncode == 0)
 
 
-def rate(world, calm):
-    """Requests a second of one client, and the longest that one took."""
-    slowest, began = 0, time.monotonic()
-    with Wire(world.b) as wire:
-        for asked in calm:
-            _, took = timed(lambda octets=asked: (wire.send(octets), wire.recv(65535)))
-            slowest = max(slowest, took)
-    return len(calm) / (time.monotonic() - began), slowest
+def ask(wire, octets):
+    wire.send(octets)
+    wire.recv(65535)
 
 
-def meanwhile_everybody_else_is_served_as_before(world):
-    """One worker, one thread of the lane: whoever waited there would hold up all others."""
-    world.b.configure('workers: 1\nticket_types: [base, reference]\n')
-    world.start(timeout='20s')
-    world.request()
-    freeze(world.a)
-    carol = party(roles.Initiator, world.b, 'carol')
-    made = iter([carol.request('DEFGHINO', [world.b.sip('bob')]) for _ in range(6 * CALM)])
+def compare(ours, others):
+    """How much longer a request of ours takes than one of others, in the median; by turns, so that whatever else
+    the machine does meets both alike. And the longest of ours."""
+    took = [(timed(ask, *ours())[1], timed(ask, *others())[1]) for _ in range(CALM)]
+    mine, theirs = zip(*took)
+    return statistics.median(mine) / statistics.median(theirs), max(mine)
+
+
+def asking(org, wire):
+    """What gives the next request of a user, and where it goes."""
+    carol = party(roles.Initiator, org, 'carol')
+    made = iter([carol.request('DEFGHINO', [org.sip('bob')]) for _ in range(6 * CALM)])
+    return lambda: (wire, next(made))
+
+
+def serve_beside_a_crowd(world, ours, theirs):
     ratios, worst = [], 0
     for _ in range(3):
-        before, _ = rate(world, [next(made) for _ in range(CALM)])
+        before, _ = compare(ours, theirs)
         with Wire(world.b) as crowd:
             for _ in range(CROWD):
                 crowd.send(question(world)[1])
             assert until(lambda: world.b.peer()['waiting'] == CROWD), world.b.peer()
-            during, slowest = rate(world, [next(made) for _ in range(CALM)])
+            during, slowest = compare(ours, theirs)
             done, took = timed(world.b.ticket, 'request', '--credentials', 'carol.cred', '--kms', world.b.url(),
                                '--to', world.b.sip('bob'), '--ticket-type', 'reference', '--out', 'kept')
             assert done.returncode == 0 and took < 10, (took, done.stderr)  # through the lane, too
@@ -167,10 +172,29 @@ def meanwhile_everybody_else_is_served_as_before(world):
         (world.b.dir / 'kept').unlink()
         ratios.append(during / before)
         worst = max(worst, slowest)
-    print(f'# while {CROWD} questions wait for a KMS that hangs, requests of others are served at '
-          f'{statistics.median(ratios):.0%} of their rate, the slowest in {worst * 1000:.0f} ms')
-    thaw(world.a)
-    assert max(ratios) > .5 and worst < 10, (ratios, worst)  # whoever waited would wait for 20 s
+    print(f'# while {CROWD} questions wait for a KMS that hangs, requests of others take '
+          f'{statistics.median(ratios):.0%} of their time (each run: {", ".join(f"{r:.0%}" for r in ratios)}), the slowest '
+          f'{worst * 1000:.0f} ms')
+    assert statistics.median(ratios) < SLOWER and worst < 10, (ratios, worst)  # whoever waited would wait for 20 s
+
+
+def meanwhile_everybody_else_is_served_as_before(world):
+    """One worker, one thread of the lane: whoever waited there would hold up all others. Another KMS, which nobody
+    disturbs, tells how fast the machine is just then."""
+    still = Org(world.b.build, 'c')
+    world.b.configure(ONE_OF_EACH)
+    world.start(timeout='20s')
+    world.request()
+    try:
+        still.add_users('carol')
+        still.configure(ONE_OF_EACH)
+        still.start()
+        freeze(world.a)
+        with Wire(world.b) as ours, Wire(still) as theirs:
+            serve_beside_a_crowd(world, asking(world.b, ours), asking(still, theirs))
+    finally:
+        thaw(world.a)
+        still.close()
 
 
 def only_so_many_questions_wait(world):

@@ -11,38 +11,11 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
 #define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-#define WAIT_MS 5000
 
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
 static char text[65536];
-
-static int
-start(void **state)
-{
-    (void)state;
-    rig_open(&rig, "kek: file:kms.kek\nticket_types: [base, reference]\n");
-    rig_add_two(&rig, &alice, &bob);
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
 
 /* The answer to a message, by UDP or HTTP. */
 static struct mkt_span
@@ -353,14 +326,14 @@ sealed_keys_follow_the_kek_in_a_vault_process(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) SCENE(name, "kek: file:kms.kek\nticket_types: [base, reference]\n")
     const struct CMUnitTest tests[] = {
         TEST(a_ticket_is_revoked_at_once_while_the_daemon_runs),
         TEST(tickets_outlive_a_crash_and_go_with_their_user),
         TEST(counters_serve_as_timestamps_too),
         TEST(one_made_in_advance_is_resolved_and_revoked_like_any_other),
         TEST(wrong_words_revoke_nothing),
-        cmocka_unit_test_teardown(keys_are_sealed_by_kek_init, stop),
+        cmocka_unit_test_teardown(keys_are_sealed_by_kek_init, scene_stop),
         TEST(sealed_keys_follow_the_kek),
         TEST(sealed_keys_follow_the_kek_in_a_vault_process),
     };

@@ -188,6 +188,21 @@ def every_command_of_the_help_takes_json(scene):
         assert done.returncode == 3 and 'none.yaml' in done.stderr, (words, done)
 
 
+def the_daemon_is_asked_for_the_picture_that_requests_see(scene):
+    assert scene.ctl('user', 'add', ALICE, '--no-psk').returncode == 0
+    scene.start()
+    with sqlite3.connect(scene.dir / 'kms.db') as db:  # nobody can read the users again
+        db.execute('ALTER TABLE users RENAME TO hidden')
+    test = ('policy', 'test', '--as', ALICE, '--to', BOB)
+    issue = ('ticket', 'issue', '--as', ALICE, '--to', BOB, '--out')
+    assert scene.ctl(*test).returncode == 0
+    assert scene.ctl(*issue, 'a.ticket').returncode == 0
+    scene.stop()
+    done = scene.ctl(*test)
+    assert done.returncode != 0 and 'no such table' in done.stderr, done
+    assert scene.ctl(*issue, 'b.ticket').returncode != 0
+
+
 def no_key_is_in_the_audit_or_the_log(scene):
     scene.start()
     run_steps(scene)
@@ -259,6 +274,7 @@ TESTS = [
     what_it_does_to_files_is_on_record_too,
     what_it_does_to_files_is_told_as_json,
     every_command_of_the_help_takes_json,
+    the_daemon_is_asked_for_the_picture_that_requests_see,
     no_key_is_in_the_audit_or_the_log,
     without_the_audit_nothing_is_changed,
     a_daemon_that_cannot_be_asked_holds_the_audit,

@@ -9,37 +9,9 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
-#define WAIT_MS 5000
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
-
-static int
-start(void **state)
-{
-    (void)state;
-    rig_open(&rig, "max_validity: 2h\n");
-    rig_add_two(&rig, &alice, &bob);
-    rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
 
 static struct mkt_span
 answer(const struct rig_ask *a)
@@ -363,7 +335,7 @@ keys_that_cannot_be_given_are_refused(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) SCENE(name, "max_validity: 2h\n")
     const struct CMUnitTest tests[] = {
         TEST(every_part_of_a_wish_comes_back_as_it_was_wanted),
         TEST(every_responder_of_several_may_resolve),

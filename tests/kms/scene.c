@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scene.h"
+
+#include <unistd.h>
+
+struct rig rig;
+struct rig_user alice, bob;
+struct rig_ask ask, again;
+uint8_t out[2 * MKT_MSG_MAX];
+
+int
+scene_open(void **state)
+{
+    const char *more = *state;
+
+    rig_counter = 0;
+    rig_open(&rig, more != NULL ? more : "");
+    rig_add_two(&rig, &alice, &bob);
+    return 0;
+}
+
+int
+scene_start(void **state)
+{
+    (void)scene_open(state);
+    rig_start(&rig);
+    return 0;
+}
+
+int
+scene_stop(void **state)
+{
+    (void)state;
+    rig_ask_free(&ask);
+    rig_ask_free(&again);
+    rig_close(&rig);
+    return 0;
+}
+
+struct mkt_grant *
+scene_granted(const char *to, bool udp, int ms)
+{
+    int fd = udp ? rig_udp_socket(&rig) : rig_http_connect(&rig), status = 200;
+    struct mkt_span body;
+    struct mkt_io io;
+    size_t n = 0;
+
+    rig_ask_free(&ask);
+    rig_request(&ask, &alice, to, 0);
+    body = mkt_span(ask.octets, ask.len);
+    if (udp)
+        n = rig_udp_ask(fd, body, out, ms);
+    else
+        status = rig_http_post(fd, "ticketrequest", body, out, &n);
+    close(fd);
+    return status == 200 && n > 0 ? rig_granted(&ask, mkt_span(out, n), &io) : NULL;
+}
+
+bool
+scene_resolves(struct mkt_grant *g, const char *to)
+{
+    int fd = rig_http_connect(&rig);
+    struct mkt_io io;
+    size_t n;
+    int status;
+
+    rig_ask_free(&again);
+    rig_resolve(&again, &bob, &alice, to, g);
+    status = rig_http_post(fd, "ticketresolve", mkt_span(again.octets, again.len), out, &n);
+    close(fd);
+    return status == 200 && rig_resolved(&again, mkt_span(out, n), &io);
+}
