@@ -129,6 +129,19 @@ def what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual(scene):
         assert done.returncode == 1 and 'no daemon listens on' in done.stderr, (words, done)
 
 
+def a_store_that_is_gone_is_not_made_anew_under_the_daemon(scene):
+    scene.add_users('alice')
+    scene.start()
+    (scene.dir / 'kms.db').rename(scene.dir / 'elsewhere.db')
+    for words in (('user', 'list'), ('user', 'add', BOB, '--no-psk'), ('tpk', 'rotate')):
+        done = scene.ctl(*words)
+        assert done.returncode == 4 and 'kms.db: is gone' in done.stderr, (words, done)
+    assert not (scene.dir / 'kms.db').exists()
+    (scene.dir / 'elsewhere.db').rename(scene.dir / 'kms.db')
+    done = scene.ctl('user', 'list')
+    assert done.returncode == 0 and ALICE in done.stdout, done
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
@@ -136,6 +149,7 @@ TESTS = [
     a_test_of_the_policy_tells_who_could_not_even_ask,
     a_list_of_the_daemon_has_a_heading_and_says_when_it_is_empty,
     what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual,
+    a_store_that_is_gone_is_not_made_anew_under_the_daemon,
 ]
 
 if __name__ == '__main__':
