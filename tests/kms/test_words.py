@@ -142,6 +142,22 @@ def a_store_that_is_gone_is_not_made_anew_under_the_daemon(scene):
     assert done.returncode == 0 and ALICE in done.stdout, done
 
 
+def a_slip_in_a_name_revokes_nothing(scene):
+    scene.add_users('alice', 'bob')
+    scene.ctl('user', 'alias-add', ALICE, 'sip:al@example.com')
+    slip = 'sip:alcie@example.com'
+    done = scene.ctl('ticket', 'revoke', '--user', slip)
+    assert done.returncode == 4 and f'no user {slip}' in done.stderr and '--force' in done.stderr, done
+    for name in (ALICE, 'sip:al@example.com'):
+        assert scene.ctl('ticket', 'revoke', '--user', name).returncode == 0
+    assert scene.ctl('ticket', 'revoke', '--user', slip, '--force').returncode == 0
+    scene.start()  # who had a ticket once is known without being a user
+    done = scene.ticket('request', '--credentials', 'bob.cred', '--kms', scene.urls[0], '--to', ALICE, '--out', 'ticket')
+    assert done.returncode == 0 and scene.ctl('user', 'remove', BOB).returncode == 0, done
+    done = scene.ctl('ticket', 'revoke', '--user', BOB)
+    assert done.returncode == 0, done
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
@@ -150,6 +166,7 @@ TESTS = [
     a_list_of_the_daemon_has_a_heading_and_says_when_it_is_empty,
     what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual,
     a_store_that_is_gone_is_not_made_anew_under_the_daemon,
+    a_slip_in_a_name_revokes_nothing,
 ]
 
 if __name__ == '__main__':
