@@ -480,9 +480,11 @@ static enum kms_exit
 check_files(struct daemon *d)
 {
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
+    _Static_assert(sizeof err >= KMS_HARDEN_ERR, "one buffer for all");
     struct kms_rules *rules = kms_rules_load(&d->config, err);
-    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) && open_tls(d, err) &&
-              kms_peers_open(&d->peers, &d->config, 1, err);
+    bool ok = rules != NULL && kms_account_known(&d->config, err) &&
+              kms_control_fits(d->config.control, err) && kms_pki_open(&d->pki, &d->config, err) &&
+              open_tls(d, err) && kms_peers_open(&d->peers, &d->config, 1, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);

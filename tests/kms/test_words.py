@@ -158,6 +158,15 @@ def a_slip_in_a_name_revokes_nothing(scene):
     assert done.returncode == 0, done
 
 
+def a_check_finds_what_a_start_would_stumble_over(scene):
+    for line, said in (('user: nobody-of-that-name', 'no user nobody-of-that-name'),
+                       ('group: nobodies-of-that-name', 'no group nobodies-of-that-name'),
+                       ('control: /tmp/' + 'c' * 110, 'at most 107 octets')):
+        scene.configure(line + '\n')
+        done = scene.run('kms/mikey-kmsd', '--config', 'kms.yaml', '--check')
+        assert done.returncode == 3 and said in done.stderr, (line, done)
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
@@ -167,6 +176,7 @@ TESTS = [
     what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual,
     a_store_that_is_gone_is_not_made_anew_under_the_daemon,
     a_slip_in_a_name_revokes_nothing,
+    a_check_finds_what_a_start_would_stumble_over,
 ]
 
 if __name__ == '__main__':
