@@ -541,6 +541,7 @@ main(int argc, char **argv)
     enum kms_exit code;
     int o;
 
+    kms_outputs();
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h')
             return help();

@@ -557,10 +557,15 @@ main(int argc, char **argv)
                                              { "help", no_argument, NULL, 'h' },
                                              { "version", no_argument, NULL, 'V' },
                                              { NULL, 0, NULL, 0 } };
+    /* its own buffer: before stdio makes one it asks a device whether it is a terminal, such as
+     * /dev/null, and the filter of system calls ends whoever asks */
+    static char out[BUFSIZ];
     const char *path = NULL;
     bool check = false;
     int o;
 
+    kms_outputs();
+    setvbuf(stdout, out, _IOFBF, sizeof out);
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h')
             return help();

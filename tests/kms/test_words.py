@@ -4,11 +4,12 @@
 Usage: test_words.py BUILD_DIR. Prints TAP."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
-from rig import Kms, run_tests
+from rig import Kms, run_tests, until
 
 ALICE, BOB = 'sip:alice@example.com', 'sip:bob@example.com'
 
@@ -167,6 +168,36 @@ def a_check_finds_what_a_start_would_stumble_over(scene):
         assert done.returncode == 3 and said in done.stderr, (line, done)
 
 
+def redirected(scene, how, program, *words):
+    """A program whose standard input, output or error is elsewhere, or closed."""
+    return subprocess.Popen(['sh', '-c', f'exec "$0" "$@" {how}', scene.build / program, '--config', 'kms.yaml', *words],
+                            cwd=scene.dir, stderr=subprocess.PIPE, text=True)
+
+
+def serves_with(scene, how):
+    scene.process = redirected(scene, how, 'kms/mikey-kmsd')
+    scene.process.stdout = scene.process.stderr  # for stop
+    assert until(lambda: scene.ctl('status').returncode == 0), (how, scene.process.poll())
+
+
+def the_daemon_serves_wherever_its_output_goes(scene):
+    for how in ('>/dev/null', '>>out', '2>/dev/null >/dev/null </dev/null', '>/dev/full 2>/dev/full'):
+        serves_with(scene, how)
+        assert scene.stop() == 0, how
+
+
+def no_file_or_socket_takes_the_place_of_a_closed_output(scene):
+    scene.add_users('alice')
+    serves_with(scene, '<&- >&- 2>&-')
+    for fd in '012':
+        assert os.readlink(f'/proc/{scene.process.pid}/fd/{fd}') == '/dev/null', fd
+    scene.stop()
+    for words in (('user', 'add', BOB), ('user', 'list'), ('audit', 'list')):
+        done = redirected(scene, '>&-', 'kms/mikey-kmsctl', *words)
+        said = done.communicate(timeout=60)[1]
+        assert done.returncode == 1 and 'could not be written: Bad file descriptor' in said, (words, said)
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
@@ -177,6 +208,8 @@ TESTS = [
     a_store_that_is_gone_is_not_made_anew_under_the_daemon,
     a_slip_in_a_name_revokes_nothing,
     a_check_finds_what_a_start_would_stumble_over,
+    the_daemon_serves_wherever_its_output_goes,
+    no_file_or_socket_takes_the_place_of_a_closed_output,
 ]
 
 if __name__ == '__main__':
