@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <mikeyticket/secret.h>
 
@@ -259,10 +260,26 @@ kms_api_limit(struct kms_api_call *c, unsigned status, const char *why)
 
 /* --- doing ------------------------------------------------------------------------------------ */
 
+/* A running daemon has a store: one that is gone is not made anew, empty. 0, or a refusal. */
+static unsigned
+open_store(struct kms_api_call *c)
+{
+    const char *path = c->api->config->store;
+    struct kms_store_err err = { 0 };
+
+    if ((c->endpoint->flags & KMS_API_NO_STORE) != 0)
+        return 0;
+    if (c->api->service != NULL && access(path, F_OK) != 0)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL,
+                              "%.400s: is gone; the daemon goes on with what it has read", path);
+    if (kms_store_open_sqlite(&c->store, path, 0, &err) != KMS_STORE_OK)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
+    return 0;
+}
+
 static unsigned
 perform(struct kms_api_call *c)
 {
-    struct kms_store_err err = { 0 };
     unsigned status;
 
     if ((c->endpoint->flags & KMS_API_DAEMON) != 0 && c->api->service == NULL)
@@ -270,9 +287,9 @@ perform(struct kms_api_call *c)
     if (c->endpoint->action != NULL && kms_audit_down(c->api->audit))
         return kms_api_refuse(c, KMS_API_NOT_NOW, NULL,
                               "the audit cannot be written: nothing is changed");
-    if ((c->endpoint->flags & KMS_API_NO_STORE) == 0 &&
-        kms_store_open_sqlite(&c->store, c->api->config->store, 0, &err) != KMS_STORE_OK)
-        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
+    status = open_store(c);
+    if (status != 0)
+        return status;
     if ((c->endpoint->flags & KMS_API_KEYS) == 0)
         return c->endpoint->run(c);
     pthread_mutex_lock(&c->api->keys);

@@ -350,14 +350,22 @@ clear_way(const struct sockaddr_un *at, char *err)
     return true;
 }
 
+bool
+kms_control_fits(const char *path, char *err)
+{
+    if (strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path)
+        return true;
+    return kms_files_fail(err,
+                          "%.200s: the path of a socket has at most 107 octets: name "
+                          "another one with \"control\"",
+                          path);
+}
+
 static bool
 listen_local(struct kms_api_http *h, const char *path, int *fd, char *err)
 {
-    if (strlen(path) >= sizeof h->at.sun_path)
-        return kms_files_fail(err,
-                              "%.200s: the path of a socket has at most 107 octets: name "
-                              "another one with \"control\"",
-                              path);
+    if (!kms_control_fits(path, err))
+        return false;
     h->at.sun_family = AF_UNIX;
     memcpy(h->at.sun_path, path, strlen(path) + 1);
     if (!clear_way(&h->at, err))

@@ -17,6 +17,9 @@ struct kms_api_http; /* opaque, owned */
 bool kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct kms_reload *r,
                         struct kms_listener *tls, size_t slot, char *err);
 
+/* kms_control_fits tells whether a socket can have that path. False: err (KMS_API_ERR) says so. */
+bool kms_control_fits(const char *path, char *err);
+
 /* kms_api_http_stop ends it and removes the socket. NULL is allowed. */
 void kms_api_http_stop(struct kms_api_http *http);
 

@@ -193,17 +193,18 @@ count_record(void *ctx, const json_t *record)
     return true;
 }
 
-/* Whether the audit has a record about a ticket; a name with a slip revokes nothing. */
+/* Whether the audit has such a record; a name with a slip revokes nothing. */
 static bool
-is_known(const struct kms_api_call *c, const char *name)
+is_known(const struct kms_api_call *c, struct kms_records about)
 {
     size_t n = 0;
-    const struct kms_records about = {
-        .dir = c->api->config->audit_dir, .ticket = name, .last = 1, .each = count_record, .ctx = &n
-    };
     char err[KMS_RECORDS_ERR], place[KMS_RECORDS_PLACE];
     bool more;
 
+    about.dir = c->api->config->audit_dir;
+    about.last = 1;
+    about.each = count_record;
+    about.ctx = &n;
     return kms_api_truth(c, "force") || about.dir[0] == '\0' ||
            (kms_records_read(&about, place, &more, err) && n > 0);
 }
@@ -236,7 +237,7 @@ kms_api_ticket_revoke(struct kms_api_call *c)
     if (refused != 0)
         return refused;
     rc = c->store->ops->revoke(c->store, id.id, &err);
-    if (rc == KMS_STORE_NOT_FOUND && !is_known(c, name))
+    if (rc == KMS_STORE_NOT_FOUND && !is_known(c, (struct kms_records){ .ticket = name }))
         return kms_api_refuse(c, KMS_API_NOT_FOUND, NULL,
                               "there is no ticket %s: see ticket list, ticket kept", name);
     if (rc == KMS_STORE_NOT_FOUND)
@@ -258,6 +259,63 @@ kms_api_ticket_restore(struct kms_api_call *c)
                : kms_api_store(c, c->store->ops->revocation_remove(c->store, &row, &err), &err);
 }
 
+struct sought {
+    const char *name;
+    bool found;
+};
+
+static bool
+seek(struct sought *sought, const char *name)
+{
+    sought->found = strcmp(name, sought->name) == 0;
+    return !sought->found;
+}
+
+static bool
+seek_user(void *ctx, const struct kms_user *u)
+{
+    return seek(ctx, u->identity);
+}
+
+static bool
+seek_alias(void *ctx, const char *identity)
+{
+    return seek(ctx, identity);
+}
+
+static bool
+seek_group(void *ctx, const struct kms_group *g)
+{
+    return seek(ctx, g->identity);
+}
+
+/* Whether the store has it; the reading stops there. */
+static bool
+has(struct kms_api_call *c, struct kms_sink sink)
+{
+    struct sought sought = { .name = c->args[0] };
+    struct kms_store_err err;
+
+    sink.ctx = &sought;
+    (void)c->store->ops->read(c->store, &sink, false, &err);
+    return sought.found;
+}
+
+/* A user of the store, or one of the past. */
+static bool
+is_user(struct kms_api_call *c)
+{
+    return has(c, (struct kms_sink){ .user = seek_user, .alias = seek_alias }) ||
+           is_known(c, (struct kms_records){ .who = c->args[0], .event = "issue" });
+}
+
+static bool
+is_group(struct kms_api_call *c)
+{
+    return kms_api_truth(c, "force") || kms_is_pattern(kms_identity_of(c->args[0])) ||
+           has(c, (struct kms_sink){ .group = seek_group });
+}
+
 unsigned
 kms_api_user_revoke(struct kms_api_call *c)
 {
@@ -266,6 +324,11 @@ kms_api_user_revoke(struct kms_api_call *c)
 
     if (kms_identity_of(c->args[0]).data.p == NULL)
         return kms_api_refuse(c, KMS_API_MALFORMED, NULL, KMS_IDENTITY_FORM);
+    if (!is_user(c))
+        return kms_api_refuse(
+            c, KMS_API_NOT_FOUND, NULL,
+            "there is no user %s, and the audit knows of no ticket to one: see user list, --force",
+            c->args[0]);
     return kms_api_store(c, c->store->ops->revocation_add(c->store, &row, 1, &err), &err);
 }
 
@@ -276,34 +339,6 @@ kms_api_user_restore(struct kms_api_call *c)
     struct kms_store_err err = { 0 };
 
     return kms_api_store(c, c->store->ops->revocation_remove(c->store, &row, &err), &err);
-}
-
-struct group_sought {
-    const char *name;
-    bool found;
-};
-
-static bool
-seek_group(void *ctx, const struct kms_group *g)
-{
-    struct group_sought *sought = ctx;
-
-    sought->found = strcmp(g->identity, sought->name) == 0;
-    return !sought->found;
-}
-
-/* Whether it is a group of the store, or a pattern: a name with a slip revokes nothing. */
-static bool
-is_group(struct kms_api_call *c)
-{
-    struct group_sought sought = { .name = c->args[0] };
-    const struct kms_sink sink = { .group = seek_group, .ctx = &sought };
-    struct kms_store_err err;
-
-    if (kms_api_truth(c, "force") || kms_is_pattern(kms_identity_of(c->args[0])))
-        return true;
-    (void)c->store->ops->read(c->store, &sink, false, &err); /* it stops at the group */
-    return sought.found;
 }
 
 unsigned

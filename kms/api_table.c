@@ -187,7 +187,7 @@ const struct kms_endpoint kms_endpoints[] = {
        "Changed", 0, "Revokes a ticket."),
     DO("DELETE", "/v1/revocations/tickets/{ticket}", kms_api_ticket_restore, NULL, "ticket-restore",
        "Changed", 0, "Takes the revocation of a ticket back."),
-    DO("PUT", "/v1/revocations/users/{identity}", kms_api_user_revoke, NULL, "user-revoke",
+    DO("PUT", "/v1/revocations/users/{identity}", kms_api_user_revoke, force, "user-revoke",
        "Changed", 0, "Revokes all tickets that were issued to a user before now."),
     DO("DELETE", "/v1/revocations/users/{identity}", kms_api_user_restore, NULL, "user-restore",
        "Changed", 0, "Takes that back."),

@@ -12,6 +12,7 @@
 #include <mikeyticket/env.h>
 #include <mikeyticket/secret.h>
 
+#include "audit_folder.h"
 #include "backup.h"
 #include "ctl_call.h"
 #include "ctl_secret.h"
@@ -74,6 +75,19 @@ done:
     return code;
 }
 
+/* A daemon without a control socket is known by its audit. */
+static bool
+audit_is_written(const char *path)
+{
+    struct kms_audit_folder f = { path, -1 };
+    char err[KMS_AUDIT_ERR];
+    bool taken =
+        path[0] != '\0' && !kms_audit_folder_take(&f, false, err) && strstr(err, KMS_AUDIT_TAKEN);
+
+    kms_audit_folder_close(&f);
+    return taken;
+}
+
 static bool
 daemon_runs(const char *path)
 {
@@ -125,7 +139,7 @@ kms_ctl_restore(const struct kms_ctl *ctl)
     int64_t created;
     char at[32];
 
-    if (daemon_runs(ctl->config->control))
+    if (daemon_runs(ctl->config->control) || audit_is_written(ctl->config->audit_dir))
         return fail("the daemon runs: stop it first");
     code = open_backup(ctl, &s, &created);
     if (code == KMS_EXIT_OK && (kms_snapshot_check(&s, ignore_table, NULL, &err) != KMS_STORE_OK ||

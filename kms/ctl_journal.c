@@ -236,53 +236,31 @@ kms_ctl_ticket_search(const struct kms_ctl *ctl)
 /* --- ticket revoke ---------------------------------------------------------------------------- */
 
 static enum kms_exit
-revoke_ticket(const struct kms_ctl *ctl)
+revoke(const struct kms_ctl *ctl, const char *path, const char *name, const char *const done[4])
 {
     json_t *body = ctl->undo ? NULL : json_object();
 
     if (ctl->force && !ctl->undo)
         json_object_set_new(body, "force", json_true());
-    return kms_ctl_change(
-        ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/tickets/{ticket}", ctl->identity, NULL,
-        body,
-        ctl->undo ? KMS_CTL_SAY(ctl->identity, " is no longer revoked", "", "")
-                  : KMS_CTL_SAY("revoked ", ctl->identity, ": nobody can resolve it any more", ""));
-}
-
-static enum kms_exit
-revoke_user(const struct kms_ctl *ctl)
-{
-    return kms_ctl_change(ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/users/{identity}",
-                          ctl->user, NULL, NULL,
-                          ctl->undo
-                              ? KMS_CTL_SAY(ctl->user, " is no longer revoked", "", "")
-                              : KMS_CTL_SAY("revoked: no ticket that was issued to ", ctl->user,
-                                            " before now can be resolved any more", ""));
-}
-
-static enum kms_exit
-revoke_group(const struct kms_ctl *ctl)
-{
-    json_t *body = ctl->undo ? NULL : json_object();
-
-    if (ctl->force && !ctl->undo)
-        json_object_set_new(body, "force", json_true());
-    return kms_ctl_change(
-        ctl, ctl->undo ? "DELETE" : "PUT", "/v1/revocations/groups/{group}", ctl->group, NULL, body,
-        ctl->undo ? KMS_CTL_SAY(ctl->group, " is no longer revoked", "", "")
-                  : KMS_CTL_SAY("revoked: no ticket that was issued for ", ctl->group,
-                                " before now can be resolved any more", ""));
+    return kms_ctl_change(ctl, ctl->undo ? "DELETE" : "PUT", path, name, NULL, body,
+                          ctl->undo ? KMS_CTL_SAY(name, " is no longer revoked", "", "") : done);
 }
 
 enum kms_exit
 kms_ctl_ticket_revoke(const struct kms_ctl *ctl)
 {
+    static const char before[] = " before now can be resolved any more";
+
     if ((ctl->identity != NULL) + (ctl->user != NULL) + (ctl->group != NULL) != 1)
         return kms_ctl_misuse(
             "ticket revoke takes the name of a ticket, --user IDENTITY, or --group GROUP");
-    if (ctl->user != NULL && ctl->force)
-        return kms_ctl_misuse("--force is for a ticket or a group");
-    return ctl->user != NULL    ? revoke_user(ctl)
-           : ctl->group != NULL ? revoke_group(ctl)
-                                : revoke_ticket(ctl);
+    if (ctl->user != NULL)
+        return revoke(ctl, "/v1/revocations/users/{identity}", ctl->user,
+                      KMS_CTL_SAY("revoked: no ticket that was issued to ", ctl->user, before, ""));
+    if (ctl->group != NULL)
+        return revoke(
+            ctl, "/v1/revocations/groups/{group}", ctl->group,
+            KMS_CTL_SAY("revoked: no ticket that was issued for ", ctl->group, before, ""));
+    return revoke(ctl, "/v1/revocations/tickets/{ticket}", ctl->identity,
+                  KMS_CTL_SAY("revoked ", ctl->identity, ": nobody can resolve it any more", ""));
 }

@@ -93,6 +93,15 @@ find_ids(const struct kms_config *c, uid_t *uid, gid_t *gid, char err[KMS_HARDEN
 }
 
 bool
+kms_account_known(const struct kms_config *config, char err[KMS_HARDEN_ERR])
+{
+    uid_t uid;
+    gid_t gid;
+
+    return find_ids(config, &uid, &gid, err);
+}
+
+bool
 kms_drop_privileges(const struct kms_config *config, char err[KMS_HARDEN_ERR])
 {
     uid_t uid;

@@ -15,6 +15,10 @@
 bool kms_lock_memory(const struct kms_config *config, char err[KMS_HARDEN_ERR]);
 bool kms_memory_locked(void);
 
+/* kms_account_known tells whether this machine has `user` and `group`. False: err says which not.
+ */
+bool kms_account_known(const struct kms_config *config, char err[KMS_HARDEN_ERR]);
+
 /* kms_drop_privileges becomes `user` and `group` for good. */
 bool kms_drop_privileges(const struct kms_config *config, char err[KMS_HARDEN_ERR]);
 

@@ -3,6 +3,7 @@
  * groups, and then (LDIF) for the members of groups, which may stand before those they name. */
 #include "import_apply.h"
 
+#include <jansson.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,44 @@ is_group(const struct import *x)
     return false;
 }
 
+/* JSON, which is how identities are asked for, knows no others. */
+static bool
+is_utf8(const char *text)
+{
+    json_t *v = json_string(text);
+    bool is = v != NULL;
+
+    json_decref(v);
+    return is;
+}
+
+static bool
+check_name(struct kms_import *in, const char *text, size_t line)
+{
+    if (!is_utf8(text))
+        return kms_import_wrong(in, line, "an identity is UTF-8");
+    return kms_identity_of(text).data.p != NULL ||
+           kms_import_wrong(in, line, "\"%s\": " KMS_IDENTITY_FORM, text);
+}
+
+/* Whatever is added here could be added one by one, and removed again. */
+static bool
+check_names(struct kms_import *in)
+{
+    static const enum kms_field lists[] = { KMS_FIELD_IDENTITY, KMS_FIELD_GROUP };
+    const char *text;
+    size_t line = 0;
+
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
+        for (size_t i = 0; (text = kms_entry_value(&in->entry, lists[k], i, &line)) != NULL; i++)
+            if (!check_name(in, text, line))
+                return false;
+    if (kms_entry_value(&in->entry, KMS_FIELD_IDENTITY, 0, NULL) != NULL)
+        return true;
+    text = kms_entry_value(&in->entry, KMS_FIELD_MAIL, 0, &line);
+    return text == NULL || check_name(in, text, line);
+}
+
 /* What is wrong with the entry itself, whatever the store holds. */
 static bool
 check(void *ctx, struct kms_import *in)
@@ -184,17 +223,17 @@ check(void *ctx, struct kms_import *in)
     size_t line = 0;
     int64_t at;
 
-    for (size_t i = 0; (text = kms_entry_value(&in->entry, KMS_FIELD_IDENTITY, i, &line)) != NULL;
-         i++)
-        if (kms_identity_of(text).data.p == NULL)
-            return kms_import_wrong(in, line, "\"%s\": " KMS_IDENTITY_FORM, text);
+    if (!check_names(in))
+        return false;
     if ((text = value(x, KMS_FIELD_EXPIRES, &line)) != NULL && !kms_instant_read(text, &at))
         return kms_import_wrong(in, line, "\"%s\": " KMS_INSTANT_FORM, text);
     if ((text = value(x, KMS_FIELD_SUSPENDED, &line)) != NULL && strcasecmp(text, "true") != 0 &&
         strcasecmp(text, "false") != 0)
         return kms_import_wrong(in, line, "\"%s\": suspended is true or false", text);
-    if ((text = value(x, KMS_FIELD_PSK_ID, &line)) != NULL && strlen(text) > KMS_PSK_ID_MAX)
-        return kms_import_wrong(in, line, "the id of a key has 1 to 128 characters");
+    if ((text = value(x, KMS_FIELD_PSK_ID, &line)) != NULL)
+        wrong = kms_key_id_check(text, KMS_PSK);
+    if (wrong != NULL)
+        return kms_import_wrong(in, line, "%s", wrong);
     if ((text == NULL) != (value(x, KMS_FIELD_PSK, NULL) == NULL))
         return kms_import_wrong(in, in->entry.line, "a psk needs its psk-id, and a psk-id its psk");
     if ((text = value(x, KMS_FIELD_PSK, &line)) != NULL)

@@ -92,11 +92,11 @@ static const char *const usage[] = {
     "  ticket kept [--json]\n"
     "      Lists reference tickets, whose keys are in the store, without keys.\n"
     "  ticket revoke TICKET [--undo] [--force]\n"
-    "  ticket revoke --user IDENTITY [--undo]\n"
+    "  ticket revoke --user IDENTITY [--undo] [--force]\n"
     "  ticket revoke --group GROUP [--undo] [--force]\n"
     "      No longer resolves a ticket, or all that were issued before now to a user, or for a\n"
     "      group. TICKET is a name (ticket list), or a reference (ticket kept), whose keys are\n"
-    "      removed. --force: the audit here does not know the ticket, or the store the group.\n"
+    "      removed. --force: neither the audit here nor the store knows that name.\n"
     "  audit list [--realm NAME] [--limit N] [--follow] [--json]\n"
     "  audit search [--who IDENTITY] [--realm NAME] [--ticket TICKET] [--outcome WORD]\n"
     "               [--event WORD] [--since TIME] [--until TIME] [--limit N] [--follow] [--json]\n"
@@ -543,6 +543,7 @@ main(int argc, char **argv)
     enum kms_exit code;
     int o;
 
+    kms_outputs();
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h')
             return help();

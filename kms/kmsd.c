@@ -483,9 +483,11 @@ static enum kms_exit
 check_files(struct daemon *d)
 {
     char err[KMS_PKI_ERR > KMS_DOCUMENT_ERR ? KMS_PKI_ERR : KMS_DOCUMENT_ERR];
+    _Static_assert(sizeof err >= KMS_HARDEN_ERR, "one buffer for all");
     struct kms_rules *rules = kms_rules_load(&d->config, err);
-    bool ok = rules != NULL && kms_pki_open(&d->pki, &d->config, err) && open_tls(d, err) &&
-              kms_peers_open(&d->peers, &d->config, 1, err);
+    bool ok = rules != NULL && kms_account_known(&d->config, err) &&
+              kms_control_fits(d->config.control, err) && kms_pki_open(&d->pki, &d->config, err) &&
+              open_tls(d, err) && kms_peers_open(&d->peers, &d->config, 1, err);
 
     if (!ok)
         fprintf(stderr, "%s\n", err);
@@ -559,10 +561,15 @@ main(int argc, char **argv)
                                              { "help", no_argument, NULL, 'h' },
                                              { "version", no_argument, NULL, 'V' },
                                              { NULL, 0, NULL, 0 } };
+    /* its own buffer: before stdio makes one it asks a device whether it is a terminal, such as
+     * /dev/null, and the filter of system calls ends whoever asks */
+    static char out[BUFSIZ];
     const char *path = NULL;
     bool check = false;
     int o;
 
+    kms_outputs();
+    setvbuf(stdout, out, _IOFBF, sizeof out);
     while ((o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (o == 'h')
             return help();

@@ -19,6 +19,10 @@ enum kms_exit {
     "Exit codes: 0 done, 1 failure at run time, 2 wrong usage, 3 error in" \
     " the configuration,\n4 store cannot be used"
 
+/* kms_outputs, first of all: a standard input, output or error that is closed stays so, and never
+ * becomes the next file or socket, into which a key or the log would be written. */
+void kms_outputs(void);
+
 /* kms_harden: no core dumps and nobody may trace us (unless core_dumps), files are ours alone, and
  * a full disk or a closed pipe is an error code instead of a signal. */
 void kms_harden(bool core_dumps);

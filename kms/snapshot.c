@@ -227,6 +227,21 @@ put_file(const struct kms_snapshot *s, const char *path, kms_progress *progress,
     return rc;
 }
 
+/* A store, or what a crash has left of one: SQLite would take the WAL of a former store for that of
+ * the new one, and write its changes there. */
+static bool
+is_left(const char *path, const char *ending, struct kms_store_err *err)
+{
+    char name[4096 + 16];
+
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    if (access(name, F_OK) != 0)
+        return false;
+    (void)kms_store_fail(err, KMS_STORE_EXISTS, "%.300s: there is a store; move it away first",
+                         name);
+    return true;
+}
+
 enum kms_store_rc
 kms_snapshot_put(const struct kms_snapshot *s, const char *path, kms_progress *progress, void *ctx,
                  struct kms_store_err *err)
@@ -236,9 +251,8 @@ kms_snapshot_put(const struct kms_snapshot *s, const char *path, kms_progress *p
     int fd;
 
     snprintf(fresh, sizeof fresh, "%s.restored", path);
-    if (access(path, F_OK) == 0)
-        return kms_store_fail(err, KMS_STORE_EXISTS, "%.300s: there is a store; move it away first",
-                              path);
+    if (is_left(path, "", err) || is_left(path, "-wal", err) || is_left(path, "-journal", err))
+        return err->rc;
     fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return kms_store_fail(err, KMS_STORE_FAILED, "%.300s: %s", fresh, strerror(errno));

@@ -190,6 +190,30 @@ def a_running_daemon_keeps_its_store(scene):
     assert done.returncode == 1 and 'stop it first' in done.stderr, done.stderr
 
 
+def so_does_one_that_cannot_be_asked(scene):
+    scene.configure('control: off\n')
+    ok(scene.backup())
+    scene.start()
+    (scene.dir / 'kms.db').rename(scene.dir / 'elsewhere.db')
+    done = scene.restore()
+    assert done.returncode == 1 and 'stop it first' in done.stderr, done.stderr
+    assert not (scene.dir / 'kms.db').exists()
+
+
+def what_a_crash_left_of_another_store_does_not_get_into_the_restored_one(scene):
+    ok(scene.backup())
+    scene.start()
+    assert scene.ctl('user', 'add', 'sip:late@example.com', '--no-psk').returncode == 0
+    scene.process.kill()
+    scene.process.wait()
+    (scene.dir / 'kms.db').rename(scene.dir / 'elsewhere.db')
+    done = scene.restore()
+    assert done.returncode == 4 and 'kms.db-wal' in done.stderr and 'move it away first' in done.stderr, done
+    (scene.dir / 'kms.db-wal').rename(scene.dir / 'elsewhere.db-wal')
+    ok(scene.restore())
+    assert 'sip:late@example.com' not in ok(scene.ctl('user', 'list'))
+
+
 def the_store_of_a_newer_version_is_refused(scene):
     with sqlite3.connect(scene.dir / 'kms.db') as db:
         db.execute('PRAGMA user_version=999')
@@ -281,6 +305,8 @@ TESTS = [
     every_change_is_found,
     nothing_is_overwritten,
     a_running_daemon_keeps_its_store,
+    so_does_one_that_cannot_be_asked,
+    what_a_crash_left_of_another_store_does_not_get_into_the_restored_one,
     the_store_of_a_newer_version_is_refused,
     a_secret_is_kept_and_long_enough,
     on_a_full_disk_there_is_no_half_backup,

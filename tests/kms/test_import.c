@@ -183,6 +183,12 @@ what_is_wrong_is_said_with_its_line(void **state)
           "a.csv:2: a key is written in hexadecimal digits" },
         { "identity,expires\nsip:a@b,2021-02-29\n", "a.csv:2: \"2021-02-29\": a time" },
         { "identity,suspended\nsip:a@b,yes\n", "a.csv:2: \"yes\": suspended is" },
+        { "identity,psk-id,psk\nsip:a@b,a b," KEY "\n",
+          "a.csv:2: the id of a key holds printable" },
+        { "identity,psk-id,psk\nsip:a@b,\033[31m," KEY "\n", "a.csv:2: the id of a key holds" },
+        { "identity\nsip:a\xff@b\n", "a.csv:2: an identity is UTF-8" },
+        { "identity,aliases\nsip:a@b,sip:\xc3@b\n", "a.csv:2: an identity is UTF-8" },
+        { "identity,groups\nsip:a@b,team\n", "a.csv:2: \"team\": an identity is" },
     };
     static const struct {
         const char *text, *why;
@@ -195,6 +201,7 @@ what_is_wrong_is_said_with_its_line(void **state)
         { "dn: a=b\nmail:: YQBi\n", "a.ldif:2: a value with an octet 0" },
         { "dn: a=b\nmail:< file:///etc/passwd\n", "a.ldif:2: a value in another file" },
         { "dn: a=b\nSIPIdentitySIPURI: x\n", "a.ldif:2: \"x\": an identity is" },
+        { "dn: a=b\nmail: x\n", "a.ldif:2: \"x\": an identity is" },
     };
 
     (void)state;

@@ -4,11 +4,12 @@
 Usage: test_words.py BUILD_DIR. Prints TAP."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
-from rig import Kms, run_tests
+from rig import Kms, run_tests, until
 
 ALICE, BOB = 'sip:alice@example.com', 'sip:bob@example.com'
 
@@ -129,6 +130,74 @@ def what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual(scene):
         assert done.returncode == 1 and 'no daemon listens on' in done.stderr, (words, done)
 
 
+def a_store_that_is_gone_is_not_made_anew_under_the_daemon(scene):
+    scene.add_users('alice')
+    scene.start()
+    (scene.dir / 'kms.db').rename(scene.dir / 'elsewhere.db')
+    for words in (('user', 'list'), ('user', 'add', BOB, '--no-psk'), ('tpk', 'rotate')):
+        done = scene.ctl(*words)
+        assert done.returncode == 4 and 'kms.db: is gone' in done.stderr, (words, done)
+    assert not (scene.dir / 'kms.db').exists()
+    (scene.dir / 'elsewhere.db').rename(scene.dir / 'kms.db')
+    done = scene.ctl('user', 'list')
+    assert done.returncode == 0 and ALICE in done.stdout, done
+
+
+def a_slip_in_a_name_revokes_nothing(scene):
+    scene.add_users('alice', 'bob')
+    scene.ctl('user', 'alias-add', ALICE, 'sip:al@example.com')
+    slip = 'sip:alcie@example.com'
+    done = scene.ctl('ticket', 'revoke', '--user', slip)
+    assert done.returncode == 4 and f'no user {slip}' in done.stderr and '--force' in done.stderr, done
+    for name in (ALICE, 'sip:al@example.com'):
+        assert scene.ctl('ticket', 'revoke', '--user', name).returncode == 0
+    assert scene.ctl('ticket', 'revoke', '--user', slip, '--force').returncode == 0
+    scene.start()  # who had a ticket once is known without being a user
+    done = scene.ticket('request', '--credentials', 'bob.cred', '--kms', scene.urls[0], '--to', ALICE, '--out', 'ticket')
+    assert done.returncode == 0 and scene.ctl('user', 'remove', BOB).returncode == 0, done
+    done = scene.ctl('ticket', 'revoke', '--user', BOB)
+    assert done.returncode == 0, done
+
+
+def a_check_finds_what_a_start_would_stumble_over(scene):
+    for line, said in (('user: nobody-of-that-name', 'no user nobody-of-that-name'),
+                       ('group: nobodies-of-that-name', 'no group nobodies-of-that-name'),
+                       ('control: /tmp/' + 'c' * 110, 'at most 107 octets')):
+        scene.configure(line + '\n')
+        done = scene.run('kms/mikey-kmsd', '--config', 'kms.yaml', '--check')
+        assert done.returncode == 3 and said in done.stderr, (line, done)
+
+
+def redirected(scene, how, program, *words):
+    """A program whose standard input, output or error is elsewhere, or closed."""
+    return subprocess.Popen(['sh', '-c', f'exec "$0" "$@" {how}', scene.build / program, '--config', 'kms.yaml', *words],
+                            cwd=scene.dir, stderr=subprocess.PIPE, text=True)
+
+
+def serves_with(scene, how):
+    scene.process = redirected(scene, how, 'kms/mikey-kmsd')
+    scene.process.stdout = scene.process.stderr  # for stop
+    assert until(lambda: scene.ctl('status').returncode == 0), (how, scene.process.poll())
+
+
+def the_daemon_serves_wherever_its_output_goes(scene):
+    for how in ('>/dev/null', '>>out', '2>/dev/null >/dev/null </dev/null', '>/dev/full 2>/dev/full'):
+        serves_with(scene, how)
+        assert scene.stop() == 0, how
+
+
+def no_file_or_socket_takes_the_place_of_a_closed_output(scene):
+    scene.add_users('alice')
+    serves_with(scene, '<&- >&- 2>&-')
+    for fd in '012':
+        assert os.readlink(f'/proc/{scene.process.pid}/fd/{fd}') == '/dev/null', fd
+    scene.stop()
+    for words in (('user', 'add', BOB), ('user', 'list'), ('audit', 'list')):
+        done = redirected(scene, '>&-', 'kms/mikey-kmsctl', *words)
+        said = done.communicate(timeout=60)[1]
+        assert done.returncode == 1 and 'could not be written: Bad file descriptor' in said, (words, said)
+
+
 TESTS = [
     a_mistake_is_called_by_its_name,
     a_list_that_does_not_fit_on_the_disk_is_no_success,
@@ -136,6 +205,11 @@ TESTS = [
     a_test_of_the_policy_tells_who_could_not_even_ask,
     a_list_of_the_daemon_has_a_heading_and_says_when_it_is_empty,
     what_cannot_be_lifted_or_reloaded_has_the_exit_code_of_the_manual,
+    a_store_that_is_gone_is_not_made_anew_under_the_daemon,
+    a_slip_in_a_name_revokes_nothing,
+    a_check_finds_what_a_start_would_stumble_over,
+    the_daemon_serves_wherever_its_output_goes,
+    no_file_or_socket_takes_the_place_of_a_closed_output,
 ]
 
 if __name__ == '__main__':
