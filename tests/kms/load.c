@@ -5,8 +5,8 @@
  *
  *     kms-load [udp|http|resolve|ahead] [requests] [window or connections] [suite]
  *
- * ahead: over UDP, of clients whose clocks are ahead, each message by so much more than the one before
- * that it needs a write of its own; 10 000 requests, with a clock_window of 300 s. */
+ * ahead: over UDP, of clients whose clocks are ahead, each message by so much more than the one
+ * before that it needs a write of its own; 10 000 requests, with a clock_window of 300 s. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
