@@ -105,11 +105,17 @@ place(const struct kms_marks *m, const struct table *t, uint64_t serial)
     return &t->entries[i];
 }
 
+/* Whether the time of all values before `end` has passed. */
+static bool
+passed(enum kms_mark_kind kind, uint64_t end, int64_t now)
+{
+    return kind == KMS_MARK_STAMP && (int64_t)end <= now;
+}
+
 static bool
 needed(const struct kms_marks *m, enum kms_mark_kind kind, const struct entry *e, int64_t now)
 {
-    return e->taken && (kind == KMS_MARK_COUNTER || (int64_t)e->asked > now ||
-                        (e->next > 0 && !m->former_over));
+    return e->taken && (!passed(kind, e->asked, now) || (e->next > 0 && !m->former_over));
 }
 
 /* A new table of what is needed, with room for half as much again. */
@@ -230,9 +236,12 @@ kms_marks_spent(struct kms_marks *m, uint64_t serial, int64_t second)
 static bool
 ask(struct kms_marks *m, const struct kms_mark *wish, int64_t now, size_t *n)
 {
-    struct entry *e = entry_of(m, wish->kind, wish->serial, now);
     uint64_t mark = wish->mark + more[wish->kind];
+    struct entry *e;
 
+    if (passed(wish->kind, mark + 1, now))
+        return true; /* it waited too long */
+    e = entry_of(m, wish->kind, wish->serial, now);
     if (e == NULL || wish->mark < e->asked)
         return e != NULL;
     e->asked = mark + 1;

@@ -53,7 +53,7 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
     sv->marks = kms_marks_new(config->replay_capacity, config->clock_window_s, marks);
     if (sv->replay == NULL || sv->marks == NULL)
         return false;
-    *failed = "the counters in the store cannot be read, or are more than replay_capacity";
+    *failed = "the marks in the store cannot be read, or are more than replay_capacity";
     if (!load_marks(sv))
         return false;
     *failed = "no memory for the limits";

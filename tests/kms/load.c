@@ -3,7 +3,10 @@
  * different, sent to the whole program with replay protection on. Prints processor time of the
  * server for each request, and requests a second.
  *
- *     kms-load [udp|http|resolve] [requests] [window or connections] [suite] */
+ *     kms-load [udp|http|resolve|ahead] [requests] [window or connections] [suite]
+ *
+ * ahead: over UDP, of clients whose clocks are ahead, each message by so much more than the one
+ * before that it needs a write of its own; 10 000 requests, with a clock_window of 300 s. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,10 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "marks.h"
 #include "rig.h"
 
 #define SOURCES 64 /* UDP sockets: enough for every worker to get some */
 #define USERS 256
+#define AHEAD_MS (1000 * (KMS_STAMP_MORE + 1))
 
 struct message {
     uint32_t at;
@@ -42,7 +47,7 @@ now_us(void)
 }
 
 static void
-prepare(struct load *l, uint8_t prf)
+prepare(struct load *l, uint8_t prf, int64_t ahead_ms)
 {
     static struct rig_ask a;
 
@@ -58,6 +63,7 @@ prepare(struct load *l, uint8_t prf)
     if (l->messages == NULL || l->octets == NULL)
         abort();
     for (size_t i = 0; i < l->n; i++) {
+        l->users[i % USERS].ahead_ms = ahead_ms * (int64_t)(1 + i / USERS);
         rig_request(&a, &l->users[i % USERS], "sip:bob@example.com", 0);
         rig_ask_free(&a);
         if (a.len > 512)
@@ -207,7 +213,7 @@ main(int argc, char **argv)
     if (strcmp(kind, "resolve") == 0)
         prepare_resolves(&l, prf);
     else
-        prepare(&l, prf);
+        prepare(&l, prf, strcmp(kind, "ahead") == 0 ? AHEAD_MS : 0);
     cpu = rig_cpu_us(&l.rig);
     took = now_us();
     done = strcmp(kind, "http") == 0 ? blast_http(&l) : blast_udp(&l);
