@@ -59,6 +59,7 @@ wait_for_calls bob
 call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" "${leave[@]}" --leave-after 700
 check 'a phone that rings and rings is left a message' prints '^left: a message'
 check 'after the call was taken back' said_by bob '^ended: given up by the caller$'
+: > carol.said
 "$phone" --credentials carol.cred --kms "$udp" --listen 127.0.0.1:0 --proxy "sip:$(at bob tcp);transport=tcp" \
     sip:bob@example.com > carol.said 2> carol.error < /dev/null &
 pid_of[carol]=$!
@@ -118,6 +119,12 @@ check 'until it can' exits 0
 check 'it is opened then' all_fetched 4
 check 'and the mailbox is empty' has_kept 0
 check 'the files are for their owner only' bash -c "[ \$(stat -c %a fetched/* | sort -u) = 600 ]"
+for n in $(seq 33); do
+    cp damaged "box/bob@example.com/$(printf '%032x' "$n").kept"
+done
+fetch bob bob.password
+check 'more messages than one answer names are fetched, too' all_fetched 37
+check 'in several answers' test "$(grep -c '^messages: ' "$dir/stdout")" = 3
 fetch bob bob.password
 check 'there is nothing more' prints '^mailbox: 480 No Messages$'
 fetch bob bob.password sip:alice@example.com
