@@ -130,6 +130,28 @@ check 'there is nothing more' prints '^mailbox: 480 No Messages$'
 fetch bob bob.password sip:alice@example.com
 check 'one does not fetch and call' exits_saying 2 'with no SIP-URI'
 
+# --- behind a proxy that forwards what nobody takes -------------------------------------------------
+
+if command -v kamailio > "$dir/ignored"; then
+    start_proxy -A "MAILBOX=\"$mailbox\""
+    wait_for_calls bob --register --proxy "$(through tcp)"
+    registered bob
+    call alice sip:bob@example.com --proxy "$(through tcp)" --leave-message alice.wav
+    check 'a call that a proxy forwards after a while is left as a message, without a word of where' prints '^left: a message'
+    check 'when the phone of Bob has rung' said_by bob '^ringing:'
+    kill "${pid_of[bob]}"
+    ended bob
+    call alice sip:erin@example.com --proxy "$(through tcp)" --leave-message alice.wav
+    check 'so is one for somebody who is nowhere' prints '^left: a message for sip:erin@example.com'
+    call alice sip:bob@example.com --proxy "$(through tcp)"
+    check 'without a message to leave the call ends there' prints_on 5 '^ended: 302'
+    rm -r box/erin@example.com
+    fetch bob bob.password
+    check 'Bob has his' all_fetched 38
+else
+    echo '# no kamailio'
+fi
+
 # --- the mailbox among strangers --------------------------------------------------------------------
 
 none=$(printf '%032d' 0)
