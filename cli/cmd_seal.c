@@ -16,7 +16,8 @@ struct command {
     const struct cli_args *args;
     struct cli_client *client;
     struct mkt_grant *grant;
-    struct cli_cache cache; /* locked until the message is made */
+    struct cli_cache cache; /* locked until the message is made, */
+    int lock;               /* and so is the file of --ticket */
     char name[CLI_SEALED_NAME_MAX + 1];
 };
 
@@ -43,7 +44,7 @@ choose_name(struct command *c, struct cli_error *err)
 }
 
 static bool
-take_ticket(struct command *c, int *lock, struct mkt_identity to, struct cli_error *err)
+take_ticket(struct command *c, struct mkt_identity to, struct cli_error *err)
 {
     const char *path = cli_args_get(c->args, CLI_OPT_TICKET);
     bool cache = cli_args_has(c->args, CLI_OPT_CACHE), kms = cli_args_has(c->args, CLI_OPT_KMS);
@@ -53,7 +54,7 @@ take_ticket(struct command *c, int *lock, struct mkt_identity to, struct cli_err
     if (kms)
         return cli_seal_ask(&c->grant, c->args, c->client, err);
     if (path != NULL)
-        return cli_file_lock(lock, path, err) && cli_grant_load(&c->grant, path, err);
+        return cli_file_lock(&c->lock, path, err) && cli_grant_load(&c->grant, path, err);
     if (!cli_cache_open(&c->cache, c->args, c->client, err) ||
         !cli_cache_ticket_to(&c->grant, &c->cache, to, err))
         return false;
@@ -72,18 +73,21 @@ mark(void *ctx, uint32_t csb_id, struct cli_error *err)
     struct command *c = ctx;
     const char *path = cli_args_get(c->args, CLI_OPT_TICKET);
 
-    return (path == NULL || cli_grant_save(path, c->grant, err)) &&
-           cli_csb_ids_add(&c->cache, csb_id, err);
+    bool done = (path == NULL || cli_grant_save(path, c->grant, err)) &&
+                cli_csb_ids_add(&c->cache, csb_id, err);
+    cli_file_unlock(&c->lock); /* a large file may take a while */
+    cli_cache_close(&c->cache);
+    return done;
 }
 
 static void
-report(const struct command *c, uint64_t octets)
+report(const struct command *c, uint64_t octets, FILE *to)
 {
     const struct mkt_policy *p = mkt_grant_policy(c->grant);
     char end[CLI_TIME_TEXT];
     struct cli_report r;
 
-    cli_report_begin(&r, stdout, cli_args_has(c->args, CLI_OPT_JSON));
+    cli_report_begin(&r, to, cli_args_has(c->args, CLI_OPT_JSON));
     cli_report_text(&r, "sealed", cli_args_get(c->args, CLI_OPT_OUT));
     cli_report_list(&r, "for");
     for (size_t i = 0; i < p->n_responders; i++)
@@ -103,13 +107,13 @@ report(const struct command *c, uint64_t octets)
 static bool
 seal(struct command *c, struct cli_error *err)
 {
-    CLI_SCOPED_LOCK lock = -1;
+    const char *out = cli_args_get(c->args, CLI_OPT_OUT);
     uint32_t csb_ids[CLI_CSB_IDS_MAX];
     struct cli_seal s = { .client = c->client,
                           .csb_ids = csb_ids,
                           .from = c->args->operand,
                           .name = c->name,
-                          .out = cli_args_get(c->args, CLI_OPT_OUT),
+                          .out = strcmp(out, "-") != 0 ? out : NULL,
                           .before = mark,
                           .ctx = c };
     uint64_t octets;
@@ -117,13 +121,13 @@ seal(struct command *c, struct cli_error *err)
     if (c->args->operand == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "which FILE is to be sealed?");
     if (!cli_identity_read(&s.to, "to", cli_args_get(c->args, CLI_OPT_TO), err) ||
-        !choose_name(c, err) || !take_ticket(c, &lock, s.to, err) ||
+        !choose_name(c, err) || !take_ticket(c, s.to, err) ||
         !cli_csb_ids_load(csb_ids, &s.n_csb_ids, &c->cache, err))
         return false;
     s.grant = c->grant;
     if (!cli_seal_file(&s, &octets, err))
         return false;
-    report(c, octets);
+    report(c, octets, s.out != NULL ? stdout : stderr);
     return true;
 }
 
@@ -131,10 +135,11 @@ bool
 cli_cmd_seal(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CLIENT client;
-    struct command c = { .args = args, .client = &client, .cache = { .lock = -1 } };
+    struct command c = { .args = args, .client = &client, .cache = { .lock = -1 }, .lock = -1 };
 
     bool done = cli_client_open(&client, args, err) && seal(&c, err);
     mkt_grant_free(c.grant);
+    cli_file_unlock(&c.lock);
     cli_cache_close(&c.cache);
     return done;
 }

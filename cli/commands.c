@@ -166,8 +166,8 @@ const struct cli_command cli_commands[] = {
       .summary = "seal a file for somebody who opens it later",
       .operand = "FILE",
       .required = BIT(CREDENTIALS) | BIT(TO) | BIT(OUT),
-      .optional = BIT(KMS) | BIT(VALIDITY) | BIT(VALID_FROM) | BIT(SUITE) | BIT(APP) |
-                  BIT(TICKET_TYPE) | BIT(TICKET) | CACHE_OPTIONS | BIT(NAME) | KMS_OPTIONS | ALWAYS,
+      .optional = BIT(KMS) | BIT(VALIDITY) | BIT(SUITE) | BIT(APP) | BIT(TICKET_TYPE) |
+                  BIT(TICKET) | CACHE_OPTIONS | BIT(NAME) | KMS_OPTIONS | ALWAYS,
       .repeated = BIT(TO) | BIT(APP),
       .details =
           "Nobody needs to be there: the object in --out can lie anywhere until one of --to opens\n"

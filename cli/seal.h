@@ -35,7 +35,7 @@ struct cli_seal {
     size_t n_csb_ids;
     const char *from; /* a file that can be read twice */
     const char *name; /* for the other party; empty: none */
-    const char *out;
+    const char *out;  /* NULL: standard output */
     /* Between message and content: the use of the ticket is marked here, before anything leaves.
      * NULL: nothing to do. */
     bool (*before)(void *ctx, uint32_t csb_id, struct cli_error *err);

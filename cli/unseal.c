@@ -40,7 +40,7 @@ refuse(const struct mkt_err *why, struct cli_error *err)
 {
     return cli_fail_mkt(err, CLI_EXIT_PEER,
                         why->rc == MKT_E_TICKET_EXPIRED
-                            ? "the sealed object can no longer be opened"
+                            ? "the sealed object cannot be opened at this time"
                             : "the sealed object is refused",
                         why);
 }

@@ -23,11 +23,11 @@ struct phone_voicemail {
     unsigned challenges;
     char urls[URLS_MAX][CLI_WEB_URL_MAX];
     size_t n, next;
-    struct phone_message *message; /* with the worker */
     enum cli_exit code;
 };
 
 static void work(struct phone_voicemail *v);
+static void ask(struct phone_voicemail *v);
 
 static void
 over(struct phone_voicemail *v, enum cli_exit code, const char *why)
@@ -47,7 +47,6 @@ worked(struct phone_job *job)
     struct phone_message *m = (struct phone_message *)job;
     struct phone_voicemail *v = m->voicemail;
 
-    v->message = NULL;
     phone_message_say(m);
     if (job->err.code != CLI_EXIT_OK)
         v->code = job->err.code;
@@ -55,26 +54,38 @@ worked(struct phone_job *job)
     work(v);
 }
 
+/* All that were named: more may be there. What could not be opened would be named again. */
+static bool
+has_more(const struct phone_voicemail *v)
+{
+    return v->fetch && v->n == URLS_MAX && v->code == CLI_EXIT_OK;
+}
+
 static void
 work(struct phone_voicemail *v)
 {
     const struct phone_options *o = v->phone->o;
 
+    if (v->next == v->n && has_more(v)) {
+        sip_auth_reset(v->auth); /* a nonce is used once */
+        ask(v);
+        return;
+    }
     if (v->next == v->n) {
         over(v, v->code, NULL);
         return;
     }
-    v->message =
-        v->fetch ? phone_message_fetch(v->urls[v->next], o->value[PHONE_OPT_FETCH_MESSAGES])
-                 : phone_message_leave(v->urls[v->next], v->to, o->value[PHONE_OPT_LEAVE_MESSAGE]);
-    v->next++;
-    if (v->message == NULL) {
+    const char *url = v->urls[v->next++];
+    struct phone_message *m =
+        v->fetch ? phone_message_fetch(url, o->value[PHONE_OPT_FETCH_MESSAGES])
+                 : phone_message_leave(url, v->to, o->value[PHONE_OPT_LEAVE_MESSAGE]);
+    if (m == NULL) {
         over(v, CLI_EXIT_FAILURE, "out of memory");
         return;
     }
-    v->message->job.done = worked;
-    v->message->voicemail = v;
-    phone_worker_ask(v->phone->worker, &v->message->job);
+    m->job.done = worked;
+    m->voicemail = v;
+    phone_worker_ask(v->phone->worker, &m->job);
 }
 
 /* --- where ------------------------------------------------------------------------------------ */
@@ -100,11 +111,16 @@ static bool
 take_urls(struct phone_voicemail *v, const struct sip_msg *msg)
 {
     v->n = v->next = 0;
+    v->challenges = 0;
     (void)sip_msg_hdr_apply(msg, true, SIP_HDR_CONTACT, take_url, v);
     return v->n > 0;
 }
 
-static void ask(struct phone_voicemail *v);
+static void
+nothing(int err, const struct sip_msg *msg, void *arg)
+{
+    (void)err, (void)msg, (void)arg;
+}
 
 /* Whoever answers is no mailbox. */
 static void
@@ -114,9 +130,9 @@ hang_up(struct phone_voicemail *v, const struct sip_msg *msg)
 
     if (sip_dialog_create(v->dialog, msg) != 0)
         return;
-    (void)sip_drequestf(NULL, sip, false, "ACK", v->dialog, msg->cseq.num, v->auth, NULL, NULL,
+    (void)sip_drequestf(NULL, sip, false, "ACK", v->dialog, msg->cseq.num, v->auth, NULL, nothing,
                         NULL, "Content-Length: 0\r\n\r\n");
-    (void)sip_drequestf(NULL, sip, true, "BYE", v->dialog, 0, v->auth, NULL, NULL, NULL,
+    (void)sip_drequestf(NULL, sip, true, "BYE", v->dialog, 0, v->auth, NULL, nothing, NULL,
                         "Content-Length: 0\r\n\r\n");
 }
 
@@ -144,6 +160,10 @@ answered(int err, const struct sip_msg *msg, void *arg)
         if (v->fetch)
             phone_say("messages", "%zu", v->n);
         work(v);
+        return;
+    }
+    if (v->fetch && v->n > 0 && msg->scode == 480) { /* asked again: that was all */
+        over(v, v->code, NULL);
         return;
     }
     bool none = v->fetch && msg->scode == 480;

@@ -41,6 +41,10 @@ run offer --credentials alice.pk.cred --ticket b.mkt --to sip:bob@example.com --
 run answer --credentials bob.cred --kms "$http" --offer b.mikey --out b.answer --session b.bob
 run complete --credentials alice.pk.cred --state b.state --answer b.answer --session b.alice
 check 'one with a certificate and one with a pre-shared key' same_keys b.alice b.bob
+echo 'by certificate' > note
+run seal --credentials alice.pk.cred --kms "$http" --to sip:bob@example.com --out note.sealed note
+run open --credentials bob.pk.cred --kms "$http" --out opened note.sealed
+check 'a file that one with a certificate seals, another opens' cmp -s note opened
 for line in 'padding: oaep-sha256' 'padding: oaep-sha1' 'signature: pss' 'chash: yes' 'kms-ca: ca.cert.pem'; do
     credential other alice "$line"$'\n'
     request other o.mkt

@@ -77,6 +77,10 @@ seal alice empty.sealed --to sip:bob@example.com --name '' --json empty
 check 'an empty file is sealed, with a report in JSON' is_json
 open_ bob empty.opened empty.sealed
 check 'and opened, and has no name when none was given' bash -c "cmp -s empty empty.opened && ! grep -q '^name' $dir/stdout"
+seal alice - --to sip:bob@example.com note.txt
+cp "$dir/stdout" piped.sealed
+open_ bob piped.txt piped.sealed
+check 'an object may go to standard output' cmp -s note.txt piped.txt
 seal dave old.sealed --to sip:bob@example.com note.txt
 open_ bob old.txt old.sealed
 check 'with the 128-bit suite too' cmp -s note.txt old.txt
@@ -102,7 +106,7 @@ open_ bob never revoked.sealed
 check 'then no more' refused 3 'Invalid TICKET (error 14)'
 until [ "$(date +%s)" -gt $(($(stat -c %Y short.sealed) + 1)) ]; do sleep 0.1; done
 open_ bob never short.sealed
-check 'nor when its time is over, and no KMS is asked' refused 5 'can no longer be opened'
+check 'nor when its time is over, and no KMS is asked' refused 5 'cannot be opened at this time: .*TRe'
 
 # --- a group ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The octets of a sealed object: the published example in both directions, every octet changed and
  * every cut, and what only one who knows the key could do. */
+#include "../../fuzz/sealed_object.h"
 #include "encode.h"
 #include "files.h"
 #include "flat_yaml.h"
@@ -340,6 +341,24 @@ notices_a_file_that_changes_while_it_is_sealed(void **state)
     assert_non_null(strstr(err.text, "changed while it was read"));
 }
 
+/* The property that fuzz_sealed looks at, for lengths beside the borders of parts. */
+static void
+holds_for_inputs_of_every_kind(void **state)
+{
+    static const uint32_t lengths[] = { 0, 1, 65488, 65489, 65490, 131024, 131025, 131026, 131600 };
+    uint8_t input[64];
+
+    (void)state;
+    for (size_t i = 0; i < CLI_COUNT(lengths); i++)
+        for (size_t n = 0; n <= sizeof input; n++) {
+            for (size_t k = 0; k < n; k++)
+                input[k] = (uint8_t)(k < 3 ? lengths[i] >> (16 - 8 * k) : 37 * i + n * k);
+            const char *broken = mkt_sealed_holds(mkt_span(input, n));
+            if (broken != NULL)
+                fail_msg("%zu octets for %u: %s", n, lengths[i], broken);
+        }
+}
+
 static void
 takes_keys_of_both_suites_and_no_others(void **state)
 {
@@ -450,6 +469,7 @@ main(int argc, char **argv)
         cmocka_unit_test(refuses_another_content_under_the_same_message),
         cmocka_unit_test(refuses_a_front_that_is_none),
         cmocka_unit_test(notices_a_file_that_changes_while_it_is_sealed),
+        cmocka_unit_test(holds_for_inputs_of_every_kind),
         cmocka_unit_test(takes_keys_of_both_suites_and_no_others),
         cmocka_unit_test(seals_and_opens_the_published_example),
     };

@@ -391,6 +391,35 @@ def sealed_by_the_client(p, c):
     need('name and content', unseal(octets, *bob.keys()) == ('a.txt', content))
 
 
+def sealed_by_an_odd_maker(p, c):
+    """Sealed objects of ours that are not as they should be: none is opened."""
+    suite = c.random.choice(SUITES)
+    a, b, m = p.users(c, suite, suite, suite)
+    kind, at = now(NTP_UTC)
+    for flags, to, odd in (
+            (DEFERRED, [b[1]], {'when': (kind, at + (400 << 32))}),
+            (DEFERRED, [b[1]], {'when': (NTP, at)}),
+            (DEFERRED, [b[1]], {'prot': 0, 'params': [(1, bytes([suite.key_len]))], 'data': bytes(4)}),
+            (DEFERRED, [b[1]], {'prot': 244}),
+            (DEFERRED, [b[1]], {'params': [(0, b'\1'), (1, b'\x0f')]}),
+            (DEFERRED, [b[1]], {'params': [(0, b'\1')]}),
+            (DEFERRED, [b[1]], {'data': bytes(31)}),
+            (DEFERRED, [b[1]], {'data': bytes(32)}),
+            (DEFERRED, [b[1]], {'sessions': 2}),
+            ('DEFHINO', [b[1]], {}),
+            ('DEHNO', [b[1], m[1]], {}),
+            ('DEHNO', [m[1], b[1]], {}),
+    ):
+        alice = Sealer(*a)
+        alice.granted(p.ask(alice.request(flags, to, some_keys(c, [GTGK], suite.key_len)), 'http'))
+        (p.dir / 'o.sealed').write_bytes(alice.seal(b[1], '', b'odd', **odd))
+        try:
+            p.client('open', '--credentials', p.files[b[4]], '--kms', p.url(c), '--out', 'o.opened', 'o.sealed')
+        except Refused as why:
+            need(f'{flags} {odd} is refused as it should: {why}', 'exit 5' in str(why))
+        need(f'{flags} {odd} is not opened', not (p.dir / 'o.opened').exists())
+
+
 def exchanged_by_another_of_them(p, c):
     """Who may open an object cannot put another content under its head, nor make one of its ticket."""
     suite = c.random.choice(SUITES)
@@ -416,7 +445,7 @@ def exchanged_by_another_of_them(p, c):
 
 ROUNDS = (against_the_kms, ticket_for_the_responder, ticket_of_the_initiator, against_the_responder,
           against_the_initiator, against_both_parties, damage_on_the_way,
-          sealed_for_the_client, sealed_by_the_client, exchanged_by_another_of_them)
+          sealed_for_the_client, sealed_by_the_client, sealed_by_an_odd_maker, exchanged_by_another_of_them)
 
 
 def main():

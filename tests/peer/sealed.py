@@ -96,7 +96,8 @@ def unseal(octets, key, salt):
 
 
 class Sealer(Initiator):
-    def seal(self, to, name, content):
+    def seal(self, to, name, content, **odd):
+        """odd: what is to be other than the page says: when, prot, params, data, sessions."""
         c = self.chance
         self.random = c.octets(32)
         plain = plaintext(self.random, name, content)
@@ -104,20 +105,22 @@ class Sealer(Initiator):
         need('a key to derive from', kind in (TGK, TGK_SALT, GTGK, GTGK_SALT))
         # Which number the policy has, and which the session, is the sealer's to choose.
         number, cs = c.random.randrange(256), c.random.randint(1, 255)
-        self.maps = [dict(cs=cs, prot=PROTECTION, policies=[number], spi=spi,
-                          data=hashlib.sha256(plain).digest())]
-        message = self.transfer(to, number)
+        prot = odd.get('prot', PROTECTION)
+        self.maps = [dict(cs=cs, prot=prot, policies=[number], spi=spi,
+                          data=odd.get('data', hashlib.sha256(plain).digest()))]
+        self.maps += [{**self.maps[0], 'cs': cs % 255 + 1}] * (odd.get('sessions', 1) - 1)
+        message = self.transfer(to, sp(number, odd.get('params', POLICY), prot), odd.get('when'))
         return seal(message, *keys_of(self.suite, key, self.rand_i, cs), plain)
 
-    def transfer(self, to, number):
+    def transfer(self, to, policy_of_ours, when=None):
         c, t = self.chance, self.ticket
         self.rand_i = c.octets(self.suite.key_len, 48)
         keys = MessageKeys(self.suite, self.mpki, c.random.getrandbits(32), 1, len8(self.rand_i), len8(b''))
-        body = [t_payload(*roles.now(NTP_UTC)), randr(INITIATOR, self.rand_i), *c.maybe(idr(INITIATOR, self.name)),
-                idr(RESPONDER, to), sp(number, POLICY, PROTECTION), *c.unexpected(),
+        body = [t_payload(*(when or roles.now(NTP_UTC))), randr(INITIATOR, self.rand_i), *c.maybe(idr(INITIATOR, self.name)),
+                idr(RESPONDER, to), policy_of_ours, *c.unexpected(),
                 (TICKET, t.body[:t.initiator_data_at])]
         return sealed(TRANSFER_INIT, c.order(body), keys, self.identity(), to.encode(), sessions=self.maps,
-                      initiator_data=self.initiator_data)
+                      expects=t.has('F'), initiator_data=self.initiator_data)
 
 
 class Opener(Responder):

@@ -59,6 +59,7 @@ wait_for_calls bob
 call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" "${leave[@]}" --leave-after 700
 check 'a phone that rings and rings is left a message' prints '^left: a message'
 check 'after the call was taken back' said_by bob '^ended: given up by the caller$'
+: > carol.said
 "$phone" --credentials carol.cred --kms "$udp" --listen 127.0.0.1:0 --proxy "sip:$(at bob tcp);transport=tcp" \
     sip:bob@example.com > carol.said 2> carol.error < /dev/null &
 pid_of[carol]=$!
@@ -118,10 +119,38 @@ check 'until it can' exits 0
 check 'it is opened then' all_fetched 4
 check 'and the mailbox is empty' has_kept 0
 check 'the files are for their owner only' bash -c "[ \$(stat -c %a fetched/* | sort -u) = 600 ]"
+for n in $(seq 33); do
+    cp damaged "box/bob@example.com/$(printf '%032x' "$n").kept"
+done
+fetch bob bob.password
+check 'more messages than one answer names are fetched, too' all_fetched 37
+check 'in several answers' test "$(grep -c '^messages: ' "$dir/stdout")" = 3
 fetch bob bob.password
 check 'there is nothing more' prints '^mailbox: 480 No Messages$'
 fetch bob bob.password sip:alice@example.com
 check 'one does not fetch and call' exits_saying 2 'with no SIP-URI'
+
+# --- behind a proxy that forwards what nobody takes -------------------------------------------------
+
+if command -v kamailio > "$dir/ignored"; then
+    start_proxy -A "MAILBOX=\"$mailbox\""
+    wait_for_calls bob --register --proxy "$(through tcp)"
+    registered bob
+    call alice sip:bob@example.com --proxy "$(through tcp)" --leave-message alice.wav
+    check 'a call that a proxy forwards after a while is left as a message, without a word of where' prints '^left: a message'
+    check 'when the phone of Bob has rung' said_by bob '^ringing:'
+    kill "${pid_of[bob]}"
+    ended bob
+    call alice sip:erin@example.com --proxy "$(through tcp)" --leave-message alice.wav
+    check 'so is one for somebody who is nowhere' prints '^left: a message for sip:erin@example.com'
+    call alice sip:bob@example.com --proxy "$(through tcp)"
+    check 'without a message to leave the call ends there' prints_on 5 '^ended: 302'
+    rm -r box/erin@example.com
+    fetch bob bob.password
+    check 'Bob has his' all_fetched 38
+else
+    echo '# no kamailio'
+fi
 
 # --- the mailbox among strangers --------------------------------------------------------------------
 
