@@ -29,6 +29,8 @@
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
       "hang up so many milliseconds after the answer, or \"played\"")                              \
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
+    X(REPEAT, "repeat", "N", CLI_OPT_COUNT,                                                        \
+      "call N times, one after the other; the first that fails is the last")                       \
     X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
     X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
@@ -52,6 +54,7 @@ struct phone_options {
     const char *callee;                 /* NULL: wait for calls */
     uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
     bool hang_up_played;
+    uint32_t repeat;      /* calls to make */
     struct cli_args args; /* for the client's parts */
 };
 
