@@ -6,6 +6,17 @@
 #include <mikeyticket/secret.h>
 #include <stdlib.h>
 
+static bool
+what_to_show(const struct cli_args *args, enum cli_session_show *show, struct cli_error *err)
+{
+    *show = cli_args_has(args, CLI_OPT_GST)         ? CLI_SHOW_KEYS_AND_GST
+            : cli_args_has(args, CLI_OPT_SHOW_KEYS) ? CLI_SHOW_KEYS
+                                                    : CLI_SHOW_NO_KEYS;
+    return *show != CLI_SHOW_KEYS_AND_GST || cli_args_has(args, CLI_OPT_SHOW_KEYS) ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--gst prints keys, and nothing prints them without --show-keys");
+}
+
 /* The report is collected first: half a report of a broken file is worse than none. */
 bool
 cli_cmd_keys(const struct cli_args *args, struct cli_error *err)
@@ -13,13 +24,15 @@ cli_cmd_keys(const struct cli_args *args, struct cli_error *err)
     struct cli_report r;
     char *text = NULL;
     size_t n = 0;
-    FILE *collected = open_memstream(&text, &n);
+    enum cli_session_show show;
 
+    if (!what_to_show(args, &show, err))
+        return false;
+    FILE *collected = open_memstream(&text, &n);
     if (collected == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     cli_report_begin(&r, collected, cli_args_has(args, CLI_OPT_JSON));
-    bool done = cli_session_report_file(&r, cli_args_get(args, CLI_OPT_SESSION),
-                                        cli_args_has(args, CLI_OPT_SHOW_KEYS), err);
+    bool done = cli_session_report_file(&r, cli_args_get(args, CLI_OPT_SESSION), show, err);
     cli_report_end(&r);
     fclose(collected);
     if (done)

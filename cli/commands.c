@@ -194,8 +194,12 @@ const struct cli_command cli_commands[] = {
     { .name = "keys",
       .summary = "show the crypto sessions, and on demand their SRTP keys",
       .required = BIT(SESSION),
-      .optional = BIT(SHOW_KEYS) | BIT(JSON) | BIT(HELP),
-      .details = "Master key and salt are printed with --show-keys only.\n",
+      .optional = BIT(SHOW_KEYS) | BIT(GST) | BIT(JSON) | BIT(HELP),
+      .details =
+          "Master key and salt are printed with --show-keys only. With --gst they are also in\n"
+          "lines for a pipeline of gst-launch-1.0: gst-send for who sends the session, "
+          "gst-receive\n"
+          "for who receives it.\n",
       .examples = "  mikey-ticket keys --session alice.session\n"
                   "  mikey-ticket keys --session alice.session --json --show-keys\n",
       .run = cli_cmd_keys },

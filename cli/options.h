@@ -45,6 +45,7 @@
     X(SESSION, "session", "FILE", "keys and parameters of the crypto sessions: secret")            \
     X(OUT, "out", "FILE", "where the result goes")                                                 \
     X(NAME, "name", "TEXT", "file name told to who opens it (default: that of FILE; '' for none)") \
+    X(GST, "gst", NULL, "with --show-keys: each session as GStreamer's srtpenc and srtpdec")       \
     X(SHOW_KEYS, "show-keys", NULL, "print master keys and salts")                                 \
     X(TIMEOUT, "timeout", "SECONDS", "when to give up on the KMS (default 10)")                    \
     X(CACERT, "cacert", "FILE", "certificates to verify an https KMS with (PEM)")                  \

@@ -8,6 +8,7 @@
 #include "encode.h"
 #include "files.h"
 #include "flat_yaml.h"
+#include "gst.h"
 #include "srtp_suite.h"
 
 #include <inttypes.h>
@@ -293,22 +294,77 @@ report_field(struct cli_report *r, const struct cli_yaml *y, const struct cli_ya
     return true;
 }
 
+/* Octets of a required field; *span borrows from to. */
 static bool
-report_item(struct cli_report *r, const struct cli_yaml *y, size_t item, bool show_keys,
+take_hex(const struct cli_yaml *y, size_t item, const char *name, uint8_t *to, size_t cap,
+         struct mkt_span *span, struct cli_error *err)
+{
+    size_t n = 0;
+    bool ok = cli_yaml_hex(y, cli_yaml_get(y, item, name), to, cap, &n, err);
+    *span = mkt_span(to, n);
+    return ok;
+}
+
+/* A number that may be missing. */
+static bool
+take_number(const struct cli_yaml *y, size_t item, const char *name, uint32_t *to, bool *has,
+            struct cli_error *err)
+{
+    const struct cli_yaml_field *f = cli_yaml_get(y, item, name);
+    uint64_t number = 0;
+
+    *has = f != NULL;
+    if (f != NULL && !cli_yaml_uint(y, f, UINT32_MAX, &number, err))
+        return false;
+    *to = (uint32_t)number;
+    return true;
+}
+
+static bool
+report_gst(struct cli_report *r, const struct cli_yaml *y, size_t item, struct cli_error *err)
+{
+    uint8_t params[256], mki[255];
+    MKT_SCOPED_SECRET
+    key = { 0 };
+    MKT_SCOPED_SECRET
+    salt = { 0 };
+    struct cli_gst s;
+    uint32_t prot;
+    bool has;
+
+    if (!take_number(y, item, "prot", &prot, &has, err))
+        return false;
+    if (prot != MKT_PROT_SRTP)
+        return true;
+    return take_number(y, item, "roc", &s.roc, &has, err) &&
+           take_number(y, item, "ssrc", &s.ssrc, &s.has_ssrc, err) &&
+           take_hex(y, item, "sp", params, sizeof params, &s.params, err) &&
+           take_hex(y, item, "mki", mki, sizeof mki, &s.mki, err) &&
+           take_hex(y, item, "key", key.b, sizeof key.b, &s.key, err) &&
+           take_hex(y, item, "salt", salt.b, sizeof salt.b, &s.salt, err) &&
+           cli_gst_report(r, &s, err);
+}
+
+static bool
+report_item(struct cli_report *r, const struct cli_yaml *y, size_t item, enum cli_session_show show,
             struct cli_error *err)
 {
     cli_report_item(r);
     for (size_t i = 0; i < CLI_COUNT(shown); i++) {
         const struct cli_yaml_field *f = cli_yaml_get(y, item, shown[i].name);
-        if (f != NULL && (show_keys || !shown[i].secret) && !report_field(r, y, f, &shown[i], err))
+        if (f != NULL && (show != CLI_SHOW_NO_KEYS || !shown[i].secret) &&
+            !report_field(r, y, f, &shown[i], err))
             return false;
     }
+    if (show == CLI_SHOW_KEYS_AND_GST && !report_gst(r, y, item, err))
+        return false;
     cli_report_close(r);
     return true;
 }
 
 static bool
-report_all(struct cli_report *r, const struct cli_yaml *y, bool show_keys, struct cli_error *err)
+report_all(struct cli_report *r, const struct cli_yaml *y, enum cli_session_show show,
+           struct cli_error *err)
 {
     static const char *const head[] = { "role", "peer", "expires", "rekey-by" };
     const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, "format");
@@ -328,19 +384,19 @@ report_all(struct cli_report *r, const struct cli_yaml *y, bool show_keys, struc
     cli_report_uint(r, "csb-id", csb_id);
     cli_report_list(r, "sessions");
     for (size_t i = 0; i < y->items; i++)
-        if (!report_item(r, y, i, show_keys, err))
+        if (!report_item(r, y, i, show, err))
             return false;
     cli_report_close(r);
     return true;
 }
 
 bool
-cli_session_report_file(struct cli_report *r, const char *path, bool show_keys,
+cli_session_report_file(struct cli_report *r, const char *path, enum cli_session_show show,
                         struct cli_error *err)
 {
     CLI_SCOPED_BLOB text = { 0 };
     CLI_SCOPED_YAML y = { 0 };
     return cli_file_read(&text, path, SESSION_FILE_MAX, CLI_SECRET, err) &&
            cli_yaml_read(&y, &form, path, cli_blob_span(&text), err) &&
-           report_all(r, &y, show_keys, err);
+           report_all(r, &y, show, err);
 }

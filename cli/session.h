@@ -33,9 +33,12 @@ struct mkt_env cli_session_env(struct mkt_crypto *crypto);
 MKT_MUST_USE bool cli_session_check_policies(const struct mkt_csb *csb, struct mkt_span octets,
                                              const char *path, struct cli_error *err);
 
-/* cli_session_report_file reads the file at path and reports it, with keys only if show_keys. */
-MKT_MUST_USE bool cli_session_report_file(struct cli_report *r, const char *path, bool show_keys,
-                                          struct cli_error *err);
+/* What of the keys is shown. */
+enum cli_session_show { CLI_SHOW_NO_KEYS, CLI_SHOW_KEYS, CLI_SHOW_KEYS_AND_GST };
+
+/* cli_session_report_file reads the file at path and reports it. */
+MKT_MUST_USE bool cli_session_report_file(struct cli_report *r, const char *path,
+                                          enum cli_session_show show, struct cli_error *err);
 
 /* cli_session_report_csb reports csb: who the other party is, how far to trust it, and the crypto
  * sessions. No key is derived. */

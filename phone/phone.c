@@ -211,10 +211,34 @@ quit(void *arg)
     re_cancel();
 }
 
+static void
+call_again(void *arg)
+{
+    struct phone *p = arg;
+    struct cli_error err = { 0 };
+
+    if (phone_call_make(p, p->o->callee, &err))
+        return;
+    phone_say("ended", "%s", err.text);
+    p->code = err.code;
+    re_cancel();
+}
+
 void
 phone_quit_soon(struct phone *p)
 {
     tmr_start(&p->quit, 300, quit, p);
+}
+
+/* What comes after a call: the next one, the end, which leaves time for the last messages, or
+ * nothing. */
+static void
+go_on(struct phone *p)
+{
+    if (p->o->callee != NULL && p->code == CLI_EXIT_OK && ++p->made < p->o->repeat)
+        tmr_start(&p->quit, 0, call_again, p);
+    else if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
+        phone_quit_soon(p);
 }
 
 void
@@ -230,6 +254,5 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
     tmr_cancel(&call->too_old);
     phone_media_close(call->media);
     call->free(call);
-    if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
-        phone_quit_soon(p);
+    go_on(p);
 }

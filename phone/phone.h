@@ -41,8 +41,9 @@ struct phone {
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
     struct phone_voicemail *voicemail; /* NULL: none under way */
-    struct tmr quit;
-    int code; /* exit code */
+    uint32_t made;                     /* calls that we made and that are over */
+    struct tmr quit;                   /* or the next call */
+    int code;                          /* exit code */
 };
 
 /* phone_call_make begins a call to uri. */

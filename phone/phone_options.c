@@ -47,22 +47,30 @@ take(struct phone_options *o, size_t i, const char *value, struct cli_error *err
     return true;
 }
 
+/* *value stays when the option is not given. */
 static bool
-milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
-             struct cli_error *err)
+number(const struct phone_options *o, enum phone_option id, unsigned long max, const char *expected,
+       uint32_t *value, struct cli_error *err)
 {
     const char *text = o->value[id];
     char *end;
 
-    *ms = UINT32_MAX;
     if (text == NULL)
         return true;
     unsigned long v = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || v > 86400000)
-        return cli_fail(err, CLI_EXIT_USAGE, "--%s %.40s: expected milliseconds, a day at most",
-                        options[id].name, text);
-    *ms = (uint32_t)v;
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || v > max)
+        return cli_fail(err, CLI_EXIT_USAGE, "--%s %.40s: expected %s", options[id].name, text,
+                        expected);
+    *value = (uint32_t)v;
     return true;
+}
+
+static bool
+milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
+             struct cli_error *err)
+{
+    *ms = UINT32_MAX;
+    return number(o, id, 86400000, "milliseconds, a day at most", ms, err);
 }
 
 static bool
@@ -93,8 +101,11 @@ check(struct phone_options *o, struct cli_error *err)
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
+    o->repeat = 1;
     return first_index(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
+           number(o, PHONE_OPT_REPEAT, 1000000, "a number of calls, a million at most", &o->repeat,
+                  err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
 }
 

@@ -42,6 +42,8 @@
     X(FETCH_MESSAGES, "fetch-messages", "DIR", CLI_OPT_COUNT,                                      \
       "open the messages of your mailbox into DIR, and end")                                       \
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
+    X(REPEAT, "repeat", "N", CLI_OPT_COUNT,                                                        \
+      "call N times, one after the other; the first that fails is the last")                       \
     X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
     X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
@@ -71,6 +73,7 @@ struct phone_options {
     uint32_t leave_ms;              /* until nobody answers; UINT32_MAX: not given */
     bool hang_up_played;
     uint64_t first_index; /* UINT64_MAX: drawn */
+    uint32_t repeat;      /* calls to make */
     struct cli_args args; /* for the client's parts */
 };
 
