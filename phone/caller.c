@@ -38,6 +38,7 @@ struct caller {
     struct tmr rekey; /* when new keys are due */
     struct sip_request *reoffer;
     bool asking; /* the offer is with the worker */
+    bool heard;  /* something has come back */
     bool cancelled;
     unsigned challenges, redirections;
     struct le late; /* when the call is over: in phone->late, for 2xx that come then */
@@ -297,7 +298,8 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
         say_warnings(msg);
         re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
     } else {
-        re_snprintf(why, sizeof why, "%m", err);
+        re_snprintf(why, sizeof why, "%s%m",
+                    c->call.phone->tls != NULL ? "the next hop, over TLS: " : "", err);
     }
     phone_call_over(&c->call, c->cancelled ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
 }
@@ -311,6 +313,7 @@ response(int err, const struct sip_msg *msg, void *arg)
         failed(c, err, msg);
         return;
     }
+    c->heard = true;
     if (msg->scode == 100)
         return;
     struct leg *leg = leg_of(c, msg);
@@ -359,7 +362,18 @@ static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
     const char *self = c->call.phone->client.file.identity;
+    phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
+}
+
+/* libre finds out about a connection that is closed when the time of the transaction is over. */
+static void
+unheard(struct phone_call *call)
+{
+    struct caller *c = (struct caller *)call;
+
+    if (c->request != NULL && !c->heard)
+        phone_call_over(call, CLI_EXIT_PEER, "the next hop has hung up, and has not answered");
 }
 
 /* The ticket is there, or not: in the main loop. */
@@ -430,6 +444,7 @@ caller_free(struct phone_call *call)
         c->offer->call = NULL;
     else
         phone_offer_free(c->offer);
+    phone_expect_home(call->phone);
     tmr_cancel(&c->rekey);
     mem_deref(c->request);
     mem_deref(c->reoffer);
@@ -512,6 +527,7 @@ phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "no call can be made: no memory or no socket");
     }
     c->call.end = hang_up;
+    c->call.unheard = unheard;
     c->call.free = caller_free;
     list_init(&c->legs);
     pl_set_str(&all, uri);

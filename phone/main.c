@@ -90,12 +90,15 @@ find_address(struct phone *p, struct cli_error *err)
         if (net_default_source_addr_get(AF_INET, &p->local) != 0)
             return cli_fail(err, CLI_EXIT_FAILURE,
                             "no address of this machine found; use --listen");
-        sa_set_port(&p->local, SIP_PORT);
+        sa_set_port(&p->local, p->tls != NULL ? SIP_PORT_TLS : SIP_PORT);
         return true;
     }
     const char *colon = strrchr(listen, ':');
     bool port = colon != NULL && (listen[0] == '[' ? colon[-1] == ']' : true);
-    snprintf(text, sizeof text, "%s%s", listen, port ? "" : ":5060");
+    snprintf(text, sizeof text, "%s%s%s", listen, port ? "" : ":",
+             port             ? ""
+             : p->tls != NULL ? "5061"
+                              : "5060");
     return sa_decode(&p->local, text, strlen(text)) == 0 ||
            cli_fail(err, CLI_EXIT_USAGE, "--listen %.80s: expected ADDRESS or ADDRESS:PORT",
                     listen);
@@ -128,15 +131,36 @@ requests_end(void *arg)
     (void)arg;
 }
 
+static void
+connection_gone(void *arg)
+{
+    struct phone *p = arg;
+
+    if (p->call != NULL && p->call->unheard != NULL)
+        p->call->unheard(p->call);
+}
+
+/* What there is no transport for cannot be sent: with TLS, nothing goes out in the clear. */
+static bool
+open_transports(struct phone *p)
+{
+    if (p->tls != NULL)
+        return sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls)) == 0;
+    return sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) == 0 &&
+           sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) == 0;
+}
+
 static bool
 open_sip(struct phone *p, struct cli_error *err)
 {
-    if (!find_address(p, err))
+    if ((p->o->value[PHONE_OPT_TLS_CA] != NULL &&
+         !phone_tls_open(&p->tls, p->o, connection_gone, p, err)) ||
+        !find_address(p, err))
         return false;
+    phone_expect_home(p);
     if (!open_dns(p) ||
         sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0 ||
-        sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) != 0 ||
-        sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) != 0)
+        !open_transports(p))
         return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
@@ -146,6 +170,7 @@ open_sip(struct phone *p, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     say_listening(p, SIP_TRANSP_UDP, "udp");
     say_listening(p, SIP_TRANSP_TCP, "tcp");
+    say_listening(p, SIP_TRANSP_TLS, "tls");
     return true;
 }
 
@@ -153,8 +178,10 @@ static void
 registered(int err, const struct sip_msg *msg, void *arg)
 {
     (void)arg;
-    if (err != 0 || msg->scode >= 300)
-        phone_say("not-registered", "%u", err == 0 ? msg->scode : 0);
+    if (err != 0)
+        phone_say("not-registered", "%s", strerror(err));
+    else if (msg->scode >= 300)
+        phone_say("not-registered", "%u", msg->scode);
     else if (msg->scode >= 200)
         phone_say("registered", "%s", "yes");
 }
@@ -243,6 +270,7 @@ close_phone(struct phone *p)
     mem_deref(p->responses);
     sip_close(p->sip, true);
     mem_deref(p->sip);
+    phone_tls_close(p->tls);
     mem_deref(p->dns);
     audio_free(&p->speech);
     cli_client_close(&p->client);

@@ -38,6 +38,13 @@ phone_identity(char out[PHONE_URI_MAX], const struct pl *uri)
     out[n] = '\0';
 }
 
+void
+phone_expect_home(struct phone *p)
+{
+    const char *proxy = p->o->value[PHONE_OPT_PROXY];
+    phone_tls_expect(p->tls, proxy != NULL ? proxy : p->client.file.identity);
+}
+
 int
 phone_auth(char **user, char **password, const char *realm, void *phone)
 {

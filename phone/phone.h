@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "media.h"
 #include "phone_options.h"
+#include "tls.h"
 
 struct phone;
 
@@ -17,7 +18,8 @@ struct phone_call {
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
     void (*accept)(struct phone_call *call);
-    void (*end)(struct phone_call *call); /* refuses or hangs up; then phone_call_over */
+    void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
+    void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
     void (*free)(struct phone_call *call);
 };
 
@@ -28,6 +30,7 @@ struct phone {
     char user[PHONE_URI_MAX]; /* of our URI: for Contact and digest */
     char password[128];       /* of SIP digest; empty: none */
     struct sa local;          /* where we are; the port of UDP */
+    struct phone_tls *tls;    /* of SIP; NULL: SIP goes over UDP and TCP */
     struct dnsc *dns;
     struct sip *sip;
     struct sipsess_sock *sessions;
@@ -84,6 +87,10 @@ void phone_say(const char *key, const char *format, ...) __attribute__((format(p
 
 /* phone_identity writes the part of a SIP URI that names somebody, without parameters. */
 void phone_identity(char out[PHONE_URI_MAX], const struct pl *uri);
+
+/* phone_expect_home has TLS expect who requests go to outside of calls: the proxy, or the domain.
+ */
+void phone_expect_home(struct phone *p);
 
 /* phone_auth gives SIP digest its name and password (sip_auth_h). */
 int phone_auth(char **user, char **password, const char *realm, void *phone);

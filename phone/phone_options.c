@@ -64,6 +64,34 @@ milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
 }
 
 static bool
+has_transport(const char *uri, const char *name)
+{
+    const char *param = strcasestr(uri, ";transport=");
+    size_t n = strlen(name);
+    return param != NULL && strncasecmp(param + 11, name, n) == 0 && strchr(";>", param[11 + n]);
+}
+
+/* TLS is all or nothing, and sips: is another word for it. */
+static bool
+check_proxy(struct phone_options *o, struct cli_error *err)
+{
+    const char *proxy = o->value[PHONE_OPT_PROXY], *ca = o->value[PHONE_OPT_TLS_CA];
+
+    if (proxy != NULL && strncasecmp(proxy, "sips:", 5) == 0) {
+        int n = snprintf(o->proxy, sizeof o->proxy, "sip:%s;transport=tls", proxy + 5);
+        if (n >= (int)sizeof o->proxy || strstr(proxy, ";transport=") != NULL)
+            return cli_fail(err, CLI_EXIT_USAGE, "--proxy %.80s: expected sips:HOST[:PORT]", proxy);
+        proxy = o->value[PHONE_OPT_PROXY] = o->proxy;
+    }
+    if (proxy != NULL && ca == NULL && has_transport(proxy, "tls"))
+        return cli_fail(err, CLI_EXIT_USAGE, "--proxy over TLS needs --tls-ca");
+    if (proxy != NULL && ca != NULL && (has_transport(proxy, "tcp") || has_transport(proxy, "udp")))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--proxy %.80s: with --tls-ca SIP goes over TLS, and nothing else", proxy);
+    return true;
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
@@ -71,7 +99,7 @@ check(struct phone_options *o, struct cli_error *err)
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
-    return milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return check_proxy(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
 }
 

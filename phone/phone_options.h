@@ -13,9 +13,11 @@
     X(KMS, "kms", "URL", CLI_OPT_KMS,                                                              \
       "http://HOST[:PORT][/PREFIX], https://... or udp://HOST[:PORT]")                             \
     X(LISTEN, "listen", "ADDR[:PORT]", CLI_OPT_COUNT,                                              \
-      "where SIP arrives, over UDP and TCP; port 0: any (default: port 5060)")                     \
+      "where SIP arrives; port 0: any (default: port 5060, with --tls-ca 5061)")                   \
     X(PROXY, "proxy", "URI", CLI_OPT_COUNT,                                                        \
-      "where requests go first, such as sip:192.0.2.1;transport=tcp")                              \
+      "where requests go first, such as sip:192.0.2.1;transport=tcp or sips:example.com")          \
+    X(TLS_CA, "tls-ca", "FILE", CLI_OPT_COUNT,                                                     \
+      "SIP goes over TLS only, with certificates that these verify (PEM)")                         \
     X(REGISTER, "register", NULL, CLI_OPT_COUNT,                                                   \
       "tell the registrar of your domain where you are")                                           \
     X(SIP_USER, "sip-user", "NAME", CLI_OPT_COUNT,                                                 \
@@ -34,7 +36,8 @@
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
     X(TIMEOUT, "timeout", "SECONDS", CLI_OPT_TIMEOUT, "when to give up on the KMS (default 10)")   \
     X(CACERT, "cacert", "FILE", CLI_OPT_CACERT, "certificates to verify an https KMS with (PEM)")  \
-    X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT, "your certificate for such a KMS (PEM)")     \
+    X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT,                                              \
+      "your certificate for such a KMS, and SIP over TLS")                                         \
     X(TLS_KEY, "tls-key", "FILE", CLI_OPT_TLS_KEY, "its private key (PEM)")                        \
     X(VERBOSE, "verbose", NULL, CLI_OPT_COUNT, "words of progress on standard error")              \
     X(HELP, "help", NULL, CLI_OPT_COUNT, "this text")                                              \
@@ -52,6 +55,7 @@ struct phone_options {
     const char *callee;                 /* NULL: wait for calls */
     uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
     bool hang_up_played;
+    char proxy[320];      /* of --proxy, when it was a sips: URI */
     struct cli_args args; /* for the client's parts */
 };
 

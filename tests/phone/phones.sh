@@ -20,7 +20,7 @@ wait_for_calls() {
     pids+=($!)
     pid_of[$name]=$!
     for ((i = 0; i < 500; i++)); do
-        grep -q '^listening: tcp' "$name.said" && return
+        grep -q "^listening: ${listens:-tcp}" "$name.said" && return
         sleep 0.01
     done
     bail "the phone of $name does not listen" "$name.error"
@@ -138,7 +138,7 @@ start_proxy() {
     local modules i
     modules=$(dirname "$(find /usr/lib -name registrar.so -path '*kamailio*' -print -quit)")/
     proxy_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    sed "s|PORT|$proxy_port|; s|MODULES|$modules|" "$tools/kamailio.cfg" > kamailio.cfg
+    sed "s|PORT|$proxy_port|; s|MODULES|$modules|; s|DIR|$dir|" "$tools/kamailio.cfg" > kamailio.cfg
     kamailio -DD -E "$@" -P "$dir/kamailio.$proxy_port" -Y "$dir" -f kamailio.cfg > kamailio.said 2>&1 &
     pids+=($!)
     for ((i = 0; i < 500; i++)); do
