@@ -10,9 +10,12 @@ phone_description_new(struct phone_description *d, const struct phone *p, uint16
     int err = sdp_session_alloc(&d->session, &p->local);
     if (err == 0)
         err = sdp_media_add(&d->audio, d->session, sdp_media_audio, port, sdp_proto_rtpsavp);
-    if (err == 0)
-        err = sdp_format_add(NULL, d->audio, false, "0", "PCMU", AUDIO_RATE, 1, NULL, NULL, NULL,
-                             false, NULL);
+    for (size_t i = 0; i < p->n_codecs && err == 0; i++) {
+        const struct audio_codec *c = p->codecs[i];
+        err = sdp_format_add(NULL, d->audio, false, c->type, c->name, c->clock, c->channels, NULL,
+                             NULL, (void *)(uintptr_t)c, false, c->params != NULL ? "%s" : NULL,
+                             c->params);
+    }
     if (err != 0)
         phone_description_free(d);
     return err;
@@ -37,6 +40,29 @@ phone_description_write(struct phone_description *d, bool offer, const char *val
     return err != 0 ? err : sdp_encode(mb, d->session, offer);
 }
 
+/* The first codec of theirs that is one of ours. What answers names no other, so that no packet can
+ * be of one that its sender alone thought of. */
+static bool
+agree(struct phone_description *d, bool offer)
+{
+    const struct sdp_format *theirs = sdp_media_rformat(d->audio, NULL);
+    struct sdp_format *ours = NULL;
+
+    if (theirs == NULL)
+        return false;
+    for (struct le *le = sdp_media_format_lst(d->audio, true)->head, *next; le != NULL; le = next) {
+        struct sdp_format *f = le->data;
+        next = le->next;
+        if (f->data == theirs->data)
+            ours = f;
+        else if (offer)
+            mem_deref(f);
+    }
+    if (ours != NULL)
+        d->codec = (struct phone_codec){ theirs->data, theirs->pt & 0x7f, ours->pt & 0x7f };
+    return ours != NULL;
+}
+
 bool
 phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer, struct sa *to)
 {
@@ -52,5 +78,5 @@ phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer,
     mb->pos = pos;
     if (ok)
         *to = *sdp_media_raddr(d->audio);
-    return ok && sa_isset(to, SA_ALL) && sdp_media_rformat(d->audio, NULL) != NULL;
+    return ok && sa_isset(to, SA_ALL) && agree(d, offer);
 }

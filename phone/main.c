@@ -7,7 +7,6 @@
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
 #include <re_dbg.h>
-#include <rem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,17 +24,19 @@ load_speech(struct phone *p, struct cli_error *err)
 
     if (why != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--play %s: %s", path, why);
-    if (p->speech.format == AUDIO_PCMA)
-        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: A-law is not spoken here", path);
-    for (size_t i = 0; p->speech.format == AUDIO_L16 && i < p->speech.n; i++) {
-        const uint8_t *s = p->speech.octets + 2 * i;
-        int16_t sample = (int16_t)(s[0] << 8 | s[1]);
-        if (sample == INT16_MIN) /* librem negates it, and so makes it silence */
-            sample++;
-        p->speech.octets[i] = g711_pcm2ulaw(sample);
-    }
-    p->speech.format = AUDIO_PCMU;
     return true;
+}
+
+static bool
+choose_codecs(struct phone *p, struct cli_error *err)
+{
+    const char *names = p->o->value[PHONE_OPT_CODEC];
+
+    p->n_codecs = audio_codec_list(p->codecs, names != NULL ? names : "PCMU,PCMA,opus");
+    return p->n_codecs > 0 ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--codec %.80s: expected names out of PCMU, PCMA, opus, with commas between",
+                    names);
 }
 
 static bool
@@ -284,9 +285,9 @@ phone(const struct phone_options *o, struct cli_error *err)
 
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && load_speech(&p, err) && load_password(&p, err) &&
-        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
-        begin_registration(&p, err))
+    if (open_client(&p, err) && choose_codecs(&p, err) && load_speech(&p, err) &&
+        load_password(&p, err) && phone_worker_start(&p.worker, &o->args, err) &&
+        open_sip(&p, err) && begin_registration(&p, err))
         (void)!run(&p, err);
     close_phone(&p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p.code;

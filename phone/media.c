@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift, and speech
- * put where its timestamp says. No RTCP. */
+/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift. No RTCP. */
 #include "media.h"
+
+#include "format.h"
+#include "hearing.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define RTP_HEADER 12
 #define FRAME_MS 20
-#define PCMU 0          /* payload type (RFC 3551 6) */
-#define SILENCE 0xff    /* mu-law */
 #define PACKET_MAX 2048 /* octets of a packet */
 #define RETIRE_MS 5000  /* a former key lives on so long */
 
@@ -39,9 +39,10 @@ struct phone_stream {
     struct phone_counts counts;
     bool begun; /* a packet was heard */
     uint16_t first_seq, last_seq;
-    uint32_t cycles, first_timestamp;
-    struct audio heard;
-    size_t room; /* octets of heard */
+    uint32_t cycles;
+    struct phone_codec codec;
+    struct audio_coder *coder; /* of what we say */
+    struct phone_hearing hearing;
 };
 
 static uint32_t
@@ -58,39 +59,6 @@ put32(uint8_t *p, uint32_t v)
 }
 
 /* --- hearing ---------------------------------------------------------------------------------- */
-
-static bool
-make_room(struct phone_stream *s, size_t n)
-{
-    size_t room = s->room > 0 ? s->room : AUDIO_RATE * 10;
-
-    if (n > AUDIO_SAMPLES_MAX)
-        return false;
-    while (room < n)
-        room *= 2;
-    if (room == s->room)
-        return true;
-    uint8_t *octets = realloc(s->heard.octets, room);
-    if (octets == NULL)
-        return false;
-    memset(octets + s->room, SILENCE, room - s->room);
-    s->heard.octets = octets;
-    s->room = room;
-    return true;
-}
-
-/* Speech goes where its timestamp says, so loss and order do not move what comes after. */
-static void
-keep(struct phone_stream *s, uint32_t timestamp, const uint8_t *octets, size_t n)
-{
-    size_t at = timestamp - s->first_timestamp;
-
-    if (at >= AUDIO_SAMPLES_MAX || !make_room(s, at + n))
-        return; /* before the first one, or after ten minutes */
-    memcpy(s->heard.octets + at, octets, n);
-    if (at + n > s->heard.n)
-        s->heard.n = at + n;
-}
 
 /* RFC 3550 A.1, without its probation: what comes here is authentic. */
 static void
@@ -109,15 +77,15 @@ static void
 take(struct phone_stream *s, uint8_t *packet, int len)
 {
     if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
-        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != PCMU) {
+        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->codec.hears) {
         s->counts.refused++;
         return;
     }
-    count(s, (uint16_t)(packet[2] << 8 | packet[3]));
-    if (!s->begun)
-        s->first_timestamp = get32(packet + 4);
+    const struct audio_packet speech = { (uint16_t)(packet[2] << 8 | packet[3]), get32(packet + 4),
+                                         mkt_span(packet + RTP_HEADER, (size_t)len - RTP_HEADER) };
+    count(s, speech.seq);
     s->begun = true;
-    keep(s, get32(packet + 4), packet + RTP_HEADER, (size_t)len - RTP_HEADER);
+    phone_hearing_packet(&s->hearing, &speech);
 }
 
 static void
@@ -139,23 +107,27 @@ arrived(const struct sa *from, struct mbuf *mb, void *arg)
 
 /* --- talking ---------------------------------------------------------------------------------- */
 
+/* One packet of the samples in frame, which may be fewer, or none: then there is silence. */
 static void
-say(struct phone_stream *s, struct mkt_span frame)
+say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
 {
+    enum audio_format form = s->codec.codec->format;
+    uint8_t samples[2 * AUDIO_FRAME];
     struct mbuf *mb = mbuf_alloc(PACKET_MAX);
-    int len = (int)(RTP_HEADER + frame.n);
 
     if (mb == NULL)
         return;
+    audio_silence(samples, form, AUDIO_FRAME);
+    audio_convert(samples, form, frame.p, format, frame.n / audio_width(format));
+    int len = (int)(RTP_HEADER + audio_encode(s->coder, samples, mb->buf + RTP_HEADER));
     mb->buf[0] = 0x80;
-    mb->buf[1] = (uint8_t)(PCMU | (s->counts.sent == 0 ? 0x80 : 0));
+    mb->buf[1] = (uint8_t)(s->codec.says | (s->counts.sent == 0 ? 0x80 : 0));
     mb->buf[2] = (uint8_t)(s->seq >> 8);
     mb->buf[3] = (uint8_t)s->seq;
     put32(mb->buf + 4, s->timestamp);
     put32(mb->buf + 8, s->ssrc);
-    memcpy(mb->buf + RTP_HEADER, frame.p, frame.n);
     s->seq++;
-    s->timestamp += AUDIO_FRAME;
+    s->timestamp += AUDIO_FRAME * (s->codec.codec->clock / AUDIO_RATE);
     if (mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
         mb->end = (size_t)len;
         if (udp_send(s->media->sock, &s->to, mb) == 0)
@@ -168,14 +140,12 @@ static void
 tick(void *arg)
 {
     struct phone_media *m = arg;
-    uint8_t silence[AUDIO_FRAME];
     struct mkt_span frame = audio_frame(m->speech, m->frame);
     bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
-    memset(silence, SILENCE, sizeof silence);
     m->frame++;
-    say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
+    say(m->talking, m->speech->format, frame);
     m->next_ms += FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
     if (last && m->played != NULL)
@@ -204,7 +174,26 @@ stream_destroy(void *data)
     tmr_cancel(&s->retire);
     mkt_srtp_stream_free(s->send);
     mkt_srtp_stream_free(s->receive);
-    free(s->heard.octets);
+    audio_coder_close(s->coder);
+    phone_hearing_close(&s->hearing);
+}
+
+bool
+phone_stream_speak(struct phone_stream *s, const struct phone_codec *codec)
+{
+    s->codec = *codec;
+    audio_coder_close(s->coder);
+    phone_hearing_close(&s->hearing);
+    return audio_coder_open(&s->coder, codec->codec, true) &&
+           phone_hearing_open(&s->hearing, codec->codec);
+}
+
+static bool
+speak_first(struct phone_stream *s)
+{
+    const struct audio_codec *list[AUDIO_CODECS_MAX];
+    return audio_codec_list(list, "PCMU") == 1 &&
+           phone_stream_speak(s, &(struct phone_codec){ list[0], 0, 0 });
 }
 
 static enum mkt_rc
@@ -238,12 +227,13 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
 
     *out = NULL;
-    if (s == NULL)
+    if (s == NULL || !speak_first(s)) {
+        mem_deref(s);
         return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
+    }
     s->media = m;
     s->sends = sends;
     s->hears = hears;
-    s->heard.format = AUDIO_PCMU;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
     if (open_one(&s->send, &s->ssrc, csb, sends, crypto, err) != MKT_OK ||
@@ -295,14 +285,15 @@ phone_stream_counts(const struct phone_stream *s)
     uint64_t due = s->begun ? ((uint64_t)s->cycles << 16) + s->last_seq - s->first_seq + 1 : 0;
 
     c.lost = due > c.heard ? due - c.heard : 0;
-    c.refused += s->media->strangers;
+    c.refused += s->media->strangers + s->hearing.broken;
     return c;
 }
 
 struct audio
-phone_stream_heard(const struct phone_stream *s)
+phone_stream_heard(struct phone_stream *s)
 {
-    return s->heard;
+    phone_hearing_end(&s->hearing);
+    return s->hearing.heard;
 }
 
 /* --- the socket ------------------------------------------------------------------------------- */

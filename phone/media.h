@@ -5,14 +5,14 @@
 #ifndef MKT_PHONE_MEDIA_H
 #define MKT_PHONE_MEDIA_H
 
-#include "wav.h"
+#include "codec.h"
 
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
 
 struct phone_media;
 
-/* phone_media_open binds a socket at ip. `speech` (G.711 mu-law; n = 0: silence) is borrowed and
+/* phone_media_open binds a socket at ip. `speech` (n = 0: silence) is borrowed and
  * said once; `played` is called at its end, if not NULL. *m is owned by the caller. Returns an
  * errno. */
 int phone_media_open(struct phone_media **m, const struct sa *ip, const struct audio *speech,
@@ -30,6 +30,16 @@ struct phone_stream;
 MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone_media *m,
                                            const struct mkt_csb *csb, uint8_t sends, uint8_t hears,
                                            struct mkt_crypto *crypto, struct mkt_err *err);
+
+/* What two descriptions have agreed on. */
+struct phone_codec {
+    const struct audio_codec *codec;
+    uint8_t says, hears; /* payload types of what we send, and of what we take */
+};
+
+/* phone_stream_speak changes from G.711 mu-law, with which a stream begins, to another codec. False
+ * when memory fails. */
+MKT_MUST_USE bool phone_stream_speak(struct phone_stream *s, const struct phone_codec *codec);
 
 /* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
  * the one who offered new keys says with them once they are answered, the other once that is
@@ -50,7 +60,8 @@ struct phone_counts {
 /* phone_stream_counts returns what has happened; `refused` has packets of strangers in it. */
 struct phone_counts phone_stream_counts(const struct phone_stream *s);
 
-/* phone_stream_heard borrows what was heard, with silence for what was lost. */
-struct audio phone_stream_heard(const struct phone_stream *s);
+/* phone_stream_heard ends the hearing and borrows what was heard, in the form of the codec. What
+ * was lost is silence in G.711, and a guess in Opus. */
+struct audio phone_stream_heard(struct phone_stream *s);
 
 #endif

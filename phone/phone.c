@@ -168,6 +168,16 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     return true;
 }
 
+bool
+phone_call_speak(struct phone_stream *stream, const struct phone_codec *codec,
+                 struct cli_error *err)
+{
+    if (!phone_stream_speak(stream, codec))
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    phone_say("codec", "%s", codec->codec->name);
+    return true;
+}
+
 void
 phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to)
 {

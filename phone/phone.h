@@ -36,7 +36,9 @@ struct phone {
     struct sipsess_sock *sessions;
     struct sip_lsnr *requests, *looks, *responses;
     struct sipreg *registration;
-    struct audio speech; /* mu-law */
+    struct audio speech;
+    const struct audio_codec *codecs[AUDIO_CODECS_MAX]; /* in order of preference */
+    size_t n_codecs;
     struct phone_seen seen;
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
@@ -72,6 +74,10 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
                                    const struct mkt_sdp_map *map, struct phone_stream **stream,
                                    struct cli_error *err);
 
+/* phone_call_speak has the stream of a party use the codec that was agreed on, and says which. */
+MKT_MUST_USE bool phone_call_speak(struct phone_stream *stream, const struct phone_codec *codec,
+                                   struct cli_error *err);
+
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
 void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
 
@@ -100,6 +106,7 @@ int phone_auth(char **user, char **password, const char *realm, void *phone);
 struct phone_description {
     struct sdp_session *session;
     struct sdp_media *audio;
+    struct phone_codec codec; /* once the other party's is read */
 };
 
 /* phone_description_new makes the description of one m-line, audio over RTP/SAVP at `port`. Errno.
@@ -112,7 +119,8 @@ void phone_description_free(struct phone_description *d);
 int phone_description_write(struct phone_description *d, bool offer, const char *value,
                             struct mbuf **mb);
 
-/* phone_description_read takes the other party's; false without an address for audio. */
+/* phone_description_read takes the other party's, and the first codec in it that we have; false
+ * without an address or a codec for audio. */
 bool phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer,
                             struct sa *to);
 

@@ -25,7 +25,8 @@
     X(SIP_PASSWORD, "sip-password-file", "FILE", CLI_OPT_COUNT,                                    \
       "password for SIP digest, first line (mode 0600)")                                           \
     X(PLAY, "play", "FILE", CLI_OPT_COUNT, "WAV file that is said, 8 kHz, G.711 or 16 bit")        \
-    X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard, G.711")   \
+    X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard")          \
+    X(CODEC, "codec", "LIST", CLI_OPT_COUNT, "codecs, the best first (default PCMU,PCMA,opus)")    \
     X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \
       "answer by itself after so many milliseconds (default: key a)")                              \
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
