@@ -43,12 +43,24 @@ keep(struct phone_hearing *h, const uint8_t *samples, size_t n)
 }
 
 static void
+hear(struct phone_hearing *h, const uint8_t *samples, size_t n)
+{
+    int16_t pcm[AUDIO_PACKET_SAMPLES];
+
+    keep(h, samples, n);
+    if (h->speaker == NULL)
+        return;
+    audio_to_pcm(pcm, samples, h->heard.format, n);
+    audio_device_say(h->speaker, pcm, n);
+}
+
+static void
 lost(struct phone_hearing *h, const struct audio_packet *next)
 {
     uint8_t samples[2 * AUDIO_FRAME];
 
     audio_conceal(h->coder, next != NULL ? next->payload : mkt_span(NULL, 0), samples);
-    keep(h, samples, AUDIO_FRAME);
+    hear(h, samples, AUDIO_FRAME);
 }
 
 static void
@@ -70,7 +82,7 @@ came(void *arg, const struct audio_packet *packet, bool is_lost)
         h->first_timestamp = packet->timestamp;
     h->begun = true;
     h->at = (packet->timestamp - h->first_timestamp) / (h->codec->clock / AUDIO_RATE);
-    keep(h, samples, n);
+    hear(h, samples, n);
 }
 
 bool

@@ -5,6 +5,7 @@
 #define MKT_PHONE_HEARING_H
 
 #include "codec.h"
+#include "device.h"
 #include "reorder.h"
 
 struct phone_hearing {
@@ -16,7 +17,8 @@ struct phone_hearing {
     size_t at;          /* where the next sample goes if nothing else is said */
     bool begun;
     uint32_t first_timestamp;
-    uint64_t broken; /* packets that could not be decoded */
+    struct audio_device *speaker; /* borrowed; NULL: nobody listens */
+    uint64_t broken;              /* packets that could not be decoded */
 };
 
 /* phone_hearing_open begins to hear with a codec. False when memory fails. */

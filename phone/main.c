@@ -39,6 +39,24 @@ choose_codecs(struct phone *p, struct cli_error *err)
                     names);
 }
 
+/* A device that is not there is told before anybody calls. */
+static bool
+check_devices(struct phone *p, struct cli_error *err)
+{
+    static const enum phone_option ids[] = {
+        [AUDIO_MIC] = PHONE_OPT_MIC, [AUDIO_SPEAKER] = PHONE_OPT_SPEAKER
+    };
+
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        const char *name = p->o->value[ids[side]];
+        const char *why = name != NULL ? audio_device_check(side, name) : NULL;
+        if (why != NULL)
+            return cli_fail(err, CLI_EXIT_FAILURE, "the %s %.80s does not work: %s",
+                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why);
+    }
+    return true;
+}
+
 static bool
 load_password(struct phone *p, struct cli_error *err)
 {
@@ -285,9 +303,10 @@ phone(const struct phone_options *o, struct cli_error *err)
 
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && choose_codecs(&p, err) && load_speech(&p, err) &&
-        load_password(&p, err) && phone_worker_start(&p.worker, &o->args, err) &&
-        open_sip(&p, err) && begin_registration(&p, err))
+    if (open_client(&p, err) && choose_codecs(&p, err) && check_devices(&p, err) &&
+        load_speech(&p, err) && load_password(&p, err) &&
+        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
+        begin_registration(&p, err))
         (void)!run(&p, err);
     close_phone(&p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p.code;

@@ -24,7 +24,10 @@ struct phone_media {
     size_t frame;     /* next one of the speech */
     struct phone_stream *talking;
     void (*played)(void *arg);
+    void (*failed)(enum audio_side side, const char *why, void *arg);
     void *arg;
+    const char *names[2];            /* of devices, by enum audio_side; NULL: none */
+    struct audio_device *devices[2]; /* from the beginning of the call on */
 };
 
 struct phone_stream {
@@ -136,6 +139,49 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
     mem_deref(mb);
 }
 
+/* --- sound cards ------------------------------------------------------------------------------ */
+
+static void
+fail(struct phone_media *m, enum audio_side side, const char *why)
+{
+    if (m->failed != NULL)
+        m->failed(side, why, m->arg);
+    m->failed = NULL;
+}
+
+static void
+open_devices(struct phone_media *m)
+{
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        if (m->names[side] == NULL || m->devices[side] != NULL)
+            continue;
+        m->devices[side] = audio_device_open(side, m->names[side]);
+        if (m->devices[side] == NULL)
+            fail(m, side, "out of memory");
+    }
+}
+
+static void
+watch_devices(struct phone_media *m)
+{
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        const char *why = m->devices[side] != NULL ? audio_device_failed(m->devices[side]) : NULL;
+        if (why != NULL)
+            fail(m, side, why);
+    }
+}
+
+static void
+say_from_mic(struct phone_media *m)
+{
+    int16_t pcm[AUDIO_FRAME];
+    uint8_t samples[2 * AUDIO_FRAME];
+    size_t n = audio_device_hear(m->devices[AUDIO_MIC], pcm) ? AUDIO_FRAME : 0;
+
+    audio_from_pcm(samples, AUDIO_L16, pcm, n);
+    say(m->talking, AUDIO_L16, mkt_span(samples, 2 * n));
+}
+
 static void
 tick(void *arg)
 {
@@ -145,7 +191,11 @@ tick(void *arg)
     uint64_t now = tmr_jiffies();
 
     m->frame++;
-    say(m->talking, m->speech->format, frame);
+    if (m->devices[AUDIO_MIC] != NULL)
+        say_from_mic(m);
+    else
+        say(m->talking, m->speech->format, frame);
+    watch_devices(m);
     m->next_ms += FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
     if (last && m->played != NULL)
@@ -159,6 +209,8 @@ phone_stream_start(struct phone_stream *s, const struct sa *to)
 
     s->to = *to;
     m->talking = s;
+    open_devices(m);
+    s->hearing.speaker = m->devices[AUDIO_SPEAKER];
     m->next_ms = tmr_jiffies();
     tick(m);
 }
@@ -321,12 +373,23 @@ phone_media_open(struct phone_media **out, const struct sa *ip, const struct aud
 }
 
 void
+phone_media_devices(struct phone_media *m, const char *mic, const char *speaker,
+                    void (*failed)(enum audio_side side, const char *why, void *arg))
+{
+    m->names[AUDIO_MIC] = mic;
+    m->names[AUDIO_SPEAKER] = speaker;
+    m->failed = failed;
+}
+
+void
 phone_media_close(struct phone_media *m)
 {
     if (m == NULL)
         return;
     tmr_cancel(&m->tick);
     list_flush(&m->streams);
+    audio_device_close(m->devices[AUDIO_MIC]);
+    audio_device_close(m->devices[AUDIO_SPEAKER]);
     mem_deref(m->sock);
     mem_deref(m);
 }

@@ -6,6 +6,7 @@
 #define MKT_PHONE_MEDIA_H
 
 #include "codec.h"
+#include "device.h"
 
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
@@ -13,10 +14,16 @@
 struct phone_media;
 
 /* phone_media_open binds a socket at ip. `speech` (n = 0: silence) is borrowed and
- * said once; `played` is called at its end, if not NULL. *m is owned by the caller. Returns an
- * errno. */
+ * said once; `played` is called at its end, if not NULL, with arg. *m is owned by the caller.
+ * Returns an errno. */
 int phone_media_open(struct phone_media **m, const struct sa *ip, const struct audio *speech,
                      void (*played)(void *arg), void *arg);
+
+/* phone_media_devices has the call use sound cards from its beginning on: a microphone in the place
+ * of the speech, a loudspeaker for who is talked to; NULL: none. The names are borrowed. `failed`
+ * is called, once, when one does not work. */
+void phone_media_devices(struct phone_media *m, const char *mic, const char *speaker,
+                         void (*failed)(enum audio_side side, const char *why, void *arg));
 
 /* phone_media_close ends its streams too. NULL is allowed. */
 void phone_media_close(struct phone_media *m);

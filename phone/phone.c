@@ -76,14 +76,29 @@ played(void *arg)
         tmr_start(&call->timer, 0, end_call, call); /* after the packet that is under way */
 }
 
+/* A call in which one side is not there is no call: it does not go on in silence. */
+static void
+device_failed(enum audio_side side, const char *why, void *arg)
+{
+    struct phone_call *call = arg;
+    enum phone_option id = side == AUDIO_MIC ? PHONE_OPT_MIC : PHONE_OPT_SPEAKER;
+
+    snprintf(call->trouble, sizeof call->trouble, "the %s %.80s does not work: %s",
+             side == AUDIO_MIC ? "microphone" : "loudspeaker", call->phone->o->value[id], why);
+    tmr_start(&call->timer, 0, end_call, call);
+}
+
 bool
 phone_call_open(struct phone_call *call, struct phone *p)
 {
     *call = (struct phone_call){ .phone = p };
     tmr_init(&call->timer);
     tmr_init(&call->too_old);
-    if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0)
+    if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0) {
+        phone_media_devices(call->media, p->o->value[PHONE_OPT_MIC], p->o->value[PHONE_OPT_SPEAKER],
+                            device_failed);
         return true;
+    }
     phone_media_close(call->media);
     return false;
 }
@@ -221,6 +236,10 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
 {
     struct phone *p = call->phone;
 
+    if (call->trouble[0] != '\0') {
+        why = call->trouble;
+        code = CLI_EXIT_FAILURE;
+    }
     phone_say("ended", "%s", why);
     report_media(call);
     p->call = NULL;

@@ -21,6 +21,7 @@ struct phone_call {
     void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
     void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
     void (*free)(struct phone_call *call);
+    char trouble[192]; /* why we had to end it; empty: we had not to */
 };
 
 struct phone {

@@ -96,6 +96,8 @@ check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--credentials and --kms are needed");
+    if (o->value[PHONE_OPT_MIC] != NULL && o->value[PHONE_OPT_PLAY] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "either --mic or --play is what is said");
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;

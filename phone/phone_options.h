@@ -25,6 +25,9 @@
     X(SIP_PASSWORD, "sip-password-file", "FILE", CLI_OPT_COUNT,                                    \
       "password for SIP digest, first line (mode 0600)")                                           \
     X(PLAY, "play", "FILE", CLI_OPT_COUNT, "WAV file that is said, 8 kHz, G.711 or 16 bit")        \
+    X(MIC, "mic", "DEVICE", CLI_OPT_COUNT,                                                         \
+      "microphone of ALSA, such as default; in the place of --play")                               \
+    X(SPEAKER, "speaker", "DEVICE", CLI_OPT_COUNT, "loudspeaker of ALSA, such as default")         \
     X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard")          \
     X(CODEC, "codec", "LIST", CLI_OPT_COUNT, "codecs, the best first (default PCMU,PCMA,opus)")    \
     X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \

@@ -55,7 +55,7 @@ OUTSIDE = {
     'kms/crypto': (False, CRYPTO),  # keys at rest
     'cli': (False, ('curl/', 'yaml.h', 'srtp2/')),
     'demo': (False, ('srtp2/',)),
-    'audio': (False, ('opus/', 'rem_g711.h')),
+    'audio': (False, ('alsa/', 'opus/', 'rem_g711.h')),
     'phone': (False, ('re.h', 're_dbg.h', 'srtp2/')),
     'phone/tls.c': (False, ('re.h', *CRYPTO)),  # whom libre's TLS may talk to
     'tests/phone': (True, ('cmocka.h', 're.h', 'srtp2/')),
@@ -70,7 +70,7 @@ PROGRAMS = ('kms', 'cli', 'media', 'demo', 'audio', 'phone')  # whose headers te
 PARTS = {'demo': ('audio',), 'phone': ('audio', 'cli')}
 # These are named so that a header of another project is told from one of the system.
 FOREIGN = re.compile(
-    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit|opus)/|'
+    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit|opus|alsa)/|'
     r'^(microhttpd|seccomp|sqlite3|yaml|cmocka|jansson|rem?|rem?_\w+)\.h$')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

@@ -4,7 +4,8 @@
 
 Usage: speech.py mulaw [--backwards] [--alaw] IN.wav OUT.wav: 16-bit samples to mu-law (A-law), by the definition of
 G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it; like A B: of
-any form, the speech of A is in B, though not bit by bit (Opus).
+any form, the speech of A is in B, though not bit by bit (Opus); raw IN.wav OUT: as a sound card has it; frames A B: what
+the card with B has said is how A begins, frame by frame but for silence, at least two seconds of it.
 """
 
 import math
@@ -84,6 +85,21 @@ def like(a, b):
     return found > LIKE
 
 
+def raw(source, target):
+    Path(target).write_bytes(b''.join(struct.pack('=h', s) for s in samples(source)))
+
+
+def frames(path):
+    """Those of 20 ms in which something is said. The two zeros of mu-law are 2 and -2 to some."""
+    said = [s[0] if abs(s[0]) > 2 else 0 for s in struct.iter_unpack('=h', Path(path).read_bytes())]
+    return [p for p in (said[i:i + 160] for i in range(0, len(said), 160)) if any(p)]
+
+
+def same_frames(a, b):
+    said, heard = frames(a), frames(b)
+    return len(heard) >= 100 and heard == said[:len(heard)]
+
+
 def mulaw(source, target, backwards, alaw):
     said = [s[0] for s in struct.iter_unpack('<h', octets(source))]
     body = bytes((encode_alaw if alaw else encode)(s) for s in (reversed(said) if backwards else said))
@@ -113,7 +129,11 @@ def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv, '--alaw' in argv)
         return 0
-    return 0 if {'same': same, 'begins': begins, 'like': like}[argv[0]](*argv[1:]) else 1
+    if argv[:1] == ['raw']:
+        raw(*argv[1:])
+        return 0
+    return 0 if {'same': same, 'begins': begins, 'like': like,
+                 'frames': same_frames}[argv[0]](*argv[1:]) else 1
 
 
 if __name__ == '__main__':
