@@ -121,7 +121,7 @@ resolved(struct phone_job *job)
         phone_seen_add(&c->call.phone->seen, a);
     if (err.code == CLI_EXIT_OK && a->csb != NULL &&
         phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) &&
-        phone_call_speak(c->stream, &c->description.codec, &err) && describe(c, &err)) {
+        phone_call_speak(c->stream, &c->description.agreed, &err) && describe(c, &err)) {
         if (c->accepted)
             answer(c);
         else

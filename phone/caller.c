@@ -127,7 +127,7 @@ leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
               (phone_description_read(&d, msg->mb, false, &leg->to) ||
                cli_fail(&err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
               phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err) &&
-              phone_call_speak(leg->stream, &d.codec, &err);
+              phone_call_speak(leg->stream, &d.agreed, &err);
     leg->refused = !ok;
     if (!ok)
         phone_say("refused", "%s", err.text);

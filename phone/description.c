@@ -3,6 +3,8 @@
  * media/sdp. */
 #include "phone.h"
 
+static const char mux[] = "rtcp-mux";
+
 int
 phone_description_new(struct phone_description *d, const struct phone *p, uint16_t port)
 {
@@ -10,6 +12,8 @@ phone_description_new(struct phone_description *d, const struct phone *p, uint16
     int err = sdp_session_alloc(&d->session, &p->local);
     if (err == 0)
         err = sdp_media_add(&d->audio, d->session, sdp_media_audio, port, sdp_proto_rtpsavp);
+    if (err == 0)
+        err = sdp_media_set_lattr(d->audio, true, mux, NULL);
     for (size_t i = 0; i < p->n_codecs && err == 0; i++) {
         const struct audio_codec *c = p->codecs[i];
         err = sdp_format_add(NULL, d->audio, false, c->type, c->name, c->clock, c->channels, NULL,
@@ -59,7 +63,12 @@ agree(struct phone_description *d, bool offer)
             mem_deref(f);
     }
     if (ours != NULL)
-        d->codec = (struct phone_codec){ theirs->data, theirs->pt & 0x7f, ours->pt & 0x7f };
+        d->agreed = (struct phone_agreed){ .codec = theirs->data,
+                                           .says = theirs->pt & 0x7f,
+                                           .hears = ours->pt & 0x7f,
+                                           .reports = sdp_media_rattr(d->audio, mux) != NULL };
+    if (!d->agreed.reports) /* RFC 5761 5.1.1: no answer has it but to an offer that has it */
+        sdp_media_del_lattr(d->audio, mux);
     return ours != NULL;
 }
 

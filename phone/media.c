@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift. No RTCP. */
+/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift. RTCP goes
+ * over the same port, under the same keys, or not at all. */
 #include "media.h"
 
+#include "clock.h"
 #include "format.h"
 #include "hearing.h"
+#include "reports.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,7 @@
 #define FRAME_MS 20
 #define PACKET_MAX 2048 /* octets of a packet */
 #define RETIRE_MS 5000  /* a former key lives on so long */
+#define REPORT_MS 5000  /* between reports, about (RFC 3550 6.2) */
 
 struct phone_media {
     struct udp_sock *sock;
@@ -19,7 +23,7 @@ struct phone_media {
     const struct audio *speech;
     struct list streams;
     uint64_t strangers; /* packets of an SSRC that nobody has */
-    struct tmr tick;
+    struct tmr tick, report;
     uint64_t next_ms; /* when the next frame is due */
     size_t frame;     /* next one of the speech */
     struct phone_stream *talking;
@@ -36,14 +40,12 @@ struct phone_stream {
     struct mkt_srtp_stream *send, *receive;
     uint8_t sends, hears; /* crypto sessions */
     struct tmr retire;
-    uint32_t ssrc, their_ssrc, timestamp;
+    uint32_t timestamp;
     uint16_t seq;
     struct sa to;
-    struct phone_counts counts;
-    bool begun; /* a packet was heard */
-    uint16_t first_seq, last_seq;
-    uint32_t cycles;
-    struct phone_codec codec;
+    uint64_t refused;
+    struct phone_reports reports;
+    struct phone_agreed agreed;
     struct audio_coder *coder; /* of what we say */
     struct phone_hearing hearing;
 };
@@ -63,46 +65,51 @@ put32(uint8_t *p, uint32_t v)
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
-/* RFC 3550 A.1, without its probation: what comes here is authentic. */
-static void
-count(struct phone_stream *s, uint16_t seq)
-{
-    if (!s->begun)
-        s->first_seq = s->last_seq = seq;
-    else if ((uint16_t)(seq - s->last_seq) < 0x8000) {
-        s->cycles += seq < s->last_seq;
-        s->last_seq = seq;
-    }
-    s->counts.heard++;
-}
-
 static void
 take(struct phone_stream *s, uint8_t *packet, int len)
 {
     if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
-        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->codec.hears) {
-        s->counts.refused++;
+        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->agreed.hears) {
+        s->refused++;
         return;
     }
     const struct audio_packet speech = { (uint16_t)(packet[2] << 8 | packet[3]), get32(packet + 4),
                                          mkt_span(packet + RTP_HEADER, (size_t)len - RTP_HEADER) };
-    count(s, speech.seq);
-    s->begun = true;
+    phone_reports_heard(&s->reports, speech.seq, speech.timestamp, tmr_jiffies());
     phone_hearing_packet(&s->hearing, &speech);
+}
+
+static void
+take_report(struct phone_stream *s, uint8_t *packet, int len)
+{
+    if (!s->agreed.reports ||
+        mkt_srtp_stream_unprotect_rtcp(s->receive, packet, &len) != srtp_err_status_ok ||
+        !phone_reports_read(&s->reports, mkt_span(packet, (size_t)len), cli_clock_ntp(),
+                            tmr_jiffies()))
+        s->refused++;
+}
+
+/* RTCP and RTP on one port: RFC 5761 4. */
+static bool
+is_report(const uint8_t *packet)
+{
+    return packet[1] >= 192 && packet[1] <= 223;
 }
 
 static void
 arrived(const struct sa *from, struct mbuf *mb, void *arg)
 {
     struct phone_media *m = arg;
+    uint8_t *packet = mbuf_buf(mb);
     size_t n = mbuf_get_left(mb);
 
     (void)from; /* keys say who it is */
     for (struct le *le = m->streams.head; le != NULL; le = le->next) {
         struct phone_stream *s = le->data;
-        if (n < RTP_HEADER || n > PACKET_MAX || get32(mbuf_buf(mb) + 8) != s->their_ssrc)
+        if (n < RTP_HEADER || n > PACKET_MAX ||
+            get32(packet + (is_report(packet) ? 4 : 8)) != s->reports.their_ssrc)
             continue;
-        take(s, mbuf_buf(mb), (int)n);
+        (is_report(packet) ? take_report : take)(s, packet, (int)n);
         return;
     }
     m->strangers++;
@@ -114,7 +121,7 @@ arrived(const struct sa *from, struct mbuf *mb, void *arg)
 static void
 say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
 {
-    enum audio_format form = s->codec.codec->format;
+    enum audio_format form = s->agreed.codec->format;
     uint8_t samples[2 * AUDIO_FRAME];
     struct mbuf *mb = mbuf_alloc(PACKET_MAX);
 
@@ -122,21 +129,62 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
         return;
     audio_silence(samples, form, AUDIO_FRAME);
     audio_convert(samples, form, frame.p, format, frame.n / audio_width(format));
-    int len = (int)(RTP_HEADER + audio_encode(s->coder, samples, mb->buf + RTP_HEADER));
+    size_t n = audio_encode(s->coder, samples, mb->buf + RTP_HEADER);
+    int len = (int)(RTP_HEADER + n);
     mb->buf[0] = 0x80;
-    mb->buf[1] = (uint8_t)(s->codec.says | (s->counts.sent == 0 ? 0x80 : 0));
+    mb->buf[1] = (uint8_t)(s->agreed.says | (s->reports.sent == 0 ? 0x80 : 0));
     mb->buf[2] = (uint8_t)(s->seq >> 8);
     mb->buf[3] = (uint8_t)s->seq;
     put32(mb->buf + 4, s->timestamp);
-    put32(mb->buf + 8, s->ssrc);
+    put32(mb->buf + 8, s->reports.ssrc);
+    s->reports.timestamp = s->timestamp;
     s->seq++;
-    s->timestamp += AUDIO_FRAME * (s->codec.codec->clock / AUDIO_RATE);
+    s->timestamp += AUDIO_FRAME * (s->agreed.codec->clock / AUDIO_RATE);
     if (mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
         mb->end = (size_t)len;
-        if (udp_send(s->media->sock, &s->to, mb) == 0)
-            s->counts.sent++;
+        if (udp_send(s->media->sock, &s->to, mb) == 0) {
+            s->reports.sent++;
+            s->reports.octets += n;
+        }
     }
     mem_deref(mb);
+}
+
+/* --- reports ---------------------------------------------------------------------------------- */
+
+static void
+send_report(struct phone_stream *s, bool bye)
+{
+    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    bool ok =
+        mb != NULL && phone_reports_write(&s->reports, mb, bye, cli_clock_ntp(), tmr_jiffies());
+    int len = ok ? (int)mb->end : 0;
+
+    if (ok && mkt_srtp_stream_protect_rtcp(s->send, mb->buf, &len) == srtp_err_status_ok) {
+        mb->pos = 0;
+        mb->end = (size_t)len;
+        (void)udp_send(s->media->sock, &s->to, mb);
+    }
+    mem_deref(mb);
+}
+
+/* RFC 3550 6.3.1: half to one and a half times the interval, so that not all speak at once. */
+static void wait_to_report(struct phone_media *m, uint32_t interval_ms);
+
+static void
+report(void *arg)
+{
+    struct phone_media *m = arg;
+
+    send_report(m->talking, false);
+    wait_to_report(m, REPORT_MS);
+}
+
+static void
+wait_to_report(struct phone_media *m, uint32_t interval_ms)
+{
+    uint64_t ms = (interval_ms / 2 + rand_u32() % interval_ms) * 100000ULL / 121828;
+    tmr_start(&m->report, ms, report, m);
 }
 
 /* --- sound cards ------------------------------------------------------------------------------ */
@@ -212,6 +260,8 @@ phone_stream_start(struct phone_stream *s, const struct sa *to)
     open_devices(m);
     s->hearing.speaker = m->devices[AUDIO_SPEAKER];
     m->next_ms = tmr_jiffies();
+    if (s->agreed.reports)
+        wait_to_report(m, REPORT_MS / 2);
     tick(m);
 }
 
@@ -231,13 +281,15 @@ stream_destroy(void *data)
 }
 
 bool
-phone_stream_speak(struct phone_stream *s, const struct phone_codec *codec)
+phone_stream_speak(struct phone_stream *s, const struct phone_agreed *agreed)
 {
-    s->codec = *codec;
+    const struct audio_codec *codec = agreed->codec;
+
+    s->agreed = *agreed;
+    s->reports.clock = codec->clock;
     audio_coder_close(s->coder);
     phone_hearing_close(&s->hearing);
-    return audio_coder_open(&s->coder, codec->codec, true) &&
-           phone_hearing_open(&s->hearing, codec->codec);
+    return audio_coder_open(&s->coder, codec, true) && phone_hearing_open(&s->hearing, codec);
 }
 
 static bool
@@ -245,7 +297,7 @@ speak_first(struct phone_stream *s)
 {
     const struct audio_codec *list[AUDIO_CODECS_MAX];
     return audio_codec_list(list, "PCMU") == 1 &&
-           phone_stream_speak(s, &(struct phone_codec){ list[0], 0, 0 });
+           phone_stream_speak(s, &(struct phone_agreed){ .codec = list[0] });
 }
 
 static enum mkt_rc
@@ -288,8 +340,9 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     s->hears = hears;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
-    if (open_one(&s->send, &s->ssrc, csb, sends, crypto, err) != MKT_OK ||
-        open_one(&s->receive, &s->their_ssrc, csb, hears, crypto, err) != MKT_OK) {
+    rand_str(s->reports.cname, sizeof s->reports.cname);
+    if (open_one(&s->send, &s->reports.ssrc, csb, sends, crypto, err) != MKT_OK ||
+        open_one(&s->receive, &s->reports.their_ssrc, csb, hears, crypto, err) != MKT_OK) {
         mem_deref(s);
         return err->rc;
     }
@@ -333,12 +386,16 @@ phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_c
 struct phone_counts
 phone_stream_counts(const struct phone_stream *s)
 {
-    struct phone_counts c = s->counts;
-    uint64_t due = s->begun ? ((uint64_t)s->cycles << 16) + s->last_seq - s->first_seq + 1 : 0;
+    return (struct phone_counts){ .sent = s->reports.sent,
+                                  .heard = s->reports.heard,
+                                  .lost = phone_reports_lost(&s->reports),
+                                  .refused = s->refused + s->media->strangers + s->hearing.broken };
+}
 
-    c.lost = due > c.heard ? due - c.heard : 0;
-    c.refused += s->media->strangers + s->hearing.broken;
-    return c;
+struct phone_reported
+phone_stream_reported(const struct phone_stream *s)
+{
+    return s->reports.reported;
 }
 
 struct audio
@@ -387,6 +444,9 @@ phone_media_close(struct phone_media *m)
     if (m == NULL)
         return;
     tmr_cancel(&m->tick);
+    tmr_cancel(&m->report);
+    if (m->talking != NULL && m->talking->agreed.reports)
+        send_report(m->talking, true);
     list_flush(&m->streams);
     audio_device_close(m->devices[AUDIO_MIC]);
     audio_device_close(m->devices[AUDIO_SPEAKER]);

@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "device.h"
+#include "reports.h"
 
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
@@ -39,14 +40,15 @@ MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone
                                            struct mkt_crypto *crypto, struct mkt_err *err);
 
 /* What two descriptions have agreed on. */
-struct phone_codec {
+struct phone_agreed {
     const struct audio_codec *codec;
     uint8_t says, hears; /* payload types of what we send, and of what we take */
+    bool reports;        /* RTCP goes over the port of RTP (RFC 5761) */
 };
 
-/* phone_stream_speak changes from G.711 mu-law, with which a stream begins, to another codec. False
- * when memory fails. */
-MKT_MUST_USE bool phone_stream_speak(struct phone_stream *s, const struct phone_codec *codec);
+/* phone_stream_speak changes from G.711 mu-law without reports, with which a stream begins, to what
+ * was agreed on; before phone_stream_start. False when memory fails. */
+MKT_MUST_USE bool phone_stream_speak(struct phone_stream *s, const struct phone_agreed *agreed);
 
 /* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
  * the one who offered new keys says with them once they are answered, the other once that is
@@ -66,6 +68,9 @@ struct phone_counts {
 
 /* phone_stream_counts returns what has happened; `refused` has packets of strangers in it. */
 struct phone_counts phone_stream_counts(const struct phone_stream *s);
+
+/* phone_stream_reported returns what the other side has last said of what we send. */
+struct phone_reported phone_stream_reported(const struct phone_stream *s);
 
 /* phone_stream_heard ends the hearing and borrows what was heard, in the form of the codec. What
  * was lost is silence in G.711, and a guess in Opus. */

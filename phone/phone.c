@@ -184,12 +184,12 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
 }
 
 bool
-phone_call_speak(struct phone_stream *stream, const struct phone_codec *codec,
+phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
                  struct cli_error *err)
 {
-    if (!phone_stream_speak(stream, codec))
+    if (!phone_stream_speak(stream, agreed))
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
-    phone_say("codec", "%s", codec->codec->name);
+    phone_say("codec", "%s", agreed->codec->name);
     return true;
 }
 
@@ -204,6 +204,17 @@ phone_call_talk(struct phone_call *call, struct phone_stream *stream, const stru
     phone_stream_start(stream, to);
 }
 
+/* What became of it at the other end. */
+static void
+say_reported(const struct phone_stream *stream)
+{
+    struct phone_reported r = phone_stream_reported(stream);
+
+    if (r.has)
+        phone_say("reported", "%u lost, %u ms of jitter, %u ms there and back", r.lost, r.jitter_ms,
+                  r.round_trip_ms);
+}
+
 static void
 report_media(const struct phone_call *call)
 {
@@ -216,6 +227,7 @@ report_media(const struct phone_call *call)
     phone_say("media", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
               (unsigned long long)n.heard, (unsigned long long)n.lost,
               (unsigned long long)n.refused);
+    say_reported(call->stream);
     if (path == NULL)
         return;
     struct audio heard = phone_stream_heard(call->stream);

@@ -75,8 +75,8 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
                                    const struct mkt_sdp_map *map, struct phone_stream **stream,
                                    struct cli_error *err);
 
-/* phone_call_speak has the stream of a party use the codec that was agreed on, and says which. */
-MKT_MUST_USE bool phone_call_speak(struct phone_stream *stream, const struct phone_codec *codec,
+/* phone_call_speak has the stream of a party use what was agreed on, and says which codec. */
+MKT_MUST_USE bool phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
                                    struct cli_error *err);
 
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
@@ -107,7 +107,7 @@ int phone_auth(char **user, char **password, const char *realm, void *phone);
 struct phone_description {
     struct sdp_session *session;
     struct sdp_media *audio;
-    struct phone_codec codec; /* once the other party's is read */
+    struct phone_agreed agreed; /* once the other party's is read */
 };
 
 /* phone_description_new makes the description of one m-line, audio over RTP/SAVP at `port`. Errno.

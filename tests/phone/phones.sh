@@ -77,6 +77,16 @@ in_order() {
     [ -n "$first" ] && [ -n "$second" ] && [ "${first%%:*}" -lt "${second%%:*}" ]
 }
 
+# middle ARGS...: sets middle to the URI of what stands between (sip_middle.py).
+middle() {
+    mkfifo middle.port
+    python3 "$tools/sip_middle.py" "$@" > middle.port 2> middle.error &
+    pids+=($!)
+    read -r _ middle < middle.port
+    rm middle.port
+    middle="sip:127.0.0.1:$middle"
+}
+
 # --- what a network sees --------------------------------------------------------------------------
 
 capture_pid=''
