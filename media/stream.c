@@ -5,6 +5,7 @@
  * into the change. */
 #include <mikeyticket/media/srtp.h>
 
+#include <srtp2/crypto_types.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ struct keyed {
     srtp_t session; /* NULL: no key */
     size_t mki_len;
     uint8_t mki[SRTP_MAX_MKI_LEN];
-    bool used; /* a packet has passed: libsrtp2 knows the ROC itself */
+    size_t rtcp_tag; /* octets behind the MKI of SRTCP; none with AEAD (RFC 7714 9.1) */
+    bool used;       /* a packet has passed: libsrtp2 knows the ROC itself */
 };
 
 struct mkt_srtp_stream {
@@ -40,7 +42,10 @@ forget(struct keyed *k)
 static enum mkt_rc
 open_key(struct keyed *k, struct mkt_srtp *s, struct mkt_err *err)
 {
-    *k = (struct keyed){ .mki_len = s->master.mki_size };
+    bool aead = s->policy.rtcp.auth_type == SRTP_NULL_AUTH;
+
+    *k = (struct keyed){ .mki_len = s->master.mki_size,
+                         .rtcp_tag = aead ? 0 : (size_t)s->policy.rtcp.auth_tag_len };
     memcpy(k->mki, s->mki, k->mki_len);
     return mkt_srtp_create(&k->session, s, err);
 }
@@ -209,5 +214,43 @@ mkt_srtp_stream_unprotect(struct mkt_srtp_stream *stream, uint8_t *packet, int *
     srtp_err_status_t status = run(stream, &stream->current, run_unprotect, packet, len);
     if (status == srtp_err_status_bad_mki && stream->former.session != NULL)
         status = run(stream, &stream->former, run_unprotect, packet, len);
+    return status;
+}
+
+/* --- RTCP: each key has an index of its own, so nothing is handed on ----------------------------
+ */
+
+#define RTCP_MIN 8 /* a header and the SSRC of who sends it */
+
+srtp_err_status_t
+mkt_srtp_stream_protect_rtcp(struct mkt_srtp_stream *stream, uint8_t *packet, int *len)
+{
+    if (*len < RTCP_MIN)
+        return srtp_err_status_bad_param;
+    return srtp_protect_rtcp_mki(stream->current.session, packet, len, 1, 0);
+}
+
+/* libsrtp2 looks for the MKI where it is in front of a tag as long as SRTP's, and so misses it
+ * where that is shorter (2.5). It is in front of the tag, and not authenticated itself (RFC
+ * 3711 3.4): it is read and taken out here. */
+static srtp_err_status_t
+unprotect_rtcp(const struct keyed *k, uint8_t *packet, int *len)
+{
+    int mki_len = (int)k->mki_len, at = *len - (int)k->rtcp_tag - mki_len;
+
+    if (at < RTCP_MIN || memcmp(packet + at, k->mki, k->mki_len) != 0)
+        return srtp_err_status_bad_mki;
+    memmove(packet + at, packet + at + mki_len, k->rtcp_tag);
+    *len -= mki_len;
+    return srtp_unprotect_rtcp(k->session, packet, len);
+}
+
+srtp_err_status_t
+mkt_srtp_stream_unprotect_rtcp(struct mkt_srtp_stream *stream, uint8_t *packet, int *len)
+{
+    srtp_err_status_t status = unprotect_rtcp(&stream->current, packet, len);
+
+    if (status == srtp_err_status_bad_mki && stream->former.session != NULL)
+        status = unprotect_rtcp(&stream->former, packet, len);
     return status;
 }

@@ -120,7 +120,8 @@ resolved(struct phone_job *job)
     if (a->csb != NULL)
         phone_seen_add(&c->call.phone->seen, a);
     if (err.code == CLI_EXIT_OK && a->csb != NULL &&
-        phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) && describe(c, &err)) {
+        phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) &&
+        phone_call_speak(c->stream, &c->description.agreed, &err) && describe(c, &err)) {
         if (c->accepted)
             answer(c);
         else
@@ -292,7 +293,8 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
     if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
         !phone_description_read(&c->description, msg->mb, true, &c->to) ||
         c->answer->map.first[0] == 0)
-        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: no PCMU over RTP/SAVP");
+        return cli_fail(err, CLI_EXIT_PEER,
+                        "the offer is refused: none of our codecs over RTP/SAVP");
     return true;
 }
 

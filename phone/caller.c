@@ -39,6 +39,7 @@ struct caller {
     struct tmr rekey; /* when new keys are due */
     struct sip_request *reoffer;
     bool asking; /* the offer is with the worker */
+    bool heard;  /* something has come back */
     bool cancelled;
     bool unanswered; /* cancelled by the clock, to leave a message */
     struct tmr giving_up;
@@ -127,8 +128,9 @@ leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
                                    mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &leg->csb,
                                    &err) &&
               (phone_description_read(&d, msg->mb, false, &leg->to) ||
-               cli_fail(&err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
-              phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err);
+               cli_fail(&err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
+              phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err) &&
+              phone_call_speak(leg->stream, &d.agreed, &err);
     leg->refused = !ok;
     if (!ok)
         phone_say("refused", "%s", err.text);
@@ -306,7 +308,8 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
         say_warnings(msg);
         re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
     } else {
-        re_snprintf(why, sizeof why, "%m", err);
+        re_snprintf(why, sizeof why, "%s%m",
+                    c->call.phone->tls != NULL ? "the next hop, over TLS: " : "", err);
     }
     bool missed = !c->cancelled || c->unanswered;
     struct phone *p = c->call.phone;
@@ -326,6 +329,7 @@ response(int err, const struct sip_msg *msg, void *arg)
         failed(c, err, msg);
         return;
     }
+    c->heard = true;
     if (msg->scode == 100)
         return;
     struct leg *leg = leg_of(c, msg);
@@ -374,6 +378,7 @@ static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
     const char *self = c->call.phone->client.file.identity;
+    phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }
 
@@ -392,6 +397,16 @@ wait_for_answer(struct caller *c)
 {
     uint32_t ms = c->call.phone->o->leave_ms;
     tmr_start(&c->giving_up, ms != UINT32_MAX ? ms : UNANSWERED_MS, give_up, c);
+}
+
+/* libre finds out about a connection that is closed when the time of the transaction is over. */
+static void
+unheard(struct phone_call *call)
+{
+    struct caller *c = (struct caller *)call;
+
+    if (c->request != NULL && !c->heard)
+        phone_call_over(call, CLI_EXIT_PEER, "the next hop has hung up, and has not answered");
 }
 
 /* The ticket is there, or not: in the main loop. */
@@ -464,6 +479,7 @@ caller_free(struct phone_call *call)
         c->offer->call = NULL;
     else
         phone_offer_free(c->offer);
+    phone_expect_home(call->phone);
     tmr_cancel(&c->rekey);
     tmr_cancel(&c->giving_up);
     mem_deref(c->request);
@@ -547,6 +563,7 @@ phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "no call can be made: no memory or no socket");
     }
     c->call.end = hang_up;
+    c->call.unheard = unheard;
     c->call.free = caller_free;
     list_init(&c->legs);
     pl_set_str(&all, uri);

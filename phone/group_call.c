@@ -10,7 +10,8 @@
 int
 phone_group_description(struct phone_description *d, const struct phone *p, uint16_t port)
 {
-    int err = phone_description_new(d, p, port);
+    const struct audio_codec *codecs[AUDIO_CODECS_MAX];
+    int err = phone_description_of(d, p, codecs, audio_codec_list(codecs, "PCMU"), port);
 
     if (err == 0)
         err = sdp_format_add(NULL, d->audio, false, "126", GROUP_ROSTER, AUDIO_RATE, 1, NULL, NULL,

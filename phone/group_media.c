@@ -4,6 +4,7 @@
  * it cannot be used to flood the others. */
 #include "group_media.h"
 
+#include "format.h"
 #include "group_tape.h"
 
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define RTP_HEADER 12
 #define FRAME_MS 20
 #define PCMU 0          /* payload type (RFC 3551 6) */
-#define SILENCE 0xff    /* mu-law */
 #define PACKET_MAX 2048 /* octets of a packet */
 #define PAUSE_MS 300    /* after so long without a packet, talking is over */
 
@@ -221,15 +221,17 @@ static void
 tick(void *arg)
 {
     struct group_media *m = arg;
-    uint8_t silence[AUDIO_FRAME];
+    uint8_t said[AUDIO_FRAME];
     struct mkt_span frame = audio_frame(m->speech, m->frame);
     bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
-    memset(silence, SILENCE, sizeof silence);
+    size_t n = frame.n / audio_width(m->speech->format);
+    audio_silence(said, AUDIO_PCMU, AUDIO_FRAME);
+    if (n > 0)
+        audio_convert(said, AUDIO_PCMU, frame.p, m->speech->format, n);
     m->frame++;
-    send_packet(m, PCMU, m->spurt, m->next_ms,
-                frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
+    send_packet(m, PCMU, m->spurt, m->next_ms, mkt_span(said, n > 0 ? n : AUDIO_FRAME));
     m->spurt = false;
     m->next_ms += FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);

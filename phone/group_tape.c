@@ -2,8 +2,8 @@
 /* Silence is where nobody has talked yet, so what is put there is kept as it is. */
 #include "group_tape.h"
 
-#include <re.h>
-#include <rem.h>
+#include "format.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,15 +32,20 @@ make_room(struct group_tape *tape, size_t n)
 static uint8_t
 mix(uint8_t a, uint8_t b)
 {
-    int sum = g711_ulaw2pcm(a) + g711_ulaw2pcm(b);
+    const uint8_t both[] = { a, b };
+    int16_t pcm[2];
 
     if (a == SILENCE || b == SILENCE)
         return a == SILENCE ? b : a;
+    audio_to_pcm(pcm, both, AUDIO_PCMU, 2);
+    int sum = pcm[0] + pcm[1];
     if (sum > INT16_MAX)
         sum = INT16_MAX;
     if (sum < -INT16_MAX)
         sum = -INT16_MAX;
-    return g711_pcm2ulaw((int16_t)sum);
+    pcm[0] = (int16_t)sum;
+    audio_from_pcm(&a, AUDIO_PCMU, pcm, 1);
+    return a;
 }
 
 void

@@ -7,7 +7,6 @@
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
 #include <re_dbg.h>
-#include <rem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +24,36 @@ load_speech(struct phone *p, struct cli_error *err)
 
     if (why != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--play %s: %s", path, why);
-    if (p->speech.format == AUDIO_PCMA)
-        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: A-law is not spoken here", path);
-    for (size_t i = 0; p->speech.format == AUDIO_L16 && i < p->speech.n; i++) {
-        const uint8_t *s = p->speech.octets + 2 * i;
-        int16_t sample = (int16_t)(s[0] << 8 | s[1]);
-        if (sample == INT16_MIN) /* librem negates it, and so makes it silence */
-            sample++;
-        p->speech.octets[i] = g711_pcm2ulaw(sample);
+    return true;
+}
+
+static bool
+choose_codecs(struct phone *p, struct cli_error *err)
+{
+    const char *names = p->o->value[PHONE_OPT_CODEC];
+
+    p->n_codecs = audio_codec_list(p->codecs, names != NULL ? names : "PCMU,PCMA,opus");
+    return p->n_codecs > 0 ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--codec %.80s: expected names out of PCMU, PCMA, opus, with commas between",
+                    names);
+}
+
+/* A device that is not there is told before anybody calls. */
+static bool
+check_devices(struct phone *p, struct cli_error *err)
+{
+    static const enum phone_option ids[] = {
+        [AUDIO_MIC] = PHONE_OPT_MIC, [AUDIO_SPEAKER] = PHONE_OPT_SPEAKER
+    };
+
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        const char *name = p->o->value[ids[side]];
+        const char *why = name != NULL ? audio_device_check(side, name) : NULL;
+        if (why != NULL)
+            return cli_fail(err, CLI_EXIT_FAILURE, "the %s %.80s does not work: %s",
+                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why);
     }
-    p->speech.format = AUDIO_PCMU;
     return true;
 }
 
@@ -90,12 +109,15 @@ find_address(struct phone *p, struct cli_error *err)
         if (net_default_source_addr_get(AF_INET, &p->local) != 0)
             return cli_fail(err, CLI_EXIT_FAILURE,
                             "no address of this machine found; use --listen");
-        sa_set_port(&p->local, SIP_PORT);
+        sa_set_port(&p->local, p->tls != NULL ? SIP_PORT_TLS : SIP_PORT);
         return true;
     }
     const char *colon = strrchr(listen, ':');
     bool port = colon != NULL && (listen[0] == '[' ? colon[-1] == ']' : true);
-    snprintf(text, sizeof text, "%s%s", listen, port ? "" : ":5060");
+    snprintf(text, sizeof text, "%s%s%s", listen, port ? "" : ":",
+             port             ? ""
+             : p->tls != NULL ? "5061"
+                              : "5060");
     return sa_decode(&p->local, text, strlen(text)) == 0 ||
            cli_fail(err, CLI_EXIT_USAGE, "--listen %.80s: expected ADDRESS or ADDRESS:PORT",
                     listen);
@@ -128,15 +150,36 @@ requests_end(void *arg)
     (void)arg;
 }
 
+static void
+connection_gone(void *arg)
+{
+    struct phone *p = arg;
+
+    if (p->call != NULL && p->call->unheard != NULL)
+        p->call->unheard(p->call);
+}
+
+/* What there is no transport for cannot be sent: with TLS, nothing goes out in the clear. */
+static bool
+open_transports(struct phone *p)
+{
+    if (p->tls != NULL)
+        return sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls)) == 0;
+    return sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) == 0 &&
+           sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) == 0;
+}
+
 static bool
 open_sip(struct phone *p, struct cli_error *err)
 {
-    if (!find_address(p, err))
+    if ((p->o->value[PHONE_OPT_TLS_CA] != NULL &&
+         !phone_tls_open(&p->tls, p->o, connection_gone, p, err)) ||
+        !find_address(p, err))
         return false;
+    phone_expect_home(p);
     if (!open_dns(p) ||
         sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0 ||
-        sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) != 0 ||
-        sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) != 0)
+        !open_transports(p))
         return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
@@ -148,6 +191,7 @@ open_sip(struct phone *p, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     say_listening(p, SIP_TRANSP_UDP, "udp");
     say_listening(p, SIP_TRANSP_TCP, "tcp");
+    say_listening(p, SIP_TRANSP_TLS, "tls");
     return true;
 }
 
@@ -155,8 +199,10 @@ static void
 registered(int err, const struct sip_msg *msg, void *arg)
 {
     (void)arg;
-    if (err != 0 || msg->scode >= 300)
-        phone_say("not-registered", "%u", err == 0 ? msg->scode : 0);
+    if (err != 0)
+        phone_say("not-registered", "%s", strerror(err));
+    else if (msg->scode >= 300)
+        phone_say("not-registered", "%u", msg->scode);
     else if (msg->scode >= 200)
         phone_say("registered", "%s", "yes");
 }
@@ -259,6 +305,7 @@ close_phone(struct phone *p)
     mem_deref(p->group_requests);
     sip_close(p->sip, true);
     mem_deref(p->sip);
+    phone_tls_close(p->tls);
     mem_deref(p->dns);
     audio_free(&p->speech);
     cli_client_close(&p->client);
@@ -272,9 +319,10 @@ phone(const struct phone_options *o, struct cli_error *err)
 
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && load_speech(&p, err) && load_password(&p, err) &&
-        phone_voicemail_check(o, err) && phone_worker_start(&p.worker, &o->args, err) &&
-        open_sip(&p, err) && begin_registration(&p, err))
+    if (open_client(&p, err) && choose_codecs(&p, err) && check_devices(&p, err) &&
+        load_speech(&p, err) && load_password(&p, err) && phone_voicemail_check(o, err) &&
+        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
+        begin_registration(&p, err))
         (void)!run(&p, err);
     close_phone(&p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p.code;

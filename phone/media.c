@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift, and speech
- * put where its timestamp says. No RTCP. */
+/* RTP by hand (RFC 3550, RFC 3551): a frame each 20 ms on a clock that does not drift. RTCP goes
+ * over the same port, under the same keys, or not at all. */
 #include "media.h"
+
+#include "clock.h"
+#include "format.h"
+#include "hearing.h"
+#include "reports.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define RTP_HEADER 12
 #define FRAME_MS 20
-#define PCMU 0          /* payload type (RFC 3551 6) */
-#define SILENCE 0xff    /* mu-law */
 #define PACKET_MAX 2048 /* octets of a packet */
 #define RETIRE_MS 5000  /* a former key lives on so long */
+#define REPORT_MS 5000  /* between reports, about (RFC 3550 6.2) */
 
 struct phone_media {
     struct udp_sock *sock;
@@ -19,12 +23,15 @@ struct phone_media {
     const struct audio *speech;
     struct list streams;
     uint64_t strangers; /* packets of an SSRC that nobody has */
-    struct tmr tick;
+    struct tmr tick, report;
     uint64_t next_ms; /* when the next frame is due */
     size_t frame;     /* next one of the speech */
     struct phone_stream *talking;
     void (*played)(void *arg);
+    void (*failed)(enum audio_side side, const char *why, void *arg);
     void *arg;
+    const char *names[2];            /* of devices, by enum audio_side; NULL: none */
+    struct audio_device *devices[2]; /* from the beginning of the call on */
 };
 
 struct phone_stream {
@@ -33,15 +40,14 @@ struct phone_stream {
     struct mkt_srtp_stream *send, *receive;
     uint8_t sends, hears; /* crypto sessions */
     struct tmr retire;
-    uint32_t ssrc, their_ssrc, timestamp;
+    uint32_t timestamp;
     uint16_t seq;
     struct sa to;
-    struct phone_counts counts;
-    bool begun; /* a packet was heard */
-    uint16_t first_seq, last_seq;
-    uint32_t cycles, first_timestamp;
-    struct audio heard;
-    size_t room; /* octets of heard */
+    uint64_t refused;
+    struct phone_reports reports;
+    struct phone_agreed agreed;
+    struct audio_coder *coder; /* of what we say */
+    struct phone_hearing hearing;
 };
 
 static uint32_t
@@ -59,79 +65,51 @@ put32(uint8_t *p, uint32_t v)
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
-static bool
-make_room(struct phone_stream *s, size_t n)
-{
-    size_t room = s->room > 0 ? s->room : AUDIO_RATE * 10;
-
-    if (n > AUDIO_SAMPLES_MAX)
-        return false;
-    while (room < n)
-        room *= 2;
-    if (room == s->room)
-        return true;
-    uint8_t *octets = realloc(s->heard.octets, room);
-    if (octets == NULL)
-        return false;
-    memset(octets + s->room, SILENCE, room - s->room);
-    s->heard.octets = octets;
-    s->room = room;
-    return true;
-}
-
-/* Speech goes where its timestamp says, so loss and order do not move what comes after. */
-static void
-keep(struct phone_stream *s, uint32_t timestamp, const uint8_t *octets, size_t n)
-{
-    size_t at = timestamp - s->first_timestamp;
-
-    if (at >= AUDIO_SAMPLES_MAX || !make_room(s, at + n))
-        return; /* before the first one, or after ten minutes */
-    memcpy(s->heard.octets + at, octets, n);
-    if (at + n > s->heard.n)
-        s->heard.n = at + n;
-}
-
-/* RFC 3550 A.1, without its probation: what comes here is authentic. */
-static void
-count(struct phone_stream *s, uint16_t seq)
-{
-    if (!s->begun)
-        s->first_seq = s->last_seq = seq;
-    else if ((uint16_t)(seq - s->last_seq) < 0x8000) {
-        s->cycles += seq < s->last_seq;
-        s->last_seq = seq;
-    }
-    s->counts.heard++;
-}
-
 static void
 take(struct phone_stream *s, uint8_t *packet, int len)
 {
     if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
-        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != PCMU) {
-        s->counts.refused++;
+        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->agreed.hears) {
+        s->refused++;
         return;
     }
-    count(s, (uint16_t)(packet[2] << 8 | packet[3]));
-    if (!s->begun)
-        s->first_timestamp = get32(packet + 4);
-    s->begun = true;
-    keep(s, get32(packet + 4), packet + RTP_HEADER, (size_t)len - RTP_HEADER);
+    const struct audio_packet speech = { (uint16_t)(packet[2] << 8 | packet[3]), get32(packet + 4),
+                                         mkt_span(packet + RTP_HEADER, (size_t)len - RTP_HEADER) };
+    phone_reports_heard(&s->reports, speech.seq, speech.timestamp, tmr_jiffies());
+    phone_hearing_packet(&s->hearing, &speech);
+}
+
+static void
+take_report(struct phone_stream *s, uint8_t *packet, int len)
+{
+    if (!s->agreed.reports ||
+        mkt_srtp_stream_unprotect_rtcp(s->receive, packet, &len) != srtp_err_status_ok ||
+        !phone_reports_read(&s->reports, mkt_span(packet, (size_t)len), cli_clock_ntp(),
+                            tmr_jiffies()))
+        s->refused++;
+}
+
+/* RTCP and RTP on one port: RFC 5761 4. */
+static bool
+is_report(const uint8_t *packet)
+{
+    return packet[1] >= 192 && packet[1] <= 223;
 }
 
 static void
 arrived(const struct sa *from, struct mbuf *mb, void *arg)
 {
     struct phone_media *m = arg;
+    uint8_t *packet = mbuf_buf(mb);
     size_t n = mbuf_get_left(mb);
 
     (void)from; /* keys say who it is */
     for (struct le *le = m->streams.head; le != NULL; le = le->next) {
         struct phone_stream *s = le->data;
-        if (n < RTP_HEADER || n > PACKET_MAX || get32(mbuf_buf(mb) + 8) != s->their_ssrc)
+        if (n < RTP_HEADER || n > PACKET_MAX ||
+            get32(packet + (is_report(packet) ? 4 : 8)) != s->reports.their_ssrc)
             continue;
-        take(s, mbuf_buf(mb), (int)n);
+        (is_report(packet) ? take_report : take)(s, packet, (int)n);
         return;
     }
     m->strangers++;
@@ -139,43 +117,133 @@ arrived(const struct sa *from, struct mbuf *mb, void *arg)
 
 /* --- talking ---------------------------------------------------------------------------------- */
 
+/* One packet of the samples in frame, which may be fewer, or none: then there is silence. */
 static void
-say(struct phone_stream *s, struct mkt_span frame)
+say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
 {
+    enum audio_format form = s->agreed.codec->format;
+    uint8_t samples[2 * AUDIO_FRAME];
     struct mbuf *mb = mbuf_alloc(PACKET_MAX);
-    int len = (int)(RTP_HEADER + frame.n);
 
     if (mb == NULL)
         return;
+    audio_silence(samples, form, AUDIO_FRAME);
+    audio_convert(samples, form, frame.p, format, frame.n / audio_width(format));
+    size_t n = audio_encode(s->coder, samples, mb->buf + RTP_HEADER);
+    int len = (int)(RTP_HEADER + n);
     mb->buf[0] = 0x80;
-    mb->buf[1] = (uint8_t)(PCMU | (s->counts.sent == 0 ? 0x80 : 0));
+    mb->buf[1] = (uint8_t)(s->agreed.says | (s->reports.sent == 0 ? 0x80 : 0));
     mb->buf[2] = (uint8_t)(s->seq >> 8);
     mb->buf[3] = (uint8_t)s->seq;
     put32(mb->buf + 4, s->timestamp);
-    put32(mb->buf + 8, s->ssrc);
-    memcpy(mb->buf + RTP_HEADER, frame.p, frame.n);
+    put32(mb->buf + 8, s->reports.ssrc);
+    s->reports.timestamp = s->timestamp;
     s->seq++;
-    s->timestamp += AUDIO_FRAME;
+    s->timestamp += AUDIO_FRAME * (s->agreed.codec->clock / AUDIO_RATE);
     if (mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
         mb->end = (size_t)len;
-        if (udp_send(s->media->sock, &s->to, mb) == 0)
-            s->counts.sent++;
+        if (udp_send(s->media->sock, &s->to, mb) == 0) {
+            s->reports.sent++;
+            s->reports.octets += n;
+        }
     }
     mem_deref(mb);
+}
+
+/* --- reports ---------------------------------------------------------------------------------- */
+
+static void
+send_report(struct phone_stream *s, bool bye)
+{
+    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    bool ok =
+        mb != NULL && phone_reports_write(&s->reports, mb, bye, cli_clock_ntp(), tmr_jiffies());
+    int len = ok ? (int)mb->end : 0;
+
+    if (ok && mkt_srtp_stream_protect_rtcp(s->send, mb->buf, &len) == srtp_err_status_ok) {
+        mb->pos = 0;
+        mb->end = (size_t)len;
+        (void)udp_send(s->media->sock, &s->to, mb);
+    }
+    mem_deref(mb);
+}
+
+/* RFC 3550 6.3.1: half to one and a half times the interval, so that not all speak at once. */
+static void wait_to_report(struct phone_media *m, uint32_t interval_ms);
+
+static void
+report(void *arg)
+{
+    struct phone_media *m = arg;
+
+    send_report(m->talking, false);
+    wait_to_report(m, REPORT_MS);
+}
+
+static void
+wait_to_report(struct phone_media *m, uint32_t interval_ms)
+{
+    uint64_t ms = (interval_ms / 2 + rand_u32() % interval_ms) * 100000ULL / 121828;
+    tmr_start(&m->report, ms, report, m);
+}
+
+/* --- sound cards ------------------------------------------------------------------------------ */
+
+static void
+fail(struct phone_media *m, enum audio_side side, const char *why)
+{
+    if (m->failed != NULL)
+        m->failed(side, why, m->arg);
+    m->failed = NULL;
+}
+
+static void
+open_devices(struct phone_media *m)
+{
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        if (m->names[side] == NULL || m->devices[side] != NULL)
+            continue;
+        m->devices[side] = audio_device_open(side, m->names[side]);
+        if (m->devices[side] == NULL)
+            fail(m, side, "out of memory");
+    }
+}
+
+static void
+watch_devices(struct phone_media *m)
+{
+    for (enum audio_side side = AUDIO_MIC; side <= AUDIO_SPEAKER; side++) {
+        const char *why = m->devices[side] != NULL ? audio_device_failed(m->devices[side]) : NULL;
+        if (why != NULL)
+            fail(m, side, why);
+    }
+}
+
+static void
+say_from_mic(struct phone_media *m)
+{
+    int16_t pcm[AUDIO_FRAME];
+    uint8_t samples[2 * AUDIO_FRAME];
+    size_t n = audio_device_hear(m->devices[AUDIO_MIC], pcm) ? AUDIO_FRAME : 0;
+
+    audio_from_pcm(samples, AUDIO_L16, pcm, n);
+    say(m->talking, AUDIO_L16, mkt_span(samples, 2 * n));
 }
 
 static void
 tick(void *arg)
 {
     struct phone_media *m = arg;
-    uint8_t silence[AUDIO_FRAME];
     struct mkt_span frame = audio_frame(m->speech, m->frame);
     bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
-    memset(silence, SILENCE, sizeof silence);
     m->frame++;
-    say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
+    if (m->devices[AUDIO_MIC] != NULL)
+        say_from_mic(m);
+    else
+        say(m->talking, m->speech->format, frame);
+    watch_devices(m);
     m->next_ms += FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
     if (last && m->played != NULL)
@@ -189,7 +257,11 @@ phone_stream_start(struct phone_stream *s, const struct sa *to)
 
     s->to = *to;
     m->talking = s;
+    open_devices(m);
+    s->hearing.speaker = m->devices[AUDIO_SPEAKER];
     m->next_ms = tmr_jiffies();
+    if (s->agreed.reports)
+        wait_to_report(m, REPORT_MS / 2);
     tick(m);
 }
 
@@ -204,7 +276,28 @@ stream_destroy(void *data)
     tmr_cancel(&s->retire);
     mkt_srtp_stream_free(s->send);
     mkt_srtp_stream_free(s->receive);
-    free(s->heard.octets);
+    audio_coder_close(s->coder);
+    phone_hearing_close(&s->hearing);
+}
+
+bool
+phone_stream_speak(struct phone_stream *s, const struct phone_agreed *agreed)
+{
+    const struct audio_codec *codec = agreed->codec;
+
+    s->agreed = *agreed;
+    s->reports.clock = codec->clock;
+    audio_coder_close(s->coder);
+    phone_hearing_close(&s->hearing);
+    return audio_coder_open(&s->coder, codec, true) && phone_hearing_open(&s->hearing, codec);
+}
+
+static bool
+speak_first(struct phone_stream *s)
+{
+    const struct audio_codec *list[AUDIO_CODECS_MAX];
+    return audio_codec_list(list, "PCMU") == 1 &&
+           phone_stream_speak(s, &(struct phone_agreed){ .codec = list[0] });
 }
 
 static enum mkt_rc
@@ -238,16 +331,18 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
 
     *out = NULL;
-    if (s == NULL)
+    if (s == NULL || !speak_first(s)) {
+        mem_deref(s);
         return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
+    }
     s->media = m;
     s->sends = sends;
     s->hears = hears;
-    s->heard.format = AUDIO_PCMU;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
-    if (open_one(&s->send, &s->ssrc, csb, sends, crypto, err) != MKT_OK ||
-        open_one(&s->receive, &s->their_ssrc, csb, hears, crypto, err) != MKT_OK) {
+    rand_str(s->reports.cname, sizeof s->reports.cname);
+    if (open_one(&s->send, &s->reports.ssrc, csb, sends, crypto, err) != MKT_OK ||
+        open_one(&s->receive, &s->reports.their_ssrc, csb, hears, crypto, err) != MKT_OK) {
         mem_deref(s);
         return err->rc;
     }
@@ -291,18 +386,23 @@ phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_c
 struct phone_counts
 phone_stream_counts(const struct phone_stream *s)
 {
-    struct phone_counts c = s->counts;
-    uint64_t due = s->begun ? ((uint64_t)s->cycles << 16) + s->last_seq - s->first_seq + 1 : 0;
+    return (struct phone_counts){ .sent = s->reports.sent,
+                                  .heard = s->reports.heard,
+                                  .lost = phone_reports_lost(&s->reports),
+                                  .refused = s->refused + s->media->strangers + s->hearing.broken };
+}
 
-    c.lost = due > c.heard ? due - c.heard : 0;
-    c.refused += s->media->strangers;
-    return c;
+struct phone_reported
+phone_stream_reported(const struct phone_stream *s)
+{
+    return s->reports.reported;
 }
 
 struct audio
-phone_stream_heard(const struct phone_stream *s)
+phone_stream_heard(struct phone_stream *s)
 {
-    return s->heard;
+    phone_hearing_end(&s->hearing);
+    return s->hearing.heard;
 }
 
 /* --- the socket ------------------------------------------------------------------------------- */
@@ -330,12 +430,26 @@ phone_media_open(struct phone_media **out, const struct sa *ip, const struct aud
 }
 
 void
+phone_media_devices(struct phone_media *m, const char *mic, const char *speaker,
+                    void (*failed)(enum audio_side side, const char *why, void *arg))
+{
+    m->names[AUDIO_MIC] = mic;
+    m->names[AUDIO_SPEAKER] = speaker;
+    m->failed = failed;
+}
+
+void
 phone_media_close(struct phone_media *m)
 {
     if (m == NULL)
         return;
     tmr_cancel(&m->tick);
+    tmr_cancel(&m->report);
+    if (m->talking != NULL && m->talking->agreed.reports)
+        send_report(m->talking, true);
     list_flush(&m->streams);
+    audio_device_close(m->devices[AUDIO_MIC]);
+    audio_device_close(m->devices[AUDIO_SPEAKER]);
     mem_deref(m->sock);
     mem_deref(m);
 }

@@ -5,18 +5,26 @@
 #ifndef MKT_PHONE_MEDIA_H
 #define MKT_PHONE_MEDIA_H
 
-#include "wav.h"
+#include "codec.h"
+#include "device.h"
+#include "reports.h"
 
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
 
 struct phone_media;
 
-/* phone_media_open binds a socket at ip. `speech` (G.711 mu-law; n = 0: silence) is borrowed and
- * said once; `played` is called at its end, if not NULL. *m is owned by the caller. Returns an
- * errno. */
+/* phone_media_open binds a socket at ip. `speech` (n = 0: silence) is borrowed and
+ * said once; `played` is called at its end, if not NULL, with arg. *m is owned by the caller.
+ * Returns an errno. */
 int phone_media_open(struct phone_media **m, const struct sa *ip, const struct audio *speech,
                      void (*played)(void *arg), void *arg);
+
+/* phone_media_devices has the call use sound cards from its beginning on: a microphone in the place
+ * of the speech, a loudspeaker for who is talked to; NULL: none. The names are borrowed. `failed`
+ * is called, once, when one does not work. */
+void phone_media_devices(struct phone_media *m, const char *mic, const char *speaker,
+                         void (*failed)(enum audio_side side, const char *why, void *arg));
 
 /* phone_media_close ends its streams too. NULL is allowed. */
 void phone_media_close(struct phone_media *m);
@@ -30,6 +38,17 @@ struct phone_stream;
 MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone_media *m,
                                            const struct mkt_csb *csb, uint8_t sends, uint8_t hears,
                                            struct mkt_crypto *crypto, struct mkt_err *err);
+
+/* What two descriptions have agreed on. */
+struct phone_agreed {
+    const struct audio_codec *codec;
+    uint8_t says, hears; /* payload types of what we send, and of what we take */
+    bool reports;        /* RTCP goes over the port of RTP (RFC 5761) */
+};
+
+/* phone_stream_speak changes from G.711 mu-law without reports, with which a stream begins, to what
+ * was agreed on; before phone_stream_start. False when memory fails. */
+MKT_MUST_USE bool phone_stream_speak(struct phone_stream *s, const struct phone_agreed *agreed);
 
 /* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
  * the one who offered new keys says with them once they are answered, the other once that is
@@ -50,7 +69,11 @@ struct phone_counts {
 /* phone_stream_counts returns what has happened; `refused` has packets of strangers in it. */
 struct phone_counts phone_stream_counts(const struct phone_stream *s);
 
-/* phone_stream_heard borrows what was heard, with silence for what was lost. */
-struct audio phone_stream_heard(const struct phone_stream *s);
+/* phone_stream_reported returns what the other side has last said of what we send. */
+struct phone_reported phone_stream_reported(const struct phone_stream *s);
+
+/* phone_stream_heard ends the hearing and borrows what was heard, in the form of the codec. What
+ * was lost is silence in G.711, and a guess in Opus. */
+struct audio phone_stream_heard(struct phone_stream *s);
 
 #endif

@@ -38,6 +38,13 @@ phone_identity(char out[PHONE_URI_MAX], const struct pl *uri)
     out[n] = '\0';
 }
 
+void
+phone_expect_home(struct phone *p)
+{
+    const char *proxy = p->o->value[PHONE_OPT_PROXY];
+    phone_tls_expect(p->tls, proxy != NULL ? proxy : p->client.file.identity);
+}
+
 int
 phone_auth(char **user, char **password, const char *realm, void *phone)
 {
@@ -69,14 +76,29 @@ played(void *arg)
         tmr_start(&call->timer, 0, end_call, call); /* after the packet that is under way */
 }
 
+/* A call in which one side is not there is no call: it does not go on in silence. */
+static void
+device_failed(enum audio_side side, const char *why, void *arg)
+{
+    struct phone_call *call = arg;
+    enum phone_option id = side == AUDIO_MIC ? PHONE_OPT_MIC : PHONE_OPT_SPEAKER;
+
+    snprintf(call->trouble, sizeof call->trouble, "the %s %.80s does not work: %s",
+             side == AUDIO_MIC ? "microphone" : "loudspeaker", call->phone->o->value[id], why);
+    tmr_start(&call->timer, 0, end_call, call);
+}
+
 bool
 phone_call_open(struct phone_call *call, struct phone *p)
 {
     *call = (struct phone_call){ .phone = p };
     tmr_init(&call->timer);
     tmr_init(&call->too_old);
-    if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0)
+    if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0) {
+        phone_media_devices(call->media, p->o->value[PHONE_OPT_MIC], p->o->value[PHONE_OPT_SPEAKER],
+                            device_failed);
         return true;
+    }
     phone_media_close(call->media);
     return false;
 }
@@ -173,6 +195,16 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     return true;
 }
 
+bool
+phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
+                 struct cli_error *err)
+{
+    if (!phone_stream_speak(stream, agreed))
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    phone_say("codec", "%s", agreed->codec->name);
+    return true;
+}
+
 void
 phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to)
 {
@@ -182,6 +214,17 @@ phone_call_talk(struct phone_call *call, struct phone_stream *stream, const stru
     if (ms != UINT32_MAX)
         tmr_start(&call->timer, ms, end_call, call);
     phone_stream_start(stream, to);
+}
+
+/* What became of it at the other end. */
+static void
+say_reported(const struct phone_stream *stream)
+{
+    struct phone_reported r = phone_stream_reported(stream);
+
+    if (r.has)
+        phone_say("reported", "%u lost, %u ms of jitter, %u ms there and back", r.lost, r.jitter_ms,
+                  r.round_trip_ms);
 }
 
 static void
@@ -196,6 +239,7 @@ report_media(const struct phone_call *call)
     phone_say("media", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
               (unsigned long long)n.heard, (unsigned long long)n.lost,
               (unsigned long long)n.refused);
+    say_reported(call->stream);
     if (path == NULL)
         return;
     struct audio heard = phone_stream_heard(call->stream);
@@ -246,6 +290,10 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
 {
     struct phone *p = call->phone;
 
+    if (call->trouble[0] != '\0') {
+        why = call->trouble;
+        code = CLI_EXIT_FAILURE;
+    }
     phone_say("ended", "%s", why);
     report_media(call);
     p->call = NULL;

@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "media.h"
 #include "phone_options.h"
+#include "tls.h"
 
 struct phone;
 
@@ -17,11 +18,13 @@ struct phone_call {
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
     void (*accept)(struct phone_call *call);
-    void (*talk)(struct phone_call *call);  /* pushes to talk, or lets go; NULL: always talks */
-    void (*again)(struct phone_call *call); /* calls those who are missing; NULL: nobody can be */
-    void (*renew)(struct phone_call *call); /* new keys for everybody; NULL: not by hand */
-    void (*end)(struct phone_call *call);   /* refuses or hangs up; then phone_call_over */
+    void (*talk)(struct phone_call *call);    /* pushes to talk, or lets go; NULL: always talks */
+    void (*again)(struct phone_call *call);   /* calls those who are missing; NULL: nobody can be */
+    void (*renew)(struct phone_call *call);   /* new keys for everybody; NULL: not by hand */
+    void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
+    void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
     void (*free)(struct phone_call *call);
+    char trouble[192]; /* why we had to end it; empty: we had not to */
 };
 
 struct phone {
@@ -31,12 +34,15 @@ struct phone {
     char user[PHONE_URI_MAX]; /* of our URI: for Contact and digest */
     char password[128];       /* of SIP digest; empty: none */
     struct sa local;          /* where we are; the port of UDP */
+    struct phone_tls *tls;    /* of SIP; NULL: SIP goes over UDP and TCP */
     struct dnsc *dns;
     struct sip *sip;
     struct sipsess_sock *sessions;
     struct sip_lsnr *requests, *looks, *responses, *group_requests, *group_responses;
     struct sipreg *registration;
-    struct audio speech; /* mu-law */
+    struct audio speech;
+    const struct audio_codec *codecs[AUDIO_CODECS_MAX]; /* in order of preference */
+    size_t n_codecs;
     struct phone_seen seen;
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
@@ -79,6 +85,10 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
 void phone_call_say_keys(const struct mkt_csb *csb);
 void phone_call_say_ticket(const struct mkt_csb *csb);
 
+/* phone_call_speak has the stream of a party use what was agreed on, and says which codec. */
+MKT_MUST_USE bool phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
+                                   struct cli_error *err);
+
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
 void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
 
@@ -114,6 +124,10 @@ void phone_say(const char *key, const char *format, ...) __attribute__((format(p
 /* phone_identity writes the part of a SIP URI that names somebody, without parameters. */
 void phone_identity(char out[PHONE_URI_MAX], const struct pl *uri);
 
+/* phone_expect_home has TLS expect who requests go to outside of calls: the proxy, or the domain.
+ */
+void phone_expect_home(struct phone *p);
+
 /* phone_auth gives SIP digest its name and password (sip_auth_h). */
 int phone_auth(char **user, char **password, const char *realm, void *phone);
 
@@ -122,10 +136,14 @@ int phone_auth(char **user, char **password, const char *realm, void *phone);
 struct phone_description {
     struct sdp_session *session;
     struct sdp_media *audio;
+    struct phone_agreed agreed; /* once the other party's is read */
 };
 
-/* phone_description_new makes the description of one m-line, audio over RTP/SAVP at `port`. Errno.
- * Freed with phone_description_free. */
+/* phone_description_of makes the description of one m-line, audio over RTP/SAVP at `port`, with n
+ * codecs; phone_description_new with those of the phone, and reports on the same port. Errno. Freed
+ * with phone_description_free. */
+int phone_description_of(struct phone_description *d, const struct phone *p,
+                         const struct audio_codec *const *codecs, size_t n, uint16_t port);
 int phone_description_new(struct phone_description *d, const struct phone *p, uint16_t port);
 void phone_description_free(struct phone_description *d);
 
@@ -134,7 +152,8 @@ void phone_description_free(struct phone_description *d);
 int phone_description_write(struct phone_description *d, bool offer, const char *value,
                             struct mbuf **mb);
 
-/* phone_description_read takes the other party's; false without an address for audio. */
+/* phone_description_read takes the other party's, and the first codec in it that we have; false
+ * without an address or a codec for audio. */
 bool phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer,
                             struct sa *to);
 

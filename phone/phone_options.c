@@ -88,10 +88,40 @@ first_index(struct phone_options *o, struct cli_error *err)
 }
 
 static bool
+has_transport(const char *uri, const char *name)
+{
+    const char *param = strcasestr(uri, ";transport=");
+    size_t n = strlen(name);
+    return param != NULL && strncasecmp(param + 11, name, n) == 0 && strchr(";>", param[11 + n]);
+}
+
+/* TLS is all or nothing, and sips: is another word for it. */
+static bool
+check_proxy(struct phone_options *o, struct cli_error *err)
+{
+    const char *proxy = o->value[PHONE_OPT_PROXY], *ca = o->value[PHONE_OPT_TLS_CA];
+
+    if (proxy != NULL && strncasecmp(proxy, "sips:", 5) == 0) {
+        int n = snprintf(o->proxy, sizeof o->proxy, "sip:%s;transport=tls", proxy + 5);
+        if (n >= (int)sizeof o->proxy || strstr(proxy, ";transport=") != NULL)
+            return cli_fail(err, CLI_EXIT_USAGE, "--proxy %.80s: expected sips:HOST[:PORT]", proxy);
+        proxy = o->value[PHONE_OPT_PROXY] = o->proxy;
+    }
+    if (proxy != NULL && ca == NULL && has_transport(proxy, "tls"))
+        return cli_fail(err, CLI_EXIT_USAGE, "--proxy over TLS needs --tls-ca");
+    if (proxy != NULL && ca != NULL && (has_transport(proxy, "tcp") || has_transport(proxy, "udp")))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--proxy %.80s: with --tls-ca SIP goes over TLS, and nothing else", proxy);
+    return true;
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--credentials and --kms are needed");
+    if (o->value[PHONE_OPT_MIC] != NULL && o->value[PHONE_OPT_PLAY] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "either --mic or --play is what is said");
     if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
         (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
         return cli_fail(err, CLI_EXIT_USAGE,
@@ -102,7 +132,8 @@ check(struct phone_options *o, struct cli_error *err)
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
     o->repeat = 1;
-    return first_index(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return check_proxy(o, err) && first_index(o, err) &&
+           milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1000000, "a number of calls, a million at most", &o->repeat,
                   err) &&

@@ -18,9 +18,11 @@
     X(FIRST_INDEX, "first-index", "NUMBER", CLI_OPT_COUNT,                                         \
       "ROC * 65536 + SEQ of our first packet to a group (default: one of the first 32768)")        \
     X(LISTEN, "listen", "ADDR[:PORT]", CLI_OPT_COUNT,                                              \
-      "where SIP arrives, over UDP and TCP; port 0: any (default: port 5060)")                     \
+      "where SIP arrives; port 0: any (default: port 5060, with --tls-ca 5061)")                   \
     X(PROXY, "proxy", "URI", CLI_OPT_COUNT,                                                        \
-      "where requests go first, such as sip:192.0.2.1;transport=tcp")                              \
+      "where requests go first, such as sip:192.0.2.1;transport=tcp or sips:example.com")          \
+    X(TLS_CA, "tls-ca", "FILE", CLI_OPT_COUNT,                                                     \
+      "SIP goes over TLS only, with certificates that these verify (PEM)")                         \
     X(REGISTER, "register", NULL, CLI_OPT_COUNT,                                                   \
       "tell the registrar of your domain where you are")                                           \
     X(SIP_USER, "sip-user", "NAME", CLI_OPT_COUNT,                                                 \
@@ -28,7 +30,11 @@
     X(SIP_PASSWORD, "sip-password-file", "FILE", CLI_OPT_COUNT,                                    \
       "password for SIP digest, first line (mode 0600)")                                           \
     X(PLAY, "play", "FILE", CLI_OPT_COUNT, "WAV file that is said, 8 kHz, G.711 or 16 bit")        \
-    X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard, G.711")   \
+    X(MIC, "mic", "DEVICE", CLI_OPT_COUNT,                                                         \
+      "microphone of ALSA, such as default; in the place of --play")                               \
+    X(SPEAKER, "speaker", "DEVICE", CLI_OPT_COUNT, "loudspeaker of ALSA, such as default")         \
+    X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard")          \
+    X(CODEC, "codec", "LIST", CLI_OPT_COUNT, "codecs, the best first (default PCMU,PCMA,opus)")    \
     X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \
       "answer by itself after so many milliseconds (default: key a)")                              \
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
@@ -49,7 +55,8 @@
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
     X(TIMEOUT, "timeout", "SECONDS", CLI_OPT_TIMEOUT, "when to give up on the KMS (default 10)")   \
     X(CACERT, "cacert", "FILE", CLI_OPT_CACERT, "certificates to verify an https KMS with (PEM)")  \
-    X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT, "your certificate for such a KMS (PEM)")     \
+    X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT,                                              \
+      "your certificate for such a KMS, and SIP over TLS")                                         \
     X(TLS_KEY, "tls-key", "FILE", CLI_OPT_TLS_KEY, "its private key (PEM)")                        \
     X(VERBOSE, "verbose", NULL, CLI_OPT_COUNT, "words of progress on standard error")              \
     X(HELP, "help", NULL, CLI_OPT_COUNT, "this text")                                              \
@@ -74,6 +81,7 @@ struct phone_options {
     bool hang_up_played;
     uint64_t first_index; /* UINT64_MAX: drawn */
     uint32_t repeat;      /* calls to make */
+    char proxy[320];      /* of --proxy, when it was a sips: URI */
     struct cli_args args; /* for the client's parts */
 };
 

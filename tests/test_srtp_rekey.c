@@ -210,6 +210,97 @@ what_is_too_short_for_rtp_is_refused(void **state)
     assert_int_equal(mkt_srtp_stream_protect(sender, octets, &len), srtp_err_status_bad_param);
 }
 
+static void
+what_is_too_short_for_rtcp_is_refused(void **state)
+{
+    uint8_t octets[64] = { 0x80, 201, 0, 1 };
+    (void)state;
+    for (int n = 0; n < (int)sizeof octets; n++) {
+        int len = n;
+        assert_int_not_equal(mkt_srtp_stream_unprotect_rtcp(receiver, octets, &len),
+                             srtp_err_status_ok);
+    }
+    int len = 7;
+    assert_int_equal(mkt_srtp_stream_protect_rtcp(sender, octets, &len), srtp_err_status_bad_param);
+}
+
+/* --- RTCP ------------------------------------------------------------------------------------- */
+
+#define REPORT_LEN 8 /* a receiver report about nobody */
+
+static struct packet
+report(struct mkt_srtp_stream *from)
+{
+    struct packet p = { REPORT_LEN, { 0x80, 201, 0, 1, 0xca, 0xfe, 0xba, 0xbe } };
+    assert_int_equal(mkt_srtp_stream_protect_rtcp(from, p.b, &p.len), srtp_err_status_ok);
+    return p;
+}
+
+static bool
+takes_report(struct mkt_srtp_stream *to, struct packet p)
+{
+    return mkt_srtp_stream_unprotect_rtcp(to, p.b, &p.len) == srtp_err_status_ok &&
+           p.len == REPORT_LEN;
+}
+
+static void
+reports_go_under_the_key_of_the_moment(void **state)
+{
+    (void)state;
+    assert_true(takes_report(receiver, report(sender))); /* before any media */
+    struct packet old = report(sender);
+    rekey(receiver, 2);
+    assert_true(takes_report(receiver, report(sender)));
+    rekey(sender, 2);
+    assert_true(takes_report(receiver, report(sender)));
+    assert_true(takes_report(receiver, old));
+    struct packet late = protect(sender, 1);
+    assert_true(accepts(receiver, late));
+    mkt_srtp_stream_retire(receiver);
+    assert_true(takes_report(receiver, report(sender)));
+}
+
+/* RFC 3711 5.2: libsrtp2 2.5 does not find the MKI there by itself. */
+static void
+reports_have_a_tag_of_ten_octets_where_media_has_four(void **state)
+{
+    const uint8_t mki[] = { 0, 0, 0, 9 }, short_tag[] = { 11, 1, 4 };
+    struct mkt_srtp_stream *ends[2];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct keys k = make_keys(16, 14, 9);
+        struct mkt_session cs = make_session(mkt_span(short_tag, 3), mkt_span(mki, 4));
+        struct mkt_err err = { 0 };
+        struct mkt_srtp s;
+        assert_int_equal(mkt_srtp_policy_from(&s, &cs, &k.tek, &k.salt, &err), MKT_OK);
+        assert_int_equal(mkt_srtp_stream_new(&ends[i], &s, &err), MKT_OK);
+    }
+    assert_int_equal(protect(ends[0], 1).len, RTP_LEN + 4 + 4);
+    struct packet p = report(ends[0]);
+    assert_int_equal(p.len, REPORT_LEN + 4 + 4 + 10);
+    assert_true(takes_report(ends[1], p));
+    mkt_srtp_stream_free(ends[0]);
+    mkt_srtp_stream_free(ends[1]);
+}
+
+static void
+a_report_seen_before_or_changed_or_of_a_retired_key_is_refused(void **state)
+{
+    (void)state;
+    struct packet once = report(sender), other = report(sender), old = report(sender);
+    /* MKI of 4 octets, tag of 10, index of 4: RFC 3711 3.4, 5.2 */
+    assert_int_equal(once.len, REPORT_LEN + 4 + 4 + 10);
+    assert_true(takes_report(receiver, once));
+    assert_false(takes_report(receiver, once));
+    other.b[3] ^= 1;
+    assert_false(takes_report(receiver, other));
+    rekey(receiver, 2);
+    rekey(sender, 2);
+    assert_true(takes_report(receiver, report(sender)));
+    mkt_srtp_stream_retire(receiver);
+    assert_false(takes_report(receiver, old));
+}
+
 static int
 open_both(void **state)
 {
@@ -257,6 +348,10 @@ main(void)
         TEST(a_key_that_cannot_be_told_apart_is_refused_and_wiped),
         TEST(a_stream_needs_an_mki),
         TEST(what_is_too_short_for_rtp_is_refused),
+        TEST(what_is_too_short_for_rtcp_is_refused),
+        TEST(reports_go_under_the_key_of_the_moment),
+        TEST(reports_have_a_tag_of_ten_octets_where_media_has_four),
+        TEST(a_report_seen_before_or_changed_or_of_a_retired_key_is_refused),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("srtp rekey", tests, start, stop);

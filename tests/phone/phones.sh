@@ -22,7 +22,7 @@ wait_for_calls() {
     pids+=($!)
     pid_of[$name]=$!
     for ((i = 0; i < 500; i++)); do
-        grep -q '^listening: tcp' "$name.said" && return
+        grep -q "^listening: ${listens:-tcp}" "$name.said" && return
         sleep 0.01
     done
     bail "the phone of $name does not listen" "$name.error"
@@ -41,7 +41,8 @@ call() {
     cat "$dir/stdout" "$dir/stderr" >> "$said"
 }
 
-# ended NAME: waits for a phone that ends after its call; not for ever, if there was none.
+# ended NAME [CODE]: waits for a phone that ends after its call; not for ever, if there was none. CODE, if
+# it is to end badly, is good here and no other.
 ended() {
     local i
     for ((i = 0; i < 1000; i++)); do
@@ -50,7 +51,7 @@ ended() {
     done
     kill "${pid_of[$1]}" 2> "$dir/ignored"
     wait "${pid_of[$1]}"
-    echo "$1 $?" >> phones.ended
+    echo "$1 $?" | sed "s/ ${2:-0}\$/ 0/" >> phones.ended
     cat "$1.said" "$1.error" >> "$said"
 }
 # phones_end: none of them has crashed, found a fault in its memory, or said a key of its owner.
@@ -76,6 +77,16 @@ in_order() {
     first=$(grep -n "$2" "$1.said" | head -n 1)
     second=$(grep -n "$3" "$1.said" | head -n 1)
     [ -n "$first" ] && [ -n "$second" ] && [ "${first%%:*}" -lt "${second%%:*}" ]
+}
+
+# middle ARGS...: sets middle to the URI of what stands between (sip_middle.py).
+middle() {
+    mkfifo middle.port
+    python3 "$tools/sip_middle.py" "$@" > middle.port 2> middle.error &
+    pids+=($!)
+    read -r _ middle < middle.port
+    rm middle.port
+    middle="sip:127.0.0.1:$middle"
 }
 
 # --- what a network sees --------------------------------------------------------------------------
@@ -143,7 +154,7 @@ start_proxy() {
     local modules i
     modules=$(dirname "$(find /usr/lib -name registrar.so -path '*kamailio*' -print -quit)")/
     proxy_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    sed "s|PORT|$proxy_port|; s|MODULES|$modules|" "$tools/kamailio.cfg" > kamailio.cfg
+    sed "s|PORT|$proxy_port|; s|MODULES|$modules|; s|DIR|$dir|" "$tools/kamailio.cfg" > kamailio.cfg
     kamailio -DD -E "$@" -P "$dir/kamailio.$proxy_port" -Y "$dir" -f kamailio.cfg > kamailio.said 2>&1 &
     pids+=($!)
     for ((i = 0; i < 500; i++)); do

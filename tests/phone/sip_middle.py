@@ -3,7 +3,9 @@
 """Something between two phones that is no good proxy, over UDP.
 
 Usage: sip_middle.py fork [--bad SEED] TARGET...: sends an INVITE to every ADDR:PORT and each answer
-back, and never cancels; with --bad a fifth of the messages is lost and some come late.
+back, and never cancels; with --bad a fifth of the messages is lost and some come late; with
+--lose N the media of the caller comes this way, too, and each Nth packet of RTP is lost; with
+--without LINE that line is taken out of every description.
 sip_middle.py redirect URI: answers every INVITE with 302 and that Contact.
 Prints "listening PORT"."""
 
@@ -13,7 +15,58 @@ import secrets
 import select
 import socket
 import sys
+import threading
 import time
+
+def changed(text, change):
+    """A message whose body has been through change()."""
+    head, found, body = text.partition('\r\n\r\n')
+    if not body:
+        return text
+    body = change(body)
+    return re.sub(r'(?mi)^(Content-Length:).*$', rf'\1 {len(body.encode())}\r', head) + found + body
+
+
+class Lossy(threading.Thread):
+    """A port that hands packets on to another, but for each Nth of RTP; RTCP gets through."""
+
+    def __init__(self, every, target):
+        super().__init__(daemon=True)
+        self.every, self.target = every, target
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(('127.0.0.1', 0))
+        self.port = self.sock.getsockname()[1]
+        self.start()
+
+    def run(self):
+        out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        n = 0
+        while True:
+            packet = self.sock.recv(65535)
+            n += not 192 <= packet[1] <= 223
+            if 192 <= packet[1] <= 223 or n % self.every != 0:
+                out.sendto(packet, ('127.0.0.1', self.target))
+
+
+class Descriptions:
+    """What is done to what passes: nothing, or that of --lose and --without."""
+
+    def __init__(self, every, without):
+        self.every, self.without = every, without
+        self.relays = {}
+
+    def relay(self, port):
+        if port not in self.relays:
+            self.relays[port] = Lossy(self.every, port)
+        return self.relays[port].port
+
+    def change(self, body, answer):
+        if self.without:
+            body = body.replace(self.without + '\r\n', '')
+        if self.every and answer:
+            body = re.sub(r'(?m)^(m=audio) (\d+)', lambda m: f'{m[1]} {self.relay(int(m[2]))}', body)
+        return body
+
 
 BRANCH = 'z9hG4bKmid'
 
@@ -47,13 +100,15 @@ def top_via(text):
     return re.search(r'^Via: *(.*?)\r\n', text, re.M | re.I).group(1)
 
 
-def fork(link, targets):
+def fork(link, targets, descriptions):
     callers = {}  # who has sent what with that Via
     branches = {}  # of an INVITE: one for each target
     while True:
         octets, source = link.receive()
         text = octets.decode(errors='replace')
-        if text.startswith('SIP/2.0'):
+        answer = text.startswith('SIP/2.0')
+        text = changed(text, lambda body, answer=answer: descriptions.change(body, answer))
+        if answer:
             via = top_via(text)
             if BRANCH in via:
                 text = text.replace(f'Via: {via}\r\n', '', 1)
@@ -83,14 +138,15 @@ def redirect(link, uri):
 
 
 def main(kind, *args):
-    seed = None
-    if args[0] == '--bad':
-        seed, args = int(args[1]), args[2:]
-    link = Link(seed)
+    options = {}
+    while args[0].startswith('--'):
+        options[args[0]], args = args[1], args[2:]
+    link = Link(int(options['--bad']) if '--bad' in options else None)
+    descriptions = Descriptions(int(options.get('--lose', 0)), options.get('--without'))
     print('listening', link.sock.getsockname()[1], flush=True)
     if kind == 'redirect':
         redirect(link, args[0])
-    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args])
+    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args], descriptions)
 
 
 main(*sys.argv[1:])

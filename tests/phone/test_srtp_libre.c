@@ -152,6 +152,82 @@ neither_opens_a_packet_under_another_key(void **state)
     }
 }
 
+/* A receiver report about nobody. libre gives SRTCP the tag of SRTP, which RFC 3711 5.2 forbids to
+ * be of 4 octets: those suites are left out. */
+static struct mbuf *
+report(void)
+{
+    static const uint8_t octets[] = { 0x80, 201, 0, 1, 0xca, 0xfe, 0xba, 0xbe };
+    struct mbuf *mb = mbuf_alloc(512);
+
+    assert_non_null(mb);
+    memcpy(mb->buf, octets, sizeof octets);
+    mb->end = sizeof octets;
+    return mb;
+}
+
+static bool
+has_short_tag(size_t i)
+{
+    return strstr(suites[i].name, "_32") != NULL;
+}
+
+static void
+libre_opens_the_rtcp_we_protect(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+        struct pair p = open_pair(i, false);
+        for (unsigned n = 0; n < PACKETS && !has_short_tag(i); n++) {
+            struct mbuf *mb = report(), *plain = report();
+            int len = (int)mb->end;
+            assert_int_equal(srtp_protect_rtcp(p.ours, mb->buf, &len), srtp_err_status_ok);
+            mb->end = (size_t)len;
+            assert_int_equal(srtcp_decrypt(p.theirs, mb), 0);
+            assert_memory_equal(mb->buf, plain->buf, plain->end);
+            mem_deref(mb);
+            mem_deref(plain);
+        }
+        close_pair(&p);
+    }
+}
+
+static void
+we_open_the_rtcp_libre_protects(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+        struct pair p = open_pair(i, false);
+        for (unsigned n = 0; n < PACKETS && !has_short_tag(i); n++) {
+            struct mbuf *mb = report(), *plain = report();
+            assert_int_equal(srtcp_encrypt(p.theirs, mb), 0);
+            int len = (int)mb->end;
+            assert_int_equal(srtp_unprotect_rtcp(p.ours, mb->buf, &len), srtp_err_status_ok);
+            assert_int_equal(len, plain->end);
+            assert_memory_equal(mb->buf, plain->buf, plain->end);
+            mem_deref(mb);
+            mem_deref(plain);
+        }
+        close_pair(&p);
+    }
+}
+
+/* RFC 3711 5.2: 10 octets at least, whatever SRTP has; 16 are those of AES-GCM (RFC 7714 9). */
+static void
+rtcp_has_a_long_tag_in_every_suite(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+        struct pair p = open_pair(i, false);
+        struct mbuf *mb = report();
+        int len = (int)mb->end;
+        assert_int_equal(srtp_protect_rtcp(p.ours, mb->buf, &len), srtp_err_status_ok);
+        assert_int_equal(len, mb->end + 4 + (strstr(suites[i].name, "GCM") != NULL ? 16 : 10));
+        mem_deref(mb);
+        close_pair(&p);
+    }
+}
+
 int
 main(void)
 {
@@ -159,6 +235,9 @@ main(void)
         cmocka_unit_test(libre_opens_what_we_protect),
         cmocka_unit_test(we_open_what_libre_protects),
         cmocka_unit_test(neither_opens_a_packet_under_another_key),
+        cmocka_unit_test(libre_opens_the_rtcp_we_protect),
+        cmocka_unit_test(we_open_the_rtcp_libre_protects),
+        cmocka_unit_test(rtcp_has_a_long_tag_in_every_suite),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -89,6 +89,15 @@ MKT_API MKT_MUST_USE srtp_err_status_t mkt_srtp_stream_protect(struct mkt_srtp_s
 MKT_API MKT_MUST_USE srtp_err_status_t mkt_srtp_stream_unprotect(struct mkt_srtp_stream *stream,
                                                                  uint8_t *packet, int *len);
 
+/* mkt_srtp_stream_protect_rtcp and _unprotect_rtcp do so for the RTCP of the same SSRC, a compound
+ * packet (RFC 3711 3.4): under the key of the moment, with a tag of 10 octets (16 with AES-GCM)
+ * whatever that of SRTP has. SRTCP has an index of 4 octets more. What is not unprotected is
+ * changed. */
+MKT_API MKT_MUST_USE srtp_err_status_t mkt_srtp_stream_protect_rtcp(struct mkt_srtp_stream *stream,
+                                                                    uint8_t *packet, int *len);
+MKT_API MKT_MUST_USE srtp_err_status_t
+mkt_srtp_stream_unprotect_rtcp(struct mkt_srtp_stream *stream, uint8_t *packet, int *len);
+
 /* mkt_srtp_wipe clears s with the key octets in it. */
 MKT_API void mkt_srtp_wipe(struct mkt_srtp *s);
 
