@@ -57,7 +57,7 @@ OUTSIDE = {
     'demo': (False, ('srtp2/',)),
     'audio': (False, ()),
     'phone': (False, ('re.h', 're_dbg.h', 'rem.h', 'srtp2/')),
-    'tests/phone': (True, ('cmocka.h', 're.h', 'srtp2/')),
+    'tests/phone': (True, ('cmocka.h', 're.h', 'sofia-sip/', 'srtp2/')),
     'tests': (True, ('cmocka.h', 'jansson.h', 'srtp2/', 'sqlite3.h', 'curl/', 'microhttpd.h',
                      'valgrind/', 'gst/', *CRYPTO)),
     'fuzz': (True, ()),
@@ -69,7 +69,7 @@ PROGRAMS = ('kms', 'cli', 'media', 'demo', 'audio', 'phone')  # whose headers te
 PARTS = {'demo': ('audio',), 'phone': ('audio', 'cli')}
 # These are named so that a header of another project is told from one of the system.
 FOREIGN = re.compile(
-    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit)/|'
+    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit|sofia-sip)/|'
     r'^(microhttpd|seccomp|sqlite3|yaml|cmocka|jansson|re|rem|re_\w+)\.h$')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
