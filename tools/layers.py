@@ -61,7 +61,7 @@ OUTSIDE = {
     'phone': (False, ('re.h', 're_dbg.h', 'srtp2/')),
     'phone/tls.c': (False, ('re.h', *CRYPTO)),  # whom libre's TLS may talk to
     'voicemail': (False, ('re.h', 're_dbg.h', 'microhttpd.h')),
-    'tests/phone': (True, ('cmocka.h', 're.h', 'srtp2/')),
+    'tests/phone': (True, ('cmocka.h', 're.h', 'sofia-sip/', 'srtp2/')),
     'tests': (True, ('cmocka.h', 'jansson.h', 'srtp2/', 'sqlite3.h', 'curl/', 'microhttpd.h',
                      'valgrind/', 'gst/', *CRYPTO)),
     'fuzz': (True, ()),
@@ -74,7 +74,7 @@ PARTS = {'media': ('common',), 'kms': ('common',), 'cli': ('common',), 'demo': (
          'phone': ('audio', 'cli')}
 # These are named so that a header of another project is told from one of the system.
 FOREIGN = re.compile(
-    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit|opus|alsa)/|'
+    r'^(openssl|srtp2|curl|valgrind|gst|gnutls|p11-kit|opus|alsa|sofia-sip)/|'
     r'^(microhttpd|seccomp|sqlite3|yaml|cmocka|jansson|rem?|rem?_\w+)\.h$')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
