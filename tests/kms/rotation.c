@@ -126,6 +126,15 @@ by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* How long so many of a hundred took at most. */
+static double
+share_ms(const struct seen *s, size_t of_hundred)
+{
+    size_t at = (s->n - 1) * of_hundred / 100;
+
+    return (double)s->took_us[at] / 1e3;
+}
+
 /* Whether everything was granted that they asked for. */
 static bool
 end(struct clients *c, const char *when)
@@ -141,9 +150,8 @@ end(struct clients *c, const char *when)
         granted = granted && s->n > 0 && s->refused == 0;
         if (s->n > 0)
             printf("# %s: %u %s tickets, %u refused; median %.2f ms, 99 %% %.2f ms, most %.2f ms\n",
-                   when, s->n, kind_names[i], s->refused, (double)s->took_us[s->n / 2] / 1e3,
-                   (double)s->took_us[(size_t)s->n * 99 / 100] / 1e3,
-                   (double)s->took_us[s->n - 1] / 1e3);
+                   when, s->n, kind_names[i], s->refused, share_ms(s, 50), share_ms(s, 99),
+                   share_ms(s, 100));
         munmap(s, sizeof *s);
     }
     return granted;
