@@ -114,6 +114,17 @@ add_special(scmp_filter_ctx f, enum kms_filter which)
            allow_if(f, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
 }
 
+/* What libraries ask for and can do without is refused, not a reason to end: the modules of
+ * nsswitch.conf, when a reload looks for the accounts of api.people, ask for capabilities and build
+ * event loops; stdio asks a device whether it is a terminal. */
+static bool
+add_refused(scmp_filter_ctx f)
+{
+    return seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1,
+                            SCMP_A0(SCMP_CMP_NE, PR_SET_NAME)) == 0 &&
+           add_names(f, SCMP_ACT_ERRNO(EPERM), "timerfd_create signalfd4 inotify_init1");
+}
+
 /* New sockets stay within the machine, unless the audit goes to another one by HTTP, or other KMSs
  * are asked: libcurl asks the resolver, and that the kernel. */
 static bool
@@ -125,8 +136,9 @@ add_sockets(scmp_filter_ctx f, const struct kms_config *config, unsigned who)
 
     for (size_t i = 0; ok && (who & D) != 0 && i < n; i++)
         ok = allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-    if (ok && (who & D) != 0 && n > 1)
-        ok = add_names(f, SCMP_ACT_ALLOW, "socketpair ioctl");
+    if (ok && (who & D) != 0)
+        ok = n > 1 ? add_names(f, SCMP_ACT_ALLOW, "socketpair ioctl")
+                   : add_names(f, SCMP_ACT_ERRNO(ENOTTY), "ioctl");
     return ok;
 }
 
@@ -134,7 +146,8 @@ static bool
 add_table(scmp_filter_ctx f, const struct kms_config *config, enum kms_filter which)
 {
     unsigned who = which == KMS_FILTER_BOTH ? D | T : 1u << which;
-    bool ok = add_special(f, which) && add_sockets(f, config, who);
+    bool ok =
+        add_special(f, which) && add_sockets(f, config, who) && ((who & D) == 0 || add_refused(f));
 
     for (size_t i = 0; ok && i < sizeof table / sizeof table[0]; i++)
         if ((table[i].who & who) != 0)

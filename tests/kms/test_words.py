@@ -168,6 +168,17 @@ def a_check_finds_what_a_start_would_stumble_over(scene):
         assert done.returncode == 3 and said in done.stderr, (line, done)
 
 
+def an_account_that_this_machine_does_not_have_ends_no_daemon(scene):
+    scene.start()
+    for badge in ('name: x, user: nobody-of-that-name', 'group: nobodies-of-that-name'):
+        before = scene.log().count('configuration-unusable')
+        scene.configure('api: {people: [{role: read, ' + badge + '}]}\n')
+        scene.hangup()  # the daemon asks for the account under its filter of system calls
+        assert until(lambda n=before: scene.log().count('configuration-unusable') > n), scene.log()
+    scene.configure('')
+    assert scene.ctl('status').returncode == 0 and scene.stop() == 0
+
+
 def redirected(scene, how, program, *words):
     """A program whose standard input, output or error is elsewhere, or closed."""
     return subprocess.Popen(['sh', '-c', f'exec "$0" "$@" {how}', scene.build / program, '--config', 'kms.yaml', *words],
@@ -208,6 +219,7 @@ TESTS = [
     a_store_that_is_gone_is_not_made_anew_under_the_daemon,
     a_slip_in_a_name_revokes_nothing,
     a_check_finds_what_a_start_would_stumble_over,
+    an_account_that_this_machine_does_not_have_ends_no_daemon,
     the_daemon_serves_wherever_its_output_goes,
     no_file_or_socket_takes_the_place_of_a_closed_output,
 ]
