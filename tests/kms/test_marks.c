@@ -425,6 +425,61 @@ marks_of_a_clock_that_was_far_ahead_are_left_aside(void **state)
     store->ops->close(store);
 }
 
+/* --- the store ----------------------------------------------------------------------------------
+ */
+
+static bool
+take_mark(void *ctx, const struct kms_mark *m)
+{
+    struct kms_mark *all = ctx;
+
+    all[0].mark++; /* counts */
+    all[all[0].mark] = *m;
+    return true;
+}
+
+/* The only mark of a kind in the store. */
+static uint64_t
+only_mark(struct kms_store *store, enum kms_mark_kind kind)
+{
+    struct kms_mark found[4] = { 0 };
+    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
+    struct kms_store_err err;
+    uint64_t value = 0, n = 0;
+
+    assert_int_equal(store->ops->read(store, &sink, false, &err), KMS_STORE_OK);
+    for (uint64_t i = 1; i <= found[0].mark; i++)
+        if (found[i].kind == kind) {
+            value = found[i].mark;
+            n++;
+        }
+    assert_int_equal(n, 1);
+    return value;
+}
+
+static void
+the_store_forgets_stamps_that_have_passed_and_no_counter(void **state)
+{
+    const struct kms_mark marks[] = { { KMS_MARK_STAMP, 7, 1000 },
+                                      { KMS_MARK_STAMP, UINT64_MAX, 1005 },
+                                      { KMS_MARK_COUNTER, 7, 3 } };
+    const struct kms_mark lower = { KMS_MARK_STAMP, UINT64_MAX, 1004 };
+    struct kms_store *store = kms_store_open_memory();
+    struct kms_store_err err;
+    uint64_t before, after;
+
+    (void)state;
+    assert_int_equal(store->ops->version(store, &before, &err), KMS_STORE_OK);
+    assert_int_equal(store->ops->marks(store, marks, 3, 1000, &err), KMS_STORE_OK);
+    assert_int_equal(rows(store), 2);
+    assert_int_equal(store->ops->marks(store, &lower, 1, 1001, &err), KMS_STORE_OK);
+    assert_int_equal(only_mark(store, KMS_MARK_STAMP), 1004);
+    assert_int_equal(only_mark(store, KMS_MARK_COUNTER), 3);
+    assert_int_equal(store->ops->version(store, &after, &err), KMS_STORE_OK);
+    assert_int_equal(before, after); /* nobody needs to read anything again */
+    store->ops->close(store);
+}
+
 int
 main(void)
 {
@@ -444,6 +499,7 @@ main(void)
         cmocka_unit_test(stamps_lose_nothing_when_it_stops_in_order),
         cmocka_unit_test(a_stamp_that_cannot_be_kept_is_not_taken),
         cmocka_unit_test(marks_of_a_clock_that_was_far_ahead_are_left_aside),
+        cmocka_unit_test(the_store_forgets_stamps_that_have_passed_and_no_counter),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
