@@ -58,24 +58,36 @@ group_address_write(struct mbuf *mb, const struct group_address *a)
     return true;
 }
 
+/* The value of the c= line behind the m= line; NULL when there is none. */
+static const uint8_t *
+connection(const struct mbuf *mb, size_t *n)
+{
+    static const char media[] = "\r\nm=", line[] = "\r\nc=IN IP4 ";
+    const uint8_t *end = mbuf_buf(mb) + mbuf_get_left(mb);
+    const uint8_t *p = memmem(mbuf_buf(mb), mbuf_get_left(mb), media, sizeof media - 1);
+
+    p = p != NULL ? memmem(p, (size_t)(end - p), line, sizeof line - 1) : NULL;
+    if (p == NULL)
+        return NULL;
+    p += sizeof line - 1;
+    const uint8_t *cr = memchr(p, '\r', (size_t)(end - p));
+    *n = (size_t)((cr != NULL ? cr : end) - p);
+    return p;
+}
+
 bool
 group_address_find(struct group_address *a, const struct mbuf *mb, uint16_t port)
 {
-    static const char media[] = "\r\nm=", connection[] = "\r\nc=IN IP4 ";
-    const uint8_t *p = memmem(mbuf_buf(mb), mbuf_get_left(mb), media, sizeof media - 1);
-    const uint8_t *end = mbuf_buf(mb) + mbuf_get_left(mb);
     char text[40];
     size_t n = 0;
+    const uint8_t *p = connection(mb, &n);
 
-    p = p != NULL ? memmem(p, (size_t)(end - p), connection, sizeof connection - 1) : NULL;
-    if (p == NULL)
+    if (p == NULL || n > 19) /* 239.255.255.255/255 */
         return false;
-    for (p += sizeof connection - 1; p < end && strchr("0123456789.", *p) != NULL && n < 15; p++)
-        text[n++] = (char)*p;
-    n += (size_t)snprintf(text + n, sizeof text - n, ":%u", port);
-    for (; p < end && strchr("/0123456789", *p) != NULL && n < sizeof text - 1; p++)
-        text[n++] = (char)*p;
-    text[n] = '\0';
+    const uint8_t *slash = memchr(p, '/', n);
+    int address = (int)(slash != NULL ? (size_t)(slash - p) : n);
+    snprintf(text, sizeof text, "%.*s:%u%.*s", address, (const char *)p, port, (int)n - address,
+             (const char *)p + address);
     return group_address_read(a, text);
 }
 
