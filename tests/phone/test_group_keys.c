@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../sdp_text.h"
+#include "../three_party.h"
 #include "clock.h"
 #include "group.h"
-#include "sdp_text.h"
-#include "three_party.h"
 
 #include <cmocka.h>
 #include <stdio.h>
