@@ -102,6 +102,7 @@ press alice t
 check 'is heard by whoever has them' says_soon erin '^quiet: sip:alice'
 check 'who has not is sent away' says_soon carol '^ended: by the initiator$'
 check 'and has heard nothing' heard_nothing carol
+check 'nor was anything sent to it' said_by carol '^media: 0 sent, 0 heard, 0 lost, 0 refused,'
 press alice i
 check 'nor can join again' says_soon alice '^not-joined: sip:carol@.* 488 ' 2
 press erin h
