@@ -519,8 +519,10 @@ open_group(struct group *g, const struct phone_options *o)
     for (size_t i = 0; g->keys != NULL && i < o->n_members; i++)
         if (leg_new(g, g->keys, o->members[i], (uint8_t)(GROUP_INITIATOR_CS + 1 + i)) == NULL)
             return false;
-    return g->keys != NULL && group_media_open(&g->media, &g->call.phone->local, NULL,
-                                               &g->call.phone->speech, &events, g) == 0;
+    return g->keys != NULL &&
+           group_media_open(&g->media, &g->call.phone->local, &g->call.phone->speech, &events, g) ==
+               0 &&
+           (!sa_isset(&o->multicast.sa, SA_ALL) || group_media_join(g->media, &o->multicast) == 0);
 }
 
 bool

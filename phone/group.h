@@ -77,6 +77,12 @@ bool phone_member_invite(const struct sip_msg *msg, struct phone *p);
 /* phone_group_description makes a description of audio and roster at `port`. Errno. */
 int phone_group_description(struct phone_description *d, const struct phone *p, uint16_t port);
 
+/* phone_group_description_write encodes it with that key-mgmt value, and with the multicast group
+ * if that is set. *mb is owned by the caller. */
+MKT_MUST_USE bool phone_group_description_write(struct phone_description *d, bool offer,
+                                                const char *value, const struct group_address *a,
+                                                struct mbuf **mb);
+
 /* phone_group_name writes an identity as text; false for one that fits no roster. */
 MKT_MUST_USE bool phone_group_name(char name[GROUP_NAME_MAX], struct mkt_identity id);
 

@@ -20,6 +20,18 @@ phone_group_description(struct phone_description *d, const struct phone *p, uint
 }
 
 bool
+phone_group_description_write(struct phone_description *d, bool offer, const char *value,
+                              const struct group_address *a, struct mbuf **mb)
+{
+    bool multicast = sa_isset(&a->sa, SA_ALL);
+
+    if (multicast)
+        sdp_media_set_laddr(d->audio, &a->sa);
+    return phone_description_write(d, offer, value, mb) == 0 &&
+           (!multicast || group_address_write(*mb, a));
+}
+
+bool
 phone_group_name(char name[GROUP_NAME_MAX], struct mkt_identity id)
 {
     char text[CLI_IDENTITY_TEXT];
@@ -61,7 +73,7 @@ phone_group_over(struct phone_call *call, struct group_media *media, enum cli_ex
     const char *path = call->phone->o->value[PHONE_OPT_RECORD];
     const struct group_counts n = group_media_counts(media);
     const struct audio heard = group_media_heard(media);
-    const char *wrong = path != NULL ? audio_write(&heard, path) : NULL;
+    const char *wrong = path != NULL && heard.n > 0 ? audio_write(&heard, path) : NULL;
 
     if (wrong != NULL)
         fprintf(stderr, "mikey-phone: %s: %s\n", path, wrong);

@@ -193,7 +193,8 @@ describe(struct leg *leg, struct cli_error *err)
     bool ok =
         value != NULL && phone_group_description(&leg->mine, p, group_media_port(g->media)) == 0 &&
         group_offer_value(&leg->offer, leg->keys, &p->client, value, VALUE_MAX, err) &&
-        phone_description_write(&leg->mine, true, value, &leg->description) == 0 &&
+        phone_group_description_write(&leg->mine, true, value, &p->o->multicast,
+                                      &leg->description) &&
         group_offer_sent(&leg->offer,
                          mkt_span(mbuf_buf(leg->description), mbuf_get_left(leg->description)),
                          err);

@@ -39,6 +39,8 @@ struct voice {
 
 struct group_media {
     struct udp_sock *sock;
+    struct sa ip;
+    struct group_multicast *multicast; /* NULL: none */
     uint16_t port;
     const struct audio *speech;
     const struct group_events *on;
@@ -386,10 +388,9 @@ receiver_destroy(void *data)
     list_unlink(&r->le);
 }
 
-bool
-group_media_send_to(struct group_media *m, uint8_t cs_id, const struct sa *to, bool forward_too)
+static bool
+add_receiver(struct group_media *m, uint8_t cs_id, const struct sa *to, bool forward_too)
 {
-    group_media_forget(m, cs_id);
     struct receiver *r = mem_zalloc(sizeof *r, receiver_destroy);
     if (r == NULL)
         return false;
@@ -398,6 +399,26 @@ group_media_send_to(struct group_media *m, uint8_t cs_id, const struct sa *to, b
     r->forward = forward_too;
     list_append(&m->receivers, &r->le, r);
     return true;
+}
+
+bool
+group_media_send_to(struct group_media *m, uint8_t cs_id, const struct sa *to, bool forward_too)
+{
+    group_media_forget(m, cs_id);
+    return m->multicast != NULL || add_receiver(m, cs_id, to, forward_too);
+}
+
+int
+group_media_join(struct group_media *m, const struct group_address *a)
+{
+    if (m->multicast != NULL)
+        return 0;
+    int err = group_multicast_join(&m->multicast, a, &m->ip, m->sock, arrived, m);
+    if (err != 0)
+        m->multicast = mem_deref(m->multicast);
+    else if (!add_receiver(m, 0, &a->sa, false))
+        err = ENOMEM;
+    return err;
 }
 
 void
@@ -433,16 +454,16 @@ group_media_heard(const struct group_media *m)
 /* --- the socket ------------------------------------------------------------------------------- */
 
 int
-group_media_open(struct group_media **out, const struct sa *ip, const struct sa *multicast,
-                 const struct audio *speech, const struct group_events *on, void *arg)
+group_media_open(struct group_media **out, const struct sa *ip, const struct audio *speech,
+                 const struct group_events *on, void *arg)
 {
     struct group_media *m = mem_zalloc(sizeof *m, NULL);
     struct sa local = *ip;
 
-    (void)multicast;
     *out = m;
     if (m == NULL)
         return ENOMEM;
+    m->ip = *ip;
     m->speech = speech;
     m->on = on;
     m->arg = arg;
@@ -464,6 +485,7 @@ group_media_close(struct group_media *m)
     list_flush(&m->voices);
     list_flush(&m->receivers);
     mkt_srtp_stream_free(m->out);
+    mem_deref(m->multicast);
     mem_deref(m->sock);
     audio_free(&m->tape.audio);
     mem_deref(m);

@@ -6,6 +6,7 @@
 #ifndef MKT_PHONE_GROUP_MEDIA_H
 #define MKT_PHONE_GROUP_MEDIA_H
 
+#include "group_multicast.h"
 #include "wav.h"
 
 #include <mikeyticket/media/srtp.h>
@@ -31,11 +32,14 @@ struct group_events {
 
 struct group_media;
 
-/* group_media_open binds a socket at ip; with `multicast`, media goes to that group and is heard
- * there. `speech` (G.711 mu-law; n = 0: silence) and `on` are borrowed. *m is owned by the caller.
- * Errno. */
-int group_media_open(struct group_media **m, const struct sa *ip, const struct sa *multicast,
-                     const struct audio *speech, const struct group_events *on, void *arg);
+/* group_media_open binds a socket at ip. `speech` (G.711 mu-law; n = 0: silence) and `on` are
+ * borrowed. *m is owned by the caller. Errno. */
+int group_media_open(struct group_media **m, const struct sa *ip, const struct audio *speech,
+                     const struct group_events *on, void *arg);
+
+/* group_media_join has media go to a multicast group, and hears it there: nobody's address is used
+ * from then on. Errno. */
+int group_media_join(struct group_media *m, const struct group_address *a);
 
 /* group_media_close forgets all keys. NULL is allowed. */
 void group_media_close(struct group_media *m);

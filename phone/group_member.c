@@ -31,6 +31,7 @@ struct seat {
     struct phone_description description;
     struct mbuf *text; /* of the answer */
     struct sa to;
+    struct group_address multicast;
 };
 
 static void member_free(struct phone_call *call);
@@ -204,12 +205,21 @@ hear_all(struct seat *s, struct cli_error *err)
     return true;
 }
 
+/* Not before the ticket is resolved: anybody may say that we should join something. */
+static bool
+join(struct seat *s, struct cli_error *err)
+{
+    return !sa_isset(&s->multicast.sa, SA_ALL) ||
+           group_media_join(s->member->media, &s->multicast) == 0 ||
+           cli_fail(err, CLI_EXIT_FAILURE, "the multicast group cannot be joined");
+}
+
 static bool
 describe(struct seat *s, struct cli_error *err)
 {
     char *value = malloc(VALUE_MAX);
     bool ok = value != NULL && phone_answer_value(s->answer, value, VALUE_MAX) &&
-              phone_description_write(&s->description, false, value, &s->text) == 0;
+              phone_group_description_write(&s->description, false, value, &s->multicast, &s->text);
 
     free(value);
     return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
@@ -288,7 +298,7 @@ resolved(struct phone_job *job)
     if (a->csb != NULL)
         phone_seen_add(&m->call.phone->seen, a);
     if (err.code == CLI_EXIT_OK && a->csb != NULL && know_call(m, a->csb, &err) &&
-        hear_all(s, &err) && describe(s, &err)) {
+        hear_all(s, &err) && join(s, &err) && describe(s, &err)) {
         phone_say("group", "%s", m->group);
         phone_call_say_keys(a->csb);
         if (m->accepted)
@@ -410,7 +420,7 @@ member_new(struct phone *p)
 
     if (m == NULL)
         return NULL;
-    if (group_media_open(&m->media, &p->local, NULL, &p->speech, &events, m) != 0) {
+    if (group_media_open(&m->media, &p->local, &p->speech, &events, m) != 0) {
         group_media_close(m->media);
         free(m);
         return NULL;
@@ -450,9 +460,11 @@ look_at(struct seat *s, const struct sip_msg *msg, enum mkt_rc *rc, struct cli_e
     if (phone_seen_has(&p->seen, s->answer))
         return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
     *rc = MKT_E_SP;
-    return (phone_group_description(&s->description, p, group_media_port(m->media)) == 0 &&
-            phone_description_read(&s->description, msg->mb, true, &s->to)) ||
-           cli_fail(err, CLI_EXIT_PEER, "the offer is refused: no PCMU over RTP/SAVP");
+    if (phone_group_description(&s->description, p, group_media_port(m->media)) != 0 ||
+        !phone_description_read(&s->description, msg->mb, true, &s->to))
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: no PCMU over RTP/SAVP");
+    (void)group_address_find(&s->multicast, msg->mb, sa_port(&s->to));
+    return true;
 }
 
 static void

@@ -116,6 +116,16 @@ check_proxy(struct phone_options *o, struct cli_error *err)
 }
 
 static bool
+multicast(struct phone_options *o, struct cli_error *err)
+{
+    const char *text = o->value[PHONE_OPT_MULTICAST];
+
+    return text == NULL || group_address_read(&o->multicast, text) ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--multicast %.40s: expected a group and a port, such as 239.1.2.3:4000", text);
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
@@ -132,7 +142,7 @@ check(struct phone_options *o, struct cli_error *err)
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
     o->repeat = 1;
-    return check_proxy(o, err) && first_index(o, err) &&
+    return check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
            milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1000000, "a number of calls, a million at most", &o->repeat,
@@ -210,8 +220,9 @@ phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_er
     o->callee = argv[optind];
     if (o->value[PHONE_OPT_GROUP] != NULL)
         return check(o, err) && read_members(o, argv + optind, err);
-    if (o->value[PHONE_OPT_MEMBERS] != NULL)
-        return cli_fail(err, CLI_EXIT_USAGE, "--members are those of a --group");
+    if (o->value[PHONE_OPT_MEMBERS] != NULL || o->value[PHONE_OPT_MULTICAST] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--%s is for a --group",
+                        o->value[PHONE_OPT_MEMBERS] != NULL ? "members" : "multicast");
     if (o->callee != NULL && argv[optind + 1] != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "more than one SIP-URI");
     return check(o, err);

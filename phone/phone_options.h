@@ -4,6 +4,7 @@
 #ifndef MKT_PHONE_PHONE_OPTIONS_H
 #define MKT_PHONE_PHONE_OPTIONS_H
 
+#include "group_multicast.h"
 #include "options.h"
 
 /* X(id, name, argument or NULL, option of the client it is handed on as or CLI_OPT_COUNT, text) */
@@ -15,6 +16,8 @@
     X(GROUP, "group", "IDENTITY", CLI_OPT_COUNT,                                                   \
       "call a group: each SIP-URI, and those of --members; t talks, i calls who is missing")       \
     X(MEMBERS, "members", "FILE", CLI_OPT_COUNT, "SIP-URIs of the members of --group, one a line") \
+    X(MULTICAST, "multicast", "ADDR:PORT[/TTL]", CLI_OPT_COUNT,                                    \
+      "media to a group goes there (default: through this phone)")                                 \
     X(FIRST_INDEX, "first-index", "NUMBER", CLI_OPT_COUNT,                                         \
       "ROC * 65536 + SEQ of our first packet to a group (default: one of the first 32768)")        \
     X(LISTEN, "listen", "ADDR[:PORT]", CLI_OPT_COUNT,                                              \
@@ -79,6 +82,7 @@ struct phone_options {
     uint32_t answer_ms, hang_up_ms; /* UINT32_MAX: not by itself */
     uint32_t leave_ms;              /* until nobody answers; UINT32_MAX: not given */
     bool hang_up_played;
+    struct group_address multicast;
     uint64_t first_index; /* UINT64_MAX: drawn */
     uint32_t repeat;      /* calls to make */
     char proxy[320];      /* of --proxy, when it was a sips: URI */

@@ -112,47 +112,6 @@ marks_of_counters_end_with_their_credential_and_are_no_change(void **state)
     kms_index_free(x);
 }
 
-/* The only mark of a kind among those found, counted in found[0]. */
-static uint64_t
-value_of(const struct kms_mark *found, enum kms_mark_kind kind)
-{
-    uint64_t value = 0, n = 0;
-
-    for (uint64_t i = 1; i <= found[0].mark; i++)
-        if (found[i].kind == kind) {
-            value = found[i].mark;
-            n++;
-        }
-    assert_int_equal(n, 1);
-    return value;
-}
-
-static void
-marks_of_stamps_end_with_their_time_and_are_no_change(void **state)
-{
-    const struct kms_mark marks[] = { { KMS_MARK_STAMP, 7, 1000 },
-                                      { KMS_MARK_STAMP, UINT64_MAX, 1005 },
-                                      { KMS_MARK_COUNTER, 7, 3 } };
-    const struct kms_mark lower = { KMS_MARK_STAMP, UINT64_MAX, 1004 };
-    struct kms_mark found[4] = { 0 };
-    const struct kms_sink sink = { .mark = take_mark, .ctx = found };
-    uint64_t before, after;
-
-    (void)state;
-    assert_int_equal(a->ops->version(a, &before, &err), KMS_STORE_OK);
-    assert_int_equal(b->ops->marks(b, marks, 3, 1000, &err), KMS_STORE_OK);
-    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
-    assert_int_equal(found[0].mark, 3);
-    assert_int_equal(b->ops->marks(b, &lower, 1, 1001, &err), KMS_STORE_OK);
-    found[0].mark = 0;
-    assert_int_equal(a->ops->read(a, &sink, false, &err), KMS_STORE_OK);
-    assert_int_equal(found[0].mark, 2);
-    assert_int_equal(value_of(found, KMS_MARK_STAMP), 1004);
-    assert_int_equal(value_of(found, KMS_MARK_COUNTER), 3);
-    assert_int_equal(a->ops->version(a, &after, &err), KMS_STORE_OK);
-    assert_int_equal(before, after);
-}
-
 static void
 tells_that_another_connection_changed_it(void **state)
 {
@@ -219,7 +178,6 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
     const struct CMUnitTest tests[] = {
         TEST(marks_of_counters_end_with_their_credential_and_are_no_change),
-        TEST(marks_of_stamps_end_with_their_time_and_are_no_change),
         TEST(tells_that_another_connection_changed_it),
         TEST(who_changes_on_and_on_lets_others_in_between),
     };

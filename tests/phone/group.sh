@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC1091,SC2034,SC2154,SC2317 # checks and variables of rig.sh, phones.sh and groups.sh
+# shellcheck disable=SC1091,SC2034,SC2154,SC2317 # checks and variables of the scripts below
 # Calls of a group, between real phones and through a real KMS. Prints TAP.
 # Usage: group.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH MIKEY_DEMO_MEDIA
 set -u
+. "$(dirname "$0")/own_network.sh"
 . "$(dirname "$0")/../cli/rig.sh"
 . "$(dirname "$0")/phones.sh"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -87,6 +88,7 @@ open_phone alice --group "$team" --play alice.wav "$(uri_of bob)" "$(uri_of caro
 check 'three join' says_soon alice '^joined:' 3
 capture_end
 kms_says group member-remove "$team" sip:carol@example.com
+knows_member carol 3
 capture_begin after
 press alice k
 check 'a member who was removed gets no new keys' says_soon alice '^not-joined: sip:carol@.* 488 '
@@ -100,6 +102,7 @@ press alice t
 check 'is heard by whoever has them' says_soon erin '^quiet: sip:alice'
 check 'who has not is sent away' says_soon carol '^ended: by the initiator$'
 check 'and has heard nothing' heard_nothing carol
+check 'nor was anything sent to it' said_by carol '^media: 0 sent, 0 heard, 0 lost, 0 refused,'
 press alice i
 check 'nor can join again' says_soon alice '^not-joined: sip:carol@.* 488 ' 2
 press erin h
@@ -117,16 +120,75 @@ for who in bob carol erin alice; do close_phone $who; done
 check 'who has stayed has heard it too' holds_speech bob.after.wav alice.wav
 check_capture 'with keys of which the network sees nothing' sees_only_srtp after alice.wav
 
+# --- over multicast, with a pattern for a group -----------------------------------------------------
+
+group=239.255.$((RANDOM % 256)).$((RANDOM % 254 + 1)):$(free_port)
+for who in erin frank mallory; do
+    open_phone $who --answer 0 --record "$who.multicast.wav" --play bob.wav --once
+    uri_of $who
+done > members
+sed -i '1i # who is in the team\n' members
+capture_begin multicast
+open_phone alice --group 'sip:*@team.example.com' --members members --multicast "$group" --play alice.wav \
+    --record alice.multicast.wav
+check 'everybody of a domain can be a group' says_soon alice '^joined: sip:.*@team.example.com, ' 2
+check 'and nobody else' says_soon alice '^not-joined: sip:mallory@.* 488 '
+press alice t
+check 'what the initiator says to a multicast group' says_soon alice '^played:'
+press alice t
+says_soon erin '^quiet: sip:alice'
+press erin t
+check 'and a member' says_soon erin '^played:'
+press erin t
+says_soon frank '^quiet: sip:erin'
+press alice h
+for who in erin frank mallory alice; do close_phone $who; done
+capture_end
+check 'is heard by the members bit by bit' holds_speech frank.multicast.wav alice.wav bob.wav
+check 'and by the initiator' holds_speech alice.multicast.wav bob.wav
+check 'who has to pass on nothing' said_by alice '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused, 0 forwarded$'
+check 'nor is anything lost or refused at a member' said_by frank '^media: 0 sent, [0-9]* heard, 0 lost, 0 refused,'
+check 'who is no member has heard nothing' heard_nothing mallory
+check_capture 'and the network sees only SRTP' sees_only_srtp multicast alice.wav bob.wav
+
+# --- what is no group call --------------------------------------------------------------------------
+
+# group_call OPTIONS...: one of Alice that ends by itself.
+group_call() {
+    timeout 40 "$phone" --credentials alice.cred --listen 127.0.0.1:0 --group "$team" "$@" \
+        > "$dir/stdout" 2> "$dir/stderr" < /dev/null
+    code=$?
+}
+echo '# nobody' > nobody
+group_call --kms "$http" --members nobody
+check 'a group without members is not called' exits_saying 2 'nobody to call'
+group_call --kms "$http" tel:110
+check 'nor is a member that is no SIP-URI' exits_saying 2 'tel:110: expected a SIP-URI'
+call alice sip:bob@example.com --members members
+check 'members are those of a group' exits_saying 2 '^mikey-phone: --members'
+call alice sip:bob@example.com --multicast "$group"
+check 'as is multicast' exits_saying 2 '^mikey-phone: --multicast'
+for bad in 192.0.2.1:4000 239.1.2.3 239.1.2.3:0 239.1.2.3:4000/ 239.1.2.3:4000/0 239.1.2.3:4000/256; do
+    group_call --kms "$http" --multicast "$bad" sip:bob@example.com
+    check "$bad is no multicast group" exits_saying 2 "^mikey-phone: --multicast $bad: expected"
+done
+group_call --kms "$http" 'sip:bob@127.0.0.1:1;transport=tcp'
+check 'a call to nobody ends' prints_on 5 '^ended: nobody has joined$'
+group_call --kms "$closed" --timeout 1 'sip:bob@127.0.0.1:1;transport=tcp'
+check 'as does one without a ticket' prints_on 6 '^ended: no answer'
+
 # --- what the keys of before are worth --------------------------------------------------------------
 
 # Whoever was a member then has resolved the ticket of before; and tries it on what was said after.
 if [ -n "$capture_pid" ]; then
     kms_says group member-add "$team" sip:carol@example.com
-    python3 "$tools/messages.py" before.pcapng --write TRANSFER_INIT > old.offer
-    python3 "$tools/messages.py" after.pcapng --write TRANSFER_INIT > new.offer
+    knows_member carol 0
+    python3 "$tools/messages.py" before.pcapng --write TRANSFER_INIT "$team" > old.offer
+    python3 "$tools/messages.py" after.pcapng --write TRANSFER_INIT "$team" > new.offer
     run answer --credentials carol.cred --kms "$http" --offer old.offer --out old.answer --session old.session
     run answer --credentials carol.cred --kms "$http" --offer new.offer --out new.answer --session new.session
     kms_says group member-remove "$team" sip:carol@example.com
+    knows_member carol 3
     # with the SSRC of what was said after: only the keys are the old ones
     sed "s/$(ssrc_of old.session)/$(ssrc_of new.session)/" old.session > tried.session
     chmod 600 tried.session

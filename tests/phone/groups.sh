@@ -6,8 +6,8 @@
 code=0
 : > "$dir/stdout"
 : > "$dir/stderr"
-team=sip:team@example.com
-declare -A keys_of_phone
+team=sip:team.$$@example.com # another with each run: a capture may have theirs too
+declare -A keys_of_phone pid_of
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -15,6 +15,22 @@ free_port() {
 
 # kms_says WORDS...: mikey-kmsctl, in a scenario that needs it to work.
 kms_says() { "$kmsctl" --config kms.yaml "$@" > made 2>&1 || bail "mikey-kmsctl $*" made; }
+
+# knows_member NAME CODE: waits until the KMS has heard of a change: until NAME can (0) or cannot (3) resolve a
+# ticket for the group.
+knows_member() {
+    local i
+    if [ ! -e probe.offer ]; then
+        run request --credentials alice.cred --kms "$http" --to "$team" --no-forking --key GTGK --out probe.mkt
+        run offer --credentials alice.cred --ticket probe.mkt --to "$team" --out probe.offer --state probe.state
+    fi
+    for ((i = 0; i < 200; i++)); do
+        run answer --credentials "$1.cred" --kms "$http" --offer probe.offer --out probe.answer --session probe.session
+        [ "$code" -eq "$2" ] && return
+        sleep 0.05
+    done
+    bail "the KMS does not learn about $1" "$dir/stderr"
+}
 
 # press NAME KEY
 press() { printf '%s' "$2" >&"${keys_of_phone[$1]}"; }
@@ -47,7 +63,8 @@ says_soon() {
 }
 # close_phone NAME: its keys are gone; then as `ended`.
 close_phone() {
+    local fd=${keys_of_phone[$1]}
     ended "$1"
-    exec {keys_of_phone[$1]}>&-
+    exec {fd}>&-
 }
 uri_of() { echo "sip:${1%%.*}@$(at "$1" tcp);transport=tcp"; }

@@ -3,9 +3,10 @@
 """The MIKEY messages in the SIP of a capture, read through tshark.
 
 Usage: messages.py FILE TYPE N: there are exactly N different messages of that type;
-messages.py FILE --write TYPE [N]: the first of them, base64, or the N-th from 0, or from the end with -1.
+messages.py FILE --write TYPE [TEXT]: the first of them, base64, or the first that has TEXT in it.
 """
 
+import base64
 import re
 import subprocess
 import sys
@@ -30,7 +31,8 @@ def messages(path, kind):
 
 def main(path, *args):
     if args[0] == '--write':
-        print(messages(path, args[1])[int(args[2]) if len(args) > 2 else 0].decode())
+        has = args[2].encode() if len(args) > 2 else b''
+        print(next(m for m in messages(path, args[1]) if has in base64.b64decode(m)).decode())
         return 0
     n = len(messages(path, args[0]))
     print(f'{n} messages of type {args[0]}')

@@ -20,7 +20,7 @@ declare -A pid_of
 mulaw() { python3 "$tools/speech.py" mulaw "$@"; }
 same_speech() { python3 "$tools/speech.py" same "$1" "$2" > "$dir/stderr" 2>&1; }
 holds_speech() { python3 "$tools/speech.py" holds "$@" > "$dir/stderr" 2>&1; }
-ends_speech() { python3 "$tools/speech.py" ends "$1" "$2" > "$dir/stderr" 2>&1; }
+shares_speech() { python3 "$tools/speech.py" shares "$1" "$2" > "$dir/stderr" 2>&1; }
 begins_with() { python3 "$tools/speech.py" begins "$1" "$2" > "$dir/stderr" 2>&1; }
 
 # wait_for_calls NAME OPTIONS...: a phone that waits on a port of its own; NAME may be USER.DEVICE.

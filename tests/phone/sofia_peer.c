@@ -188,7 +188,7 @@ invited(struct peer *p, nua_handle_t *nh, const sip_t *sip)
     }
     p->call = nh;
     nua_respond(nh, SIP_180_RINGING, TAG_END());
-    if (phone_answer_new(&p->answer, &p->client, &p->args, payload(sip), nothing, NULL, &rc,
+    if (phone_answer_new(&p->answer, &p->client, &p->args, payload(sip), false, nothing, NULL, &rc,
                          &err) &&
         ask(p, &p->answer->job, &err) && phone_answer_value(p->answer, p->value, sizeof p->value) &&
         address(sip, &p->to)) {

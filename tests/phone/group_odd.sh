@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1091,SC2034,SC2154,SC2317 # checks and variables of the scripts below
+# Group calls that are not as they should be: two phones of a member, somebody else's call, an offer of
+# before, offers that lack what a group needs. Prints TAP.
+# Usage: group_odd.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH
+set -u
+. "$(dirname "$0")/own_network.sh"
+. "$(dirname "$0")/../cli/rig.sh"
+. "$(dirname "$0")/phones.sh"
+
+here=$(cd "$(dirname "$0")" && pwd)
+phone=$(realpath "$4") speech=$(realpath "$5")
+rig_begin "$1" "$2" "$3"
+. "$here/groups.sh"
+before_kms() {
+    kms_says group add "$team"
+    for user in bob carol; do kms_says group member-add "$team" "sip:$user@example.com"; done
+}
+start_kms ''
+mulaw "$speech" alice.wav
+
+sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
+roster='a=rtpmap:126 mikey-roster/8000'
+# invite NAME MESSAGE: the offer of a group call with that message; what came back is the output.
+invite() {
+    sdp "a=key-mgmt:mikey $2" 'm=audio 40000 RTP/SAVP 0 126' "$roster" |
+        python3 "$tools/sip_offer.py" "$(at "$1" udp)" > "$dir/stdout" 2> "$dir/stderr"
+    code=$?
+}
+answers() { head -n 1 "$dir/stdout" | grep -q "^$1"; }
+
+# --- a member with two phones -----------------------------------------------------------------------
+
+for device in desk mobile; do open_phone bob.$device --answer 0 --record "$device.wav"; done
+mkfifo middle
+python3 "$tools/sip_middle.py" fork "$(at bob.desk udp)" "$(at bob.mobile udp)" > middle 2> middle.error &
+pids+=($!)
+read -r _ port < middle
+capture_begin fork
+open_phone alice --group "$team" --play alice.wav "sip:bob@127.0.0.1:$port"
+check 'of two phones of a member' says_soon alice '^joined: sip:bob@example.com, '
+one_is_sent_away() {
+    for ((i = 0; i < 500; i++)); do
+        [ "$(cat bob.*.said | grep -c '^ended: by the initiator$')" -eq 1 ] && return
+        sleep 0.01
+    done
+    return 1
+}
+check 'one is sent away' one_is_sent_away
+press alice t
+says_soon alice '^played:'
+press alice h
+for who in bob.desk bob.mobile; do press $who q; done
+for who in bob.desk bob.mobile alice; do close_phone $who; done
+capture_end
+one_of_them() {
+    if [ -e desk.wav ]; then
+        holds_speech desk.wav alice.wav && absent mobile.wav
+    else
+        holds_speech mobile.wav alice.wav
+    fi
+}
+check 'and the other alone hears what is said' one_of_them
+# RFC3711:9.1: under one key they must not have one SSRC, whatever the offer said.
+two_ssrcs() { python3 "$tools/ssrcs.py" fork.pcapng 2 2 "$ticket" > "$dir/stdout" 2> "$dir/stderr"; }
+check_capture 'they would have talked with SSRCs of their own' two_ssrcs
+
+# --- in a call: those who have nothing to do with it --------------------------------------------------
+
+open_phone bob --answer 0 --record bob.wav
+capture_begin call
+open_phone alice --group "$team" --play alice.wav "$(uri_of bob)"
+says_soon alice '^joined: sip:bob@'
+capture_end
+open_phone carol --group "$team" "$(uri_of bob)"
+check 'another member cannot call into the call' says_soon carol '^not-joined: sip:bob@.* 488 '
+check 'though the KMS vouches for it' said_by bob "^not-rekeyed: sip:carol@example.com calls for $team into"
+call alice "$(uri_of bob)"
+check 'nor can a call of two parties' prints_on 5 '^ended: 486 '
+press alice t
+check 'the call goes on' says_soon alice '^played:'
+press alice t
+check 'as before' says_soon bob '^quiet: sip:alice@'
+close_phone carol
+
+# --- offers that are none ---------------------------------------------------------------------------
+
+press alice h
+check 'the call ends' says_soon bob '^ended: by the initiator$'
+check 'and was heard bit by bit' holds_speech bob.wav alice.wav
+[ -z "$capture_pid" ] || invite bob "$(python3 "$tools/messages.py" call.pcapng --write TRANSFER_INIT "$team")"
+check_capture 'the offer of a former call is refused' answers 488
+check_capture 'as what it is' says_soon bob 'the offer is refused: it is that of a former call'
+run request --credentials alice.cred --kms "$http" --to "$team" --flags DEFHINO --key GTGK --out t.mkt
+run offer --credentials alice.cred --ticket t.mkt --to "$team" --out one.offer --state o.state --sdp-ids mikey \
+    --sessions 1
+invite bob "$(cat one.offer)"
+check 'an offer without a session for the member is refused' answers 488
+check 'as what it is' says_soon bob 'a group call without a session of ours'
+invite bob AQ4AAAAAAAAB
+check 'as is a message that is cut' answers 488
+press bob q
+for who in bob alice; do close_phone $who; done
+
+phones_end
