@@ -53,7 +53,10 @@ fraction_lost(struct phone_reports *r)
 
     r->expected_before += due;
     r->heard_before += came;
-    return due > came ? (uint8_t)(((due - came) << 8) / due) : 0;
+    uint64_t part = due > came ? ((due - came) << 8) / due : 0;
+    if (part > UINT8_MAX)
+        return UINT8_MAX;
+    return (uint8_t)part;
 }
 
 /* --- what we say ------------------------------------------------------------------------------ */
