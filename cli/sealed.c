@@ -89,7 +89,7 @@ message_len(struct mkt_span octets, size_t *n, struct cli_error *err)
 bool
 cli_sealed_message(struct mkt_span octets, struct mkt_span *transfer_init, struct cli_error *err)
 {
-    size_t n;
+    size_t n = 0;
 
     if (!message_len(octets, &n, err))
         return false;
@@ -105,7 +105,7 @@ cli_sealed_head_read(struct cli_blob *head, struct mkt_span *transfer_init,
 {
     uint8_t fixed[CLI_SEALED_FIXED];
     ssize_t got = from->read(from->ctx, fixed, sizeof fixed, err);
-    size_t n;
+    size_t n = 0;
 
     if (got < 0 || !message_len(mkt_span(fixed, (size_t)got), &n, err) ||
         !cli_blob_alloc(head, CLI_SEALED_FIXED + n, err))
