@@ -7,6 +7,7 @@
 #include "base64.h"
 #include "encode.h"
 #include "files.h"
+#include "sealed.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -224,12 +225,32 @@ cli_carrier_open(struct cli_carrier *c, struct mkt_span text, const char *name,
                                 "%s offers key management, but none of it is MIKEY", name);
 }
 
+/* The message alone: what it is in front of may be of any size. */
+static bool
+open_sealed(struct cli_carrier *c, struct mkt_span octets, struct cli_error *err)
+{
+    struct mkt_span m;
+
+    *c = (struct cli_carrier){ 0 };
+    if (!cli_sealed_message(octets, &m, err) || !cli_blob_alloc(&c->octets, m.n, err))
+        return false;
+    memcpy(c->octets.p, m.p, m.n);
+    set_one(c, CLI_CARRIER_SEALED, m.n, 0);
+    return true;
+}
+
 bool
 cli_carrier_load(struct cli_carrier *c, const char *path, struct cli_error *err)
 {
     CLI_SCOPED_BLOB text = { 0 };
-    return cli_file_read(&text, path, CLI_CARRIER_TEXT_MAX, CLI_PUBLIC, err) &&
-           cli_carrier_open(c, cli_blob_span(&text), path, err);
+
+    if (!cli_file_begin(&text, path, CLI_CARRIER_TEXT_MAX + 1, err))
+        return false;
+    if (cli_sealed_begins(cli_blob_span(&text)))
+        return open_sealed(c, cli_blob_span(&text), err);
+    if (text.n > CLI_CARRIER_TEXT_MAX)
+        return cli_file_too_long(path, CLI_CARRIER_TEXT_MAX, err);
+    return cli_carrier_open(c, cli_blob_span(&text), path, err);
 }
 
 bool
@@ -313,8 +334,9 @@ const char *
 cli_carrier_kind_name(enum cli_carrier_kind kind)
 {
     static const char *const names[] = {
-        [CLI_CARRIER_RAW] = "octets", [CLI_CARRIER_HEX] = "hex",   [CLI_CARRIER_BASE64] = "base64",
-        [CLI_CARRIER_SDP] = "SDP",    [CLI_CARRIER_RTSP] = "RTSP",
+        [CLI_CARRIER_RAW] = "octets",    [CLI_CARRIER_HEX] = "hex",
+        [CLI_CARRIER_BASE64] = "base64", [CLI_CARRIER_SDP] = "SDP",
+        [CLI_CARRIER_RTSP] = "RTSP",     [CLI_CARRIER_SEALED] = "sealed object",
     };
     return names[kind];
 }

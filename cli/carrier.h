@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A MIKEY message in whatever it came: raw octets, hex, base64, SDP (RFC 4567 3.1) or an RTSP
- * KeyMgmt header (3.2). */
+/* A MIKEY message in whatever it came: raw octets, hex, base64, SDP (RFC 4567 3.1), an RTSP KeyMgmt
+ * header (3.2), or in front of a sealed object. */
 #ifndef MKT_CLI_CARRIER_H
 #define MKT_CLI_CARRIER_H
 
@@ -17,7 +17,8 @@ enum cli_carrier_kind {
     CLI_CARRIER_HEX,
     CLI_CARRIER_BASE64,
     CLI_CARRIER_SDP,
-    CLI_CARRIER_RTSP
+    CLI_CARRIER_RTSP,
+    CLI_CARRIER_SEALED
 };
 
 /* cli_carrier holds the messages found, decoded into one blob. */

@@ -21,7 +21,9 @@ const struct cli_command cli_commands[] = {
       .details =
           "Takes a file, standard input (- or nothing), or the text itself. The message may be\n"
           "in octets, hex, base64, SDP lines a=key-mgmt:mikey ... (a whole SDP too) or an RTSP\n"
-          "KeyMgmt header. A message that does not parse is shown as far as it goes.\n",
+          "KeyMgmt header, or in front of a sealed object. A message that does not parse is shown "
+          "as\n"
+          "far as it goes.\n",
       .examples = "  mikey-ticket decode offer.mikey\n"
                   "  mikey-ticket decode --json - < invite.sdp\n"
                   "  mikey-ticket decode 'a=key-mgmt:mikey AQ4F...'\n",

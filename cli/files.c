@@ -63,26 +63,42 @@ cli_fd_read(int fd, const char *path, uint8_t *to, size_t n, struct cli_error *e
     return (ssize_t)at;
 }
 
-bool
-cli_file_read(struct cli_blob *out, const char *path, size_t max, enum cli_privacy privacy,
-              struct cli_error *err)
+static bool
+read_some(struct cli_blob *out, const char *path, size_t max, enum cli_privacy privacy,
+          struct cli_error *err)
 {
     bool from_stdin = privacy == CLI_PUBLIC && strcmp(path, "-") == 0;
     __attribute__((cleanup(fd_close))) int fd =
         from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(err, "open", path);
-    if (privacy == CLI_SECRET && !check_private(fd, path, err))
+    if ((privacy == CLI_SECRET && !check_private(fd, path, err)) || !cli_blob_alloc(out, max, err))
         return false;
-    if (!cli_blob_alloc(out, max + 1, err)) /* one more: to see that it is too long */
-        return false;
-    ssize_t got = cli_fd_read(fd, path, out->p, out->cap, err);
-    if (got < 0)
-        return false;
-    out->n = (size_t)got;
-    return out->n <= max ||
-           cli_fail(err, CLI_EXIT_FAILURE, "%s is longer than the %zu octets expected at most",
+    ssize_t got = cli_fd_read(fd, path, out->p, max, err);
+    out->n = got > 0 ? (size_t)got : 0;
+    return got >= 0;
+}
+
+bool
+cli_file_begin(struct cli_blob *out, const char *path, size_t max, struct cli_error *err)
+{
+    return read_some(out, path, max, CLI_PUBLIC, err);
+}
+
+bool
+cli_file_too_long(const char *path, size_t max, struct cli_error *err)
+{
+    return cli_fail(err, CLI_EXIT_FAILURE, "%s is longer than the %zu octets expected at most",
                     path, max);
+}
+
+bool
+cli_file_read(struct cli_blob *out, const char *path, size_t max, enum cli_privacy privacy,
+              struct cli_error *err)
+{
+    /* one more: to see that it is too long */
+    return read_some(out, path, max + 1, privacy, err) &&
+           (out->n <= max || cli_file_too_long(path, max, err));
 }
 
 static bool

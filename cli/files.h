@@ -23,6 +23,12 @@ MKT_MUST_USE bool cli_file_read(struct cli_blob *out, const char *path, size_t m
 MKT_MUST_USE bool cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
                                  struct cli_error *err);
 
+/* cli_file_begin reads the first max octets of a public file, or all of a shorter one;
+ * cli_file_too_long says that it is longer than it may be. Returns false. */
+MKT_MUST_USE bool cli_file_begin(struct cli_blob *out, const char *path, size_t max,
+                                 struct cli_error *err);
+bool cli_file_too_long(const char *path, size_t max, struct cli_error *err);
+
 /* cli_fd_read reads n octets, less at the end of the file only; -1: it failed. path is for the
  * error. */
 ssize_t cli_fd_read(int fd, const char *path, uint8_t *to, size_t n, struct cli_error *err);

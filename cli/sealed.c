@@ -69,32 +69,53 @@ no_object(struct cli_error *err, const char *what)
 }
 
 bool
+cli_sealed_begins(struct mkt_span octets)
+{
+    return octets.n >= CLI_SEALED_FIXED && memcmp(octets.p, MAGIC, 16) == 0;
+}
+
+/* The octets of the message, from those in front of it. */
+static bool
+message_len(struct mkt_span octets, size_t *n, struct cli_error *err)
+{
+    if (!cli_sealed_begins(octets))
+        return no_object(err, "it does not begin as one");
+    if (get(octets.p + 16, 4) != VERSION)
+        return no_object(err, "of a version that is not known");
+    *n = get(octets.p + 20, 4);
+    return (*n > 0 && *n <= MKT_MSG_MAX) || no_object(err, "the length of its message cannot be");
+}
+
+bool
+cli_sealed_message(struct mkt_span octets, struct mkt_span *transfer_init, struct cli_error *err)
+{
+    size_t n = 0;
+
+    if (!message_len(octets, &n, err))
+        return false;
+    if (octets.n - CLI_SEALED_FIXED < n)
+        return no_object(err, "it ends within its head");
+    *transfer_init = mkt_span(octets.p + CLI_SEALED_FIXED, n);
+    return true;
+}
+
+bool
 cli_sealed_head_read(struct cli_blob *head, struct mkt_span *transfer_init,
                      const struct cli_stream *from, struct cli_error *err)
 {
     uint8_t fixed[CLI_SEALED_FIXED];
     ssize_t got = from->read(from->ctx, fixed, sizeof fixed, err);
+    size_t n = 0;
 
-    if (got < 0)
-        return false;
-    if (got != sizeof fixed || memcmp(fixed, MAGIC, 16) != 0)
-        return no_object(err, "it does not begin as one");
-    if (get(fixed + 16, 4) != VERSION)
-        return no_object(err, "of a version that is not known");
-    uint64_t n = get(fixed + 20, 4);
-    if (n == 0 || n > MKT_MSG_MAX)
-        return no_object(err, "the length of its message cannot be");
-    if (!cli_blob_alloc(head, CLI_SEALED_FIXED + n, err))
+    if (got < 0 || !message_len(mkt_span(fixed, (size_t)got), &n, err) ||
+        !cli_blob_alloc(head, CLI_SEALED_FIXED + n, err))
         return false;
     memcpy(head->p, fixed, sizeof fixed);
     got = from->read(from->ctx, head->p + sizeof fixed, n, err);
     if (got < 0)
         return false;
-    if ((uint64_t)got != n)
-        return no_object(err, "it ends within its head");
-    head->n = head->cap;
-    *transfer_init = mkt_span(head->p + sizeof fixed, n);
-    return true;
+    head->n = sizeof fixed + (size_t)got;
+    return cli_sealed_message(cli_blob_span(head), transfer_init, err);
 }
 
 /* --- what stands in front of the content ------------------------------------------------------ */

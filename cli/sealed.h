@@ -43,6 +43,12 @@ MKT_MUST_USE bool cli_sealed_info_read(struct cli_sealed_info *info, size_t *use
 MKT_MUST_USE bool cli_sealed_head_write(struct cli_blob *head, struct mkt_span transfer_init,
                                         struct cli_error *err);
 
+/* cli_sealed_begins tells whether octets, the first of a file, are those of a sealed object;
+ * cli_sealed_message borrows the message out of its head. CLI_EXIT_MALFORMED: no sealed object. */
+bool cli_sealed_begins(struct mkt_span octets);
+MKT_MUST_USE bool cli_sealed_message(struct mkt_span octets, struct mkt_span *transfer_init,
+                                     struct cli_error *err);
+
 /* Where octets come from and go to. read gives up to n, less at the end only; -1: it failed, and
  * said why. */
 struct cli_stream {

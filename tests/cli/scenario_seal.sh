@@ -19,7 +19,15 @@ before_kms() {
     done
     "$kmsctl" --config kms.yaml tpk add sip:bob@example.com --tpk-out bob.tpk > made 2>&1 || bail 'no shared key' made
 }
-start_kms 'ticket_types: [base, reference]'
+cat > policy.yaml << 'EOF'
+rules:
+  - rule: dave writes, and does not call
+    from: sip:dave@example.com
+    profile: deferred
+  - rule: everyone
+EOF
+start_kms 'ticket_types: [base, reference]
+policy: policy.yaml'
 
 ctl() { "$kmsctl" --config kms.yaml "$@" > "$dir/stdout" 2> "$dir/stderr"; code=$?; }
 seal() { # USER OUT OPTIONS... FILE
@@ -83,7 +91,9 @@ open_ bob piped.txt piped.sealed
 check 'an object may go to standard output' cmp -s note.txt piped.txt
 seal dave old.sealed --to sip:bob@example.com note.txt
 open_ bob old.txt old.sealed
-check 'with the 128-bit suite too' cmp -s note.txt old.txt
+check 'with the 128-bit suite too, and where the policy has the profile for it' cmp -s note.txt old.txt
+run request --credentials dave.cred --kms "$http" --to sip:bob@example.com --out never
+check 'which grants no ticket for a call' refused 3 'Invalid TPpar'
 
 # --- who may not ------------------------------------------------------------------------------------
 
@@ -216,6 +226,13 @@ on_a_terminal "$ticket" seal --credentials alice.cred --kms "$http" --to sip:bob
 check 'both ways' grep -q 'sealing .*100 %' terminal
 on_a_terminal "$ticket" open --credentials bob.cred --kms "$http" --out small.opened small.sealed
 check 'but not for a note' bash -c '! grep -q opening.*% terminal'
+run explain large.sealed
+check 'the ticket in front of an object is explained, however long it is' prints 'flags: DEHI'
+check 'with who may open it' grep -q 'sip:bob@example.com' "$dir/stdout"
+run decode - < note.sealed
+check 'and its message is shown' prints '^MIKEY message: 14 TRANSFER_INIT$'
+run decode <(head -c 100 note.sealed)
+check 'but not half of it' exits_saying 4 'ends within its head'
 check 'the object is 16 octets longer a part, and its head' \
     test "$(stat -c %s large.sealed)" -lt $((67108864 + 1025 * 16 + 1200))
 rig_end
