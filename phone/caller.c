@@ -469,12 +469,18 @@ forget(void *arg)
     free(c);
 }
 
-/* What other phones may still answer is not a call any more, but has to be told so. */
+/* What other phones may still answer is not a call any more, but has to be told so. Without keys:
+ * those end with the call. */
 static void
 caller_free(struct phone_call *call)
 {
     struct caller *c = (struct caller *)call;
 
+    for (struct le *le = c->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        mkt_csb_free(leg->csb);
+        leg->csb = NULL;
+    }
     if (c->asking)
         c->offer->call = NULL;
     else

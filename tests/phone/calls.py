@@ -9,6 +9,7 @@ Usage: calls.py BUILD_DIR [--calls N] [--pairs N] [--valgrind] [--least RATE]. P
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ VALGRIND = ('valgrind', '--quiet', '--leak-check=full', '--show-leak-kinds=defin
 PATIENCE = 60  # seconds without a single call
 SETTLED = 40   # seconds until memory has its size: SIP remembers each transaction for 32 (RFC 3261 17)
 LASTS = 20     # seconds more that memory is looked at
-GROWTH = 64    # kB that a phone may then have more
+GROWTH = 512   # kB that a phone may then have more: how much SIP remembers depends on the rate
 
 
 class Phone:
@@ -95,6 +96,12 @@ class Load(Kms):
         super().close()
 
 
+def ended_ms():
+    """CPU time of all processes of ours that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
 def follow(load, callers, callees):
     """Until the last caller has ended. Returns how long it took, and of each phone the memory when
     settled and at the end, if it took long enough for that."""
@@ -116,19 +123,20 @@ def follow(load, callers, callees):
 def no_call_fails_and_no_octet_is_lost(load):
     args = load.args
     whole = args.calls * args.pairs
-    before = load.daemon_us()
+    before, started = load.daemon_us(), ended_ms()
     callers, callees = load.pairs()
     seconds, memory = follow(load, callers, callees)
     cpu = (load.daemon_us() - before) / whole
     rate = whole / seconds
     print(f'# {whole} calls by {args.pairs} pairs in {seconds:.1f} s: {rate:.0f} a second; {cpu:.0f} us of CPU each '
           f'in the daemon; load {os.getloadavg()[0]:.1f}')
-    for phone, (settled, end) in memory.items():
+    for phone, (settled, end) in list(memory.items())[::load.args.pairs]:
         print(f'# memory of {phone.said.stem} after {SETTLED} s and at the end: {settled} kB, {end} kB')
     for phone in [*callers, *callees]:
         code, error = phone.stop(), phone.erred.read_text(encoding='utf-8')
         assert code == 0, f'{phone.said.name}: status {code}\n{phone.lines("ended: ")[-1:]}\n{error[-3000:]}'
         assert error == '', error[-3000:]
+    print(f'# {(ended_ms() - started) / whole:.1f} ms of CPU a call in the phones, their starts included')
     for phone in callers:
         assert phone.calls() == args.calls, f'{phone.calls()} calls'
         assert len(phone.lines('peer: sip:callee')) == args.calls
