@@ -381,7 +381,7 @@ ask(struct inquiry *x)
     x->q.directory = kms_index_directory(x->index);
     x->q.cross_realm = x->call->api->config->cross_realm == 1;
     x->served = x->call->api->config->pk_users == 1 ||
-                kms_index_is_user(x->index, x->q.client, mkt_ntp_to_unix(x->q.now));
+                kms_index_is_user(x->q.directory.ctx, x->q.client, mkt_ntp_to_unix(x->q.now));
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
                  kms_index_tpk_of(x->index, want->responders[0], suite->key_len, &tpk);
