@@ -382,7 +382,7 @@ ask(struct inquiry *x)
     x->q.directory = kms_index_directory(x->picture.index);
     x->q.cross_realm = x->call->api->config->cross_realm == 1;
     x->served = x->call->api->config->pk_users == 1 ||
-                kms_index_is_user(x->picture.index, x->q.client, mkt_ntp_to_unix(x->q.now));
+                kms_index_is_user(x->q.directory.ctx, x->q.client, mkt_ntp_to_unix(x->q.now));
     if (!x->resolve) {
         shared = want->n_responders == 1 &&
                  kms_index_tpk_of(x->picture.index, want->responders[0], suite->key_len, &tpk);
