@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+#define EARLY_MS 200 /* keys go through proxies, media does not: it would be there first */
 
 struct callee {
     struct phone_call call; /* first */
@@ -21,6 +22,7 @@ struct callee {
     struct sa to;
     enum phone_again again; /* what the later offer that is being answered is about */
     bool new_keys;          /* answered, and not acknowledged yet */
+    struct tmr early;       /* when early media may begin */
     /* what makes the same INVITE on another branch known (RFC 3261 8.2.2.2) */
     char call_id[256], from_tag[128];
     uint32_t cseq;
@@ -104,6 +106,22 @@ describe(struct callee *c, struct cli_error *err)
     return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
 }
 
+static void
+say_early(void *arg)
+{
+    struct callee *c = arg;
+    phone_stream_early(c->stream, &c->to, &c->call.phone->early);
+}
+
+/* The keys go out before anybody answers, and what is said early under them. */
+static void
+progress(struct callee *c)
+{
+    (void)sipsess_progress(c->session, 183, "Session Progress", c->text, NULL);
+    if (c->call.phone->early.n > 0)
+        tmr_start(&c->early, EARLY_MS, say_early, c);
+}
+
 /* The ticket is resolved, or not: in the main loop. */
 static void
 resolved(struct phone_job *job)
@@ -124,7 +142,7 @@ resolved(struct phone_job *job)
         if (c->accepted)
             answer(c);
         else
-            (void)sipsess_progress(c->session, 183, "Session Progress", c->text, NULL);
+            progress(c);
         return;
     }
     struct mkt_sdp_refusal r = refusal_of(a->refused, &err);
@@ -140,6 +158,7 @@ established(const struct sip_msg *msg, void *arg)
     struct callee *c = arg;
 
     (void)msg;
+    tmr_cancel(&c->early);
     phone_say("answered", "%s", "by us");
     phone_call_talk(&c->call, c->stream, &c->to);
     phone_call_say_rekey(&c->call, c->answer->csb);
@@ -253,6 +272,7 @@ callee_free(struct phone_call *call)
 {
     struct callee *c = (struct callee *)call;
 
+    tmr_cancel(&c->early);
     mem_deref(c->session); /* BYE when it stands */
     if (c->resolving)
         c->answer->call = NULL;

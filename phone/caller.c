@@ -27,7 +27,7 @@ struct leg {
 struct caller {
     struct phone_call call; /* first */
     struct phone_offer *offer;
-    char uri[PHONE_URI_MAX];
+    char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
     struct mbuf *description;
     struct sip_dialog *dialog; /* before it forks */
     struct sip_request *request;
@@ -222,9 +222,22 @@ wait_for_rekey(struct caller *c)
 /* --- answers to the INVITE -------------------------------------------------------------------- */
 
 static void
+say_early(const struct caller *c)
+{
+    for (struct le *le = c->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        uint64_t n = leg->stream != NULL ? phone_stream_counts(leg->stream).heard : 0;
+        if (n > 0)
+            phone_say("early-media", "%llu packets%s", (unsigned long long)n,
+                      leg == c->winner ? " of the one that has answered" : "");
+    }
+}
+
+static void
 won(struct caller *c, struct leg *leg)
 {
     c->winner = leg;
+    say_early(c);
     if (leg->stream != NULL) {
         phone_say("answered", "%s", c->uri);
         phone_call_talk(&c->call, leg->stream, &leg->to);
@@ -250,6 +263,8 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
     leg_bye(c, leg);
+    if (!c->over && c->winner == NULL) /* the one that we gave up was faster */
+        phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
 
 static void
@@ -261,7 +276,8 @@ say_warnings(const struct sip_msg *msg)
         phone_say("warning", "%.*s", (int)h->val.l, h->val.p);
 }
 
-/* The same offer at another address: who answers there is still for the KMS to say. */
+/* The same offer at another address: who answers there is still for the KMS to say. It goes through
+ * our proxy too (RFC 3261 8.1.2), if that does not send us there again. */
 static bool
 redirect(struct caller *c, const struct sip_msg *msg)
 {
@@ -272,10 +288,11 @@ redirect(struct caller *c, const struct sip_msg *msg)
     if (c->cancelled || h == NULL || c->redirections++ == REDIRECTIONS_MAX ||
         sip_addr_decode(&addr, &h->val) != 0 || pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
         return false;
+    bool again = strcmp(uri, c->target) == 0;
     phone_say("redirected", "%s", uri);
     list_flush(&c->legs);
     c->dialog = mem_deref(c->dialog);
-    if (!open_dialog(c, uri, NULL))
+    if (!open_dialog(c, uri, again ? NULL : c->call.phone->o->value[PHONE_OPT_PROXY]))
         return false;
     begin(c);
     return true;
@@ -359,6 +376,8 @@ static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
     const char *self = c->call.phone->client.file.identity;
+
+    memccpy(c->target, uri, '\0', sizeof c->target - 1);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }
 
@@ -438,6 +457,19 @@ caller_free(struct phone_call *call)
     c->over = true;
     list_append(&call->phone->late, &c->late, c);
     tmr_start(&c->linger, c->dialog != NULL ? LATE_MS : 0, forget, c);
+}
+
+/* With any failure they have all been heard of. */
+bool
+phone_caller_awaits(const struct phone *p)
+{
+    for (struct le *le = p->late.head; le != NULL; le = le->next) {
+        const struct caller *c = le->data;
+        for (struct le *l = c->legs.head; l != NULL && c->winner != NULL; l = l->next)
+            if (!((const struct leg *)l->data)->confirmed)
+                return true;
+    }
+    return false;
 }
 
 void

@@ -18,23 +18,22 @@
 /* --- what the user gave ----------------------------------------------------------------------- */
 
 static bool
-load_speech(struct phone *p, struct cli_error *err)
+load_speech(struct audio *speech, const char *path, struct cli_error *err)
 {
-    const char *path = p->o->value[PHONE_OPT_PLAY];
-    const char *why = path != NULL ? audio_read(&p->speech, path) : NULL;
+    const char *why = path != NULL ? audio_read(speech, path) : NULL;
 
     if (why != NULL)
-        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: %s", path, why);
-    if (p->speech.format == AUDIO_PCMA)
-        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: A-law is not spoken here", path);
-    for (size_t i = 0; p->speech.format == AUDIO_L16 && i < p->speech.n; i++) {
-        const uint8_t *s = p->speech.octets + 2 * i;
+        return cli_fail(err, CLI_EXIT_USAGE, "%s: %s", path, why);
+    if (speech->format == AUDIO_PCMA)
+        return cli_fail(err, CLI_EXIT_USAGE, "%s: A-law is not spoken here", path);
+    for (size_t i = 0; speech->format == AUDIO_L16 && i < speech->n; i++) {
+        const uint8_t *s = speech->octets + 2 * i;
         int16_t sample = (int16_t)(s[0] << 8 | s[1]);
         if (sample == INT16_MIN) /* librem negates it, and so makes it silence */
             sample++;
-        p->speech.octets[i] = g711_pcm2ulaw(sample);
+        speech->octets[i] = g711_pcm2ulaw(sample);
     }
-    p->speech.format = AUDIO_PCMU;
+    speech->format = AUDIO_PCMU;
     return true;
 }
 
@@ -245,6 +244,7 @@ close_phone(struct phone *p)
     mem_deref(p->sip);
     mem_deref(p->dns);
     audio_free(&p->speech);
+    audio_free(&p->early);
     cli_client_close(&p->client);
     mkt_wipe(p->password, sizeof p->password);
 }
@@ -256,7 +256,8 @@ phone(const struct phone_options *o, struct cli_error *err)
 
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && load_speech(&p, err) && load_password(&p, err) &&
+    if (open_client(&p, err) && load_speech(&p.speech, o->value[PHONE_OPT_PLAY], err) &&
+        load_speech(&p.early, o->value[PHONE_OPT_EARLY], err) && load_password(&p, err) &&
         phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
         begin_registration(&p, err))
         (void)!run(&p, err);

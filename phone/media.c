@@ -16,12 +16,12 @@
 struct phone_media {
     struct udp_sock *sock;
     uint16_t port;
-    const struct audio *speech;
+    const struct audio *speech, *saying; /* of the call, and now */
     struct list streams;
     uint64_t strangers; /* packets of an SSRC that nobody has */
     struct tmr tick;
     uint64_t next_ms; /* when the next frame is due */
-    size_t frame;     /* next one of the speech */
+    size_t frame;     /* next one of what is said */
     struct phone_stream *talking;
     void (*played)(void *arg);
     void *arg;
@@ -169,8 +169,8 @@ tick(void *arg)
 {
     struct phone_media *m = arg;
     uint8_t silence[AUDIO_FRAME];
-    struct mkt_span frame = audio_frame(m->speech, m->frame);
-    bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
+    struct mkt_span frame = audio_frame(m->saying, m->frame);
+    bool last = frame.n > 0 && audio_frame(m->saying, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
     memset(silence, SILENCE, sizeof silence);
@@ -178,19 +178,33 @@ tick(void *arg)
     say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
     m->next_ms += FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
-    if (last && m->played != NULL)
+    if (last && m->saying == m->speech && m->played != NULL)
         m->played(m->arg);
 }
 
-void
-phone_stream_start(struct phone_stream *s, const struct sa *to)
+static void
+start(struct phone_stream *s, const struct sa *to, const struct audio *speech)
 {
     struct phone_media *m = s->media;
 
     s->to = *to;
     m->talking = s;
+    m->saying = speech;
+    m->frame = 0;
     m->next_ms = tmr_jiffies();
     tick(m);
+}
+
+void
+phone_stream_early(struct phone_stream *s, const struct sa *to, const struct audio *speech)
+{
+    start(s, to, speech);
+}
+
+void
+phone_stream_start(struct phone_stream *s, const struct sa *to)
+{
+    start(s, to, s->media->speech);
 }
 
 /* --- streams ---------------------------------------------------------------------------------- */

@@ -39,7 +39,10 @@ MKT_MUST_USE enum mkt_rc phone_stream_hear(struct phone_stream *s, const struct 
 MKT_MUST_USE enum mkt_rc phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb,
                                           struct mkt_crypto *crypto, struct mkt_err *err);
 
-/* phone_stream_start begins to talk to `to`, and to nobody else. */
+/* phone_stream_early says `speech` (borrowed) to `to` while it rings: early media. */
+void phone_stream_early(struct phone_stream *s, const struct sa *to, const struct audio *speech);
+
+/* phone_stream_start begins to talk to `to`, and to nobody else; what was early is over. */
 void phone_stream_start(struct phone_stream *s, const struct sa *to);
 
 struct phone_counts {

@@ -192,6 +192,9 @@ report_media(const struct phone_call *call)
         fprintf(stderr, "mikey-phone: %s: %s\n", path, why);
 }
 
+#define LAST_MS 300   /* for the last messages */
+#define AWAIT_MS 2000 /* and for those of phones that a CANCEL may have come too late to */
+
 static void
 quit(void *arg)
 {
@@ -213,5 +216,5 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
     phone_media_close(call->media);
     call->free(call);
     if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
-        tmr_start(&p->quit, 300, quit, p); /* for the last messages */
+        tmr_start(&p->quit, phone_caller_awaits(p) ? AWAIT_MS : LAST_MS, quit, p);
 }

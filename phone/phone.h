@@ -33,7 +33,7 @@ struct phone {
     struct sipsess_sock *sessions;
     struct sip_lsnr *requests, *looks, *responses;
     struct sipreg *registration;
-    struct audio speech; /* mu-law */
+    struct audio speech, early; /* mu-law */
     struct phone_seen seen;
     struct phone_call *call;
     struct list late; /* calls we made that are over, until nobody can answer them any more */
@@ -52,6 +52,10 @@ bool phone_caller_request(const struct sip_msg *msg, void *phone);
 /* phone_callee_request looks at a request within a call that we take, before sipsess does. True: it
  * was answered. */
 bool phone_callee_request(const struct sip_msg *msg, void *phone);
+
+/* phone_caller_awaits tells whether a phone that rang for us may still pick up, though the call is
+ * over. */
+bool phone_caller_awaits(const struct phone *p);
 
 /* phone_caller_forget gives up what is kept of calls that are over. */
 void phone_caller_forget(struct phone *p);

@@ -23,6 +23,8 @@
     X(SIP_PASSWORD, "sip-password-file", "FILE", CLI_OPT_COUNT,                                    \
       "password for SIP digest, first line (mode 0600)")                                           \
     X(PLAY, "play", "FILE", CLI_OPT_COUNT, "WAV file that is said, 8 kHz, G.711 or 16 bit")        \
+    X(EARLY, "early", "FILE", CLI_OPT_COUNT,                                                       \
+      "WAV file that is said to the caller while it rings (early media)")                          \
     X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard, G.711")   \
     X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \
       "answer by itself after so many milliseconds (default: key a)")                              \

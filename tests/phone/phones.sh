@@ -8,6 +8,7 @@ declare -A pid_of
 
 mulaw() { python3 "$tools/speech.py" mulaw "$@"; }
 same_speech() { python3 "$tools/speech.py" same "$1" "$2" > "$dir/stderr" 2>&1; }
+holds_speech() { python3 "$tools/speech.py" holds "$1" "$2" > "$dir/stderr" 2>&1; }
 begins_with() { python3 "$tools/speech.py" begins "$1" "$2" > "$dir/stderr" 2>&1; }
 
 # wait_for_calls NAME OPTIONS...: a phone that waits on a port of its own; NAME may be USER.DEVICE.
@@ -24,6 +25,37 @@ wait_for_calls() {
         sleep 0.01
     done
     bail "the phone of $name does not listen" "$name.error"
+}
+
+# by_hand NAME OPTIONS... [-- ANSWER-OPTIONS...]: a phone that does what it is told (sip_phone.py) and has its
+# keys from `mikey-ticket answer`, in NAME.session.
+by_hand() {
+    local name=$1 i options=()
+    shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    : > "$name.said"
+    python3 "$tools/sip_phone.py" --offer "$name.offer" --keys "$name.keys" "${options[@]}" "$ticket" answer \
+        --credentials "${name%%.*}.cred" --kms "$udp" --offer "$name.offer" --out "$name.keys" --sdp \
+        --session "$name.session" "${@:2}" > "$name.said" 2> "$name.error" < /dev/null &
+    pids+=($!)
+    pid_of[$name]=$!
+    says_soon "$name" '^listening: tcp'
+}
+# says_soon NAME PATTERN: waits until a phone has said it.
+says_soon() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        grep -q "$2" "$1.said" && return
+        sleep 0.01
+    done
+    bail "$1 does not say $2" "$1.error"
+}
+put_away() {
+    kill "${pid_of[$1]}"
+    wait "${pid_of[$1]}" 2> "$dir/ignored"
 }
 
 # at NAME TRANSPORT: where it listens.
@@ -112,22 +144,20 @@ sees_only_srtp() {
     shift
     python3 "$tools/capture.py" "$capture.pcapng" "$@" > "$dir/stderr" 2>&1
 }
-# sees_messages CAPTURE TYPE N: exactly N different ones.
-sees_messages() { python3 "$tools/messages.py" "$1.pcapng" "$2" "$3" > "$dir/stderr" 2>&1; }
-# opens_nothing CAPTURE SESSION: the media of the caller, given to somebody with the keys of SESSION.
-opens_nothing() {
-    local port n
-    mkfifo tap.port
-    "$media" receive --session "$2" --cs 1 --audio never.wav > tap.port 2> "$dir/stderr" &
-    {
-        read -r _ port
-        n=$(python3 "$tools/replay.py" "$1.pcapng" "$(ssrc_of "$2")" "$port")
-        read -r result
-    } < tap.port
-    rm tap.port
-    echo "$n sent; $result" > "$dir/stdout"
-    [ "$n" -ge 100 ] && [[ "$result" == "packets=$n opened=0 refused=$n "* ]]
+# sees_messages CAPTURE TYPE N: exactly N different ones go through the proxy.
+sees_messages() { python3 "$tools/messages.py" "$1.pcapng" "$proxy_port" "$2" "$3" > "$dir/stderr" 2>&1; }
+# opens CAPTURE SESSION WHAT: the media of the caller, given to somebody with the keys of SESSION: opens
+# all or none of it.
+opens() {
+    local n opened=0 result
+    python3 "$tools/replay.py" "$1.pcapng" "$(ssrc_of "$2")" "$media" receive --session "$2" --cs 1 --audio never.wav \
+        > "$dir/stdout" 2> "$dir/stderr"
+    read -r n result < "$dir/stdout"
+    [ "$3" = none ] || opened=$n
+    [ "$n" -ge 100 ] && [[ "$result" == "packets=$n opened=$opened refused=$((n - opened)) "* ]]
 }
+opens_nothing() { opens "$1" "$2" none; }
+opens_all() { opens "$1" "$2" all; }
 # The SSRC of what the caller sends.
 ssrc_of() { sed -n 's/^ *ssrc: *//p' "$1" | head -n 1; }
 
@@ -150,11 +180,4 @@ start_proxy() {
 through() { echo "sip:127.0.0.1:$proxy_port;transport=$1"; }
 
 # registered NAME: waits until the registrar knows it.
-registered() {
-    local i
-    for ((i = 0; i < 500; i++)); do
-        grep -q '^registered:' "$1.said" && return
-        sleep 0.01
-    done
-    bail "$1 is not registered" "$1.said"
-}
+registered() { says_soon "$1" '^registered:'; }

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Something between two phones that is no good proxy, over UDP.
 
-Usage: sip_middle.py fork [--bad SEED] TARGET...: sends an INVITE to every ADDR:PORT and each answer
-back, and never cancels; with --bad a fifth of the messages is lost and some come late.
+Usage: sip_middle.py fork [--bad SEED | --reverse] TARGET...: sends an INVITE to every ADDR:PORT and each answer
+back, and never cancels; with --bad a fifth of the messages is lost and some come late, with
+--reverse what comes within a quarter of a second goes on in the reverse order. Each that was lost and
+each that came after a later one is told on standard error.
 sip_middle.py redirect URI: answers every INVITE with 302 and that Contact.
 Prints "listening PORT"."""
 
@@ -16,29 +18,47 @@ import sys
 import time
 
 BRANCH = 'z9hG4bKmid'
+HOLD_S = 0.25
 
 
 class Link:
     """A socket that loses and delays, as its seed has it."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, reverse):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(('127.0.0.1', 0))
         self.random = random.Random(seed) if seed is not None else None
+        self.reverse = reverse
         self.later = []
+        self.count = 0
+        self.newest = {}  # by where it went
 
     def send(self, octets, to):
-        if self.random is None:
+        if self.reverse:
+            self.count += 1
+            until = self.later[0][0] if self.later else time.monotonic() + HOLD_S
+            self.later.append((until, self.count, octets, to))
+        elif self.random is None:
             self.sock.sendto(octets, to)
         elif self.random.random() > 0.2:
             delay = self.random.choice([0, 0, 0.05, 0.15])
-            self.later.append((time.monotonic() + delay, octets, to))
+            self.count += 1
+            self.later.append((time.monotonic() + delay, self.count, octets, to))
+        else:
+            print('lost', octets.split(b'\r\n')[0].decode(), file=sys.stderr, flush=True)
+
+    def deliver(self, count, octets, to):
+        if count < self.newest.get(to, 0):
+            print('overtaken', octets.split(b'\r\n')[0].decode(), file=sys.stderr, flush=True)
+        self.newest[to] = max(count, self.newest.get(to, 0))
+        self.sock.sendto(octets, to)
 
     def receive(self):
         while True:
-            for item in [i for i in self.later if i[0] <= time.monotonic()]:
+            due = [i for i in self.later if i[0] <= time.monotonic()]
+            for item in reversed(due) if self.reverse else due:
                 self.later.remove(item)
-                self.sock.sendto(*item[1:])
+                self.deliver(*item[1:])
             if select.select([self.sock], [], [], 0.01)[0]:
                 return self.sock.recvfrom(65535)
 
@@ -83,10 +103,12 @@ def redirect(link, uri):
 
 
 def main(kind, *args):
-    seed = None
+    seed, reverse = None, args[0] == '--reverse'
+    if reverse:
+        args = args[1:]
     if args[0] == '--bad':
         seed, args = int(args[1]), args[2:]
-    link = Link(seed)
+    link = Link(seed, reverse)
     print('listening', link.sock.getsockname()[1], flush=True)
     if kind == 'redirect':
         redirect(link, args[0])

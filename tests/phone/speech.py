@@ -3,7 +3,10 @@
 """Speech as the phones carry it: makes files of G.711 mu-law and compares what was heard.
 
 Usage: speech.py mulaw [--backwards] IN.wav OUT.wav: 16-bit samples to mu-law, by the definition of
-G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it.
+G.711 and not by the table of anybody.
+same A B: equal octets, but for silence at the end.
+begins A B: what B holds is how A begins, at least a second of it.
+holds A B: the second second of A is somewhere in B.
 """
 
 import struct
@@ -54,11 +57,16 @@ def begins(a, b):
     return n >= 8000 and said[:n] == heard[:n]
 
 
+def holds(a, b):
+    said = octets(a)[8000:16000]
+    return len(said) == 8000 and len(set(said)) > 50 and said in octets(b)
+
+
 def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv)
         return 0
-    return 0 if {'same': same, 'begins': begins}[argv[0]](*argv[1:]) else 1
+    return 0 if {'same': same, 'begins': begins, 'holds': holds}[argv[0]](*argv[1:]) else 1
 
 
 if __name__ == '__main__':
