@@ -3,6 +3,7 @@
  * go out in a 183 as soon as they are there, so that whoever forks the call has them before anybody
  * answers, and again in the 200. */
 #include "phone.h"
+#include "refusal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,37 +35,6 @@ static struct callee *
 callee_of(struct phone *p)
 {
     return p->call != NULL && p->call->free == callee_free ? (struct callee *)p->call : NULL;
-}
-
-/* --- refusing --------------------------------------------------------------------------------- */
-
-/* Warning headers and the end of the message: what goes behind the others of a refusal. */
-static int
-refusal_print(struct re_printf *pf, const struct mkt_sdp_refusal *r)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < r->n && err == 0; i++)
-        err = re_hprintf(pf, "Warning: %u mikey-phone \"%s\"\r\n", r->warning[i].code,
-                         r->warning[i].text);
-    return err != 0 ? err : re_hprintf(pf, "Content-Length: 0\r\n\r\n");
-}
-
-/* A KMS that does not answer is no fault of the offer. */
-static struct mkt_sdp_refusal
-unreachable(void)
-{
-    return (struct mkt_sdp_refusal){ .status = 480,
-                                     .reason = "Temporarily Unavailable",
-                                     .n = 1,
-                                     .warning = { { 399, "The key management service of the callee "
-                                                         "cannot be reached" } } };
-}
-
-static struct mkt_sdp_refusal
-refusal_of(enum mkt_rc rc, const struct cli_error *err)
-{
-    return err->code == CLI_EXIT_UNREACHABLE ? unreachable() : mkt_sdp_refusal(rc, false);
 }
 
 /* --- answering -------------------------------------------------------------------------------- */
@@ -145,8 +115,8 @@ resolved(struct phone_job *job)
             progress(c);
         return;
     }
-    struct mkt_sdp_refusal r = refusal_of(a->refused, &err);
-    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", refusal_print, &r);
+    struct mkt_sdp_refusal r = phone_refusal_keys(a->refused, &err);
+    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", phone_refusal_print, &r);
     phone_call_over(&c->call, err.code, err.text);
 }
 
@@ -195,8 +165,7 @@ look_again(struct callee *c, const struct sip_msg *msg)
     }
     struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, true);
     phone_say("refused", "%s", err.code != CLI_EXIT_OK ? err.text : why.what);
-    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
-                      refusal_print, &r);
+    phone_refuse(p->sip, msg, &r);
     return true;
 }
 
@@ -299,6 +268,9 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
     struct phone *p = c->call.phone;
     enum mkt_rc rc;
 
+    *r = phone_refusal_body();
+    if (mbuf_get_left(msg->mb) > 0 && !msg_ctype_cmp(&msg->ctyp, "application", "sdp"))
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is no SDP");
     if (!phone_answer_new(&c->answer, &p->client, &p->o->args,
                           mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), resolved, c, &rc,
                           err)) {
@@ -308,7 +280,7 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
     *r = mkt_sdp_refusal(MKT_E_REPLAY, false);
     if (phone_seen_has(&p->seen, c->answer))
         return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
-    *r = mkt_sdp_refusal(MKT_E_SP, false);
+    *r = phone_refusal_media();
     if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
         !phone_description_read(&c->description, msg->mb, true, &c->to) ||
         c->answer->map.first[0] == 0)
@@ -373,7 +345,6 @@ phone_callee_invite(const struct sip_msg *msg, void *phone)
         ring(c, msg);
         return;
     }
-    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
-                      refusal_print, &r);
+    phone_refuse(p->sip, msg, &r);
     phone_call_over(&c->call, err.code, err.text);
 }

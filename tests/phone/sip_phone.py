@@ -6,7 +6,7 @@ Usage: sip_phone.py [OPTION...] MIKEY-TICKET ARGS...: when an INVITE comes it ri
 to --offer FILE, runs the program with these arguments, which writes key-mgmt lines to
 --keys FILE, and sends its answer in a 183, and with --answer MS in a 200 so much later.
 --register PORT: with the registrar there. --user NAME: whose phone it is (bob).
---edit PATTERN=TEXT: changes each answer, line by line; \\n in TEXT is a new line.
+--edit PATTERN=>TEXT: changes each answer, line by line; \\n in TEXT is a new line.
 --deaf: a CANCEL changes nothing: it was too late.
 --late: answers so much later than the BYE or CANCEL.
 --then FILE: after the ACK, an INVITE of our own with that description; its answer is printed.
@@ -80,13 +80,13 @@ class Phone:
             file.write(body)
         keys = ''
         if self.o.program:
-            subprocess.run(self.o.program, check=True, stdout=subprocess.DEVNULL, timeout=20)
+            subprocess.run(self.o.program, check=False, stdout=subprocess.DEVNULL, timeout=20)
             with open(self.o.keys, encoding='ascii') as file:
                 keys = file.read().strip() + '\n'
         text = ('v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n' + keys +
                 f'm=audio {self.port} RTP/SAVP 0\n')
         for edit in self.o.edit:
-            pattern, new = edit.split('=', 1)
+            pattern, new = edit.split('=>', 1)
             text = re.sub(pattern, new.replace('\\n', '\n'), text, flags=re.M)
         return text.replace('\n', '\r\n')
 
