@@ -4,6 +4,8 @@
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
 #include "phone.h"
 
+#include "report.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,10 +238,13 @@ say_early(const struct caller *c)
 static void
 won(struct caller *c, struct leg *leg)
 {
+    char who[CLI_IDENTITY_TEXT];
+
     c->winner = leg;
     say_early(c);
     if (leg->stream != NULL) {
-        phone_say("answered", "%s", c->uri);
+        cli_identity_text(mkt_csb_peer(leg->csb), who);
+        phone_say("answered", "%s", who);
         phone_call_talk(&c->call, leg->stream, &leg->to);
         wait_for_rekey(c);
         return;

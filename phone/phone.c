@@ -120,15 +120,32 @@ phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
     return ms;
 }
 
+/* What was called when that is not who answers: a group, or another name of the same. */
+static bool
+was_called_as(const struct phone *p, const struct mkt_csb *csb, char text[CLI_IDENTITY_TEXT])
+{
+    const struct mkt_policy *policy = mkt_csb_policy(csb);
+    struct mkt_identity called = policy->responders[0], answers = mkt_csb_peer(csb);
+
+    if (!mkt_csb_is_initiator(csb))
+        answers = mkt_uri(p->client.file.identity);
+    if (policy->n_responders != 1 || mkt_identity_equal(called, answers))
+        return false;
+    cli_identity_text(called, text);
+    return true;
+}
+
 /* Keys that fork prove who has answered; others are those of everybody who may (RFC 6043 12.4). */
 static void
-say_peer(const struct mkt_csb *csb)
+say_peer(const struct phone *p, const struct mkt_csb *csb)
 {
     const struct mkt_policy *policy = mkt_csb_policy(csb);
     char text[CLI_IDENTITY_TEXT];
 
     cli_identity_text(mkt_csb_peer(csb), text);
     phone_say("peer", "%s", text);
+    if (was_called_as(p, csb, text))
+        phone_say(mkt_csb_is_initiator(csb) ? "for" : "called", "%s", text);
     cli_identity_text(policy->kms, text);
     if (mkt_csb_is_initiator(csb) && (policy->flags & MKT_TP_I) == 0)
         phone_say("vouched-for", "no: any who may open the ticket");
@@ -155,7 +172,7 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
                           (uint8_t)(first + 1 - ours), call->phone->client.crypto, &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
-    say_peer(csb);
+    say_peer(call->phone, csb);
     say_policy(csb);
     say_suite(csb);
     return true;
