@@ -17,6 +17,7 @@ struct keyed {
 
 struct mkt_srtp_stream {
     uint32_t ssrc, roc; /* roc: when the current key came */
+    bool any;           /* of whatever SSRC comes first: nobody has said which */
     uint16_t seq;       /* of the newest packet */
     bool running;       /* there was one */
     struct keyed current, former;
@@ -48,8 +49,7 @@ open_key(struct keyed *k, struct mkt_srtp *s, struct mkt_err *err)
 static enum mkt_rc
 make(struct mkt_srtp_stream *stream, struct mkt_srtp *first, struct mkt_err *err)
 {
-    if (first->master.mki_size == 0)
-        return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
+    stream->any = first->policy.ssrc.type != ssrc_specific;
     stream->ssrc = first->policy.ssrc.value;
     stream->roc = first->roc;
     return open_key(&stream->current, first, err);
@@ -90,6 +90,8 @@ mkt_srtp_stream_retire(struct mkt_srtp_stream *stream)
 static enum mkt_rc
 check_next(const struct mkt_srtp_stream *stream, const struct mkt_srtp *next, struct mkt_err *err)
 {
+    if (next->master.mki_size == 0)
+        return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
     if (next->policy.ssrc.value != stream->ssrc)
         return refuse(err, MKT_E_SP, "another SSRC");
     if (next->master.mki_size != stream->current.mki_len)
@@ -143,18 +145,18 @@ roc_of(const struct mkt_srtp_stream *stream, uint16_t seq)
     return stream->roc;
 }
 
-typedef srtp_err_status_t run_fn(srtp_t session, uint8_t *packet, int *len);
+typedef srtp_err_status_t run_fn(const struct keyed *k, uint8_t *packet, int *len);
 
 static srtp_err_status_t
-run_protect(srtp_t session, uint8_t *packet, int *len)
+run_protect(const struct keyed *k, uint8_t *packet, int *len)
 {
-    return srtp_protect_mki(session, packet, len, 1, 0);
+    return srtp_protect_mki(k->session, packet, len, k->mki_len != 0, 0);
 }
 
 static srtp_err_status_t
-run_unprotect(srtp_t session, uint8_t *packet, int *len)
+run_unprotect(const struct keyed *k, uint8_t *packet, int *len)
 {
-    return srtp_unprotect_mki(session, packet, len, 1);
+    return srtp_unprotect_mki(k->session, packet, len, k->mki_len != 0);
 }
 
 static srtp_err_status_t
@@ -162,13 +164,13 @@ run(struct mkt_srtp_stream *stream, struct keyed *k, run_fn *fn, uint8_t *packet
 {
     uint16_t seq = seq_of(packet);
 
-    if (!k->used && k == &stream->current) {
+    if (!k->used && k == &stream->current && !stream->any) {
         srtp_err_status_t status =
             srtp_set_stream_roc(k->session, stream->ssrc, roc_of(stream, seq));
         if (status != srtp_err_status_ok)
             return status;
     }
-    srtp_err_status_t status = fn(k->session, packet, len);
+    srtp_err_status_t status = fn(k, packet, len);
     if (status != srtp_err_status_ok)
         return status;
     k->used = true;

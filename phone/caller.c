@@ -2,9 +2,8 @@
 /* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
  * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
-#include "phone.h"
-
 #include "report.h"
+#include "sdes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,8 @@ struct leg {
     struct le le;
     struct sip_dialog *dialog;
     char tag[64];
-    struct mkt_csb *csb;
+    struct mkt_csb *csb; /* NULL: SDES */
+    struct phone_sdes sdes;
     struct phone_stream *stream;
     struct sa to;
     bool confirmed; /* a 2xx has come */
@@ -29,6 +29,7 @@ struct leg {
 struct caller {
     struct phone_call call; /* first */
     struct phone_offer *offer;
+    struct phone_sdes sdes;                         /* what is offered of it */
     char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
     struct mbuf *description;
     struct sip_dialog *dialog; /* before it forks */
@@ -57,6 +58,7 @@ leg_destroy(void *data)
     list_unlink(&leg->le);
     mem_deref(leg->dialog);
     mkt_csb_free(leg->csb);
+    phone_sdes_wipe(&leg->sdes);
 }
 
 static struct leg *
@@ -109,6 +111,28 @@ leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
                         NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
 }
 
+/* Keys of MIKEY-TICKET, or where the user allows it of SDES; never of both. */
+static bool
+leg_keys(struct caller *c, struct leg *leg, const struct sip_msg *msg, struct phone_description *d,
+         struct cli_error *err)
+{
+    struct phone *p = c->call.phone;
+    enum phone_keying keying = p->o->keying;
+    struct mkt_span text = mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb));
+    bool readable = phone_description_read(d, msg->mb, false, &leg->to);
+
+    if (keying != PHONE_KEYING_REQUIRED && phone_sdes_is(text))
+        return (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
+               phone_sdes_answered(&leg->sdes, &c->sdes, &c->offer->sdp, text, d, err) &&
+               phone_sdes_keyed(&c->call, &leg->sdes, keying == PHONE_KEYING_PREFERRED,
+                                &leg->stream, err);
+    return phone_offer_answered(c->offer, &p->client, text, &leg->csb, err) &&
+           (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
+           (!phone_sdes_forbidden(d) ||
+            cli_fail(err, CLI_EXIT_PEER, "the answer is refused: a=crypto beside key-mgmt")) &&
+           phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, err);
+}
+
 /* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */
 static void
 leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
@@ -122,12 +146,7 @@ leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     leg->refused = true;
     if (phone_description_new(&d, p, phone_media_port(c->call.media)) != 0)
         return;
-    bool ok = phone_offer_answered(c->offer, &p->client,
-                                   mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &leg->csb,
-                                   &err) &&
-              (phone_description_read(&d, msg->mb, false, &leg->to) ||
-               cli_fail(&err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
-              phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err);
+    bool ok = leg_keys(c, leg, msg, &d, &err);
     leg->refused = !ok;
     if (!ok)
         phone_say("refused", "%s", err.text);
@@ -215,8 +234,11 @@ rekey(void *arg)
 static void
 wait_for_rekey(struct caller *c)
 {
+    if (c->winner->csb == NULL) {
+        phone_sdes_say_rekey(&c->call, &c->winner->sdes);
+        return;
+    }
     uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
-
     if (ms != UINT64_MAX)
         tmr_start(&c->rekey, ms / 2, rekey, c);
 }
@@ -243,8 +265,10 @@ won(struct caller *c, struct leg *leg)
     c->winner = leg;
     say_early(c);
     if (leg->stream != NULL) {
-        cli_identity_text(mkt_csb_peer(leg->csb), who);
-        phone_say("answered", "%s", who);
+        if (leg->csb != NULL)
+            cli_identity_text(mkt_csb_peer(leg->csb), who);
+        phone_say("answered", "%s", leg->csb != NULL ? who : c->uri);
+        sdp_media_del_lattr(c->mine.audio, "crypto"); /* no part of later offers */
         phone_call_talk(&c->call, leg->stream, &leg->to);
         wait_for_rekey(c);
         return;
@@ -368,8 +392,10 @@ describe(struct caller *c, struct cli_error *err)
         free(value);
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     }
-    ok = phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err) &&
-         (phone_description_write(&c->mine, true, value, &c->description) == 0 ||
+    bool ticket = p->o->keying != PHONE_KEYING_SDES, sdes = p->o->keying != PHONE_KEYING_REQUIRED;
+    ok = (!ticket || phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err)) &&
+         (!sdes || phone_sdes_offer(&c->sdes, &p->o->args, &c->mine, err)) &&
+         (phone_description_write(&c->mine, true, ticket ? value : NULL, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
          phone_offer_sent(c->offer,
                           mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
@@ -384,6 +410,13 @@ open_dialog(struct caller *c, const char *uri, const char *proxy)
 
     memccpy(c->target, uri, '\0', sizeof c->target - 1);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
+}
+
+/* In the worker: a call by SDES needs none. */
+static void
+no_ticket(struct phone_job *job, struct cli_client *client, const struct cli_args *args)
+{
+    (void)job, (void)client, (void)args;
 }
 
 /* The ticket is there, or not: in the main loop. */
@@ -458,6 +491,7 @@ caller_free(struct phone_call *call)
     mem_deref(c->request);
     mem_deref(c->reoffer);
     phone_description_free(&c->mine);
+    phone_sdes_wipe(&c->sdes);
     mem_deref(c->description);
     c->over = true;
     list_append(&call->phone->late, &c->late, c);
@@ -558,6 +592,8 @@ phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
     p->call = &c->call;
     if (c->offer == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (p->o->keying == PHONE_KEYING_SDES)
+        c->offer->job.run = no_ticket;
     c->asking = true;
     phone_worker_ask(p->worker, &c->offer->job);
     return true;

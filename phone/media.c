@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define RTP_HEADER 12
-#define FRAME_MS 20
 #define PCMU 0          /* payload type (RFC 3551 6) */
 #define SILENCE 0xff    /* mu-law */
 #define PACKET_MAX 2048 /* octets of a packet */
@@ -37,6 +36,7 @@ struct phone_stream {
     uint16_t seq;
     struct sa to;
     struct phone_counts counts;
+    bool any;   /* nobody has said what their SSRC is, and none was heard */
     bool begun; /* a packet was heard */
     uint16_t first_seq, last_seq;
     uint32_t cycles, first_timestamp;
@@ -105,11 +105,11 @@ count(struct phone_stream *s, uint16_t seq)
     s->counts.heard++;
 }
 
+/* A packet that is authentic. */
 static void
-take(struct phone_stream *s, uint8_t *packet, int len)
+hear(struct phone_stream *s, const uint8_t *packet, int len)
 {
-    if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
-        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != PCMU) {
+    if (len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != PCMU) {
         s->counts.refused++;
         return;
     }
@@ -121,19 +121,54 @@ take(struct phone_stream *s, uint8_t *packet, int len)
 }
 
 static void
+take(struct phone_stream *s, uint8_t *packet, int len)
+{
+    if (mkt_srtp_stream_unprotect(s->receive, packet, &len) == srtp_err_status_ok)
+        hear(s, packet, len);
+    else
+        s->counts.refused++;
+}
+
+/* Whose key a packet has that nobody has announced. A failed attempt may change what it looks at.
+ */
+static bool
+take_first(struct phone_stream *s, const uint8_t *packet, size_t n)
+{
+    uint8_t copy[PACKET_MAX];
+    int len = (int)n;
+
+    memcpy(copy, packet, n);
+    if (mkt_srtp_stream_unprotect(s->receive, copy, &len) != srtp_err_status_ok)
+        return false;
+    s->any = false;
+    s->their_ssrc = get32(packet + 8);
+    hear(s, copy, len);
+    return true;
+}
+
+/* False: it is none of theirs. */
+static bool
+is_taken(struct phone_stream *s, uint8_t *packet, size_t n)
+{
+    if (s->any)
+        return take_first(s, packet, n);
+    if (get32(packet + 8) != s->their_ssrc)
+        return false;
+    take(s, packet, (int)n);
+    return true;
+}
+
+static void
 arrived(const struct sa *from, struct mbuf *mb, void *arg)
 {
     struct phone_media *m = arg;
     size_t n = mbuf_get_left(mb);
 
     (void)from; /* keys say who it is */
-    for (struct le *le = m->streams.head; le != NULL; le = le->next) {
-        struct phone_stream *s = le->data;
-        if (n < RTP_HEADER || n > PACKET_MAX || get32(mbuf_buf(mb) + 8) != s->their_ssrc)
-            continue;
-        take(s, mbuf_buf(mb), (int)n);
-        return;
-    }
+    for (struct le *le = m->streams.head; n >= RTP_HEADER && n <= PACKET_MAX && le != NULL;
+         le = le->next)
+        if (is_taken(le->data, mbuf_buf(mb), n))
+            return;
     m->strangers++;
 }
 
@@ -176,7 +211,7 @@ tick(void *arg)
     memset(silence, SILENCE, sizeof silence);
     m->frame++;
     say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
-    m->next_ms += FRAME_MS;
+    m->next_ms += PHONE_FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
     if (last && m->saying == m->speech && m->played != NULL)
         m->played(m->arg);
@@ -233,21 +268,10 @@ policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
     return mkt_srtp_policy(policy, csb, crypto, i, err);
 }
 
+/* Takes both policies. */
 static enum mkt_rc
-open_one(struct mkt_srtp_stream **out, uint32_t *ssrc, const struct mkt_csb *csb, uint8_t cs_id,
-         struct mkt_crypto *crypto, struct mkt_err *err)
-{
-    struct mkt_srtp policy;
-
-    if (policy_of(&policy, csb, cs_id, crypto, err) != MKT_OK)
-        return err->rc;
-    *ssrc = policy.policy.ssrc.value;
-    return mkt_srtp_stream_new(out, &policy, err);
-}
-
-enum mkt_rc
-phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct mkt_csb *csb,
-                  uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
+open_stream(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *send,
+            struct mkt_srtp *receive, struct mkt_err *err)
 {
     struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
 
@@ -255,19 +279,49 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     if (s == NULL)
         return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
     s->media = m;
-    s->sends = sends;
-    s->hears = hears;
     s->heard.format = AUDIO_PCMU;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
-    if (open_one(&s->send, &s->ssrc, csb, sends, crypto, err) != MKT_OK ||
-        open_one(&s->receive, &s->their_ssrc, csb, hears, crypto, err) != MKT_OK) {
+    s->ssrc = send->policy.ssrc.value;
+    s->their_ssrc = receive->policy.ssrc.value;
+    s->any = receive->policy.ssrc.type != ssrc_specific;
+    if (mkt_srtp_stream_new(&s->send, send, err) != MKT_OK ||
+        mkt_srtp_stream_new(&s->receive, receive, err) != MKT_OK) {
         mem_deref(s);
         return err->rc;
     }
     list_append(&m->streams, &s->le, s);
     *out = s;
     return MKT_OK;
+}
+
+enum mkt_rc
+phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct mkt_csb *csb,
+                  uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct mkt_srtp send = { 0 }, receive = { 0 };
+
+    *out = NULL;
+    if (policy_of(&send, csb, sends, crypto, err) == MKT_OK &&
+        policy_of(&receive, csb, hears, crypto, err) == MKT_OK &&
+        open_stream(out, m, &send, &receive, err) == MKT_OK) {
+        (*out)->sends = sends;
+        (*out)->hears = hears;
+    }
+    mkt_srtp_wipe(&send);
+    mkt_srtp_wipe(&receive);
+    return err->rc;
+}
+
+enum mkt_rc
+phone_stream_open_sdes(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *send,
+                       struct mkt_srtp *receive, struct mkt_err *err)
+{
+    receive->policy.ssrc = (srtp_ssrc_t){ .type = ssrc_any_inbound };
+    (void)open_stream(out, m, send, receive, err);
+    mkt_srtp_wipe(send);
+    mkt_srtp_wipe(receive);
+    return err->rc;
 }
 
 static void

@@ -10,6 +10,8 @@
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
 
+#define PHONE_FRAME_MS 20 /* of speech in a packet */
+
 struct phone_media;
 
 /* phone_media_open binds a socket at ip. `speech` (G.711 mu-law; n = 0: silence) is borrowed and
@@ -30,6 +32,12 @@ struct phone_stream;
 MKT_MUST_USE enum mkt_rc phone_stream_open(struct phone_stream **s, struct phone_media *m,
                                            const struct mkt_csb *csb, uint8_t sends, uint8_t hears,
                                            struct mkt_crypto *crypto, struct mkt_err *err);
+
+/* phone_stream_open_sdes gives one a stream under keys that were not agreed by MIKEY: whatever SSRC
+ * comes first under theirs is the party's. Both policies are wiped. */
+MKT_MUST_USE enum mkt_rc phone_stream_open_sdes(struct phone_stream **s, struct phone_media *m,
+                                                struct mkt_srtp *send, struct mkt_srtp *receive,
+                                                struct mkt_err *err);
 
 /* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
  * the one who offered new keys says with them once they are answered, the other once that is

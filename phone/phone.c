@@ -102,6 +102,17 @@ keys_too_old(void *arg)
     call->end(call);
 }
 
+void
+phone_call_limit(struct phone_call *call, uint64_t packets)
+{
+    if (packets == 0 || packets > UINT32_MAX) { /* two years of speech */
+        phone_say("rekey-by", "never");
+        return;
+    }
+    phone_say("rekey-by", "packet %llu", (unsigned long long)packets);
+    tmr_start(&call->too_old, packets * PHONE_FRAME_MS, keys_too_old, call);
+}
+
 uint64_t
 phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
 {
@@ -172,6 +183,7 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
                           (uint8_t)(first + 1 - ours), call->phone->client.crypto, &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
+    phone_say("keying", "MIKEY-TICKET");
     say_peer(call->phone, csb);
     say_policy(csb);
     say_suite(csb);

@@ -80,6 +80,10 @@ void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const
  * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
 uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
 
+/* phone_call_limit says and sees to it that the call ends when so many packets can have been sent;
+ * 0: no end. */
+void phone_call_limit(struct phone_call *call, uint64_t packets);
+
 /* phone_call_over ends the call: says why, writes what was heard, and frees it. */
 void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);
 

@@ -64,6 +64,24 @@ milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
 }
 
 static bool
+keying(struct phone_options *o, struct cli_error *err)
+{
+    static const char *const names[] = { [PHONE_KEYING_REQUIRED] = "required",
+                                         [PHONE_KEYING_PREFERRED] = "preferred",
+                                         [PHONE_KEYING_SDES] = "sdes" };
+    const char *text = o->value[PHONE_OPT_KEYING];
+
+    for (size_t i = 0; text != NULL && i < CLI_COUNT(names); i++) {
+        o->keying = (enum phone_keying)i;
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    }
+    o->keying = PHONE_KEYING_REQUIRED;
+    return text == NULL || cli_fail(err, CLI_EXIT_USAGE,
+                                    "--keying %.40s: expected required, preferred or sdes", text);
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
@@ -71,7 +89,7 @@ check(struct phone_options *o, struct cli_error *err)
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
-    return milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return keying(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
 }
 

@@ -31,6 +31,8 @@
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
       "hang up so many milliseconds after the answer, or \"played\"")                              \
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
+    X(KEYING, "keying", "HOW", CLI_OPT_COUNT,                                                      \
+      "required: MIKEY-TICKET or no call (default); preferred: or SDES; sdes")                     \
     X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
     X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
@@ -49,11 +51,14 @@ enum phone_option {
         PHONE_OPT_COUNT
 };
 
+enum phone_keying { PHONE_KEYING_REQUIRED, PHONE_KEYING_PREFERRED, PHONE_KEYING_SDES };
+
 struct phone_options {
     const char *value[PHONE_OPT_COUNT]; /* NULL: not given; "" without argument */
     const char *callee;                 /* NULL: wait for calls */
     uint32_t answer_ms, hang_up_ms;     /* UINT32_MAX: not by itself */
     bool hang_up_played;
+    enum phone_keying keying;
     struct cli_args args; /* for the client's parts */
 };
 

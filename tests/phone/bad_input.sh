@@ -107,6 +107,7 @@ crypto='a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMj
 answered 'no description at all' --edit '(.|\n)*=>'
 answered 'no keys' --edit "$key=>"
 answered 'keys of SDES in their place' --edit "$key=>" --edit "\Z=>$crypto"
+answered 'keys of SDES beside them' --edit "\Z=>$crypto"
 answered 'the keys on another level' --edit "($key)(m=.*\n)=>\2\1"
 answered 'the profile of RTP in the clear' --edit 'RTP/SAVP=>RTP/AVP'
 answered 'another number of m-lines' --edit '\Z=>m=video 0 RTP/SAVP 96\n'

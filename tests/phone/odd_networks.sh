@@ -13,16 +13,6 @@ start_kms ''
 mulaw "$speech" alice.wav
 says() { [ "$(grep -c "$1" "$dir/stdout")" -eq "$2" ]; }
 
-# middle ARGS...: sets middle to the URI of what stands between.
-middle() {
-    mkfifo middle.port
-    python3 "$tools/sip_middle.py" "$@" > middle.port 2> middle.error &
-    pids+=($!)
-    read -r _ middle < middle.port
-    rm middle.port
-    middle="sip:127.0.0.1:$middle"
-}
-
 # --- three phones, two of which answer --------------------------------------------------------------
 
 wait_for_calls bob.desk --answer 100 --once --record desk.wav

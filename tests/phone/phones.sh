@@ -108,6 +108,16 @@ in_order() {
     [ -n "$first" ] && [ -n "$second" ] && [ "${first%%:*}" -lt "${second%%:*}" ]
 }
 
+# middle ARGS...: sets middle to the URI of what stands between.
+middle() {
+    mkfifo middle.port
+    python3 "$tools/sip_middle.py" "$@" > middle.port 2> middle.error &
+    pids+=($!)
+    read -r _ middle < middle.port
+    rm middle.port
+    middle="sip:127.0.0.1:$middle"
+}
+
 # --- offers by hand ---------------------------------------------------------------------------------
 
 sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }

@@ -6,6 +6,7 @@ Usage: sip_middle.py fork [--bad SEED | --reverse] TARGET...: sends an INVITE to
 back, and never cancels; with --bad a fifth of the messages is lost and some come late, with
 --reverse what comes within a quarter of a second goes on in the reverse order. Each that was lost and
 each that came after a later one is told on standard error.
+sip_middle.py strip TARGET: likewise, but takes every line of key-mgmt out of what it hands on.
 sip_middle.py redirect URI: answers every INVITE with 302 and that Contact.
 Prints "listening PORT"."""
 
@@ -67,7 +68,14 @@ def top_via(text):
     return re.search(r'^Via: *(.*?)\r\n', text, re.M | re.I).group(1)
 
 
-def fork(link, targets):
+def stripped(text):
+    head, _, body = text.partition('\r\n\r\n')
+    body = re.sub(r'^a=key-mgmt:.*\r\n', '', body, flags=re.M)
+    head = re.sub(r'^Content-Length: *[0-9]+', f'Content-Length: {len(body)}', head, flags=re.M | re.I)
+    return head + '\r\n\r\n' + body
+
+
+def fork(link, targets, change=str):
     callers = {}  # who has sent what with that Via
     branches = {}  # of an INVITE: one for each target
     while True:
@@ -86,7 +94,7 @@ def fork(link, targets):
         me = '127.0.0.1:%d' % link.sock.getsockname()[1]
         for i, target in enumerate(targets):
             branch = branches.setdefault((via, i), BRANCH + secrets.token_hex(8))
-            added = text.replace('\r\n', f'\r\nVia: SIP/2.0/UDP {me};branch={branch}\r\n', 1)
+            added = change(text).replace('\r\n', f'\r\nVia: SIP/2.0/UDP {me};branch={branch}\r\n', 1)
             link.send(added.encode(), target)
 
 
@@ -112,7 +120,8 @@ def main(kind, *args):
     print('listening', link.sock.getsockname()[1], flush=True)
     if kind == 'redirect':
         redirect(link, args[0])
-    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args])
+    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args],
+         stripped if kind == 'strip' else str)
 
 
 main(*sys.argv[1:])
