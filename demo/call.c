@@ -174,12 +174,10 @@ take_rtp(struct heard *h, const struct end *e, struct packet *p)
     size_t n = (size_t)p->len - RTP_HEADER;
     uint16_t index = (uint16_t)((p->b[2] << 8 | p->b[3]) - e->first_seq);
     size_t at = (size_t)index * DEMO_FRAME_OCTETS;
-    if (n % 2 != 0 || at + n > 2 * DEMO_SAMPLES_MAX) {
-        h->refused++;
-        return;
-    }
     h->opened++;
     h->octets += n;
+    if (n % 2 != 0 || at + n > 2 * DEMO_SAMPLES_MAX)
+        return; /* authentic, but no speech of this demonstration */
     memcpy(h->audio.octets + at, p->b + RTP_HEADER, n);
     if ((at + n) / 2 > h->audio.n)
         h->audio.n = (at + n) / 2;

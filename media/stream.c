@@ -19,6 +19,7 @@ struct keyed {
 
 struct mkt_srtp_stream {
     uint32_t ssrc, roc; /* roc: when the current key came */
+    bool any;           /* of whatever SSRC comes first: nobody has said which */
     uint16_t seq;       /* of the newest packet; before it, where the stream stands */
     bool running;       /* there was one */
     struct keyed current, former;
@@ -53,8 +54,7 @@ open_key(struct keyed *k, struct mkt_srtp *s, struct mkt_err *err)
 static enum mkt_rc
 make(struct mkt_srtp_stream *stream, struct mkt_srtp *first, struct mkt_err *err)
 {
-    if (first->master.mki_size == 0)
-        return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
+    stream->any = first->policy.ssrc.type != ssrc_specific;
     stream->ssrc = first->policy.ssrc.value;
     stream->roc = first->roc;
     stream->seq = first->seq;
@@ -96,6 +96,8 @@ mkt_srtp_stream_retire(struct mkt_srtp_stream *stream)
 static enum mkt_rc
 check_next(const struct mkt_srtp_stream *stream, const struct mkt_srtp *next, struct mkt_err *err)
 {
+    if (next->master.mki_size == 0)
+        return refuse(err, MKT_E_KEY_DATA, "no MKI: keys could not be told apart");
     if (next->policy.ssrc.value != stream->ssrc)
         return refuse(err, MKT_E_SP, "another SSRC");
     if (next->master.mki_size != stream->current.mki_len)
@@ -163,18 +165,18 @@ roc_of(const struct mkt_srtp_stream *stream, uint16_t seq)
     return roc;
 }
 
-typedef srtp_err_status_t run_fn(srtp_t session, uint8_t *packet, int *len);
+typedef srtp_err_status_t run_fn(const struct keyed *k, uint8_t *packet, int *len);
 
 static srtp_err_status_t
-run_protect(srtp_t session, uint8_t *packet, int *len)
+run_protect(const struct keyed *k, uint8_t *packet, int *len)
 {
-    return srtp_protect_mki(session, packet, len, 1, 0);
+    return srtp_protect_mki(k->session, packet, len, k->mki_len != 0, 0);
 }
 
 static srtp_err_status_t
-run_unprotect(srtp_t session, uint8_t *packet, int *len)
+run_unprotect(const struct keyed *k, uint8_t *packet, int *len)
 {
-    return srtp_unprotect_mki(session, packet, len, 1);
+    return srtp_unprotect_mki(k->session, packet, len, k->mki_len != 0);
 }
 
 static srtp_err_status_t
@@ -182,13 +184,13 @@ run(struct mkt_srtp_stream *stream, struct keyed *k, run_fn *fn, uint8_t *packet
 {
     uint16_t seq = seq_of(packet);
 
-    if (!k->used && k == &stream->current) {
+    if (!k->used && k == &stream->current && !stream->any) {
         srtp_err_status_t status =
             srtp_set_stream_roc(k->session, stream->ssrc, roc_of(stream, seq));
         if (status != srtp_err_status_ok)
             return status;
     }
-    srtp_err_status_t status = fn(k->session, packet, len);
+    srtp_err_status_t status = fn(k, packet, len);
     if (status != srtp_err_status_ok)
         return status;
     k->used = true;
@@ -227,7 +229,8 @@ mkt_srtp_stream_protect_rtcp(struct mkt_srtp_stream *stream, uint8_t *packet, in
 {
     if (*len < RTCP_MIN)
         return srtp_err_status_bad_param;
-    return srtp_protect_rtcp_mki(stream->current.session, packet, len, 1, 0);
+    return srtp_protect_rtcp_mki(stream->current.session, packet, len, stream->current.mki_len != 0,
+                                 0);
 }
 
 /* libsrtp2 looks for the MKI where it is in front of a tag as long as SRTP's, and so misses it

@@ -3,17 +3,22 @@
  * go out in a 183 as soon as they are there, so that whoever forks the call has them before anybody
  * answers, and again in the 200. */
 #include "group.h"
+#include "refusal.h"
+#include "sdes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+#define EARLY_MS 200 /* keys go through proxies, media does not: it would be there first */
 
 struct callee {
-    struct phone_call call; /* first */
-    struct phone_answer *answer;
-    bool resolving; /* the answer is with the worker */
-    bool accepted;  /* by the user, maybe before the keys are there */
+    struct phone_call call;      /* first */
+    struct phone_answer *answer; /* NULL: SDES */
+    struct phone_sdes sdes;
+    struct mkt_sdp agreed; /* of a call by SDES: its m-lines */
+    bool resolving;        /* the answer is with the worker */
+    bool accepted;         /* by the user, maybe before the keys are there */
     struct sipsess *session;
     struct phone_description description;
     struct phone_stream *stream;
@@ -21,6 +26,7 @@ struct callee {
     struct sa to;
     enum phone_again again; /* what the later offer that is being answered is about */
     bool new_keys;          /* answered, and not acknowledged yet */
+    struct tmr early;       /* when early media may begin */
     /* what makes the same INVITE on another branch known (RFC 3261 8.2.2.2) */
     char call_id[256], from_tag[128];
     uint32_t cseq;
@@ -32,37 +38,6 @@ static struct callee *
 callee_of(struct phone *p)
 {
     return p->call != NULL && p->call->free == callee_free ? (struct callee *)p->call : NULL;
-}
-
-/* --- refusing --------------------------------------------------------------------------------- */
-
-/* Warning headers and the end of the message: what goes behind the others of a refusal. */
-static int
-refusal_print(struct re_printf *pf, const struct mkt_sdp_refusal *r)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < r->n && err == 0; i++)
-        err = re_hprintf(pf, "Warning: %u mikey-phone \"%s\"\r\n", r->warning[i].code,
-                         r->warning[i].text);
-    return err != 0 ? err : re_hprintf(pf, "Content-Length: 0\r\n\r\n");
-}
-
-/* A KMS that does not answer is no fault of the offer. */
-static struct mkt_sdp_refusal
-unreachable(void)
-{
-    return (struct mkt_sdp_refusal){ .status = 480,
-                                     .reason = "Temporarily Unavailable",
-                                     .n = 1,
-                                     .warning = { { 399, "The key management service of the callee "
-                                                         "cannot be reached" } } };
-}
-
-static struct mkt_sdp_refusal
-refusal_of(enum mkt_rc rc, const struct cli_error *err)
-{
-    return err->code == CLI_EXIT_UNREACHABLE ? unreachable() : mkt_sdp_refusal(rc, false);
 }
 
 /* --- answering -------------------------------------------------------------------------------- */
@@ -97,11 +72,28 @@ static bool
 describe(struct callee *c, struct cli_error *err)
 {
     char *value = malloc(VALUE_MAX);
-    bool ok = value != NULL && phone_answer_value(c->answer, value, VALUE_MAX) &&
-              phone_description_write(&c->description, false, value, &c->text) == 0;
+    bool ticket = c->answer != NULL;
+    bool ok = value != NULL && (!ticket || phone_answer_value(c->answer, value, VALUE_MAX)) &&
+              phone_description_write(&c->description, false, ticket ? value : NULL, &c->text) == 0;
 
     free(value);
     return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
+}
+
+static void
+say_early(void *arg)
+{
+    struct callee *c = arg;
+    phone_stream_early(c->stream, &c->to, &c->call.phone->early);
+}
+
+/* The keys go out before anybody answers, and what is said early under them. */
+static void
+progress(struct callee *c)
+{
+    (void)sipsess_progress(c->session, 183, "Session Progress", c->text, NULL);
+    if (c->call.phone->early.n > 0)
+        tmr_start(&c->early, EARLY_MS, say_early, c);
 }
 
 /* The ticket is resolved, or not: in the main loop. */
@@ -125,11 +117,11 @@ resolved(struct phone_job *job)
         if (c->accepted)
             answer(c);
         else
-            (void)sipsess_progress(c->session, 183, "Session Progress", c->text, NULL);
+            progress(c);
         return;
     }
-    struct mkt_sdp_refusal r = refusal_of(a->refused, &err);
-    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", refusal_print, &r);
+    struct mkt_sdp_refusal r = phone_refusal_keys(a->refused, &err);
+    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", phone_refusal_print, &r);
     phone_call_over(&c->call, err.code, err.text);
 }
 
@@ -141,9 +133,13 @@ established(const struct sip_msg *msg, void *arg)
     struct callee *c = arg;
 
     (void)msg;
+    tmr_cancel(&c->early);
     phone_say("answered", "%s", "by us");
     phone_call_talk(&c->call, c->stream, &c->to);
-    phone_call_say_rekey(&c->call, c->answer->csb);
+    if (c->answer != NULL)
+        phone_call_say_rekey(&c->call, c->answer->csb);
+    else
+        phone_sdes_say_rekey(&c->call, &c->sdes);
 }
 
 static void
@@ -158,6 +154,22 @@ closed(int err, const struct sip_msg *msg, void *arg)
 
 /* --- later offers ----------------------------------------------------------------------------- */
 
+/* Of a call by SDES: its key stays. */
+static enum mkt_rc
+look_again_sdes(struct callee *c, const struct sip_msg *msg, struct mkt_err *why)
+{
+    struct mkt_sdp sdp;
+
+    if (mkt_sdp_read(&sdp, mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), why) == MKT_OK &&
+        mkt_sdp_check_reoffer(&c->agreed, &sdp, why) == MKT_OK && sdp.n_lines == 0 &&
+        phone_description_read(&c->description, msg->mb, true, &c->to) &&
+        phone_sdes_again(&c->sdes, &c->description))
+        return MKT_OK;
+    return why->rc != MKT_OK
+               ? why->rc
+               : mkt_fail(why, MKT_E_FIELD, 0, "later offer: other keys of SDES", "RFC 4568 5.1.4");
+}
+
 /* Before sipsess has it, which can refuse without a reason only. */
 static bool
 look_again(struct callee *c, const struct sip_msg *msg)
@@ -167,18 +179,21 @@ look_again(struct callee *c, const struct sip_msg *msg)
     struct mkt_err why = { 0 };
     enum mkt_rc rc;
 
-    if (phone_answer_again(c->answer, &p->client,
-                           mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &c->again, &rc,
-                           &err) &&
-        (c->again != PHONE_AGAIN_NEW ||
-         (rc = phone_stream_hear(c->stream, c->answer->csb, p->client.crypto, &why)) == MKT_OK)) {
+    if (c->answer == NULL) {
+        if ((rc = look_again_sdes(c, msg, &why)) == MKT_OK)
+            return false;
+    } else if (phone_answer_again(c->answer, &p->client,
+                                  mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &c->again,
+                                  &rc, &err) &&
+               (c->again != PHONE_AGAIN_NEW ||
+                (rc = phone_stream_hear(c->stream, c->answer->csb, p->client.crypto, &why)) ==
+                    MKT_OK)) {
         c->new_keys = c->new_keys || c->again == PHONE_AGAIN_NEW;
         return false;
     }
     struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, true);
     phone_say("refused", "%s", err.code != CLI_EXIT_OK ? err.text : why.what);
-    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
-                      refusal_print, &r);
+    phone_refuse(p->sip, msg, &r);
     return true;
 }
 
@@ -191,11 +206,12 @@ offered_again(struct mbuf **text, const struct sip_msg *msg, void *arg)
     int err = value == NULL ? ENOMEM : 0;
 
     if (err == 0 && (!phone_description_read(&c->description, msg->mb, true, &c->to) ||
-                     !phone_answer_value(c->answer, value, VALUE_MAX)))
+                     (c->answer != NULL && !phone_answer_value(c->answer, value, VALUE_MAX))))
         err = EPROTO;
     if (err == 0)
-        err = phone_description_write(&c->description, false,
-                                      c->again != PHONE_AGAIN_SILENT ? value : NULL, text);
+        err = phone_description_write(
+            &c->description, false,
+            c->answer != NULL && c->again != PHONE_AGAIN_SILENT ? value : NULL, text);
     free(value);
     return err;
 }
@@ -254,12 +270,14 @@ callee_free(struct phone_call *call)
 {
     struct callee *c = (struct callee *)call;
 
+    tmr_cancel(&c->early);
     mem_deref(c->session); /* BYE when it stands */
     if (c->resolving)
         c->answer->call = NULL;
     else
         phone_answer_free(c->answer);
     phone_description_free(&c->description);
+    phone_sdes_wipe(&c->sdes);
     mem_deref(c->text);
     free(c);
 }
@@ -274,28 +292,44 @@ is_merged(const struct callee *c, const struct sip_msg *msg)
 }
 
 static bool
+look_at_sdes(struct callee *c, struct mkt_span text, struct mkt_sdp_refusal *r,
+             struct cli_error *err)
+{
+    struct mkt_err why = { 0 };
+
+    *r = mkt_sdp_refusal(MKT_E_SP, false);
+    if (mkt_sdp_read(&c->agreed, text, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_PEER, "the offer is refused", &why);
+    return phone_sdes_choose(&c->sdes, &c->call.phone->o->args, &c->description, err);
+}
+
+static bool
 look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
         struct cli_error *err)
 {
     struct phone *p = c->call.phone;
+    struct mkt_span text = mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb));
+    bool sdes = p->o->keying != PHONE_KEYING_REQUIRED && phone_sdes_is(text);
     enum mkt_rc rc;
 
-    if (!phone_answer_new(&c->answer, &p->client, &p->o->args,
-                          mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), false, resolved, c,
-                          &rc, err)) {
+    *r = phone_refusal_body();
+    if (mbuf_get_left(msg->mb) > 0 && !msg_ctype_cmp(&msg->ctyp, "application", "sdp"))
+        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is no SDP");
+    if (!sdes && !phone_answer_new(&c->answer, &p->client, &p->o->args, text, false, resolved, c,
+                                   &rc, err)) {
         *r = mkt_sdp_refusal(rc, false);
         return false;
     }
     *r = mkt_sdp_refusal(MKT_E_REPLAY, false);
-    if (phone_seen_has(&p->seen, c->answer))
+    if (c->answer != NULL && phone_seen_has(&p->seen, c->answer))
         return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
-    *r = mkt_sdp_refusal(MKT_E_SP, false);
+    *r = phone_refusal_media();
     if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
         !phone_description_read(&c->description, msg->mb, true, &c->to) ||
-        c->answer->map.first[0] == 0)
+        (c->answer != NULL && c->answer->map.first[0] == 0))
         return cli_fail(err, CLI_EXIT_PEER,
                         "the offer is refused: none of our codecs over RTP/SAVP");
-    return true;
+    return !sdes || look_at_sdes(c, text, r, err);
 }
 
 static struct callee *
@@ -316,6 +350,22 @@ callee_new(struct phone *p, const struct sip_msg *msg)
     return c;
 }
 
+static bool
+keyed_by_sdes(struct callee *c)
+{
+    struct mkt_sdp_refusal r = mkt_sdp_refusal(MKT_E_SP, false);
+    struct cli_error err = { 0 };
+
+    if (phone_sdes_keyed(&c->call, &c->sdes, false, &c->stream, &err) &&
+        phone_call_speak(c->stream, &c->description.agreed, &err) && describe(c, &err)) {
+        progress(c);
+        return true;
+    }
+    (void)sipsess_reject(c->session, (uint16_t)r.status, r.reason, "%H", phone_refusal_print, &r);
+    phone_call_over(&c->call, err.code, err.text);
+    return false;
+}
+
 static void
 ring(struct callee *c, const struct sip_msg *msg)
 {
@@ -328,8 +378,12 @@ ring(struct callee *c, const struct sip_msg *msg)
         return;
     }
     phone_say("ringing", "%.*s, it says", (int)msg->from.auri.l, msg->from.auri.p);
-    c->resolving = true;
-    phone_worker_ask(p->worker, &c->answer->job);
+    if (c->answer != NULL) {
+        c->resolving = true;
+        phone_worker_ask(p->worker, &c->answer->job);
+    } else if (!keyed_by_sdes(c)) {
+        return;
+    }
     if (p->o->answer_ms != UINT32_MAX)
         tmr_start(&c->call.timer, p->o->answer_ms, accept_by_itself, c);
 }
@@ -357,7 +411,6 @@ phone_callee_invite(const struct sip_msg *msg, void *phone)
         ring(c, msg);
         return;
     }
-    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason, "%H",
-                      refusal_print, &r);
+    phone_refuse(p->sip, msg, &r);
     phone_call_over(&c->call, err.code, err.text);
 }

@@ -2,7 +2,8 @@
 /* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
  * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
-#include "phone.h"
+#include "report.h"
+#include "sdes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ struct leg {
     struct le le;
     struct sip_dialog *dialog;
     char tag[64];
-    struct mkt_csb *csb;
+    struct mkt_csb *csb; /* NULL: SDES */
+    struct phone_sdes sdes;
     struct phone_stream *stream;
     struct sa to;
     bool confirmed; /* a 2xx has come */
@@ -28,7 +30,8 @@ struct leg {
 struct caller {
     struct phone_call call; /* first */
     struct phone_offer *offer;
-    char uri[PHONE_URI_MAX];
+    struct phone_sdes sdes;                         /* what is offered of it */
+    char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
     struct mbuf *description;
     struct sip_dialog *dialog; /* before it forks */
     struct sip_request *request;
@@ -59,6 +62,7 @@ leg_destroy(void *data)
     list_unlink(&leg->le);
     mem_deref(leg->dialog);
     mkt_csb_free(leg->csb);
+    phone_sdes_wipe(&leg->sdes);
 }
 
 static struct leg *
@@ -111,6 +115,29 @@ leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
                         NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
 }
 
+/* Keys of MIKEY-TICKET, or where the user allows it of SDES; never of both. */
+static bool
+leg_keys(struct caller *c, struct leg *leg, const struct sip_msg *msg, struct phone_description *d,
+         struct cli_error *err)
+{
+    struct phone *p = c->call.phone;
+    enum phone_keying keying = p->o->keying;
+    struct mkt_span text = mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb));
+    bool readable = phone_description_read(d, msg->mb, false, &leg->to);
+
+    if (keying != PHONE_KEYING_REQUIRED && phone_sdes_is(text))
+        return (readable ||
+                cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
+               phone_sdes_answered(&leg->sdes, &c->sdes, &c->offer->sdp, text, d, err) &&
+               phone_sdes_keyed(&c->call, &leg->sdes, keying == PHONE_KEYING_PREFERRED,
+                                &leg->stream, err);
+    return phone_offer_answered(c->offer, &p->client, text, &leg->csb, err) &&
+           (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
+           (!phone_sdes_forbidden(d) ||
+            cli_fail(err, CLI_EXIT_PEER, "the answer is refused: a=crypto beside key-mgmt")) &&
+           phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, err);
+}
+
 /* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */
 static void
 leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
@@ -124,13 +151,7 @@ leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     leg->refused = true;
     if (phone_description_new(&d, p, phone_media_port(c->call.media)) != 0)
         return;
-    bool ok = phone_offer_answered(c->offer, &p->client,
-                                   mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &leg->csb,
-                                   &err) &&
-              (phone_description_read(&d, msg->mb, false, &leg->to) ||
-               cli_fail(&err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
-              phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, &err) &&
-              phone_call_speak(leg->stream, &d.agreed, &err);
+    bool ok = leg_keys(c, leg, msg, &d, &err) && phone_call_speak(leg->stream, &d.agreed, &err);
     leg->refused = !ok;
     if (!ok)
         phone_say("refused", "%s", err.text);
@@ -218,8 +239,11 @@ rekey(void *arg)
 static void
 wait_for_rekey(struct caller *c)
 {
+    if (c->winner->csb == NULL) {
+        phone_sdes_say_rekey(&c->call, &c->winner->sdes);
+        return;
+    }
     uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
-
     if (ms != UINT64_MAX)
         tmr_start(&c->rekey, ms / 2, rekey, c);
 }
@@ -227,12 +251,30 @@ wait_for_rekey(struct caller *c)
 /* --- answers to the INVITE -------------------------------------------------------------------- */
 
 static void
+say_early(const struct caller *c)
+{
+    for (struct le *le = c->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        uint64_t n = leg->stream != NULL ? phone_stream_counts(leg->stream).heard : 0;
+        if (n > 0)
+            phone_say("early-media", "%llu packets%s", (unsigned long long)n,
+                      leg == c->winner ? " of the one that has answered" : "");
+    }
+}
+
+static void
 won(struct caller *c, struct leg *leg)
 {
+    char who[CLI_IDENTITY_TEXT];
+
     c->winner = leg;
     tmr_cancel(&c->giving_up);
+    say_early(c);
     if (leg->stream != NULL) {
-        phone_say("answered", "%s", c->uri);
+        if (leg->csb != NULL)
+            cli_identity_text(mkt_csb_peer(leg->csb), who);
+        phone_say("answered", "%s", leg->csb != NULL ? who : c->uri);
+        sdp_media_del_lattr(c->mine.audio, "crypto"); /* no part of later offers */
         phone_call_talk(&c->call, leg->stream, &leg->to);
         wait_for_rekey(c);
         return;
@@ -256,7 +298,7 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
     leg_bye(c, leg);
-    if (c->cancelled && !c->over) /* it crossed our CANCEL, and nothing else will come */
+    if (!c->over && c->winner == NULL) /* the one that we gave up was faster */
         phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
 
@@ -269,7 +311,8 @@ say_warnings(const struct sip_msg *msg)
         phone_say("warning", "%.*s", (int)h->val.l, h->val.p);
 }
 
-/* The same offer at another address: who answers there is still for the KMS to say. */
+/* The same offer at another address: who answers there is still for the KMS to say. It goes through
+ * our proxy too (RFC 3261 8.1.2), if that does not send us there again. */
 static bool
 redirect(struct caller *c, const struct sip_msg *msg)
 {
@@ -283,10 +326,11 @@ redirect(struct caller *c, const struct sip_msg *msg)
          pl_strcasecmp(&addr.uri.scheme, "sips") != 0) ||
         pl_strcpy(&addr.auri, uri, sizeof uri) != 0)
         return false;
+    bool again = strcmp(uri, c->target) == 0;
     phone_say("redirected", "%s", uri);
     list_flush(&c->legs);
     c->dialog = mem_deref(c->dialog);
-    if (!open_dialog(c, uri, NULL))
+    if (!open_dialog(c, uri, again ? NULL : c->call.phone->o->value[PHONE_OPT_PROXY]))
         return false;
     begin(c);
     return true;
@@ -365,8 +409,10 @@ describe(struct caller *c, struct cli_error *err)
         free(value);
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     }
-    ok = phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err) &&
-         (phone_description_write(&c->mine, true, value, &c->description) == 0 ||
+    bool ticket = p->o->keying != PHONE_KEYING_SDES, sdes = p->o->keying != PHONE_KEYING_REQUIRED;
+    ok = (!ticket || phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err)) &&
+         (!sdes || phone_sdes_offer(&c->sdes, &p->o->args, &c->mine, err)) &&
+         (phone_description_write(&c->mine, true, ticket ? value : NULL, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
          phone_offer_sent(c->offer,
                           mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
@@ -378,7 +424,9 @@ static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
     const char *self = c->call.phone->client.file.identity;
+
     phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
+    memccpy(c->target, uri, '\0', sizeof c->target - 1);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }
 
@@ -407,6 +455,13 @@ unheard(struct phone_call *call)
 
     if (c->request != NULL && !c->heard)
         phone_call_over(call, CLI_EXIT_PEER, "the next hop has hung up, and has not answered");
+}
+
+/* In the worker: a call by SDES needs none. */
+static void
+no_ticket(struct phone_job *job, struct cli_client *client, const struct cli_args *args)
+{
+    (void)job, (void)client, (void)args;
 }
 
 /* The ticket is there, or not: in the main loop. */
@@ -480,6 +535,7 @@ caller_free(struct phone_call *call)
         struct leg *leg = le->data;
         mkt_csb_free(leg->csb);
         leg->csb = NULL;
+        phone_sdes_wipe(&leg->sdes);
     }
     if (c->asking)
         c->offer->call = NULL;
@@ -491,10 +547,24 @@ caller_free(struct phone_call *call)
     mem_deref(c->request);
     mem_deref(c->reoffer);
     phone_description_free(&c->mine);
+    phone_sdes_wipe(&c->sdes);
     mem_deref(c->description);
     c->over = true;
     list_append(&call->phone->late, &c->late, c);
     tmr_start(&c->linger, c->dialog != NULL ? LATE_MS : 0, forget, c);
+}
+
+/* With any failure they have all been heard of. */
+bool
+phone_caller_awaits(const struct phone *p)
+{
+    for (struct le *le = p->late.head; le != NULL; le = le->next) {
+        const struct caller *c = le->data;
+        for (struct le *l = c->legs.head; l != NULL && c->winner != NULL; l = l->next)
+            if (!((const struct leg *)l->data)->confirmed)
+                return true;
+    }
+    return false;
 }
 
 void
@@ -579,6 +649,8 @@ phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
     p->call = &c->call;
     if (c->offer == NULL)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (p->o->keying == PHONE_KEYING_SDES)
+        c->offer->job.run = no_ticket;
     c->asking = true;
     phone_worker_ask(p->worker, &c->offer->job);
     return true;

@@ -300,7 +300,7 @@ resolved(struct phone_job *job)
     if (err.code == CLI_EXIT_OK && a->csb != NULL && know_call(m, a->csb, &err) &&
         hear_all(s, &err) && join(s, &err) && describe(s, &err)) {
         phone_say("group", "%s", m->group);
-        phone_call_say_keys(a->csb);
+        phone_call_say_keys(m->call.phone, a->csb);
         if (m->accepted)
             answer(s);
         return;

@@ -17,13 +17,12 @@
 /* --- what the user gave ----------------------------------------------------------------------- */
 
 static bool
-load_speech(struct phone *p, struct cli_error *err)
+load_speech(struct audio *speech, const char *path, struct cli_error *err)
 {
-    const char *path = p->o->value[PHONE_OPT_PLAY];
-    const char *why = path != NULL ? audio_read(&p->speech, path) : NULL;
+    const char *why = path != NULL ? audio_read(speech, path) : NULL;
 
     if (why != NULL)
-        return cli_fail(err, CLI_EXIT_USAGE, "--play %s: %s", path, why);
+        return cli_fail(err, CLI_EXIT_USAGE, "%s: %s", path, why);
     return true;
 }
 
@@ -308,6 +307,7 @@ close_phone(struct phone *p)
     phone_tls_close(p->tls);
     mem_deref(p->dns);
     audio_free(&p->speech);
+    audio_free(&p->early);
     cli_client_close(&p->client);
     mkt_wipe(p->password, sizeof p->password);
 }
@@ -320,9 +320,10 @@ phone(const struct phone_options *o, struct cli_error *err)
     p.o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
     if (open_client(&p, err) && choose_codecs(&p, err) && check_devices(&p, err) &&
-        load_speech(&p, err) && load_password(&p, err) && phone_voicemail_check(o, err) &&
-        phone_worker_start(&p.worker, &o->args, err) && open_sip(&p, err) &&
-        begin_registration(&p, err))
+        load_speech(&p.speech, o->value[PHONE_OPT_PLAY], err) &&
+        load_speech(&p.early, o->value[PHONE_OPT_EARLY], err) && load_password(&p, err) &&
+        phone_voicemail_check(o, err) && phone_worker_start(&p.worker, &o->args, err) &&
+        open_sip(&p, err) && begin_registration(&p, err))
         (void)!run(&p, err);
     close_phone(&p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p.code;

@@ -8,11 +8,9 @@
 #include "hearing.h"
 #include "reports.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define RTP_HEADER 12
-#define FRAME_MS 20
 #define PACKET_MAX 2048 /* octets of a packet */
 #define RETIRE_MS 5000  /* a former key lives on so long */
 #define REPORT_MS 5000  /* between reports, about (RFC 3550 6.2) */
@@ -20,12 +18,12 @@
 struct phone_media {
     struct udp_sock *sock;
     uint16_t port;
-    const struct audio *speech;
+    const struct audio *speech, *saying; /* of the call, and now */
     struct list streams;
     uint64_t strangers; /* packets of an SSRC that nobody has */
     struct tmr tick, report;
     uint64_t next_ms; /* when the next frame is due */
-    size_t frame;     /* next one of the speech */
+    size_t frame;     /* next one of what is said */
     struct phone_stream *talking;
     void (*played)(void *arg);
     void (*failed)(enum audio_side side, const char *why, void *arg);
@@ -43,6 +41,7 @@ struct phone_stream {
     uint32_t timestamp;
     uint16_t seq;
     struct sa to;
+    bool any; /* nobody has said what their SSRC is, and none was heard */
     uint64_t refused;
     struct phone_reports reports;
     struct phone_agreed agreed;
@@ -65,11 +64,11 @@ put32(uint8_t *p, uint32_t v)
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
+/* A packet that is authentic. */
 static void
-take(struct phone_stream *s, uint8_t *packet, int len)
+hear(struct phone_stream *s, const uint8_t *packet, int len)
 {
-    if (mkt_srtp_stream_unprotect(s->receive, packet, &len) != srtp_err_status_ok ||
-        len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->agreed.hears) {
+    if (len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->agreed.hears) {
         s->refused++;
         return;
     }
@@ -97,6 +96,46 @@ is_report(const uint8_t *packet)
 }
 
 static void
+take(struct phone_stream *s, uint8_t *packet, int len)
+{
+    if (mkt_srtp_stream_unprotect(s->receive, packet, &len) == srtp_err_status_ok)
+        hear(s, packet, len);
+    else
+        s->refused++;
+}
+
+/* Whose key a packet has that nobody has announced. A failed attempt may change what it looks at.
+ */
+static bool
+take_first(struct phone_stream *s, const uint8_t *packet, size_t n)
+{
+    uint8_t copy[PACKET_MAX];
+    int len = (int)n;
+
+    memcpy(copy, packet, n);
+    if (mkt_srtp_stream_unprotect(s->receive, copy, &len) != srtp_err_status_ok)
+        return false;
+    s->any = false;
+    s->reports.their_ssrc = get32(packet + 8);
+    hear(s, copy, len);
+    return true;
+}
+
+/* False: it is none of theirs. A report before all speech is nobody's yet. */
+static bool
+is_taken(struct phone_stream *s, uint8_t *packet, size_t n)
+{
+    bool reports = is_report(packet);
+
+    if (s->any)
+        return !reports && take_first(s, packet, n);
+    if (get32(packet + (reports ? 4 : 8)) != s->reports.their_ssrc)
+        return false;
+    (reports ? take_report : take)(s, packet, (int)n);
+    return true;
+}
+
+static void
 arrived(const struct sa *from, struct mbuf *mb, void *arg)
 {
     struct phone_media *m = arg;
@@ -104,14 +143,10 @@ arrived(const struct sa *from, struct mbuf *mb, void *arg)
     size_t n = mbuf_get_left(mb);
 
     (void)from; /* keys say who it is */
-    for (struct le *le = m->streams.head; le != NULL; le = le->next) {
-        struct phone_stream *s = le->data;
-        if (n < RTP_HEADER || n > PACKET_MAX ||
-            get32(packet + (is_report(packet) ? 4 : 8)) != s->reports.their_ssrc)
-            continue;
-        (is_report(packet) ? take_report : take)(s, packet, (int)n);
-        return;
-    }
+    for (struct le *le = m->streams.head; n >= RTP_HEADER && n <= PACKET_MAX && le != NULL;
+         le = le->next)
+        if (is_taken(le->data, packet, n))
+            return;
     m->strangers++;
 }
 
@@ -234,35 +269,49 @@ static void
 tick(void *arg)
 {
     struct phone_media *m = arg;
-    struct mkt_span frame = audio_frame(m->speech, m->frame);
-    bool last = frame.n > 0 && audio_frame(m->speech, m->frame + 1).n == 0;
+    struct mkt_span frame = audio_frame(m->saying, m->frame);
+    bool last = frame.n > 0 && audio_frame(m->saying, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
     m->frame++;
     if (m->devices[AUDIO_MIC] != NULL)
         say_from_mic(m);
     else
-        say(m->talking, m->speech->format, frame);
+        say(m->talking, m->saying->format, frame);
     watch_devices(m);
-    m->next_ms += FRAME_MS;
+    m->next_ms += PHONE_FRAME_MS;
     tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
-    if (last && m->played != NULL)
+    if (last && m->saying == m->speech && m->played != NULL)
         m->played(m->arg);
 }
 
-void
-phone_stream_start(struct phone_stream *s, const struct sa *to)
+static void
+start(struct phone_stream *s, const struct sa *to, const struct audio *speech)
 {
     struct phone_media *m = s->media;
 
     s->to = *to;
     m->talking = s;
-    open_devices(m);
-    s->hearing.speaker = m->devices[AUDIO_SPEAKER];
+    m->saying = speech;
+    m->frame = 0;
     m->next_ms = tmr_jiffies();
     if (s->agreed.reports)
         wait_to_report(m, REPORT_MS / 2);
     tick(m);
+}
+
+void
+phone_stream_early(struct phone_stream *s, const struct sa *to, const struct audio *speech)
+{
+    start(s, to, speech);
+}
+
+void
+phone_stream_start(struct phone_stream *s, const struct sa *to)
+{
+    open_devices(s->media);
+    s->hearing.speaker = s->media->devices[AUDIO_SPEAKER];
+    start(s, to, s->media->speech);
 }
 
 /* --- streams ---------------------------------------------------------------------------------- */
@@ -312,21 +361,10 @@ policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
     return mkt_srtp_policy(policy, csb, crypto, i, err);
 }
 
+/* Takes both policies. */
 static enum mkt_rc
-open_one(struct mkt_srtp_stream **out, uint32_t *ssrc, const struct mkt_csb *csb, uint8_t cs_id,
-         struct mkt_crypto *crypto, struct mkt_err *err)
-{
-    struct mkt_srtp policy;
-
-    if (policy_of(&policy, csb, cs_id, crypto, err) != MKT_OK)
-        return err->rc;
-    *ssrc = policy.policy.ssrc.value;
-    return mkt_srtp_stream_new(out, &policy, err);
-}
-
-enum mkt_rc
-phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct mkt_csb *csb,
-                  uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
+open_stream(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *send,
+            struct mkt_srtp *receive, struct mkt_err *err)
 {
     struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
 
@@ -336,19 +374,49 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
         return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
     }
     s->media = m;
-    s->sends = sends;
-    s->hears = hears;
     s->seq = rand_u16() & 0x7fff;
     s->timestamp = rand_u32();
     rand_str(s->reports.cname, sizeof s->reports.cname);
-    if (open_one(&s->send, &s->reports.ssrc, csb, sends, crypto, err) != MKT_OK ||
-        open_one(&s->receive, &s->reports.their_ssrc, csb, hears, crypto, err) != MKT_OK) {
+    s->reports.ssrc = send->policy.ssrc.value;
+    s->reports.their_ssrc = receive->policy.ssrc.value;
+    s->any = receive->policy.ssrc.type != ssrc_specific;
+    if (mkt_srtp_stream_new(&s->send, send, err) != MKT_OK ||
+        mkt_srtp_stream_new(&s->receive, receive, err) != MKT_OK) {
         mem_deref(s);
         return err->rc;
     }
     list_append(&m->streams, &s->le, s);
     *out = s;
     return MKT_OK;
+}
+
+enum mkt_rc
+phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct mkt_csb *csb,
+                  uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
+{
+    struct mkt_srtp send = { 0 }, receive = { 0 };
+
+    *out = NULL;
+    if (policy_of(&send, csb, sends, crypto, err) == MKT_OK &&
+        policy_of(&receive, csb, hears, crypto, err) == MKT_OK &&
+        open_stream(out, m, &send, &receive, err) == MKT_OK) {
+        (*out)->sends = sends;
+        (*out)->hears = hears;
+    }
+    mkt_srtp_wipe(&send);
+    mkt_srtp_wipe(&receive);
+    return err->rc;
+}
+
+enum mkt_rc
+phone_stream_open_sdes(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *send,
+                       struct mkt_srtp *receive, struct mkt_err *err)
+{
+    receive->policy.ssrc = (srtp_ssrc_t){ .type = ssrc_any_inbound };
+    (void)open_stream(out, m, send, receive, err);
+    mkt_srtp_wipe(send);
+    mkt_srtp_wipe(receive);
+    return err->rc;
 }
 
 static void

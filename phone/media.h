@@ -12,6 +12,8 @@
 #include <mikeyticket/media/srtp.h>
 #include <re.h>
 
+#define PHONE_FRAME_MS 20 /* of speech in a packet */
+
 struct phone_media;
 
 /* phone_media_open binds a socket at ip. `speech` (n = 0: silence) is borrowed and
@@ -49,6 +51,11 @@ struct phone_agreed {
 /* phone_stream_speak changes from G.711 mu-law without reports, with which a stream begins, to what
  * was agreed on; before phone_stream_start. False when memory fails. */
 MKT_MUST_USE bool phone_stream_speak(struct phone_stream *s, const struct phone_agreed *agreed);
+/* phone_stream_open_sdes gives one a stream under keys that were not agreed by MIKEY: whatever SSRC
+ * comes first under theirs is the party's. Both policies are wiped. */
+MKT_MUST_USE enum mkt_rc phone_stream_open_sdes(struct phone_stream **s, struct phone_media *m,
+                                                struct mkt_srtp *send, struct mkt_srtp *receive,
+                                                struct mkt_err *err);
 
 /* phone_stream_hear takes packets under the new key of csb too, phone_stream_say sends under it:
  * the one who offered new keys says with them once they are answered, the other once that is
@@ -58,7 +65,10 @@ MKT_MUST_USE enum mkt_rc phone_stream_hear(struct phone_stream *s, const struct 
 MKT_MUST_USE enum mkt_rc phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb,
                                           struct mkt_crypto *crypto, struct mkt_err *err);
 
-/* phone_stream_start begins to talk to `to`, and to nobody else. */
+/* phone_stream_early says `speech` (borrowed) to `to` while it rings: early media. */
+void phone_stream_early(struct phone_stream *s, const struct sa *to, const struct audio *speech);
+
+/* phone_stream_start begins to talk to `to`, and to nobody else; what was early is over. */
 void phone_stream_start(struct phone_stream *s, const struct sa *to);
 
 struct phone_counts {

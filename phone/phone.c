@@ -124,6 +124,17 @@ keys_too_old(void *arg)
     call->end(call);
 }
 
+void
+phone_call_limit(struct phone_call *call, uint64_t packets)
+{
+    if (packets == 0 || packets > UINT32_MAX) { /* two years of speech */
+        phone_say("rekey-by", "never");
+        return;
+    }
+    phone_say("rekey-by", "packet %llu", (unsigned long long)packets);
+    tmr_start(&call->too_old, packets * PHONE_FRAME_MS, keys_too_old, call);
+}
+
 uint64_t
 phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
 {
@@ -142,15 +153,32 @@ phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb)
     return ms;
 }
 
+/* What was called when that is not who answers: a group, or another name of the same. */
+static bool
+was_called_as(const struct phone *p, const struct mkt_csb *csb, char text[CLI_IDENTITY_TEXT])
+{
+    const struct mkt_policy *policy = mkt_csb_policy(csb);
+    struct mkt_identity called = policy->responders[0], answers = mkt_csb_peer(csb);
+
+    if (!mkt_csb_is_initiator(csb))
+        answers = mkt_uri(p->client.file.identity);
+    if (policy->n_responders != 1 || mkt_identity_equal(called, answers))
+        return false;
+    cli_identity_text(called, text);
+    return true;
+}
+
 /* Keys that fork prove who has answered; others are those of everybody who may (RFC 6043 12.4). */
 static void
-say_peer(const struct mkt_csb *csb)
+say_peer(const struct phone *p, const struct mkt_csb *csb)
 {
     const struct mkt_policy *policy = mkt_csb_policy(csb);
     char text[CLI_IDENTITY_TEXT];
 
     cli_identity_text(mkt_csb_peer(csb), text);
     phone_say("peer", "%s", text);
+    if (was_called_as(p, csb, text))
+        phone_say(mkt_csb_is_initiator(csb) ? "for" : "called", "%s", text);
     cli_identity_text(policy->kms, text);
     if (mkt_csb_is_initiator(csb) && (policy->flags & MKT_TP_I) == 0)
         phone_say("vouched-for", "no: any who may open the ticket");
@@ -175,9 +203,10 @@ phone_call_say_ticket(const struct mkt_csb *csb)
 }
 
 void
-phone_call_say_keys(const struct mkt_csb *csb)
+phone_call_say_keys(const struct phone *p, const struct mkt_csb *csb)
 {
-    say_peer(csb);
+    phone_say("keying", "MIKEY-TICKET");
+    say_peer(p, csb);
     phone_call_say_ticket(csb);
 }
 
@@ -191,7 +220,7 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struc
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
                           (uint8_t)(first + 1 - ours), call->phone->client.crypto, &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "no media with these keys", &why);
-    phone_call_say_keys(csb);
+    phone_call_say_keys(call->phone, csb);
     return true;
 }
 
@@ -248,6 +277,9 @@ report_media(const struct phone_call *call)
         fprintf(stderr, "mikey-phone: %s: %s\n", path, why);
 }
 
+#define LAST_MS 300   /* for the last messages */
+#define AWAIT_MS 2000 /* and for those of phones that a CANCEL may have come too late to */
+
 static void
 quit(void *arg)
 {
@@ -271,7 +303,7 @@ call_again(void *arg)
 void
 phone_quit_soon(struct phone *p)
 {
-    tmr_start(&p->quit, 300, quit, p);
+    tmr_start(&p->quit, phone_caller_awaits(p) ? AWAIT_MS : LAST_MS, quit, p);
 }
 
 /* What comes after a call: the next one, the end, which leaves time for the last messages, or

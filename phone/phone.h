@@ -40,7 +40,7 @@ struct phone {
     struct sipsess_sock *sessions;
     struct sip_lsnr *requests, *looks, *responses, *group_requests, *group_responses;
     struct sipreg *registration;
-    struct audio speech;
+    struct audio speech, early;
     const struct audio_codec *codecs[AUDIO_CODECS_MAX]; /* in order of preference */
     size_t n_codecs;
     struct phone_seen seen;
@@ -64,6 +64,10 @@ bool phone_caller_request(const struct sip_msg *msg, void *phone);
  * was answered. */
 bool phone_callee_request(const struct sip_msg *msg, void *phone);
 
+/* phone_caller_awaits tells whether a phone that rang for us may still pick up, though the call is
+ * over. */
+bool phone_caller_awaits(const struct phone *p);
+
 /* phone_caller_forget gives up what is kept of calls that are over. */
 void phone_caller_forget(struct phone *p);
 
@@ -82,7 +86,7 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
 
 /* phone_call_say_keys says who the other party is, and then what phone_call_say_ticket does: which
  * policy the ticket has, and which suite. */
-void phone_call_say_keys(const struct mkt_csb *csb);
+void phone_call_say_keys(const struct phone *p, const struct mkt_csb *csb);
 void phone_call_say_ticket(const struct mkt_csb *csb);
 
 /* phone_call_speak has the stream of a party use what was agreed on, and says which codec. */
@@ -95,6 +99,10 @@ void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const
 /* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
  * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
 uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
+
+/* phone_call_limit says and sees to it that the call ends when so many packets can have been sent;
+ * 0: no end. */
+void phone_call_limit(struct phone_call *call, uint64_t packets);
 
 /* phone_call_over ends the call: says why, writes what was heard, and frees it. */
 void phone_call_over(struct phone_call *call, enum cli_exit code, const char *why);

@@ -126,6 +126,24 @@ multicast(struct phone_options *o, struct cli_error *err)
 }
 
 static bool
+keying(struct phone_options *o, struct cli_error *err)
+{
+    static const char *const names[] = { [PHONE_KEYING_REQUIRED] = "required",
+                                         [PHONE_KEYING_PREFERRED] = "preferred",
+                                         [PHONE_KEYING_SDES] = "sdes" };
+    const char *text = o->value[PHONE_OPT_KEYING];
+
+    for (size_t i = 0; text != NULL && i < CLI_COUNT(names); i++) {
+        o->keying = (enum phone_keying)i;
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    }
+    o->keying = PHONE_KEYING_REQUIRED;
+    return text == NULL || cli_fail(err, CLI_EXIT_USAGE,
+                                    "--keying %.40s: expected required, preferred or sdes", text);
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
@@ -142,7 +160,7 @@ check(struct phone_options *o, struct cli_error *err)
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
     o->repeat = 1;
-    return check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
+    return keying(o, err) && check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
            milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1000000, "a number of calls, a million at most", &o->repeat,

@@ -36,6 +36,8 @@
     X(MIC, "mic", "DEVICE", CLI_OPT_COUNT,                                                         \
       "microphone of ALSA, such as default; in the place of --play")                               \
     X(SPEAKER, "speaker", "DEVICE", CLI_OPT_COUNT, "loudspeaker of ALSA, such as default")         \
+    X(EARLY, "early", "FILE", CLI_OPT_COUNT,                                                       \
+      "WAV file that is said to the caller while it rings (early media)")                          \
     X(RECORD, "record", "FILE", CLI_OPT_COUNT, "WAV file that is written: what is heard")          \
     X(CODEC, "codec", "LIST", CLI_OPT_COUNT, "codecs, the best first (default PCMU,PCMA,opus)")    \
     X(ANSWER, "answer", "TIME", CLI_OPT_COUNT,                                                     \
@@ -53,6 +55,8 @@
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
     X(REPEAT, "repeat", "N", CLI_OPT_COUNT,                                                        \
       "call N times, one after the other; the first that fails is the last")                       \
+    X(KEYING, "keying", "HOW", CLI_OPT_COUNT,                                                      \
+      "required: MIKEY-TICKET or no call (default); preferred: or SDES; sdes")                     \
     X(SRTP, "srtp", "SUITE", CLI_OPT_SRTP, "SRTP suite, in order of preference (mikey-ticket(1))") \
     X(VALIDITY, "validity", "TIME", CLI_OPT_VALIDITY, "how long your tickets live (default 1h)")   \
     X(REKEY, "rekey", "TIME", CLI_OPT_REKEY, "how long session keys may be used (TRr)")            \
@@ -73,6 +77,7 @@ enum phone_option {
 };
 
 #define PHONE_MEMBERS_MAX 254 /* a CS ID each, and one of the initiator */
+enum phone_keying { PHONE_KEYING_REQUIRED, PHONE_KEYING_PREFERRED, PHONE_KEYING_SDES };
 
 struct phone_options {
     const char *value[PHONE_OPT_COUNT]; /* NULL: not given; "" without argument */
@@ -86,6 +91,7 @@ struct phone_options {
     uint64_t first_index; /* UINT64_MAX: drawn */
     uint32_t repeat;      /* calls to make */
     char proxy[320];      /* of --proxy, when it was a sips: URI */
+    enum phone_keying keying;
     struct cli_args args; /* for the client's parts */
 };
 

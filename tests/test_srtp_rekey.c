@@ -188,16 +188,49 @@ a_key_that_cannot_be_told_apart_is_refused_and_wiped(void **state)
 }
 
 static void
-a_stream_needs_an_mki(void **state)
+a_stream_without_an_mki_keeps_its_key(void **state)
 {
-    struct mkt_srtp_stream *stream;
-    struct mkt_srtp first;
+    struct mkt_srtp_stream *from, *to;
+    struct mkt_srtp s;
     struct mkt_err err = { 0 };
     (void)state;
 
-    policy(&first, 1, NOTHING);
-    assert_int_equal(mkt_srtp_stream_new(&stream, &first, &err), MKT_E_KEY_DATA);
-    assert_null(stream);
+    policy(&s, 1, NOTHING);
+    assert_int_equal(mkt_srtp_stream_new(&from, &s, &err), MKT_OK);
+    policy(&s, 1, NOTHING);
+    assert_int_equal(mkt_srtp_stream_new(&to, &s, &err), MKT_OK);
+    struct packet p = protect(from, 1);
+    assert_int_equal(p.len, RTP_LEN + 10); /* no MKI in it */
+    assert_true(accepts(to, p));
+    assert_false(accepts(to, p));
+    policy(&s, 2, NOTHING);
+    assert_int_equal(mkt_srtp_stream_rekey(from, &s, &err), MKT_E_KEY_DATA);
+    mkt_srtp_stream_free(from);
+    mkt_srtp_stream_free(to);
+}
+
+static void
+a_stream_of_any_ssrc_is_that_of_who_has_the_key(void **state)
+{
+    struct mkt_srtp_stream *from, *to, *stranger;
+    struct mkt_srtp s;
+    struct mkt_err err = { 0 };
+    (void)state;
+
+    policy(&s, 1, NOTHING);
+    assert_int_equal(mkt_srtp_stream_new(&from, &s, &err), MKT_OK);
+    policy(&s, 2, NOTHING);
+    assert_int_equal(mkt_srtp_stream_new(&stranger, &s, &err), MKT_OK);
+    policy(&s, 1, NOTHING);
+    s.policy.ssrc = (srtp_ssrc_t){ .type = ssrc_any_inbound };
+    assert_int_equal(mkt_srtp_stream_new(&to, &s, &err), MKT_OK);
+    assert_false(accepts(to, protect(stranger, 1)));
+    struct packet p = protect(from, 1);
+    assert_true(accepts(to, p)); /* RFC4568:6.4.1-1 */
+    assert_false(accepts(to, p));
+    mkt_srtp_stream_free(from);
+    mkt_srtp_stream_free(stranger);
+    mkt_srtp_stream_free(to);
 }
 
 static void
@@ -346,7 +379,8 @@ main(void)
         TEST(a_packet_seen_before_is_a_replay_under_either_key),
         TEST(a_forged_packet_does_not_move_the_stream),
         TEST(a_key_that_cannot_be_told_apart_is_refused_and_wiped),
-        TEST(a_stream_needs_an_mki),
+        TEST(a_stream_without_an_mki_keeps_its_key),
+        TEST(a_stream_of_any_ssrc_is_that_of_who_has_the_key),
         TEST(what_is_too_short_for_rtp_is_refused),
         TEST(what_is_too_short_for_rtcp_is_refused),
         TEST(reports_go_under_the_key_of_the_moment),

@@ -22,6 +22,7 @@ MAPS = [
      '../shared/conformance/rfc6043.tsv'),
     ('docs/conformance/rfc3830.tsv', 'RFC3830', 83, 0x3d1348e8, None),
     ('docs/conformance/rfc4567.tsv', 'RFC4567', 30, 0x169c607e, None),
+    ('docs/conformance/rfc4568.tsv', 'RFC4568', 16, 0xa535e9f1, None),
 ]
 COLUMNS = ['id', 'status', 'code', 'test', 'note']
 STATUS = {  # status: the cells that may not be empty

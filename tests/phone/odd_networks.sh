@@ -41,7 +41,31 @@ for seed in 1 2 3; do
     ended bob.desk
     check "a call gets through where a fifth of the signalling is lost ($seed)" exits 0
     check "speech arrives bit by bit ($seed)" same_speech alice.wav "bad.$seed.wav"
+    cat middle.error >> bad.error
 done
+wait_for_calls bob.desk --answer 100 --once --record bad.desk.wav
+wait_for_calls bob.mobile --answer 2500 --once
+middle fork --bad 4 "$(at bob.desk udp)" "$(at bob.mobile udp)"
+call alice sip:bob@example.com --proxy "$middle" --play alice.wav --hang-up played
+ended bob.desk
+ended bob.mobile
+cat middle.error >> bad.error
+happened() { [ "$(grep -c "^$1 " bad.error)" -ge "$2" ]; }
+check 'messages were lost on the way' happened lost 2
+check 'such a network may fork, too' exits 0
+check 'to phones with keys of their own' says '^peer: sip:bob@example.com$' 2
+check 'speech arrives bit by bit at the first, also when the second answers' same_speech alice.wav bad.desk.wav
+check 'and the second has heard nothing of it' heard_nothing bob.mobile
+
+wait_for_calls bob.desk --answer 0 --once --record reverse.wav
+middle fork --reverse "$(at bob.desk udp)"
+call alice sip:bob@example.com --proxy "$middle" --play alice.wav --hang-up played
+ended bob.desk
+cat middle.error > bad.error
+check 'a call gets through where what comes close together arrives the other way round' exits 0
+check 'as it did' happened overtaken 1
+check 'with the keys of who has answered' says '^vouched-for: by sip:kms@example.com$' 1
+check 'and speech, bit by bit' same_speech alice.wav reverse.wav
 
 # --- sent elsewhere -----------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ mulaw() { python3 "$tools/speech.py" mulaw "$@"; }
 same_speech() { python3 "$tools/speech.py" same "$1" "$2" > "$dir/stderr" 2>&1; }
 holds_speech() { python3 "$tools/speech.py" holds "$@" > "$dir/stderr" 2>&1; }
 shares_speech() { python3 "$tools/speech.py" shares "$1" "$2" > "$dir/stderr" 2>&1; }
+part_of_speech() { python3 "$tools/speech.py" part "$1" "$2" > "$dir/stderr" 2>&1; }
 begins_with() { python3 "$tools/speech.py" begins "$1" "$2" > "$dir/stderr" 2>&1; }
 
 # wait_for_calls NAME OPTIONS...: a phone that waits on a port of its own; NAME may be USER.DEVICE.
@@ -37,6 +38,37 @@ wait_for_calls() {
         sleep 0.01
     done
     bail "the phone of $name does not listen" "$name.error"
+}
+
+# by_hand NAME OPTIONS... [-- ANSWER-OPTIONS...]: a phone that does what it is told (sip_phone.py) and has its
+# keys from `mikey-ticket answer`, in NAME.session.
+by_hand() {
+    local name=$1 i options=()
+    shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    : > "$name.said"
+    python3 "$tools/sip_phone.py" --offer "$name.offer" --keys "$name.keys" "${options[@]}" "$ticket" answer \
+        --credentials "${name%%.*}.cred" --kms "$udp" --offer "$name.offer" --out "$name.keys" --sdp \
+        --session "$name.session" "${@:2}" > "$name.said" 2> "$name.error" < /dev/null &
+    pids+=($!)
+    pid_of[$name]=$!
+    says_soon "$name" '^listening: tcp'
+}
+# says_soon NAME PATTERN: waits until a phone has said it.
+says_soon() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        grep -q "$2" "$1.said" && return
+        sleep 0.01
+    done
+    bail "$1 does not say $2" "$1.error"
+}
+put_away() {
+    kill "${pid_of[$1]}"
+    wait "${pid_of[$1]}" 2> "$dir/ignored"
 }
 
 # at NAME TRANSPORT: where it listens.
@@ -100,6 +132,31 @@ middle() {
     middle="sip:127.0.0.1:$middle"
 }
 
+# --- offers by hand ---------------------------------------------------------------------------------
+
+sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
+# offer LINES...: an INVITE to Bob with these lines of SDP; what came back is the output.
+offer() {
+    local flag=()
+    case $1 in --*)
+        flag=("$1")
+        shift
+        ;;
+    esac
+    sdp "$@" | python3 "$tools/sip_offer.py" "$(at bob "${TRANSPORT:-udp}")" "${flag[@]}" > "$dir/stdout" 2> "$dir/stderr"
+    code=$?
+}
+savp='m=audio 40000 RTP/SAVP 0'
+line() { echo "a=key-mgmt:mikey $1"; }
+# A good message, as SDP carries it.
+good() {
+    run request --credentials "$1.cred" --kms "$udp" --to "sip:$2@example.com" --out t.mkt
+    run offer --credentials "$1.cred" --ticket t.mkt --to "sip:$2@example.com" --out o.sdp --state o.state \
+        --sdp --sdp-ids "${3:-mikey}"
+    sed -n 's/^a=key-mgmt:mikey //p' o.sdp
+    rm -f t.mkt o.sdp o.state
+}
+
 # --- what a network sees --------------------------------------------------------------------------
 
 capture_pid=''
@@ -138,23 +195,18 @@ sees_only_srtp() {
 }
 # sees_messages CAPTURE TYPE N: exactly N different ones.
 sees_messages() { python3 "$tools/messages.py" "$1.pcapng" "$2" "$3" > "$dir/stderr" 2>&1; }
-# opens_nothing CAPTURE SESSION: the media of the caller, given to somebody with the keys of SESSION;
-# opens_all: all of it.
-opens_nothing() { tried_on "$1" "$2" && [[ "$result" == "packets=$n opened=0 refused=$n "* ]]; }
-opens_all() { tried_on "$1" "$2" && [[ "$result" == "packets=$n opened=$n refused=0 "* ]]; }
-tried_on() {
-    local port
-    mkfifo tap.port
-    "$media" receive --session "$2" --cs 1 --audio never.wav > tap.port 2> "$dir/stderr" &
-    {
-        read -r _ port
-        n=$(python3 "$tools/replay.py" "$1.pcapng" "$(ssrc_of "$2")" "$port")
-        read -r result
-    } < tap.port
-    rm tap.port
-    echo "$n sent; $result" > "$dir/stdout"
-    [ "$n" -ge 100 ]
+# opens CAPTURE SESSION WHAT: the media of the caller, given to somebody with the keys of SESSION: opens
+# all or none of it.
+opens() {
+    local n opened=0 result
+    python3 "$tools/replay.py" "$1.pcapng" "$(ssrc_of "$2")" "$media" receive --session "$2" --cs 1 --audio never.wav \
+        > "$dir/stdout" 2> "$dir/stderr"
+    read -r n result < "$dir/stdout"
+    [ "$3" = none ] || opened=$n
+    [ "$n" -ge 100 ] && [[ "$result" == "packets=$n opened=$opened refused=$((n - opened)) "* ]]
 }
+opens_nothing() { opens "$1" "$2" none; }
+opens_all() { opens "$1" "$2" all; }
 # The SSRC of what the caller sends.
 ssrc_of() { sed -n 's/^ *ssrc: *//p' "$1" | head -n 1; }
 
@@ -177,11 +229,4 @@ start_proxy() {
 through() { echo "sip:127.0.0.1:$proxy_port;transport=$1"; }
 
 # registered NAME: waits until the registrar knows it.
-registered() {
-    local i
-    for ((i = 0; i < 500; i++)); do
-        grep -q '^registered:' "$1.said" && return
-        sleep 0.01
-    done
-    bail "$1 is not registered" "$1.said"
-}
+registered() { says_soon "$1" '^registered:'; }

@@ -10,29 +10,6 @@ phone=$(realpath "$4")
 rig_begin "$1" "$2" "$3"
 start_kms ''
 
-sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
-# offer LINES...: an INVITE to Bob with these lines of SDP; what came back is the output.
-offer() {
-    local flag=()
-    case $1 in --*)
-        flag=("$1")
-        shift
-        ;;
-    esac
-    sdp "$@" | python3 "$tools/sip_offer.py" "$(at bob udp)" "${flag[@]}" > "$dir/stdout" 2> "$dir/stderr"
-    code=$?
-}
-savp='m=audio 40000 RTP/SAVP 0'
-line() { echo "a=key-mgmt:mikey $1"; }
-# A good message, as SDP carries it.
-good() {
-    run request --credentials "$1.cred" --kms "$udp" --to "sip:$2@example.com" --out t.mkt
-    run offer --credentials "$1.cred" --ticket t.mkt --to "sip:$2@example.com" --out o.sdp --state o.state \
-        --sdp --sdp-ids "${3:-mikey}"
-    sed -n 's/^a=key-mgmt:mikey //p' o.sdp
-    rm -f t.mkt o.sdp o.state
-}
-
 wait_for_calls bob
 message=$(good alice bob)
 offer "$(line "$message")" "$savp"

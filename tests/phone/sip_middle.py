@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Something between two phones that is no good proxy, over UDP.
 
-Usage: sip_middle.py fork [--bad SEED] TARGET...: sends an INVITE to every ADDR:PORT and each answer
-back, and never cancels; with --bad a fifth of the messages is lost and some come late; with
---lose N the media of the caller comes this way, too, and each Nth packet of RTP is lost; with
---without LINE that line is taken out of every description.
+Usage: sip_middle.py fork [OPTIONS] TARGET...: sends an INVITE to every ADDR:PORT and each answer
+back, and never cancels. --bad SEED: a fifth of the messages is lost and some come late; --reverse: what
+comes within a quarter of a second goes on in the reverse order; each that was lost and each that came
+after a later one is told on standard error. --lose N: the media of the caller comes this way, too, and
+each Nth packet of RTP is lost. --without PATTERN: lines that match are taken out of every description.
 sip_middle.py redirect URI: answers every INVITE with 302 and that Contact.
 Prints "listening PORT"."""
 
+import argparse
 import random
 import re
 import secrets
@@ -17,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+
 
 def changed(text, change):
     """A message whose body has been through change()."""
@@ -62,36 +65,54 @@ class Descriptions:
 
     def change(self, body, answer):
         if self.without:
-            body = body.replace(self.without + '\r\n', '')
+            body = re.sub(rf'(?m)^{self.without}\r\n', '', body)
         if self.every and answer:
             body = re.sub(r'(?m)^(m=audio) (\d+)', lambda m: f'{m[1]} {self.relay(int(m[2]))}', body)
         return body
 
 
 BRANCH = 'z9hG4bKmid'
+HOLD_S = 0.25
 
 
 class Link:
     """A socket that loses and delays, as its seed has it."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, reverse):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(('127.0.0.1', 0))
         self.random = random.Random(seed) if seed is not None else None
+        self.reverse = reverse
         self.later = []
+        self.count = 0
+        self.newest = {}  # by where it went
 
     def send(self, octets, to):
-        if self.random is None:
+        if self.reverse:
+            self.count += 1
+            until = self.later[0][0] if self.later else time.monotonic() + HOLD_S
+            self.later.append((until, self.count, octets, to))
+        elif self.random is None:
             self.sock.sendto(octets, to)
         elif self.random.random() > 0.2:
             delay = self.random.choice([0, 0, 0.05, 0.15])
-            self.later.append((time.monotonic() + delay, octets, to))
+            self.count += 1
+            self.later.append((time.monotonic() + delay, self.count, octets, to))
+        else:
+            print('lost', octets.split(b'\r\n')[0].decode(), file=sys.stderr, flush=True)
+
+    def deliver(self, count, octets, to):
+        if count < self.newest.get(to, 0):
+            print('overtaken', octets.split(b'\r\n')[0].decode(), file=sys.stderr, flush=True)
+        self.newest[to] = max(count, self.newest.get(to, 0))
+        self.sock.sendto(octets, to)
 
     def receive(self):
         while True:
-            for item in [i for i in self.later if i[0] <= time.monotonic()]:
+            due = [i for i in self.later if i[0] <= time.monotonic()]
+            for item in reversed(due) if self.reverse else due:
                 self.later.remove(item)
-                self.sock.sendto(*item[1:])
+                self.deliver(*item[1:])
             if select.select([self.sock], [], [], 0.01)[0]:
                 return self.sock.recvfrom(65535)
 
@@ -138,15 +159,19 @@ def redirect(link, uri):
 
 
 def main(kind, *args):
-    options = {}
-    while args[0].startswith('--'):
-        options[args[0]], args = args[1], args[2:]
-    link = Link(int(options['--bad']) if '--bad' in options else None)
-    descriptions = Descriptions(int(options.get('--lose', 0)), options.get('--without'))
+    flags = argparse.ArgumentParser()
+    flags.add_argument('--bad', type=int)
+    flags.add_argument('--reverse', action='store_true')
+    flags.add_argument('--lose', type=int, default=0)
+    flags.add_argument('--without')
+    flags.add_argument('targets', nargs='+')
+    args = flags.parse_args(args)
+    link = Link(args.bad, args.reverse)
     print('listening', link.sock.getsockname()[1], flush=True)
     if kind == 'redirect':
-        redirect(link, args[0])
-    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args], descriptions)
+        redirect(link, args.targets[0])
+    fork(link, [(a.rsplit(':', 1)[0], int(a.rsplit(':', 1)[1])) for a in args.targets],
+         Descriptions(args.lose, args.without))
 
 
 main(*sys.argv[1:])

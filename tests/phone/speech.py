@@ -6,7 +6,8 @@ Usage: speech.py mulaw [--backwards] [--alaw] IN.wav OUT.wav: 16-bit samples to 
 G.711 and not by the table of anybody; same A B: equal octets, but for silence at the end; begins A B: what B holds is how A begins, at least a second of it; like A B: of
 any form, the speech of A is in B, though not bit by bit (Opus); raw IN.wav OUT: as a sound card has it; frames A B: what
 the card with B has said is how A begins, frame by frame but for silence, at least two seconds of it;
-holds B A...: B holds each A whole, in one piece, but for silence at its ends; shares A B: some frame of B is in A.
+holds B A...: B holds each A whole, in one piece, but for silence at its ends; shares A B: some frame of B is in A;
+part A B: the second second of A is somewhere in B.
 """
 
 import math
@@ -141,6 +142,11 @@ def shares(a, b):
     return any(f in heard for f in frames if len(set(f)) > 4)
 
 
+def part(a, b):
+    said = octets(a)[8000:16000]
+    return len(said) == 8000 and len(set(said)) > 50 and said in octets(b)
+
+
 def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv, '--alaw' in argv)
@@ -148,7 +154,7 @@ def main(argv):
     if argv[:1] == ['raw']:
         raw(*argv[1:])
         return 0
-    return 0 if {'same': same, 'begins': begins, 'like': like, 'holds': holds, 'shares': shares,
+    return 0 if {'same': same, 'begins': begins, 'like': like, 'holds': holds, 'shares': shares, 'part': part,
                  'frames': same_frames}[argv[0]](*argv[1:]) else 1
 
 

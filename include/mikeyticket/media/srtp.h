@@ -56,10 +56,11 @@ MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_create(srtp_t *out, struct mkt_srtp *s
  * and so its own replay list; packets find their key by the MKI. Opaque, owned; for one thread. */
 struct mkt_srtp_stream;
 
-/* mkt_srtp_stream_new makes a stream of `first`, which needs an MKI (MKT_E_KEY_DATA) and is wiped
- * on every path. The ROC of its first packet follows from its SEQ and from ROC and SEQ of `first`:
- * one who joins late may be told either side of a sequence wrap (RFC 6043 6.1.1). *stream is owned
- * by the caller. srtp_init() must have been called once. */
+/* mkt_srtp_stream_new makes a stream of `first`, which is wiped on every path. It needs an MKI if
+ * its key is to change. The ROC of its first packet follows from its SEQ and from ROC and SEQ of
+ * `first`: one who joins late may be told either side of a sequence wrap (RFC 6043 6.1.1). With
+ * policy.ssrc.type = ssrc_any_inbound it is that of whoever has the key (RFC 4568 6.4.1), and
+ * starts at ROC 0. *stream is owned by the caller. srtp_init() must have been called once. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_new(struct mkt_srtp_stream **stream,
                                                      struct mkt_srtp *first, struct mkt_err *err);
 
@@ -68,8 +69,8 @@ MKT_API void mkt_srtp_stream_free(struct mkt_srtp_stream *stream);
 
 /* mkt_srtp_stream_rekey adds the key of `next`, wiped on every path. A sender uses it from now on;
  * a receiver accepts packets under either key until mkt_srtp_stream_retire or the next change. The
- * ROC goes on. MKT_E_KEY_DATA for an MKI of another length or the one in use, MKT_E_SP for another
- * SSRC; nothing changes on failure. */
+ * ROC goes on. MKT_E_KEY_DATA without an MKI, for one of another length or the one in use, MKT_E_SP
+ * for another SSRC; nothing changes on failure. */
 MKT_API MKT_MUST_USE enum mkt_rc mkt_srtp_stream_rekey(struct mkt_srtp_stream *stream,
                                                        struct mkt_srtp *next, struct mkt_err *err);
 
