@@ -2,8 +2,8 @@
 /* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
  * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
+#include "caller_legs.h"
 #include "report.h"
-#include "sdes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,148 +15,9 @@
 #define REDIRECTIONS_MAX 3
 #define UNANSWERED_MS 30000 /* --leave-after */
 
-struct leg {
-    struct le le;
-    struct sip_dialog *dialog;
-    char tag[64];
-    struct mkt_csb *csb; /* NULL: SDES */
-    struct phone_sdes sdes;
-    struct phone_stream *stream;
-    struct sa to;
-    bool confirmed; /* a 2xx has come */
-    bool refused;   /* its keys did not verify */
-};
-
-struct caller {
-    struct phone_call call; /* first */
-    struct phone_offer *offer;
-    struct phone_sdes sdes;                         /* what is offered of it */
-    char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
-    struct mbuf *description;
-    struct sip_dialog *dialog; /* before it forks */
-    struct sip_request *request;
-    struct sip_auth *auth;
-    struct list legs;
-    struct leg *winner;
-    struct phone_description mine;
-    struct tmr rekey; /* when new keys are due */
-    struct sip_request *reoffer;
-    bool asking; /* the offer is with the worker */
-    bool heard;  /* something has come back */
-    bool cancelled;
-    bool unanswered; /* cancelled by the clock, to leave a message */
-    struct tmr giving_up;
-    unsigned challenges, redirections;
-    struct le late; /* when the call is over: in phone->late, for 2xx that come then */
-    struct tmr linger;
-    bool over;
-};
-
-/* --- legs ------------------------------------------------------------------------------------- */
-
-static void
-leg_destroy(void *data)
-{
-    struct leg *leg = data;
-
-    list_unlink(&leg->le);
-    mem_deref(leg->dialog);
-    mkt_csb_free(leg->csb);
-    phone_sdes_wipe(&leg->sdes);
-}
-
-static struct leg *
-leg_find(const struct caller *c, const struct pl *tag)
-{
-    for (struct le *le = c->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data;
-        if (pl_strcmp(tag, leg->tag) == 0)
-            return leg;
-    }
-    return NULL;
-}
-
-static struct leg *
-leg_of(struct caller *c, const struct sip_msg *msg)
-{
-    struct leg *leg = leg_find(c, &msg->to.tag);
-
-    if (leg != NULL || !pl_isset(&msg->to.tag) || msg->to.tag.l >= sizeof leg->tag)
-        return leg;
-    leg = mem_zalloc(sizeof *leg, leg_destroy);
-    if (leg == NULL || sip_dialog_fork(&leg->dialog, c->dialog, msg) != 0)
-        return mem_deref(leg);
-    (void)pl_strcpy(&msg->to.tag, leg->tag, sizeof leg->tag);
-    list_append(&c->legs, &leg->le, leg);
-    return leg;
-}
-
 static void wait_for_rekey(struct caller *c);
 static void begin(struct caller *c);
 static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
-
-static void
-nothing(int err, const struct sip_msg *msg, void *arg)
-{
-    (void)err, (void)msg, (void)arg;
-}
-
-static void
-leg_bye(struct caller *c, struct leg *leg)
-{
-    (void)sip_drequestf(NULL, c->call.phone->sip, true, "BYE", leg->dialog, 0, c->auth, NULL,
-                        nothing, NULL, "Content-Length: 0\r\n\r\n");
-}
-
-static void
-leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
-{
-    (void)sip_drequestf(NULL, c->call.phone->sip, false, "ACK", leg->dialog, msg->cseq.num, c->auth,
-                        NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
-}
-
-/* Keys of MIKEY-TICKET, or where the user allows it of SDES; never of both. */
-static bool
-leg_keys(struct caller *c, struct leg *leg, const struct sip_msg *msg, struct phone_description *d,
-         struct cli_error *err)
-{
-    struct phone *p = c->call.phone;
-    enum phone_keying keying = p->o->keying;
-    struct mkt_span text = mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb));
-    bool readable = phone_description_read(d, msg->mb, false, &leg->to);
-
-    if (keying != PHONE_KEYING_REQUIRED && phone_sdes_is(text))
-        return (readable ||
-                cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
-               phone_sdes_answered(&leg->sdes, &c->sdes, &c->offer->sdp, text, d, err) &&
-               phone_sdes_keyed(&c->call, &leg->sdes, keying == PHONE_KEYING_PREFERRED,
-                                &leg->stream, err);
-    return phone_offer_answered(c->offer, &p->client, text, &leg->csb, err) &&
-           (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
-           (!phone_sdes_forbidden(d) ||
-            cli_fail(err, CLI_EXIT_PEER, "the answer is refused: a=crypto beside key-mgmt")) &&
-           phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, err);
-}
-
-/* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */
-static void
-leg_answer(struct caller *c, struct leg *leg, const struct sip_msg *msg)
-{
-    struct phone *p = c->call.phone;
-    struct phone_description d;
-    struct cli_error err = { 0 };
-
-    if (leg->stream != NULL || leg->refused || mbuf_get_left(msg->mb) == 0)
-        return;
-    leg->refused = true;
-    if (phone_description_new(&d, p, phone_media_port(c->call.media)) != 0)
-        return;
-    bool ok = leg_keys(c, leg, msg, &d, &err) && phone_call_speak(leg->stream, &d.agreed, &err);
-    leg->refused = !ok;
-    if (!ok)
-        phone_say("refused", "%s", err.text);
-    phone_description_free(&d);
-}
 
 /* --- INVITE ----------------------------------------------------------------------------------- */
 
@@ -195,11 +56,11 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
     if (err == 0 && msg->scode < 200)
         return;
     if (err != 0 || msg->scode >= 300) { /* RFC 4567 4.1.2: then it is over */
-        leg_bye(c, c->winner);
+        caller_leg_bye(c, c->winner);
         phone_call_over(&c->call, CLI_EXIT_PEER, "the other party takes no new keys");
         return;
     }
-    leg_ack(c, c->winner, msg);
+    caller_leg_ack(c, c->winner, msg);
     if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
                              mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
         phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
@@ -208,7 +69,7 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
         wait_for_rekey(c);
         return;
     }
-    leg_bye(c, c->winner);
+    caller_leg_bye(c, c->winner);
     phone_call_over(&c->call, CLI_EXIT_PEER, said.code != CLI_EXIT_OK ? said.text : why.what);
 }
 
@@ -254,7 +115,7 @@ static void
 say_early(const struct caller *c)
 {
     for (struct le *le = c->legs.head; le != NULL; le = le->next) {
-        const struct leg *leg = le->data;
+        const struct caller_leg *leg = le->data;
         uint64_t n = leg->stream != NULL ? phone_stream_counts(leg->stream).heard : 0;
         if (n > 0)
             phone_say("early-media", "%llu packets%s", (unsigned long long)n,
@@ -263,7 +124,7 @@ say_early(const struct caller *c)
 }
 
 static void
-won(struct caller *c, struct leg *leg)
+won(struct caller *c, struct caller_leg *leg)
 {
     char who[CLI_IDENTITY_TEXT];
 
@@ -279,17 +140,17 @@ won(struct caller *c, struct leg *leg)
         wait_for_rekey(c);
         return;
     }
-    leg_bye(c, leg);
+    caller_leg_bye(c, leg);
     phone_call_over(&c->call, CLI_EXIT_PEER, "the answer has no keys that verify");
 }
 
 static void
-confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
+confirmed(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg)
 {
     bool again = leg->confirmed;
 
     leg->confirmed = true;
-    leg_ack(c, leg, msg);
+    caller_leg_ack(c, leg, msg);
     if (again)
         return;
     if (c->winner == NULL && !c->cancelled && !c->over) {
@@ -297,7 +158,7 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
         return;
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
-    leg_bye(c, leg);
+    caller_leg_bye(c, leg);
     if (!c->over && c->winner == NULL) /* the one that we gave up was faster */
         phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
@@ -376,13 +237,13 @@ response(int err, const struct sip_msg *msg, void *arg)
     c->heard = true;
     if (msg->scode == 100)
         return;
-    struct leg *leg = leg_of(c, msg);
+    struct caller_leg *leg = caller_leg_of(c, msg);
     if (leg == NULL)
         return; /* without Contact or tag there is no dialog to speak of */
     if (msg->scode < 200)
         phone_say("progress", "%u", msg->scode);
     if (!c->over)
-        leg_answer(c, leg, msg);
+        caller_leg_answer(c, leg, msg);
     if (msg->scode >= 200)
         confirmed(c, leg, msg);
 }
@@ -501,7 +362,7 @@ hang_up(struct phone_call *call)
     struct caller *c = (struct caller *)call;
 
     if (c->winner != NULL) {
-        leg_bye(c, c->winner);
+        caller_leg_bye(c, c->winner);
         phone_call_over(call, CLI_EXIT_OK, "by us");
     } else if (c->request != NULL && !c->cancelled) {
         c->cancelled = true;
@@ -532,7 +393,7 @@ caller_free(struct phone_call *call)
     struct caller *c = (struct caller *)call;
 
     for (struct le *le = c->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data;
+        struct caller_leg *leg = le->data;
         mkt_csb_free(leg->csb);
         leg->csb = NULL;
         phone_sdes_wipe(&leg->sdes);
@@ -561,7 +422,7 @@ phone_caller_awaits(const struct phone *p)
     for (struct le *le = p->late.head; le != NULL; le = le->next) {
         const struct caller *c = le->data;
         for (struct le *l = c->legs.head; l != NULL && c->winner != NULL; l = l->next)
-            if (!((const struct leg *)l->data)->confirmed)
+            if (!((const struct caller_leg *)l->data)->confirmed)
                 return true;
     }
     return false;
@@ -610,7 +471,7 @@ phone_caller_request(const struct sip_msg *msg, void *phone)
 {
     struct phone *p = phone;
     struct caller *c = caller_of(p);
-    struct leg *leg = c != NULL ? leg_find(c, &msg->from.tag) : NULL;
+    struct caller_leg *leg = c != NULL ? caller_leg_find(c, &msg->from.tag) : NULL;
 
     if (leg == NULL || !sip_dialog_cmp(leg->dialog, msg))
         return false;

@@ -4,6 +4,7 @@
  * seat without ringing; we hear under both, and talk under the new one as soon as the roster comes
  * under its keys. */
 #include "group.h"
+#include "refusal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -271,14 +272,8 @@ seat_over(struct seat *s, enum cli_exit code, const char *why)
 static void
 reject(struct seat *s, enum mkt_rc rc, const struct cli_error *err)
 {
-    bool gone = err->code == CLI_EXIT_UNREACHABLE;
-    const struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, false);
-
-    (void)sipsess_reject(
-        s->session, gone ? 480 : (uint16_t)r.status, gone ? "Temporarily Unavailable" : r.reason,
-        "Warning: %u mikey-phone \"%s\"\r\nContent-Length: 0\r\n\r\n",
-        gone ? 399 : r.warning[0].code,
-        gone ? "The key management service of the callee cannot be reached" : r.warning[0].text);
+    struct mkt_sdp_refusal r = phone_refusal_keys(rc, err);
+    (void)sipsess_reject(s->session, (uint16_t)r.status, r.reason, "%H", phone_refusal_print, &r);
 }
 
 /* The ticket is resolved, or not: in the main loop. */
@@ -518,9 +513,7 @@ phone_member_invite(const struct sip_msg *msg, struct phone *p)
         return true;
     }
     const struct mkt_sdp_refusal r = mkt_sdp_refusal(rc, false);
-    (void)sip_treplyf(NULL, NULL, p->sip, msg, false, (uint16_t)r.status, r.reason,
-                      "Warning: %u mikey-phone \"%s\"\r\nContent-Length: 0\r\n\r\n",
-                      r.warning[0].code, r.warning[0].text);
+    phone_refuse(p->sip, msg, &r);
     seat_over(s, err.code, err.text);
     return true;
 }
