@@ -113,6 +113,12 @@ check 'what was said until then was heard bit by bit' holds_speech erin.after.wa
 press alice i
 check 'who has left may come back' says_soon alice '^joined: sip:erin@team.example.com, ' 2
 capture_end
+for who in bob erin; do press $who h; done
+check 'when all have left' says_soon alice '^left: sip:bob@example.com$'
+check 'one' says_soon alice '^left: sip:erin@team.example.com$' 2
+press alice i
+check 'the first who comes back has keys that are new' says_soon alice '^joined: sip:bob@example.com, ' 2
+check 'to the other as well' says_soon alice '^joined: sip:erin@team.example.com, ' 3
 press alice h
 check 'the call ends' says_soon bob '^ended: by the initiator$'
 for who in bob carol erin; do press $who q; done
@@ -129,7 +135,7 @@ for who in erin frank mallory; do
 done > members
 sed -i '1i # who is in the team\n' members
 capture_begin multicast
-open_phone alice --group 'sip:*@team.example.com' --members members --multicast "$group" --play alice.wav \
+open_phone alice --group 'sip:*@team.example.com' --members members --multicast "$group" --rekey 6s --play alice.wav \
     --record alice.multicast.wav
 check 'everybody of a domain can be a group' says_soon alice '^joined: sip:.*@team.example.com, ' 2
 check 'and nobody else' says_soon alice '^not-joined: sip:mallory@.* 488 '
@@ -144,6 +150,7 @@ says_soon frank '^quiet: sip:erin'
 press alice h
 for who in erin frank mallory alice; do close_phone $who; done
 capture_end
+check 'in the midst of which keys were replaced, since they last six seconds only' said_by frank '^rekeyed: by the initiator'
 check 'is heard by the members bit by bit' holds_speech frank.multicast.wav alice.wav bob.wav
 check 'and by the initiator' holds_speech alice.multicast.wav bob.wav
 check 'who has to pass on nothing' said_by alice '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused, 0 forwarded$'
