@@ -117,8 +117,9 @@ for who in bob erin; do press $who h; done
 check 'when all have left' says_soon alice '^left: sip:bob@example.com$'
 check 'one' says_soon alice '^left: sip:erin@team.example.com$' 2
 press alice i
-check 'the first who comes back has keys that are new' says_soon alice '^joined: sip:bob@example.com, ' 2
-check 'to the other as well' says_soon alice '^joined: sip:erin@team.example.com, ' 3
+check 'the first who comes back' says_soon alice '^joined: sip:bob@example.com, ' 2
+check 'has the keys of a new ticket' says_soon alice '^ticket: ' 2
+check 'as has the other' says_soon alice '^joined: sip:erin@team.example.com, ' 3
 press alice h
 check 'the call ends' says_soon bob '^ended: by the initiator$'
 for who in bob carol erin; do press $who q; done
