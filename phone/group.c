@@ -182,16 +182,19 @@ renew_soon(struct group *g)
     tmr_start(&g->renew, SETTLE_MS, renew, g);
 }
 
-/* Whoever has not answered with new keys by now is out. */
+/* Whoever has not answered with new keys by now is out; with the last of them all have answered. */
 static void
 too_slow(void *arg)
 {
     struct group *g = arg;
+    struct leg *leg = first_leg(g, g->next, LEG_CALLED), *after;
 
-    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data;
-        if (leg->keys == g->next && leg->state == LEG_CALLED)
-            leg_cancel(leg);
+    for (; leg != NULL; leg = after) {
+        leg_cancel(leg);
+        leg->state = LEG_OUT;
+        after = first_leg(g, g->next, LEG_CALLED);
+        phone_say("not-joined", "%s: no answer", leg->uri);
+        group_leg_out(leg);
     }
 }
 
