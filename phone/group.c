@@ -203,7 +203,7 @@ too_slow(void *arg)
 static void
 call_due(struct group *g)
 {
-    bool missing = g->call_again && g->next == NULL;
+    bool missing = g->call_again && g->next == NULL && !g->stale;
 
     for (struct le *le = g->legs.head; le != NULL; le = le->next) {
         struct leg *leg = le->data;
@@ -298,6 +298,7 @@ adopt_next(struct group *g)
     g->former = g->keys;
     g->keys = g->next;
     g->next = NULL;
+    g->stale = false;
     move_legs(g);
     tmr_start(&g->retire, RETIRE_MS, retire, g);
 }
@@ -406,6 +407,7 @@ group_leg_out(struct leg *leg)
         phone_say("left", "%s", leg->name);
         group_media_forget(g->media, leg->offer.cs_id);
         send_left(g, leg->offer.cs_id);
+        g->stale = true;
         renew_soon(g);
     }
     end_if_over(g);

@@ -38,6 +38,7 @@ struct group {
     struct list legs;
     bool asking; /* a ticket is with the worker */
     bool begun;  /* somebody has joined with these keys: we talk */
+    bool stale;  /* somebody who has left has our keys: nobody joins before there are others */
     bool ending, renew_again;
     bool call_again; /* who is out, as soon as no keys are under way */
     struct tmr roster, linger, renew, retire;
