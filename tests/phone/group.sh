@@ -77,6 +77,7 @@ check 'not a packet was lost or refused' said_by carol '^media: 0 sent, [0-9]* h
 check 'nor with the one who came late' said_by erin '^media: 0 sent, [0-9]* heard, 0 lost, 0 refused,'
 check 'and the one who is no member nothing' heard_nothing mallory
 check_capture 'the network sees none of it in the clear' sees_only_srtp group alice.wav bob.wav
+check_capture 'and no keystream twice' no_keystream_twice group
 
 # --- somebody is removed at the KMS, and somebody leaves --------------------------------------------
 
@@ -126,6 +127,7 @@ for who in bob carol erin; do press $who q; done
 for who in bob carol erin alice; do close_phone $who; done
 check 'who has stayed has heard it too' holds_speech bob.after.wav alice.wav
 check_capture 'with keys of which the network sees nothing' sees_only_srtp after alice.wav
+check_capture 'and no keystream twice' no_keystream_twice after
 
 # --- over multicast, with a pattern for a group -----------------------------------------------------
 
@@ -158,6 +160,7 @@ check 'who has to pass on nothing' said_by alice '^media: [0-9]* sent, [0-9]* he
 check 'nor is anything lost or refused at a member' said_by frank '^media: 0 sent, [0-9]* heard, 0 lost, 0 refused,'
 check 'who is no member has heard nothing' heard_nothing mallory
 check_capture 'and the network sees only SRTP' sees_only_srtp multicast alice.wav bob.wav
+check_capture 'and no keystream twice' no_keystream_twice multicast
 
 # --- what is no group call --------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ one_of_them() {
     fi
 }
 check 'and the other alone hears what is said' one_of_them
-# RFC3711:9.1: under one key they must not have one SSRC, whatever the offer said.
+# RFC 3711 9.1: under one key they must not have one SSRC, whatever the offer said.
 two_ssrcs() { python3 "$tools/ssrcs.py" fork.pcapng 2 2 "$ticket" > "$dir/stdout" 2> "$dir/stderr"; }
 check_capture 'they would have talked with SSRCs of their own' two_ssrcs
 
