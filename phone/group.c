@@ -106,6 +106,7 @@ static const struct group_events events = { talks, NULL, played };
 
 static void ticket_came(struct phone_job *job);
 static void renew(void *arg);
+static void switch_over(struct group *g);
 
 /* Where our stream begins, when the user says so. */
 static void
@@ -165,7 +166,7 @@ renew(void *arg)
 {
     struct group *g = arg;
 
-    if (g->ending || !g->begun || first_leg(g, g->keys, LEG_IN) == NULL)
+    if (g->ending || !g->begun)
         return;
     g->renew_again = g->asking || g->next != NULL || g->former != NULL;
     if (g->renew_again)
@@ -181,39 +182,67 @@ renew_soon(struct group *g)
     tmr_start(&g->renew, SETTLE_MS, renew, g);
 }
 
-/* Whoever has not answered with new keys by now is out. */
+/* Whoever has not answered with new keys by now is out; with the last of them all have answered. */
 static void
 too_slow(void *arg)
 {
     struct group *g = arg;
+    struct leg *leg = first_leg(g, g->next, LEG_CALLED), *after;
 
-    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data;
-        if (leg->keys == g->next && leg->state == LEG_CALLED)
-            leg_cancel(leg);
+    for (; leg != NULL; leg = after) {
+        leg_cancel(leg);
+        leg->state = LEG_OUT;
+        after = first_leg(g, g->next, LEG_CALLED);
+        phone_say("not-joined", "%s: no answer", leg->uri);
+        group_leg_out(leg);
     }
 }
 
+/* Calls whoever is due; and who is missing, when the user wanted that meanwhile. The last one may
+ * be the end of the group. */
 static void
-offer_next(struct group *g)
+call_due(struct group *g)
 {
+    bool missing = g->call_again && g->next == NULL && !g->stale;
+
     for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data, *new;
-        if (leg->keys != g->keys || leg->state != LEG_IN)
-            continue;
-        new = leg_new(g, g->next, leg->uri, leg->offer.cs_id);
-        if (new == NULL)
-            continue; /* it will be out */
-        new->state = LEG_CALLED;
-        new->due = true;
+        struct leg *leg = le->data;
+        leg->due = leg->due || (missing && leg->keys == g->keys && leg->state == LEG_OUT);
+        if (leg->due)
+            leg->state = LEG_CALLED;
     }
-    tmr_start(&g->linger, RENEW_MS, too_slow, g);
+    g->call_again = g->call_again && !missing;
     for (struct le *le = g->legs.head, *next; le != NULL; le = next) {
         struct leg *leg = le->data;
         next = le->next;
         if (leg->due)
             leg_begin(leg);
     }
+}
+
+/* A leg for the same member under other keys, to be called. Without memory it will be out. */
+static void
+renew_leg(struct group *g, const struct leg *leg, struct group_keys *keys)
+{
+    struct leg *new = leg_new(g, keys, leg->uri, leg->offer.cs_id);
+    if (new != NULL)
+        new->due = true;
+}
+
+static void
+offer_next(struct group *g)
+{
+    if (first_leg(g, g->keys, LEG_IN) == NULL) { /* all have left meanwhile */
+        switch_over(g);
+        return;
+    }
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        if (leg->keys == g->keys && leg->state == LEG_IN)
+            renew_leg(g, leg, g->next);
+    }
+    tmr_start(&g->linger, RENEW_MS, too_slow, g);
+    call_due(g);
 }
 
 static void
@@ -236,8 +265,8 @@ retire(void *arg)
         renew_soon(g);
 }
 
-/* Members that were out are called with the new keys next time; those that are in with the former
- * keys only are out from now on. */
+/* Who is still being called with the former keys is called with the new ones, and who was out is
+ * when the user wants. Those that are in with the former keys only are out from now on. */
 static void
 move_legs(struct group *g)
 {
@@ -249,15 +278,32 @@ move_legs(struct group *g)
     }
     for (struct le *le = g->legs.head; le != NULL; le = le->next) {
         struct leg *leg = le->data;
-        if (leg->keys == g->former && leg->state == LEG_OUT && !has[leg->offer.cs_id])
+        if (leg->keys != g->former || has[leg->offer.cs_id])
+            continue;
+        if (leg->state == LEG_OUT)
             leg->keys = g->keys;
+        else if (leg->state == LEG_CALLED) {
+            leg_cancel(leg);
+            renew_leg(g, leg, g->keys);
+        }
     }
     for (size_t id = GROUP_INITIATOR_CS + 1; id <= g->keys->n + 1; id++)
         if (!g->keys->in[id])
             group_media_forget(g->media, (uint8_t)id);
 }
 
-/* All have answered. */
+static void
+adopt_next(struct group *g)
+{
+    g->former = g->keys;
+    g->keys = g->next;
+    g->next = NULL;
+    g->stale = false;
+    move_legs(g);
+    tmr_start(&g->retire, RETIRE_MS, retire, g);
+}
+
+/* All have answered. When nobody is left, the next one who joins has the new keys. */
 static void
 switch_over(struct group *g)
 {
@@ -265,19 +311,23 @@ switch_over(struct group *g)
     struct mkt_err why = { 0 };
 
     tmr_cancel(&g->linger);
+    if (any == NULL && first_leg(g, g->keys, LEG_IN) == NULL) {
+        g->begun = false;
+        tmr_cancel(&g->roster);
+        adopt_next(g);
+        call_due(g);
+        return;
+    }
     if (any == NULL || group_media_say(g->media, any->csb, GROUP_INITIATOR_CS,
                                        g->call.phone->client.crypto, &why) != MKT_OK) {
         phone_group_over(&g->call, g->media, CLI_EXIT_PEER, "nobody has taken the new keys");
         return;
     }
-    g->former = g->keys;
-    g->keys = g->next;
-    g->next = NULL;
-    move_legs(g);
+    adopt_next(g);
     phone_say("rekeyed", "by us");
     wait_for_renewal(g, any->csb);
     send_roster(g);
-    tmr_start(&g->retire, RETIRE_MS, retire, g);
+    call_due(g);
 }
 
 /* --- in and out ------------------------------------------------------------------------------- */
@@ -293,10 +343,11 @@ begin(struct group *g, const struct leg *leg, struct cli_error *err)
     if (group_media_say(g->media, leg->csb, GROUP_INITIATOR_CS, g->call.phone->client.crypto,
                         &why) != MKT_OK)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "no media with these keys", &why);
+    if (g->kms[0] == '\0')
+        phone_group_begun(&g->call);
     (void)!phone_group_name(g->kms, mkt_csb_policy(leg->csb)->kms); /* cut where it is too long */
     phone_call_say_ticket(leg->csb);
     wait_for_renewal(g, leg->csb);
-    phone_group_begun(&g->call);
     g->begun = true;
     return true;
 }
@@ -306,6 +357,8 @@ group_leg_in(struct leg *leg, struct cli_error *err)
 {
     struct group *g = leg->group;
 
+    if (leg->keys == g->former)
+        return cli_fail(err, CLI_EXIT_PEER, "the keys were replaced meanwhile");
     if (!begin(g, leg, err))
         return false;
     if (!group_media_send_to(g->media, leg->offer.cs_id, &leg->to, true))
@@ -317,6 +370,10 @@ group_leg_in(struct leg *leg, struct cli_error *err)
     }
     phone_say("joined", "%s, vouched for by %s", leg->name, g->kms);
     send_roster(g);
+    if (g->next != NULL && !g->asking) { /* just too late for the round */
+        renew_leg(g, leg, g->next);
+        call_due(g);
+    }
     return true;
 }
 
@@ -330,7 +387,7 @@ end_if_over(struct group *g)
     }
     if (g->ending)
         phone_group_over(&g->call, g->media, CLI_EXIT_OK, "by us");
-    else if (!g->begun)
+    else if (g->kms[0] == '\0')
         phone_group_over(&g->call, g->media, CLI_EXIT_PEER, "nobody has joined");
 }
 
@@ -350,6 +407,7 @@ group_leg_out(struct leg *leg)
         phone_say("left", "%s", leg->name);
         group_media_forget(g->media, leg->offer.cs_id);
         send_left(g, leg->offer.cs_id);
+        g->stale = true;
         renew_soon(g);
     }
     end_if_over(g);
@@ -369,20 +427,9 @@ call_all(struct phone_call *call)
 {
     struct group *g = (struct group *)call;
 
-    if (g->next != NULL || g->asking || g->ending)
-        return;
-    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        struct leg *leg = le->data;
-        leg->due = leg->keys == g->keys && leg->state == LEG_OUT;
-        if (leg->due)
-            leg->state = LEG_CALLED;
-    }
-    for (struct le *le = g->legs.head, *next; le != NULL; le = next) {
-        struct leg *leg = le->data;
-        next = le->next; /* after the last one the group may be over */
-        if (leg->due)
-            leg_begin(leg);
-    }
+    g->call_again = !g->ending;
+    if (g->next == NULL && !g->asking)
+        call_due(g);
 }
 
 static void
@@ -472,13 +519,15 @@ phone_group_request(const struct sip_msg *msg, void *phone)
 
 /* --- tickets ---------------------------------------------------------------------------------- */
 
-/* Those who stay have their keys yet. */
+/* All have their keys yet, and we try again. */
 static void
 not_renewed(struct group *g, const char *why)
 {
     phone_say("not-rekeyed", "%s", why);
     keys_free(g->next);
     g->next = NULL;
+    tmr_start(&g->renew, RENEW_MS, renew, g);
+    call_due(g);
 }
 
 /* The ticket is there, or not: in the main loop. */

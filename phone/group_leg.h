@@ -37,10 +37,12 @@ struct group {
     struct group_media *media;
     struct list legs;
     bool asking; /* a ticket is with the worker */
-    bool begun;  /* somebody has joined: we talk */
+    bool begun;  /* somebody has joined with these keys: we talk */
+    bool stale;  /* somebody who has left has our keys: nobody joins before there are others */
     bool ending, renew_again;
+    bool call_again; /* who is out, as soon as no keys are under way */
     struct tmr roster, linger, renew, retire;
-    char kms[GROUP_NAME_MAX];
+    char kms[GROUP_NAME_MAX]; /* empty: nobody has ever joined */
 };
 
 /* leg_new adds a leg for session cs_id, out. Owned by the group; mem_deref. NULL without memory. */

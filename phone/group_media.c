@@ -72,13 +72,32 @@ put32(uint8_t *p, uint32_t v)
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
+/* Whether somebody is heard under other keys too: while keys are exchanged there are two voices. */
+static struct voice *
+twin_of(const struct group_media *m, uint8_t cs_id, const struct mkt_csb *csb)
+{
+    for (struct le *le = m->voices.head; le != NULL; le = le->next) {
+        struct voice *v = le->data;
+        if (v->is.cs_id == cs_id && v->csb != csb && v->begun)
+            return v;
+    }
+    return NULL;
+}
+
+static void
+say_talks(struct voice *v, bool begins)
+{
+    const struct voice *twin = twin_of(v->media, v->is.cs_id, v->csb);
+
+    v->talks = begins;
+    if (twin == NULL || !twin->talks)
+        v->media->on->talks(v->is.cs_id, begins, v->media->arg);
+}
+
 static void
 silent(void *arg)
 {
-    struct voice *v = arg;
-
-    v->talks = false;
-    v->media->on->talks(v->is.cs_id, false, v->media->arg);
+    say_talks(arg, false);
 }
 
 /* RFC 3550 A.1, without its probation: what comes here is authentic. */
@@ -103,8 +122,7 @@ take_speech(struct voice *v, uint32_t timestamp, struct mkt_span octets)
     m->counts.heard++;
     group_tape_put(&m->tape, &v->track, tmr_jiffies(), timestamp, octets);
     if (!v->talks)
-        m->on->talks(v->is.cs_id, true, m->arg);
-    v->talks = true;
+        say_talks(v, true);
     tmr_start(&v->pause, PAUSE_MS, silent, v);
 }
 
@@ -293,12 +311,13 @@ group_media_say(struct group_media *m, const struct mkt_csb *csb, uint8_t cs_id,
     const struct group_voice self = { cs_id, policy.policy.ssrc.value, policy.roc, policy.seq };
     if (mkt_srtp_stream_new(&out, &policy, err) != MKT_OK)
         return err->rc;
+    if (m->out == NULL) { /* the clock goes on when keys change */
+        m->begun_ms = tmr_jiffies();
+        m->base = rand_u32();
+    }
     mkt_srtp_stream_free(m->out);
     m->out = out;
     m->self = self;
-    m->spurt = true;
-    m->begun_ms = tmr_jiffies();
-    m->base = rand_u32();
     return MKT_OK;
 }
 
@@ -357,6 +376,9 @@ group_media_hear(struct group_media *m, const struct mkt_csb *csb, const struct 
         return err->rc;
     group_media_drop(m, csb, is->cs_id);
     v->csb = csb;
+    const struct voice *twin = twin_of(m, is->cs_id, csb);
+    if (twin != NULL)
+        v->track = twin->track;
     list_append(&m->voices, &v->le, v);
     return MKT_OK;
 }

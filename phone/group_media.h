@@ -53,8 +53,9 @@ MKT_MUST_USE enum mkt_rc group_media_say(struct group_media *m, const struct mkt
                                          struct mkt_err *err);
 
 /* group_media_hear takes what comes from v->ssrc for the voice of v->cs_id, under its key of csb,
- * from ROC and SEQ of v on. A former voice of that session of csb is given up. csb is borrowed
- * until group_media_drop. */
+ * from ROC and SEQ of v on. A former voice of that session of csb is given up; one under another
+ * bundle is the same participant, whose timestamps go on. csb is borrowed until group_media_drop.
+ */
 MKT_MUST_USE enum mkt_rc group_media_hear(struct group_media *m, const struct mkt_csb *csb,
                                           const struct group_voice *v, struct mkt_crypto *crypto,
                                           struct mkt_err *err);

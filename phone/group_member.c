@@ -28,6 +28,7 @@ struct seat {
     struct phone_answer *answer;
     bool resolving; /* the answer is with the worker */
     bool stands;
+    bool said; /* we have talked under its keys */
     struct sipsess *session;
     struct phone_description description;
     struct mbuf *text; /* of the answer */
@@ -99,12 +100,17 @@ own_session(const struct seat *s)
     return s->answer->cs[1].cs_id;
 }
 
+/* Once for each seat: a stream that began anew under the same keys would repeat its keystream (RFC
+ * 3711 9.1), and whoever carries SIP and media could bring that about. */
 static bool
 say_on(struct seat *s)
 {
     struct member *m = s->member;
     struct mkt_err why = { 0 };
 
+    if (s->said)
+        return false;
+    s->said = true;
     if (group_media_say(m->media, s->answer->csb, own_session(s), m->call.phone->client.crypto,
                         &why) != MKT_OK) {
         phone_say("refused", "keys of our own: %s", why.what);
@@ -175,10 +181,10 @@ static bool
 know_call(struct member *m, const struct mkt_csb *csb, struct cli_error *err)
 {
     const struct mkt_policy *policy = mkt_csb_policy(csb);
-    char initiator[GROUP_NAME_MAX], group[GROUP_NAME_MAX];
+    char initiator[GROUP_NAME_MAX], group[GROUP_NAME_MAX], kms[GROUP_NAME_MAX];
 
     if (!phone_group_name(initiator, mkt_csb_peer(csb)) ||
-        !phone_group_name(group, policy->responders[0]) || !phone_group_name(m->kms, policy->kms))
+        !phone_group_name(group, policy->responders[0]) || !phone_group_name(kms, policy->kms))
         return cli_fail(err, CLI_EXIT_PEER, "an identity of more than %d octets",
                         GROUP_NAME_MAX - 1);
     if (!same_call(m, initiator, group))
@@ -186,6 +192,7 @@ know_call(struct member *m, const struct mkt_csb *csb, struct cli_error *err)
                         group);
     memcpy(m->initiator, initiator, sizeof initiator);
     memcpy(m->group, group, sizeof group);
+    memcpy(m->kms, kms, sizeof kms);
     return true;
 }
 

@@ -166,7 +166,7 @@ send_through(struct udp_sock *out, const struct group_address *a, const struct s
 
 int
 group_multicast_join(struct group_multicast **out, const struct group_address *a,
-                     const struct sa *ip, struct udp_sock *sock, udp_recv_h *arrived, void *arg)
+                     const struct sa *ip, struct udp_sock *sender, udp_recv_h *arrived, void *arg)
 {
     struct group_multicast *gm = mem_zalloc(sizeof *gm, destroy);
 
@@ -177,5 +177,5 @@ group_multicast_join(struct group_multicast **out, const struct group_address *a
     gm->arrived = arrived;
     gm->arg = arg;
     int err = sa_af(ip) == AF_INET ? listen_to(gm, a, ip) : EAFNOSUPPORT;
-    return err != 0 ? err : send_through(sock, a, ip);
+    return err != 0 ? err : send_through(sender, a, ip);
 }

@@ -26,8 +26,9 @@ bool group_address_find(struct group_address *a, const struct mbuf *description,
 struct group_multicast;
 
 /* group_multicast_join hears what is sent to the group, through the interface of ip, and has
- * packets of `out` leave there, with the TTL. Errno. *gm is owned by the caller, mem_deref. */
-int group_multicast_join(struct group_multicast **gm, const struct group_address *a,
-                         const struct sa *ip, struct udp_sock *out, udp_recv_h *arrived, void *arg);
+ * packets of `sender` leave there, with the TTL. Errno. *out is owned by the caller, mem_deref. */
+int group_multicast_join(struct group_multicast **out, const struct group_address *a,
+                         const struct sa *ip, struct udp_sock *sender, udp_recv_h *arrived,
+                         void *arg);
 
 #endif

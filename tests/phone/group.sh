@@ -77,6 +77,7 @@ check 'not a packet was lost or refused' said_by carol '^media: 0 sent, [0-9]* h
 check 'nor with the one who came late' said_by erin '^media: 0 sent, [0-9]* heard, 0 lost, 0 refused,'
 check 'and the one who is no member nothing' heard_nothing mallory
 check_capture 'the network sees none of it in the clear' sees_only_srtp group alice.wav bob.wav
+check_capture 'and no keystream twice' no_keystream_twice group
 
 # --- somebody is removed at the KMS, and somebody leaves --------------------------------------------
 
@@ -113,12 +114,20 @@ check 'what was said until then was heard bit by bit' holds_speech erin.after.wa
 press alice i
 check 'who has left may come back' says_soon alice '^joined: sip:erin@team.example.com, ' 2
 capture_end
+for who in bob erin; do press $who h; done
+check 'when all have left' says_soon alice '^left: sip:bob@example.com$'
+check 'one' says_soon alice '^left: sip:erin@team.example.com$' 2
+press alice i
+check 'the first who comes back' says_soon alice '^joined: sip:bob@example.com, ' 2
+check 'has the keys of a new ticket' says_soon alice '^ticket: ' 2
+check 'as has the other' says_soon alice '^joined: sip:erin@team.example.com, ' 3
 press alice h
 check 'the call ends' says_soon bob '^ended: by the initiator$'
 for who in bob carol erin; do press $who q; done
 for who in bob carol erin alice; do close_phone $who; done
 check 'who has stayed has heard it too' holds_speech bob.after.wav alice.wav
 check_capture 'with keys of which the network sees nothing' sees_only_srtp after alice.wav
+check_capture 'and no keystream twice' no_keystream_twice after
 
 # --- over multicast, with a pattern for a group -----------------------------------------------------
 
@@ -129,7 +138,7 @@ for who in erin frank mallory; do
 done > members
 sed -i '1i # who is in the team\n' members
 capture_begin multicast
-open_phone alice --group 'sip:*@team.example.com' --members members --multicast "$group" --play alice.wav \
+open_phone alice --group 'sip:*@team.example.com' --members members --multicast "$group" --rekey 6s --play alice.wav \
     --record alice.multicast.wav
 check 'everybody of a domain can be a group' says_soon alice '^joined: sip:.*@team.example.com, ' 2
 check 'and nobody else' says_soon alice '^not-joined: sip:mallory@.* 488 '
@@ -144,12 +153,14 @@ says_soon frank '^quiet: sip:erin'
 press alice h
 for who in erin frank mallory alice; do close_phone $who; done
 capture_end
+check 'in the midst of which keys were replaced, since they last six seconds only' said_by frank '^rekeyed: by the initiator'
 check 'is heard by the members bit by bit' holds_speech frank.multicast.wav alice.wav bob.wav
 check 'and by the initiator' holds_speech alice.multicast.wav bob.wav
 check 'who has to pass on nothing' said_by alice '^media: [0-9]* sent, [0-9]* heard, 0 lost, 0 refused, 0 forwarded$'
 check 'nor is anything lost or refused at a member' said_by frank '^media: 0 sent, [0-9]* heard, 0 lost, 0 refused,'
 check 'who is no member has heard nothing' heard_nothing mallory
 check_capture 'and the network sees only SRTP' sees_only_srtp multicast alice.wav bob.wav
+check_capture 'and no keystream twice' no_keystream_twice multicast
 
 # --- what is no group call --------------------------------------------------------------------------
 

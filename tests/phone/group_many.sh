@@ -102,5 +102,6 @@ check 'who has heard nothing of that' heard_no_more
 lost_nothing() { said_by "$1" '^media: [0-9]* sent, [0-9]* heard, 0 lost, '; }
 check 'no packet was lost on the way to anybody' each lost_nothing %
 check_capture 'the network sees none of it in the clear' sees_only_srtp many alice.wav talker.wav
+check_capture 'and no keystream twice' no_keystream_twice many
 
 phones_end

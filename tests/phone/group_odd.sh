@@ -62,7 +62,7 @@ one_of_them() {
     fi
 }
 check 'and the other alone hears what is said' one_of_them
-# RFC3711:9.1: under one key they must not have one SSRC, whatever the offer said.
+# RFC 3711 9.1: under one key they must not have one SSRC, whatever the offer said.
 two_ssrcs() { python3 "$tools/ssrcs.py" fork.pcapng 2 2 "$ticket" > "$dir/stdout" 2> "$dir/stderr"; }
 check_capture 'they would have talked with SSRCs of their own' two_ssrcs
 
@@ -84,11 +84,28 @@ press alice t
 check 'as before' says_soon bob '^quiet: sip:alice@'
 close_phone carol
 
-# --- offers that are none ---------------------------------------------------------------------------
+# --- a member that says nothing when there are new keys -----------------------------------------------
 
+open_phone carol --answer 0
 press alice h
 check 'the call ends' says_soon bob '^ended: by the initiator$'
 check 'and was heard bit by bit' holds_speech bob.wav alice.wav
+close_phone alice
+open_phone alice --group "$team" "$(uri_of bob)" "$(uri_of carol)"
+check 'two join' says_soon alice '^joined:' 2
+kill -STOP "${pid_of[carol]}"
+press alice k
+check 'who does not answer is out' says_soon alice '^not-joined: sip:carol@.* no answer$'
+check 'and the other has the new keys' says_soon bob '^rekeyed: by the initiator$'
+kill -CONT "${pid_of[carol]}"
+check 'who comes to itself again is told' says_soon carol '^ended: by the initiator$'
+press carol q
+close_phone carol
+
+# --- offers that are none ---------------------------------------------------------------------------
+
+press alice h
+says_soon bob '^ended: by the initiator$' 2
 [ -z "$capture_pid" ] || invite bob "$(python3 "$tools/messages.py" call.pcapng --write TRANSFER_INIT "$team")"
 check_capture 'the offer of a former call is refused' answers 488
 check_capture 'as what it is' says_soon bob 'the offer is refused: it is that of a former call'

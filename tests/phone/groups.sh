@@ -67,4 +67,6 @@ close_phone() {
     ended "$1"
     exec {fd}>&-
 }
+# No keystream comes twice (RFC 3711 9.1).
+no_keystream_twice() { python3 "$tools/keystream.py" "$1.pcapng" > "$dir/stdout" 2> "$dir/stderr"; }
 uri_of() { echo "sip:${1%%.*}@$(at "$1" tcp);transport=tcp"; }

@@ -327,6 +327,24 @@ an_answer_that_changes_the_sessions_of_others_is_refused(void **state)
     closing(s);
 }
 
+static void
+an_answer_with_another_cipher_is_refused(void **state)
+{
+    (void)state;
+    struct scene *s = opening();
+    static const uint8_t null_cipher[] = { 0, 1, 0 };
+    const struct mkt_pl_sp own = { 9, MKT_PROT_SRTP, mkt_span(null_cipher, sizeof null_cipher) };
+
+    offering(s, 2, 0);
+    s->c.choice.sp = &own;
+    s->c.choice.n_sp = 1;
+    s->cs[1].policy_no = own.policy_no;
+    assert_false(answering(s, 0));
+    assert_true(refused_as(s, "a security policy that is not supported"));
+    s->c.choice.n_sp = 0;
+    closing(s);
+}
+
 int
 main(void)
 {
@@ -339,6 +357,7 @@ main(void)
         cmocka_unit_test(a_member_that_comes_back_needs_another_ssrc),
         cmocka_unit_test(when_too_many_have_come_and_gone_nobody_is_let_in),
         cmocka_unit_test(an_answer_that_changes_the_sessions_of_others_is_refused),
+        cmocka_unit_test(an_answer_with_another_cipher_is_refused),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("group_keys", tests, NULL, NULL);
