@@ -36,7 +36,8 @@ check_capture 'though there are some' sees_reports whole
 
 for suite in AES_256_CM_HMAC_SHA1_32 AEAD_AES_256_GCM; do
     wait_for_calls bob --answer 100 --once
-    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --hang-up played \
+    # The first report comes after 3.1 seconds at most.
+    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --hang-up 4500 \
         --srtp $suite
     ended bob
     check "reports go under $suite" prints '^reported: 0 lost, '
