@@ -212,7 +212,8 @@ mkt_srtp_stream_protect_rtcp(struct mkt_srtp_stream *stream, uint8_t *packet, in
 {
     if (*len < RTCP_MIN)
         return srtp_err_status_bad_param;
-    return srtp_protect_rtcp_mki(stream->current.session, packet, len, 1, 0);
+    return srtp_protect_rtcp_mki(stream->current.session, packet, len, stream->current.mki_len != 0,
+                                 0);
 }
 
 /* libsrtp2 looks for the MKI where it is in front of a tag as long as SRTP's, and so misses it
