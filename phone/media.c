@@ -175,7 +175,7 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
     s->reports.timestamp = s->timestamp;
     s->seq++;
     s->timestamp += AUDIO_FRAME * (s->agreed.codec->clock / AUDIO_RATE);
-    if (mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
+    if (n > 0 && mkt_srtp_stream_protect(s->send, mb->buf, &len) == srtp_err_status_ok) {
         mb->end = (size_t)len;
         if (udp_send(s->media->sock, &s->to, mb) == 0) {
             s->reports.sent++;
@@ -203,8 +203,15 @@ send_report(struct phone_stream *s, bool bye)
     mem_deref(mb);
 }
 
+static void report(void *arg);
+
 /* RFC 3550 6.3.1: half to one and a half times the interval, so that not all speak at once. */
-static void wait_to_report(struct phone_media *m, uint32_t interval_ms);
+static void
+wait_to_report(struct phone_media *m, uint32_t interval_ms)
+{
+    uint64_t ms = (interval_ms / 2 + rand_u32() % interval_ms) * 100000ULL / 121828;
+    tmr_start(&m->report, ms, report, m);
+}
 
 static void
 report(void *arg)
@@ -213,13 +220,6 @@ report(void *arg)
 
     send_report(m->talking, false);
     wait_to_report(m, REPORT_MS);
-}
-
-static void
-wait_to_report(struct phone_media *m, uint32_t interval_ms)
-{
-    uint64_t ms = (interval_ms / 2 + rand_u32() % interval_ms) * 100000ULL / 121828;
-    tmr_start(&m->report, ms, report, m);
 }
 
 /* --- sound cards ------------------------------------------------------------------------------ */

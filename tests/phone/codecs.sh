@@ -13,12 +13,13 @@ mulaw "$speech" mulaw.wav
 python3 "$tools/speech.py" mulaw --alaw "$speech" alaw.wav
 like() { python3 "$tools/speech.py" like "$1" "$2" > "$dir/stderr" 2>&1; }
 
+until=played
 # calls SAID CALLER CALLEE: lists of codecs, empty for those of the phone itself.
 calls() {
     rm -f heard.wav
     wait_for_calls bob --answer 100 --record heard.wav --once ${3:+--codec "$3"}
     capture_begin codec
-    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play "$1" --hang-up played \
+    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play "$1" --hang-up "$until" \
         ${2:+--codec "$2"}
     capture_end
     ended bob
@@ -43,6 +44,7 @@ check 'not a packet is lost or refused' good
 check 'what is heard is what was said, near enough' like "$speech" heard.wav
 check_capture 'the network sees no speech' sees_only_srtp codec mulaw.wav alaw.wav
 
+until=200
 calls mulaw.wav opus,PCMU PCMU,PCMA
 check 'without a first choice of both it is the next' both_have PCMU
 calls "$speech" PCMA,opus opus,PCMA

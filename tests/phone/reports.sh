@@ -36,12 +36,19 @@ check_capture 'though there are some' sees_reports whole
 
 for suite in AES_256_CM_HMAC_SHA1_32 AEAD_AES_256_GCM; do
     wait_for_calls bob --answer 100 --once
-    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --hang-up played \
+    # The first report comes after 3.1 seconds at most.
+    call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --hang-up 4500 \
         --srtp $suite
     ended bob
     check "reports go under $suite" prints '^reported: 0 lost, '
     check '  both ways' said_by bob '^reported: 0 lost, '
 done
+
+wait_for_calls bob --answer 100 --once
+call alice sip:bob@example.com --proxy "sip:$(at bob tcp);transport=tcp" --play alice.wav --hang-up played --rekey 2s
+ended bob
+check 'reports go on under new keys' prints '^reported: 0 lost, '
+check '  both ways, and none is refused' said_by bob '^media: .* 0 refused$'
 
 # --- a tenth is lost ----------------------------------------------------------------------------------
 

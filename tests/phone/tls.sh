@@ -152,6 +152,21 @@ check 'over the connections that the phones have made' same_speech alice.wav pro
 check_capture 'the network sees TLS, and no SIP' sees_no_sip proxied "$proxy_port"
 call_through "sip:other.example.com:$proxy_port;maddr=127.0.0.1;transport=tls"
 check 'a proxy of another name is refused' prints_on 5 '^tls-refused: by us: .* other.example.com: hostname mismatch'
+# moved CERT: Alice calls Bob through the proxy, which sends her to him; he shows CERT.
+moved() {
+    bob_shows "$1"
+    # shellcheck disable=SC2046
+    call alice "sip:bob@example.com;moved=$(port_of bob)" --proxy "sips:127.0.0.1:$proxy_port" --play alice.wav \
+        --hang-up played --tls-ca ca.pem $(shows alice)
+    bob_goes
+}
+rm heard.wav
+moved bob
+check 'a call that is sent elsewhere goes there over TLS' prints '^redirected: sip:bob@bob.example.com:'
+check 'speech arrives bit by bit there' same_speech alice.wav heard.wav
+moved proxy
+check 'but not to one who shows the certificate of the proxy' prints_on 5 \
+    '^tls-refused: by us: the certificate of bob.example.com: hostname mismatch'
 wait_for_calls bob --tls-ca foreign.pem --register --proxy "sips:127.0.0.1:$proxy_port"
 for ((i = 0; i < 500; i++)); do
     said_by bob '^not-registered: ' && break
