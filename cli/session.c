@@ -328,7 +328,7 @@ report_gst(struct cli_report *r, const struct cli_yaml *y, size_t item, struct c
     key = { 0 };
     MKT_SCOPED_SECRET
     salt = { 0 };
-    struct cli_gst s;
+    struct cli_gst s = { 0 };
     uint32_t prot;
     bool has;
 
