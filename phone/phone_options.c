@@ -49,8 +49,8 @@ take(struct phone_options *o, size_t i, const char *value, struct cli_error *err
 
 /* *value stays when the option is not given. */
 static bool
-number(const struct phone_options *o, enum phone_option id, unsigned long max, const char *expected,
-       uint32_t *value, struct cli_error *err)
+number(const struct phone_options *o, enum phone_option id, unsigned long min, unsigned long max,
+       const char *expected, uint32_t *value, struct cli_error *err)
 {
     const char *text = o->value[id];
     char *end;
@@ -58,7 +58,7 @@ number(const struct phone_options *o, enum phone_option id, unsigned long max, c
     if (text == NULL)
         return true;
     unsigned long v = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || v > max)
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || v < min || v > max)
         return cli_fail(err, CLI_EXIT_USAGE, "--%s %.40s: expected %s", options[id].name, text,
                         expected);
     *value = (uint32_t)v;
@@ -70,7 +70,7 @@ milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
              struct cli_error *err)
 {
     *ms = UINT32_MAX;
-    return number(o, id, 86400000, "milliseconds, a day at most", ms, err);
+    return number(o, id, 0, 86400000, "milliseconds, a day at most", ms, err);
 }
 
 static bool
@@ -163,8 +163,8 @@ check(struct phone_options *o, struct cli_error *err)
     return keying(o, err) && check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
            milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
-           number(o, PHONE_OPT_REPEAT, 1000000, "a number of calls, a million at most", &o->repeat,
-                  err) &&
+           number(o, PHONE_OPT_REPEAT, 1, 1000000, "a number of calls, a million at most",
+                  &o->repeat, err) &&
            (o->hang_up_played || milliseconds(o, PHONE_OPT_HANG_UP, &o->hang_up_ms, err));
 }
 

@@ -103,21 +103,22 @@ def ended_ms():
 
 
 def follow(load, callers, callees):
-    """Until the last caller has ended. Returns how long it took, and of each phone the memory when
-    settled and at the end, if it took long enough for that."""
-    start = last = time.monotonic()
+    """Until the last caller has ended. Returns how long it took from the first call on, and of each phone
+    the memory when settled and at the end, if it took long enough for that."""
+    start = first = last = time.monotonic()
     calls, settled, memory = 0, None, {}
     while any(c.process.poll() is None for c in callers):
         time.sleep(0.05 if load.args.pairs * load.args.calls < 1000 else 0.3)
         now = sum(c.calls() for c in callees)
         if now != calls:
+            first = time.monotonic() if calls == 0 else first
             calls, last = now, time.monotonic()
         if calls < load.args.pairs * load.args.calls - len(callers):  # none of them ends meanwhile
             memory = {c: c.memory() or memory[c] for c in (*callers, *callees)}
         if settled is None and time.monotonic() - start > SETTLED:
             settled = memory
         assert time.monotonic() - last < PATIENCE, f'after {calls} calls there are no more'
-    return last - start, {c: (settled[c], memory[c]) for c in memory if last - start > SETTLED + LASTS}
+    return last - first, {c: (settled[c], memory[c]) for c in memory if last - start > SETTLED + LASTS}
 
 
 def no_call_fails_and_no_octet_is_lost(load):
