@@ -133,8 +133,7 @@ answer(struct issue *x)
     struct kms_api_call *c = x->call;
     struct kms_store_err err = { 0 };
 
-    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now),
-                        &err) != KMS_STORE_OK)
+    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
     c->noted = json_object();
     kms_api_put(c->noted, "to", identities(x->granted.responders, x->granted.n_responders));

@@ -124,7 +124,7 @@ prepare_tpks(struct daemon *d, struct kms_store_err *err)
 
     return rc != KMS_STORE_OK ? rc
                               : kms_tpk_keep(d->store, d->vault, d->config.tpk_rotate_every_s,
-                                             d->config.max_validity_s, time(NULL), &d->log, err);
+                                             d->config.max_validity_s, &d->log, err);
 }
 
 /* Opens the store and reads everything. */

@@ -4,7 +4,6 @@
 #include "store_sqlite.h"
 
 #include <string.h>
-#include <time.h>
 
 enum kms_store_rc
 kms_sqlite_refusal(struct sqlite_store *q, int rc, struct kms_store_err *err)
@@ -28,9 +27,8 @@ insert_wrap(struct sqlite_store *q, const struct kms_wrap *w)
 
     return kms_sqlite_do(q, NULL,
                          "INSERT INTO kek(generation, scheme, salt, sealed, created) "
-                         "VALUES(?, ?, ?, ?, ?)",
-                         "itbbi", (int64_t)w->generation, w->scheme, &salt, &sealed,
-                         (int64_t)time(NULL)) == SQLITE_DONE;
+                         "VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW ")",
+                         "itbb", (int64_t)w->generation, w->scheme, &salt, &sealed) == SQLITE_DONE;
 }
 
 enum kms_store_rc
