@@ -193,7 +193,7 @@ struct kms_sink {
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
     const char *after; /* with names: only users whose first identity sorts behind this */
-    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* all there are, before all else */
+    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* as they were added, before all else */
 };
 
 /* Begins with a pointer to its operations. One thread at a time. */

@@ -80,7 +80,7 @@ kms_sqlite_read_wraps(struct sqlite_store *q, const struct kms_sink *sink, bool 
 
     if (sqlite3_prepare_v2(q->db,
                            "SELECT generation, scheme, salt, sealed, created FROM kek "
-                           "ORDER BY generation, created",
+                           "ORDER BY generation, rowid",
                            -1, &st, NULL) != SQLITE_OK)
         return false;
     while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW)
