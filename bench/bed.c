@@ -111,8 +111,7 @@ fill_store(const struct bed *b)
     if (b->keys != BED_CLEAR)
         kek = kms_kek_open(spec, false, why);
     v = kms_vault_local(kek, 1);
-    bool ok = v != NULL &&
-              kms_tpk_rotate(s, v, NULL, time(NULL), 86400, &generation, &err) == KMS_STORE_OK &&
+    bool ok = v != NULL && kms_tpk_rotate(s, v, NULL, 86400, &generation, &err) == KMS_STORE_OK &&
               add_users(b, s, v, &err);
     kms_vault_close(v);
     s->ops->close(s);

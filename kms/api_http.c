@@ -453,6 +453,7 @@ kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct km
     h->api.slot = slot;
     pthread_mutex_init(&h->api.keys, NULL);
     pthread_mutex_init(&h->api.picture, NULL);
+    pthread_mutex_init(&h->api.policy, NULL);
     h->api.desk = kms_export_desk_new();
     h->stop = -1;
     pthread_mutex_init(&h->lock, NULL);

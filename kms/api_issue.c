@@ -17,7 +17,7 @@
 struct issue {
     struct kms_api_call *call;
     struct kms_picture picture;
-    struct kms_rules *rules;
+    struct kms_policy_picture policy;
     struct mkt_env env;
     struct mkt_policy granted;
     struct mkt_identity client, kms;
@@ -63,8 +63,7 @@ gather(struct issue *x)
     struct kms_store_err err = { 0 };
     char wrong[KMS_DOCUMENT_ERR];
 
-    x->rules = kms_api_rules(c, wrong);
-    if (x->rules == NULL)
+    if (!kms_policy_take(&x->policy, c, wrong))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
     if (!kms_picture_take(&x->picture, c, c->api->vault, &err))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
@@ -81,7 +80,7 @@ gather(struct issue *x)
 static bool
 reply(struct issue *x)
 {
-    const struct kms_circumstances q = { .rules = x->rules,
+    const struct kms_circumstances q = { .rules = x->policy.rules,
                                          .client = x->client,
                                          .kms = x->kms,
                                          .now = x->env.now,
@@ -110,6 +109,7 @@ reply(struct issue *x)
         snprintf(x->tpk_id, sizeof x->tpk_id, "%.*s", (int)x->found.id.n,
                  (const char *)x->found.id.p);
     kms_picture_give(&x->picture, x->call); /* storing may take its time */
+    kms_policy_give(&x->policy, x->call);
     return ok;
 }
 
@@ -133,8 +133,7 @@ answer(struct issue *x)
     struct kms_api_call *c = x->call;
     struct kms_store_err err = { 0 };
 
-    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, mkt_ntp_to_unix(x->env.now),
-                        &err) != KMS_STORE_OK)
+    if (kms_ticket_keep(c->store, c->api->vault, x->txn, &x->granted, &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
     c->noted = json_object();
     kms_api_put(c->noted, "to", identities(x->granted.responders, x->granted.n_responders));
@@ -187,7 +186,7 @@ kms_api_issue(struct kms_api_call *c)
     mkt_kms_txn_free(x->txn);
     mkt_crypto_free(x->env.crypto);
     kms_picture_give(&x->picture, c);
-    kms_rules_free(x->rules);
+    kms_policy_give(&x->policy, c);
     mkt_wipe(x, sizeof *x);
     free(x);
     return status;

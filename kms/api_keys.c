@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ticket protection keys and reference tickets, of which no key is ever told. */
 #include <string.h>
-#include <time.h>
 
 #include "api_list.h"
 #include "hex.h"
@@ -183,7 +182,7 @@ kms_api_tpk_rotate(struct kms_api_call *c)
     int64_t generation = 0;
     unsigned status =
         kms_api_store(c,
-                      kms_tpk_rotate(c->store, c->api->vault, kms_api_given(c, "realm"), time(NULL),
+                      kms_tpk_rotate(c->store, c->api->vault, kms_api_given(c, "realm"),
                                      c->api->config->max_validity_s, &generation, &err),
                       &err);
 

@@ -4,17 +4,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
 bool
 kms_page_begin(struct kms_page *p, struct kms_api_call *c, const char *name)
 {
+    struct kms_store_err err;
+
     *p =
         (struct kms_page){ .call = c, .name = name, .rows = json_array(), .realms = json_object() };
     p->limit = kms_api_number(c, "limit", KMS_PAGE_ROWS);
-    p->now = (int64_t)time(NULL);
+    (void)c->store->ops->now(c->store, &p->now, &err); /* reading the rows fails as well then */
     return p->rows != NULL && p->realms != NULL;
 }
 

@@ -38,12 +38,6 @@ bool kms_api_record(struct kms_api_call *c);
 /* kms_api_wish takes the parameters of a wish; NULL, or what is wrong. */
 const char *kms_api_wish(struct kms_wish *w, const struct kms_api_call *c);
 
-struct kms_rules;
-
-/* kms_api_rules reads the policy that the configuration names now; NULL: err (KMS_DOCUMENT_ERR
- * octets) says why not. Free with kms_rules_free. */
-struct kms_rules *kms_api_rules(const struct kms_api_call *c, char *err);
-
 /* kms_api_words makes JSON of octets that need not be UTF-8: others stand as "?". */
 json_t *kms_api_words(const char *text);
 

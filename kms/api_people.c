@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of users, groups and realms. The store has the rules; here stands what it is asked. */
 #include <string.h>
-#include <time.h>
 
 #include "api_parts.h"
 #include "instant.h"
@@ -192,8 +191,8 @@ kms_api_realm_add(struct kms_api_call *c)
         return kms_api_store(c, rc, &err);
     rc = s->ops->realm_add(s, c->args[0], &err);
     if (rc == KMS_STORE_OK)
-        rc = kms_tpk_rotate(s, c->api->vault, c->args[0], time(NULL),
-                            c->api->config->max_validity_s, &generation, &err);
+        rc = kms_tpk_rotate(s, c->api->vault, c->args[0], c->api->config->max_validity_s,
+                            &generation, &err);
     if (s->ops->end(s, rc == KMS_STORE_OK, &err) != KMS_STORE_OK && rc == KMS_STORE_OK)
         rc = err.rc;
     return kms_api_store(c, rc, &err);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The picture of users, groups and keys that an endpoint decides by: in the daemon the one that
- * requests see, in the tool one that is read for it. */
+ * requests see, in the tool one that is read for it. And the policy, likewise. */
 #ifndef KMS_API_PICTURE_H
 #define KMS_API_PICTURE_H
 
 #include "api.h"
 #include "index.h"
+#include "rules.h"
 
 struct kms_picture {
     const struct kms_index *index; /* NULL: none */
@@ -20,5 +21,16 @@ bool kms_picture_take(struct kms_picture *p, struct kms_api_call *c, struct kms_
 
 /* kms_picture_give gives it back; what was found in it is gone. Once more does no harm. */
 void kms_picture_give(struct kms_picture *p, struct kms_api_call *c);
+
+struct kms_policy_picture {
+    const struct kms_rules *rules; /* NULL: none */
+    struct kms_rules *own;         /* NULL: they are the daemon's */
+};
+
+/* kms_policy_take takes the policy in force; in the tool, the one that the configuration names. The
+ * same holds as for a picture; who wants both takes the policy first. False: err (KMS_DOCUMENT_ERR
+ * octets). kms_policy_give gives it back. */
+bool kms_policy_take(struct kms_policy_picture *p, struct kms_api_call *c, char *err);
+void kms_policy_give(struct kms_policy_picture *p, struct kms_api_call *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy, and what it would decide: a test asks the very functions that the daemon asks, and
+/* What the policy would decide: a test asks the very functions that the daemon asks, and
  * only watches them, so that it cannot say anything else than what would happen. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 #include "api_picture.h"
 #include "conditions.h"
 #include "document.h"
-#include "reload.h"
 #include "tpk.h"
 #include "wish.h"
 
@@ -27,7 +26,7 @@ struct step {
 struct inquiry {
     struct kms_api_call *call;
     struct kms_wish wish;
-    struct kms_rules *rules;
+    struct kms_policy_picture policy;
     struct kms_picture picture;
     struct mkt_policy want, granted;
     struct kms_circumstances q;
@@ -125,7 +124,7 @@ deciding(const struct inquiry *x)
 {
     const struct kms_who from = kms_who_of(x->want.initiator);
 
-    return kms_rules_of(x->rules, &from, &x->q.directory);
+    return kms_rules_of(x->policy.rules, &from, &x->q.directory);
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */
@@ -202,7 +201,7 @@ tell(const struct inquiry *x)
         tell_granted(x, o);
     put_text(o, "file", rules->source);
     put_text(o, "realm", rules->realm);
-    put_text(o, "policy", x->rules->source);
+    put_text(o, "policy", x->policy.rules->source);
     put_text(o, "stranger", x->served ? NULL : x->asking);
     for (size_t i = 0; i < x->n; i++)
         (void)json_array_append_new(steps, tell_step(x, i));
@@ -211,13 +210,6 @@ tell(const struct inquiry *x)
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
-
-struct kms_rules *
-kms_api_rules(const struct kms_api_call *c, char *err)
-{
-    return c->api->reload != NULL ? kms_reload_rules(c->api->reload, err)
-                                  : kms_rules_load(c->api->config, err);
-}
 
 static const char *
 take_texts(const json_t *list, const char **texts, size_t max, size_t *n)
@@ -376,7 +368,7 @@ ask(struct inquiry *x)
     bool shared;
 
     x->trace = (struct kms_trace){ see_rule, see_condition, x };
-    x->q.rules = x->rules;
+    x->q.rules = x->policy.rules;
     x->q.trace = &x->trace;
     x->q.decision = &x->decision;
     x->q.directory = kms_index_directory(x->picture.index);
@@ -410,7 +402,7 @@ forget(struct inquiry *x)
     }
     free(x->steps);
     kms_picture_give(&x->picture, x->call);
-    kms_rules_free(x->rules);
+    kms_policy_give(&x->policy, x->call);
     free(x);
 }
 
@@ -435,8 +427,8 @@ unknown_realms(const struct inquiry *x)
     struct kms_store *s = x->call->store;
     struct kms_store_err err = { 0 };
 
-    for (size_t i = 0; i < x->rules->n_realms; i++)
-        (void)json_array_append_new(unknown, kms_api_words(x->rules->realms[i].realm));
+    for (size_t i = 0; i < x->policy.rules->n_realms; i++)
+        (void)json_array_append_new(unknown, kms_api_words(x->policy.rules->realms[i].realm));
     if (s->ops->read(s, &sink, false, &err) != KMS_STORE_OK)
         (void)json_array_clear(unknown);
     return unknown;
@@ -449,8 +441,7 @@ test(struct inquiry *x)
     struct kms_store_err store_err = { 0 };
     char err[KMS_DOCUMENT_ERR];
 
-    x->rules = kms_api_rules(c, err);
-    if (x->rules == NULL)
+    if (!kms_policy_take(&x->policy, c, err))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
     if (!kms_picture_take(&x->picture, c, NULL, &store_err))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", store_err.text);
@@ -477,34 +468,4 @@ kms_api_policy_test(struct kms_api_call *c)
     status = wrong != NULL ? kms_api_refuse(c, KMS_API_MALFORMED, NULL, "%s", wrong) : test(x);
     forget(x);
     return status;
-}
-
-unsigned
-kms_api_policy(struct kms_api_call *c)
-{
-    char err[KMS_DOCUMENT_ERR], *text = NULL;
-    struct kms_rules *rules = kms_api_rules(c, err);
-    const char *realm = kms_api_given(c, "realm");
-    const struct kms_rules *shown = rules;
-    FILE *out;
-    size_t n;
-
-    if (rules == NULL)
-        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", err);
-    if (realm != NULL)
-        shown = kms_rules_of_realm(rules, mkt_span(realm, strlen(realm)));
-    out = open_memstream(&text, &n);
-    if (out != NULL) {
-        if (realm != NULL && shown == rules)
-            fprintf(out, "# realm %s: the general rules\n", realm);
-        kms_rules_show(shown, out);
-        fclose(out);
-    }
-    kms_rules_free(rules);
-    if (text == NULL)
-        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "out of memory");
-    c->answer = json_object();
-    kms_api_put(c->answer, "policy", kms_api_words(text));
-    free(text);
-    return KMS_API_OK;
 }

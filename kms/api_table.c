@@ -209,7 +209,7 @@ const struct kms_endpoint kms_endpoints[] = {
             "Export", DAEMON | NO_STORE, "Forgets an export."),
 
     LOOK("/v1/policy", kms_api_policy, in_realm, "Policy", NO_STORE,
-         "The policy in force, or what of it rules a realm."),
+         "The policy in force, or what of it rules a realm, and how its files stand to it."),
     { "POST", "/v1/policy/test", KMS_ROLE_READ, kms_api_policy_test, question, NULL, "Decision",
       "What the policy would decide, rule by rule. Nothing is made or changed.", 0, 0 },
 

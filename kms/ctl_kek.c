@@ -136,15 +136,15 @@ open_kek(const char *spec, bool new_one)
 }
 
 /* How many keys were sealed anew; generation 0 and a NULL KEK are not said. */
-static void
-tell_json(uint64_t sealed, uint32_t generation, const char *to)
+static json_t *
+told(uint64_t sealed, uint32_t generation, const char *to)
 {
     json_t *o = json_pack("{s:I}", "sealed", (json_int_t)sealed);
 
     if (generation != 0)
         json_object_set_new(o, "generation", json_integer(generation));
     kms_ctl_put(o, "to", to);
-    kms_ctl_result(o);
+    return o;
 }
 
 static enum kms_exit
@@ -170,7 +170,7 @@ init(const struct kms_ctl *ctl, struct kms_vault *v, bool begun)
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (ctl->json)
-        tell_json(total, 0, NULL);
+        kms_ctl_result(told(total, 0, NULL));
     else
         printf("wrapped %" PRIu64
                " keys. Restart the daemon, and keep the KEK apart from the store:\n"
@@ -297,7 +297,7 @@ rotate(const struct kms_ctl *ctl, struct wraps *x, struct kms_kek *to)
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
     if (ctl->json) {
-        tell_json(total, generation, ctl->to[0]);
+        kms_ctl_result(told(total, generation, ctl->to[0]));
         return KMS_EXIT_OK;
     }
     printf("sealed %" PRIu64 " keys anew, under generation %" PRIu32 " of the store key\n", total,
@@ -309,21 +309,67 @@ rotate(const struct kms_ctl *ctl, struct wraps *x, struct kms_kek *to)
     return KMS_EXIT_OK;
 }
 
+/* Whether the KEK of the configuration is the one to come: of those that open the newest
+ * generation, the one that was added last. */
+static bool
+is_to_stay(const struct kms_ctl *ctl, const struct wraps *x)
+{
+    uint8_t key[KMS_SEAL_KEY];
+    bool opens = x->n > 0 && kms_kek_unwrap(kms_local_kek(ctl->vault), &x->at[x->n - 1], key);
+
+    mkt_wipe(key, sizeof key);
+    return opens;
+}
+
+/* Before the configuration names the KEK to come there is nothing to finish, but a rotation that
+ * was interrupted: otherwise the KEK to come would be the one that goes. */
 static enum kms_exit
-finish(const struct kms_ctl *ctl, struct wraps *x)
+may_finish(const struct kms_ctl *ctl, struct wraps *x, bool *stays)
+{
+    struct kms_store_err err = { 0 };
+    uint64_t left = 0;
+    enum kms_store_rc rc = read_wraps(ctl, x, &err);
+
+    if (rc == KMS_STORE_OK)
+        rc = ctl->store->ops->kek_left(ctl->store, &left, &err);
+    if (rc != KMS_STORE_OK)
+        return kms_ctl_fail(&err);
+    *stays = is_to_stay(ctl, x);
+    if (*stays || left > 0)
+        return KMS_EXIT_OK;
+    fprintf(stderr,
+            "mikey-kmsctl: \"kek\" in the configuration is not the KEK that the keys are to stay "
+            "under, of kind %s:\n"
+            "write that one, restart the daemon of each node, and finish then. Nothing was "
+            "changed: both open the store.\n"
+            "To stay with the one of the configuration: kek rotate, without --to\n",
+            x->at[x->n - 1].scheme);
+    return KMS_EXIT_CONFIG;
+}
+
+static enum kms_exit
+finish(const struct kms_ctl *ctl, struct wraps *x, bool stays)
 {
     struct kms_store_err err = { 0 };
     uint64_t total;
     enum kms_store_rc rc = reseal_all(ctl, ctl->vault, &total, &err); /* an interrupted rotation */
 
     if (rc == KMS_STORE_OK)
-        rc = forget(ctl, x, kms_local_kek(ctl->vault), &err);
+        rc = forget(ctl, x, stays ? kms_local_kek(ctl->vault) : NULL, &err);
     if (rc != KMS_STORE_OK)
         return kms_ctl_fail(&err);
-    if (ctl->json)
-        tell_json(total, x->newest, NULL);
-    else
-        puts("only the KEK of the configuration opens the store now");
+    if (ctl->json) {
+        json_t *o = told(total, x->newest, NULL);
+
+        json_object_set_new(o, "finished", json_boolean(stays));
+        kms_ctl_result(o);
+    } else if (stays) {
+        printf("only \"kek: %s\" opens the store now\n", ctl->config->kek);
+    } else {
+        printf("sealed %" PRIu64 " keys anew. Both KEKs open the store: write the new one into the "
+               "configuration\nof each node, restart it, and finish again\n",
+               total);
+    }
     return KMS_EXIT_OK;
 }
 
@@ -333,6 +379,7 @@ kms_ctl_kek_rotate(const struct kms_ctl *ctl)
     struct wraps *x = calloc(1, sizeof *x);
     struct kms_kek *to = NULL;
     enum kms_exit code;
+    bool stays = false;
 
     if (x == NULL)
         return fail("out of memory");
@@ -340,11 +387,13 @@ kms_ctl_kek_rotate(const struct kms_ctl *ctl)
         code = fail("the keys in the store are not wrapped: kek init first");
     else if (ctl->n_to > 1 || (ctl->finish && ctl->n_to > 0))
         code = kms_ctl_misuse("kek rotate takes --to KEK once, or --finish");
+    else if (ctl->finish && (code = may_finish(ctl, x, &stays)) != KMS_EXIT_OK)
+        (void)code; /* it was said why */
     else if ((code = kms_ctl_note(ctl, ctl->finish ? "kek-finish" : "kek-rotate", NULL)) !=
              KMS_EXIT_OK)
         (void)code; /* it was said why */
     else if (ctl->finish)
-        code = finish(ctl, x);
+        code = finish(ctl, x, stays);
     else if (ctl->n_to > 0 && (!make_file(ctl->to[0]) || (to = open_kek(ctl->to[0], true)) == NULL))
         code = KMS_EXIT_FAILED;
     else

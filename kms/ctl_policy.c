@@ -202,6 +202,20 @@ kms_ctl_policy_check(const struct kms_ctl *ctl)
     return KMS_EXIT_OK;
 }
 
+static void
+warn_of_files(const json_t *answer)
+{
+    const char *files = kms_ctl_text(answer, "files");
+
+    if (strcmp(files, "broken") == 0)
+        fprintf(stderr,
+                "mikey-kmsctl: the policy on disk cannot be used, what is shown stays in force: "
+                "%s\n",
+                kms_ctl_text(answer, "why"));
+    else if (strcmp(files, "other") == 0)
+        fputs("mikey-kmsctl: the policy on disk is another one: it is not in force yet\n", stderr);
+}
+
 enum kms_exit
 kms_ctl_policy_show(const struct kms_ctl *ctl)
 {
@@ -216,6 +230,8 @@ kms_ctl_policy_show(const struct kms_ctl *ctl)
         kms_ctl_dump(answer, "", "\n");
     else if (code == KMS_EXIT_OK)
         fputs(kms_ctl_text(answer, "policy"), stdout);
+    if (code == KMS_EXIT_OK)
+        warn_of_files(answer);
     json_decref(answer);
     return code == KMS_EXIT_STORE ? KMS_EXIT_CONFIG : code;
 }

@@ -124,7 +124,7 @@ prepare_tpks(struct daemon *d, struct kms_store_err *err)
 
     return rc != KMS_STORE_OK ? rc
                               : kms_tpk_keep(d->store, d->vault, d->config.tpk_rotate_every_s,
-                                             d->config.max_validity_s, time(NULL), &d->log, err);
+                                             d->config.max_validity_s, &d->log, err);
 }
 
 /* Opens the store and reads everything. */
@@ -333,7 +333,7 @@ open_files(struct daemon *d, struct kms_index **index)
     struct kms_store_err store_err = { 0 };
     char rules_err[KMS_DOCUMENT_ERR], pki_err[KMS_PKI_ERR] = "";
 
-    if (!kms_rules_live_open(&d->rules, &d->config, count_readers(&d->config), rules_err))
+    if (!kms_rules_live_open(&d->rules, &d->config, count_readers(&d->config) + 1, rules_err))
         return fail(d, KMS_EXIT_CONFIG, "policy", rules_err);
     if (open_store(d, index, &store_err) != KMS_STORE_OK)
         return fail(d, KMS_EXIT_STORE, "store", store_err.text);

@@ -411,9 +411,9 @@ keep(struct job *j)
 {
     struct kms_store_err err = { 0 };
 
-    if (!by_reference(j) || (j->w->service->tickets != NULL &&
-                             kms_tickets_keep(j->w->service->tickets, j->w->txn, &j->granted,
-                                              j->w->now_s, &err) == KMS_STORE_OK))
+    if (!by_reference(j) ||
+        (j->w->service->tickets != NULL &&
+         kms_tickets_keep(j->w->service->tickets, j->w->txn, &j->granted, &err) == KMS_STORE_OK))
         return true;
     mkt_fail(&j->io.err, MKT_E_STATE, 0, "the store cannot keep the ticket", "RFC 6043 11");
     return false;

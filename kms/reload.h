@@ -26,7 +26,8 @@ bool kms_reload_run(struct kms_reload *r, kms_reload_heard *heard, void *ctx,
 /* kms_reload_roster copies who may administer now. */
 void kms_reload_roster(struct kms_reload *r, struct kms_roster *out);
 
-/* kms_reload_rules reads the policy that the configuration names now, as kms_rules_load does. */
+/* kms_reload_rules reads the policy that the configuration names now, as kms_rules_load does: it
+ * need not be the one in force. */
 struct kms_rules *kms_reload_rules(struct kms_reload *r, char *err);
 
 /* kms_reload_files reads certificates and revocation lists again if they have changed. */

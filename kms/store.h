@@ -5,7 +5,8 @@
  *
  * Several programs on several machines may write at once. Every change takes the change number
  * first, in a row that stays locked until the change is visible: so checks across tables hold, and
- * numbers become visible in order. */
+ * numbers become visible in order. What several of them must agree on carries the time of one
+ * clock, that of the store: it dates what is written, and `now` tells it to who plans by it. */
 #ifndef KMS_STORE_H
 #define KMS_STORE_H
 
@@ -136,7 +137,8 @@ struct kms_kept {
     uint8_t reference[KMS_REFERENCE];
     const char *initiator, *responders; /* for people; several, a blank between them */
     struct kms_sealed keys;             /* n = 0 where keys are not shown */
-    int64_t issued, until;              /* seconds since 1970; until: TRe */
+    int64_t issued; /* seconds since 1970, by the clock of the store; out only */
+    int64_t until;  /* seconds since 1970: TRe */
 };
 #define KMS_KEPT_MAX 8192                          /* octets that the keys of one ticket take */
 #define KMS_ROW_MAX (KMS_KEPT_MAX + KMS_SEAL_MORE) /* of a row that holds a key */
@@ -191,7 +193,7 @@ struct kms_sink {
     bool (*revocation)(void *ctx, const struct kms_revocation *r);
     bool (*seal)(void *ctx, const struct kms_head *seal); /* the oldest first */
     const char *after; /* with names: only users whose first identity sorts behind this */
-    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* all there are, before all else */
+    bool (*wrap)(void *ctx, const struct kms_wrap *wrap); /* as they were added, before all else */
 };
 
 /* Begins with a pointer to its operations. One thread at a time. */
@@ -235,6 +237,8 @@ struct kms_store_ops {
                                    struct kms_store_err *err);
     enum kms_store_rc (*realm_remove)(struct kms_store *s, const char *name,
                                       struct kms_store_err *err);
+    /* now gets the time by the clock of the store, in seconds since 1970. */
+    enum kms_store_rc (*now)(struct kms_store *s, int64_t *now, struct kms_store_err *err);
     /* tpk_add adds the two keys of a new generation of a realm; former ones stay for resolving.
      * Generations are counted over all realms, so that an id names one key. Of several callers that
      * make the same one, exactly one succeeds: EXISTS when its number is not the one after the
@@ -258,12 +262,12 @@ struct kms_store_ops {
     /* tpk_remove removes a key, shared or a former one of ours: its tickets are lost. CURRENT when
      * it protects new tickets, NOT_FOUND. */
     enum kms_store_rc (*tpk_remove)(struct kms_store *s, const char *id, struct kms_store_err *err);
-    /* marks puts n marks on disk, all or none, and forgets those of stamps that lie before `now`.
-     * Those of counters end with their credential. */
+    /* marks puts n marks on disk, all or none, and forgets those of stamps that lie before `now`,
+     * by the caller's clock as by the store's. Those of counters end with their credential. */
     enum kms_store_rc (*marks)(struct kms_store *s, const struct kms_mark *marks, size_t n,
                                int64_t now, struct kms_store_err *err);
-    /* keep puts the keys of a reference ticket on disk and forgets those of tickets that ended
-     * before kept->issued. EXISTS when the reference is taken. */
+    /* keep puts the keys of a reference ticket on disk, as issued now, and forgets those of tickets
+     * that have ended. EXISTS when the reference is taken. */
     enum kms_store_rc (*keep)(struct kms_store *s, const struct kms_kept *kept,
                               struct kms_store_err *err);
     /* recall gives what was kept under a reference to `take`, once. NOT_FOUND. */
@@ -341,8 +345,9 @@ struct kms_store {
 enum kms_store_rc kms_store_open_sqlite(struct kms_store **s, const char *path, unsigned max_pages,
                                         struct kms_store_err *err);
 
-/* kms_store_open_memory makes an empty store without a file, for tests; NULL when memory fails. */
-struct kms_store *kms_store_open_memory(void);
+/* kms_store_open_memory makes an empty store without a file, for tests; NULL when memory fails.
+ * *now is its clock, for as long as it lives; with NULL it has that of this machine. */
+struct kms_store *kms_store_open_memory(const int64_t *now);
 
 /* kms_store_fail fills err and returns rc. */
 enum kms_store_rc kms_store_fail(struct kms_store_err *err, enum kms_store_rc rc, const char *fmt,

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static enum kms_store_rc
 sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_store_err *err)
@@ -16,8 +15,10 @@ sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_stor
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
     rc = kms_sqlite_do(
-        q, NULL, "INSERT INTO shared_tpk(id, owner, key, kek, created) VALUES(?, ?, ?, ?, ?)",
-        "ttbii", tpk->id, tpk->owner, &tpk->key.octets, (int64_t)tpk->key.kek, (int64_t)time(NULL));
+        q, NULL,
+        "INSERT INTO shared_tpk(id, owner, key, kek, created) VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW
+        ")",
+        "ttbi", tpk->id, tpk->owner, &tpk->key.octets, (int64_t)tpk->key.kek);
     if (rc == SQLITE_CONSTRAINT_UNIQUE)
         return kms_sqlite_undo(
             q, kms_store_fail(err, KMS_STORE_EXISTS, "the tpk-id %s is taken", tpk->id));
@@ -29,6 +30,8 @@ sqlite_tpk_share(struct kms_store *s, const struct kms_tpk *tpk, struct kms_stor
 #define PUT_MARK(table)                                   \
     "INSERT INTO " table "(serial, mark) VALUES(?1, ?2) " \
     "ON CONFLICT(serial) DO UPDATE SET mark = ?2"
+
+#define FORGET_STAMPS "DELETE FROM stamp WHERE mark < min(?, " KMS_SQLITE_NOW ")"
 
 static enum kms_store_rc
 sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_t now,
@@ -45,7 +48,7 @@ sqlite_marks(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_
     for (size_t i = 0; ok && i < n; i++)
         ok = kms_sqlite_do(q, NULL, put[marks[i].kind], "ii", (int64_t)marks[i].serial,
                            (int64_t)marks[i].mark) == SQLITE_DONE;
-    ok = ok && kms_sqlite_do(q, NULL, "DELETE FROM stamp WHERE mark < ?", "i", now) == SQLITE_DONE;
+    ok = ok && kms_sqlite_do(q, NULL, FORGET_STAMPS, "i", now) == SQLITE_DONE;
     return ok ? kms_sqlite_commit(q, err, "cannot keep marks")
               : kms_sqlite_rollback(q, err, "cannot keep marks");
 }
@@ -80,6 +83,14 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
     return KMS_STORE_OK;
 }
 
+static enum kms_store_rc
+sqlite_now(struct kms_store *s, int64_t *now, struct kms_store_err *err)
+{
+    return kms_sqlite_do(kms_sqlite_of(s), now, "SELECT " KMS_SQLITE_NOW, "") == SQLITE_ROW
+               ? KMS_STORE_OK
+               : kms_sqlite_fail(kms_sqlite_of(s), err, "cannot tell the time");
+}
+
 static void
 sqlite_close(struct kms_store *s)
 {
@@ -104,6 +115,7 @@ const struct kms_store_ops kms_sqlite_ops = {
     .member_remove = kms_sqlite_member_remove,
     .realm_add = kms_sqlite_realm_add,
     .realm_remove = kms_sqlite_realm_remove,
+    .now = sqlite_now,
     .tpk_add = kms_sqlite_tpk_add,
     .tpk_start = kms_sqlite_tpk_start,
     .tpk_validity = kms_sqlite_tpk_validity,

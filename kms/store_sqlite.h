@@ -106,6 +106,9 @@ enum kms_store_rc kms_sqlite_realm(struct sqlite_store *q, const char *name, int
 int kms_sqlite_user(struct sqlite_store *q, const char *identity, int64_t *number);
 int kms_sqlite_group(struct sqlite_store *q, const char *identity, int64_t *number);
 
+/* SQL for the time: the clock of the connection. */
+#define KMS_SQLITE_NOW "unixepoch()"
+
 /* SQL for the octets of a key itself: kms_sealed_len. */
 #define KMS_SQLITE_LEN(column) "length(" column ") - CASE WHEN kek > 0 THEN 28 ELSE 0 END"
 _Static_assert(KMS_SEAL_MORE == 28, "as KMS_SQLITE_LEN has it");

@@ -2,7 +2,6 @@
 /* The SQLite store's rows about tickets that were issued: revocations, and how far the chains of
  * audit records have come. */
 #include <string.h>
-#include <time.h>
 
 #include "store_sqlite.h"
 
@@ -22,7 +21,7 @@ kind_of(const char *word, enum kms_revoked_kind *kind)
     return false;
 }
 
-/* Runs a statement on (kind, name, now); *n gets the rows it changed. */
+/* Runs a statement on (kind, name); *n gets the rows it changed. */
 static bool
 run_on(struct sqlite_store *q, const char *sql, const struct kms_revocation *r, int *n)
 {
@@ -33,7 +32,6 @@ run_on(struct sqlite_store *q, const char *sql, const struct kms_revocation *r, 
         return false;
     sqlite3_bind_text(st, 1, words[r->kind], -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, r->name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 3, (int64_t)time(NULL));
     ok = sqlite3_step(st) == SQLITE_DONE;
     *n = sqlite3_changes(q->db);
     sqlite3_finalize(st);
@@ -51,10 +49,11 @@ kms_sqlite_revocation_add(struct kms_store *s, const struct kms_revocation *r, s
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
     for (size_t i = 0; ok && i < n; i++)
-        ok = run_on(q,
-                    "INSERT INTO revocation(kind, name, revoked) VALUES(?1, ?2, ?3) "
-                    "ON CONFLICT(kind, name) DO UPDATE SET revoked = max(revoked, ?3)",
-                    &r[i], &changed);
+        ok =
+            run_on(q,
+                   "INSERT INTO revocation(kind, name, revoked) VALUES(?1, ?2, " KMS_SQLITE_NOW ") "
+                   "ON CONFLICT(kind, name) DO UPDATE SET revoked = max(revoked, excluded.revoked)",
+                   &r[i], &changed);
     return ok ? kms_sqlite_commit(q, err, "cannot revoke")
               : kms_sqlite_rollback(q, err, "cannot revoke");
 }
@@ -66,8 +65,7 @@ kms_sqlite_revocation_remove(struct kms_store *s, const struct kms_revocation *r
     struct sqlite_store *q = kms_sqlite_of(s);
     int changed = 0;
 
-    if (!run_on(q, "DELETE FROM revocation WHERE kind = ?1 AND name = ?2 AND ?3 IS NOT NULL", r,
-                &changed))
+    if (!run_on(q, "DELETE FROM revocation WHERE kind = ?1 AND name = ?2", r, &changed))
         return kms_sqlite_fail(q, err, "cannot restore");
     if (changed == 0)
         return kms_store_fail(err, KMS_STORE_NOT_FOUND, "%s is not revoked", r->name);
@@ -103,15 +101,15 @@ kms_sqlite_audit_seal(struct kms_store *s, const struct kms_head *head, struct k
 
     if (sqlite3_prepare_v2(q->db,
                            "INSERT INTO audit_seal(chain, segment, seq, hash, sealed) "
-                           "VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chain) DO UPDATE SET "
-                           "segment = ?2, seq = ?3, hash = ?4, sealed = ?5",
+                           "VALUES(?1, ?2, ?3, ?4, " KMS_SQLITE_NOW
+                           ") ON CONFLICT(chain) DO UPDATE "
+                           "SET segment = ?2, seq = ?3, hash = ?4, sealed = excluded.sealed",
                            -1, &st, NULL) != SQLITE_OK)
         return kms_sqlite_fail(q, err, "cannot seal the audit");
     sqlite3_bind_text(st, 1, head->chain, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, (int64_t)head->segment);
     sqlite3_bind_int64(st, 3, (int64_t)head->seq);
     sqlite3_bind_blob(st, 4, head->hash, sizeof head->hash, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 5, (int64_t)time(NULL));
     rc = sqlite3_step(st);
     if (rc != SQLITE_DONE)
         kms_sqlite_fail(q, err, "cannot seal the audit");

@@ -2,7 +2,6 @@
 /* Groups of the SQLite store. A member is a row with the number of a user or of a group, or with a
  * pattern: so a membership ends with the member, and one who comes back under the same name is not
  * in a group by that. */
-#include <time.h>
 
 #include "pattern.h"
 #include "store_sqlite.h"
@@ -43,8 +42,10 @@ kms_sqlite_group_add(struct kms_store *s, const char *identity, const char *real
     if (kms_pattern_is(identity))
         return REFUSE(KMS_STORE_REFUSED, "%s stands for many already: it needs no group", identity);
     if (rc != SQLITE_DONE ||
-        kms_sqlite_do(q, NULL, "INSERT INTO user_group(identity, realm, added) VALUES(?, ?, ?)",
-                      "tii", identity, wanted, (int64_t)time(NULL)) != SQLITE_DONE)
+        kms_sqlite_do(q, NULL,
+                      "INSERT INTO user_group(identity, realm, added) VALUES(?, ?, " KMS_SQLITE_NOW
+                      ")",
+                      "ti", identity, wanted) != SQLITE_DONE)
         return kms_sqlite_rollback(q, err, "cannot add");
     return kms_sqlite_commit(q, err, "cannot add");
 }

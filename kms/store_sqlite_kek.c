@@ -4,7 +4,6 @@
 #include "store_sqlite.h"
 
 #include <string.h>
-#include <time.h>
 
 enum kms_store_rc
 kms_sqlite_refusal(struct sqlite_store *q, int rc, struct kms_store_err *err)
@@ -28,9 +27,8 @@ insert_wrap(struct sqlite_store *q, const struct kms_wrap *w)
 
     return kms_sqlite_do(q, NULL,
                          "INSERT INTO kek(generation, scheme, salt, sealed, created) "
-                         "VALUES(?, ?, ?, ?, ?)",
-                         "itbbi", (int64_t)w->generation, w->scheme, &salt, &sealed,
-                         (int64_t)time(NULL)) == SQLITE_DONE;
+                         "VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW ")",
+                         "itbb", (int64_t)w->generation, w->scheme, &salt, &sealed) == SQLITE_DONE;
 }
 
 enum kms_store_rc
@@ -82,7 +80,7 @@ kms_sqlite_read_wraps(struct sqlite_store *q, const struct kms_sink *sink, bool 
 
     if (sqlite3_prepare_v2(q->db,
                            "SELECT generation, scheme, salt, sealed, created FROM kek "
-                           "ORDER BY generation, created",
+                           "ORDER BY generation, rowid",
                            -1, &st, NULL) != SQLITE_OK)
         return false;
     while (!*stopped && (rc = sqlite3_step(st)) == SQLITE_ROW)

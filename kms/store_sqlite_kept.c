@@ -18,24 +18,15 @@ bind_kept(sqlite3_stmt *st, const struct kms_kept *k)
     sqlite3_bind_text(st, 2, k->initiator, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 3, k->responders, -1, SQLITE_STATIC);
     sqlite3_bind_blob(st, 4, k->keys.octets.p, (int)k->keys.octets.n, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 5, k->issued);
-    sqlite3_bind_int64(st, 6, k->until);
-    sqlite3_bind_int64(st, 7, k->keys.kek);
+    sqlite3_bind_int64(st, 5, k->until);
+    sqlite3_bind_int64(st, 6, k->keys.kek);
 }
 
 static bool
-forget_ended(struct sqlite_store *q, int64_t now)
+forget_ended(struct sqlite_store *q)
 {
-    sqlite3_stmt *st;
-    int rc;
-
-    if (sqlite3_prepare_v2(q->db, "DELETE FROM kept_ticket WHERE until < ?", -1, &st, NULL) !=
-        SQLITE_OK)
-        return false;
-    sqlite3_bind_int64(st, 1, now);
-    rc = sqlite3_step(st);
-    sqlite3_finalize(st);
-    return rc == SQLITE_DONE;
+    return kms_sqlite_do(q, NULL, "DELETE FROM kept_ticket WHERE until < " KMS_SQLITE_NOW, "") ==
+           SQLITE_DONE;
 }
 
 enum kms_store_rc
@@ -47,10 +38,10 @@ kms_sqlite_keep(struct kms_store *s, const struct kms_kept *kept, struct kms_sto
 
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
-    if (!forget_ended(q, kept->issued) ||
+    if (!forget_ended(q) ||
         sqlite3_prepare_v2(q->db,
                            "INSERT INTO kept_ticket(reference, initiator, responders, keys, issued,"
-                           " until, kek) VALUES(?, ?, ?, ?, ?, ?, ?)",
+                           " until, kek) VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW ", ?, ?)",
                            -1, &st, NULL) != SQLITE_OK)
         return kms_sqlite_rollback(q, err, "cannot keep a ticket");
     bind_kept(st, kept);

@@ -453,11 +453,29 @@ kms_sqlite_another(struct kms_store *s, struct kms_store **other, struct kms_sto
     return open_db(other, path, 0, err);
 }
 
+/* In place of SQLite's own function: a clock that a test sets. */
+static void
+tell_time(sqlite3_context *call, int n, sqlite3_value **args)
+{
+    const int64_t *now = sqlite3_user_data(call);
+
+    (void)n;
+    (void)args;
+    sqlite3_result_int64(call, *now);
+}
+
 struct kms_store *
-kms_store_open_memory(void)
+kms_store_open_memory(const int64_t *now)
 {
     struct kms_store_err err = { 0 };
     struct kms_store *s = NULL;
 
-    return open_db(&s, ":memory:", 0, &err) == KMS_STORE_OK ? s : NULL;
+    if (open_db(&s, ":memory:", 0, &err) != KMS_STORE_OK)
+        return NULL;
+    if (now != NULL && sqlite3_create_function(kms_sqlite_of(s)->db, "unixepoch", 0, SQLITE_UTF8,
+                                               (void *)now, tell_time, NULL, NULL) != SQLITE_OK) {
+        s->ops->close(s);
+        return NULL;
+    }
+    return s;
 }

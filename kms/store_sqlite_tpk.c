@@ -3,22 +3,21 @@
  * two nodes that make the next one at the same time do not both succeed. */
 #include "store_sqlite.h"
 
-#include <time.h>
-
 #define WHAT "cannot change a ticket protection key"
 
 /* The generation that protects tickets of the realm of `tpk` now. */
-#define CURRENT \
-    "(SELECT max(generation) FROM tpk other WHERE other.realm = tpk.realm AND starts <= ?2)"
+#define CURRENT                                                                        \
+    "(SELECT max(generation) FROM tpk other WHERE other.realm = tpk.realm AND starts " \
+    "<= " KMS_SQLITE_NOW ")"
 
 static int
 insert_tpk(struct sqlite_store *q, const struct kms_tpk *t)
 {
     return kms_sqlite_do(q, NULL,
                          "INSERT INTO tpk(id, generation, key, kek, starts, validity, realm, "
-                         "created) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-                         "tibiiiii", t->id, t->generation, &t->key.octets, (int64_t)t->key.kek,
-                         t->starts, t->validity, (int64_t)t->realm, (int64_t)time(NULL));
+                         "created) VALUES(?, ?, ?, ?, ?, ?, ?, " KMS_SQLITE_NOW ")",
+                         "tibiiii", t->id, t->generation, &t->key.octets, (int64_t)t->key.kek,
+                         t->starts, t->validity, (int64_t)t->realm);
 }
 
 enum kms_store_rc
@@ -114,14 +113,13 @@ enum kms_store_rc
 kms_sqlite_tpk_remove(struct kms_store *s, const char *id, struct kms_store_err *err)
 {
     struct sqlite_store *q = kms_sqlite_of(s);
-    const int64_t now = (int64_t)time(NULL);
     int64_t own = 0, shared = 0;
     int rc;
 
     if (kms_sqlite_begin(q, err) != KMS_STORE_OK)
         return err->rc;
-    rc = kms_sqlite_do(q, NULL, "SELECT 1 FROM tpk WHERE id = ?1 AND generation = " CURRENT, "ti",
-                       id, now);
+    rc = kms_sqlite_do(q, NULL, "SELECT 1 FROM tpk WHERE id = ?1 AND generation = " CURRENT, "t",
+                       id);
     if (rc == SQLITE_ROW)
         return kms_sqlite_undo(
             q, kms_store_fail(err, KMS_STORE_CURRENT, "%s protects new tickets", id));

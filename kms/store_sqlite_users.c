@@ -2,7 +2,6 @@
 /* Users of the SQLite store: their credentials, their other identities, the realm they are in. A
  * name is a user's, an alias or a group, never two of them: whoever adds one looks at all three,
  * under the lock that every change holds. */
-#include <time.h>
 
 #include "pattern.h"
 #include "store_sqlite.h"
@@ -74,9 +73,9 @@ find_or_make(struct sqlite_store *q, const struct kms_user *user, int64_t *numbe
         return kms_store_fail(err, KMS_STORE_REFUSED, "%s stands for many", user->identity);
     if (kms_sqlite_do(q, NULL,
                       "INSERT INTO users(identity, realm, suspended, expires, added) "
-                      "VALUES(?, ?, ?, ?, ?)",
-                      "tiiii", user->identity, realm, (int64_t)user->suspended, user->expires,
-                      (int64_t)time(NULL)) != SQLITE_DONE)
+                      "VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW ")",
+                      "tiii", user->identity, realm, (int64_t)user->suspended,
+                      user->expires) != SQLITE_DONE)
         return kms_sqlite_fail(q, err, "cannot add");
     *number = sqlite3_last_insert_rowid(q->db);
     return KMS_STORE_OK;
@@ -120,9 +119,8 @@ add_credential(struct sqlite_store *q, int64_t number, const struct kms_user *us
     if (rc == SQLITE_DONE)
         rc = kms_sqlite_do(q, NULL,
                            "INSERT INTO credential(user, psk_id, psk, kek, added, serial) "
-                           "VALUES(?, ?, ?, ?, ?, random())",
-                           "itbii", number, user->psk_id, &user->psk.octets, (int64_t)user->psk.kek,
-                           (int64_t)time(NULL));
+                           "VALUES(?, ?, ?, ?, " KMS_SQLITE_NOW ", random())",
+                           "itbi", number, user->psk_id, &user->psk.octets, (int64_t)user->psk.kek);
     return rc == SQLITE_DONE ? KMS_STORE_OK : kms_sqlite_refusal(q, rc, err);
 }
 
@@ -297,8 +295,9 @@ kms_sqlite_realm_add(struct kms_store *s, const char *name, struct kms_store_err
     rc = kms_sqlite_do(q, NULL, "SELECT id FROM realm WHERE name = ?", "t", name);
     if (rc == SQLITE_ROW)
         return kms_sqlite_undo(q, KMS_STORE_SAME);
-    if (rc != SQLITE_DONE || kms_sqlite_do(q, NULL, "INSERT INTO realm(name, added) VALUES(?, ?)",
-                                           "ti", name, (int64_t)time(NULL)) != SQLITE_DONE)
+    if (rc != SQLITE_DONE ||
+        kms_sqlite_do(q, NULL, "INSERT INTO realm(name, added) VALUES(?, " KMS_SQLITE_NOW ")", "t",
+                      name) != SQLITE_DONE)
         return kms_sqlite_rollback(q, err, "cannot add");
     if (sqlite3_last_insert_rowid(q->db) > UINT16_MAX)
         return REFUSE(KMS_STORE_REFUSED, "there have been too many realms");

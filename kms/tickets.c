@@ -85,13 +85,12 @@ seal_and_keep(struct kms_store *store, struct kms_vault *vault, struct kms_kept 
 
 enum kms_store_rc
 kms_ticket_keep(struct kms_store *store, struct kms_vault *vault, const struct mkt_kms_txn *txn,
-                const struct mkt_policy *granted, int64_t now, struct kms_store_err *err)
+                const struct mkt_policy *granted, struct kms_store_err *err)
 {
     char initiator[MKT_ID_MAX + 1], responders[RESPONDERS_MAX];
     struct mkt_span reference, keys = mkt_kms_kept(txn, &reference);
     struct kms_kept kept = { .initiator = initiator,
                              .responders = responders,
-                             .issued = now,
                              .until = mkt_ntp_to_unix(granted->end.value) };
     size_t at = 0;
 
@@ -108,12 +107,12 @@ kms_ticket_keep(struct kms_store *store, struct kms_vault *vault, const struct m
 
 enum kms_store_rc
 kms_tickets_keep(struct kms_tickets *t, const struct mkt_kms_txn *txn,
-                 const struct mkt_policy *granted, int64_t now, struct kms_store_err *err)
+                 const struct mkt_policy *granted, struct kms_store_err *err)
 {
     enum kms_store_rc rc;
 
     pthread_mutex_lock(&t->lock);
-    rc = kms_ticket_keep(t->store, t->vault, txn, granted, now, err);
+    rc = kms_ticket_keep(t->store, t->vault, txn, granted, err);
     pthread_mutex_unlock(&t->lock);
     return rc;
 }

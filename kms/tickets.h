@@ -18,16 +18,14 @@ struct kms_tickets *kms_tickets_new(struct kms_store *store, struct kms_vault *v
 void kms_tickets_free(struct kms_tickets *t);
 
 /* kms_ticket_keep stores what a transaction that has issued a ticket under `granted` wants kept
- * (mkt_kms_kept), and waits until it is on disk; nothing is kept for tickets of other types. now:
- * seconds since 1970. */
+ * (mkt_kms_kept), and waits until it is on disk; nothing is kept for tickets of other types. */
 enum kms_store_rc kms_ticket_keep(struct kms_store *store, struct kms_vault *vault,
                                   const struct mkt_kms_txn *txn, const struct mkt_policy *granted,
-                                  int64_t now, struct kms_store_err *err);
+                                  struct kms_store_err *err);
 
 /* kms_tickets_keep does so with the store of t. */
 enum kms_store_rc kms_tickets_keep(struct kms_tickets *t, const struct mkt_kms_txn *txn,
-                                   const struct mkt_policy *granted, int64_t now,
-                                   struct kms_store_err *err);
+                                   const struct mkt_policy *granted, struct kms_store_err *err);
 
 /* kms_tickets_recall gives a verified transaction the keys of the reference ticket in it. False:
  * MKT_E_TICKET, when it was revoked or is over; MKT_E_STATE when the store cannot be read. */

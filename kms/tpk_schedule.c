@@ -198,13 +198,23 @@ take_step(struct kms_store *s, struct kms_vault *vault, const struct kms_tpk_ste
                : rc;
 }
 
+/* Reads all generations, and what time it is. */
+static enum kms_store_rc
+read_all(struct kms_generations *g, int64_t *now, struct kms_store *s, struct kms_store_err *err)
+{
+    enum kms_store_rc rc = kms_generations_read(g, s, err);
+
+    return rc == KMS_STORE_OK ? s->ops->now(s, now, err) : rc;
+}
+
 /* One step of each realm that has one to take; *done: none has. */
 static enum kms_store_rc
 take_steps(struct kms_store *s, struct kms_vault *vault, uint32_t every, uint32_t validity,
-           int64_t now, struct kms_log *log, bool *done, struct kms_store_err *err)
+           struct kms_log *log, bool *done, struct kms_store_err *err)
 {
     struct kms_generations g;
-    enum kms_store_rc rc = kms_generations_read(&g, s, err);
+    int64_t now;
+    enum kms_store_rc rc = read_all(&g, &now, s, err);
 
     *done = true;
     for (size_t i = 0; rc == KMS_STORE_OK && i < g.n_realms; i++) {
@@ -222,7 +232,7 @@ take_steps(struct kms_store *s, struct kms_vault *vault, uint32_t every, uint32_
 
 enum kms_store_rc
 kms_tpk_keep(struct kms_store *s, struct kms_vault *vault, uint32_t every, uint32_t validity,
-             int64_t now, struct kms_log *log, struct kms_store_err *err)
+             struct kms_log *log, struct kms_store_err *err)
 {
     enum kms_store_rc rc = s->ops->tpk_validity(s, validity, err);
     bool done = false;
@@ -230,18 +240,19 @@ kms_tpk_keep(struct kms_store *s, struct kms_vault *vault, uint32_t every, uint3
     if (rc == KMS_STORE_SAME)
         rc = KMS_STORE_OK;
     for (int i = 0; rc == KMS_STORE_OK && !done && i < STEPS; i++)
-        rc = take_steps(s, vault, every, validity, now, log, &done, err);
+        rc = take_steps(s, vault, every, validity, log, &done, err);
     return rc;
 }
 
 /* One try of kms_tpk_rotate; EXISTS and STALE: once more. */
 static enum kms_store_rc
 rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, struct kms_generation *one,
-       int64_t now, struct kms_store_err *err)
+       struct kms_store_err *err)
 {
     struct kms_generations g;
     const struct kms_generation *last;
-    enum kms_store_rc rc = kms_generations_read(&g, s, err);
+    int64_t now;
+    enum kms_store_rc rc = read_all(&g, &now, s, err);
 
     one->realm = 0;
     for (size_t i = 0; rc == KMS_STORE_OK && i < g.n_realms; i++)
@@ -267,8 +278,8 @@ rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, struct k
 }
 
 enum kms_store_rc
-kms_tpk_rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, int64_t now,
-               int64_t validity, int64_t *generation, struct kms_store_err *err)
+kms_tpk_rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, int64_t validity,
+               int64_t *generation, struct kms_store_err *err)
 {
     struct kms_generation one = { .validity = validity };
     enum kms_store_rc rc = KMS_STORE_EXISTS;
@@ -276,7 +287,7 @@ kms_tpk_rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, 
     for (int i = 0; i < TRIES && (rc == KMS_STORE_EXISTS || rc == KMS_STORE_STALE); i++) {
         rc = kms_vault_refresh(vault, s, err);
         if (rc == KMS_STORE_OK)
-            rc = rotate(s, vault, realm == NULL ? KMS_REALM_DEFAULT : realm, &one, now, err);
+            rc = rotate(s, vault, realm == NULL ? KMS_REALM_DEFAULT : realm, &one, err);
     }
     *generation = one.number;
     return rc;

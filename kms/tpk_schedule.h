@@ -72,16 +72,14 @@ enum kms_store_rc kms_generations_read(struct kms_generations *g, struct kms_sto
 void kms_generations_free(struct kms_generations *g);
 
 /* kms_tpk_keep notes that tickets of `validity` seconds may be made, does what is to be done for
- * every realm, and says so in the log. Any number of nodes may do so at once: one of them succeeds.
- */
+ * every realm by the clock of the store, and says so in the log. Any number of nodes may do so at
+ * once: one of them succeeds. */
 enum kms_store_rc kms_tpk_keep(struct kms_store *s, struct kms_vault *vault, uint32_t every,
-                               uint32_t validity, int64_t now, struct kms_log *log,
-                               struct kms_store_err *err);
+                               uint32_t validity, struct kms_log *log, struct kms_store_err *err);
 
 /* kms_tpk_rotate starts the generation of a realm (NULL: the default one) that waits, or makes a
- * new one, now. *generation gets its number. NOT_FOUND. */
+ * new one, now by the clock of the store. *generation gets its number. NOT_FOUND. */
 enum kms_store_rc kms_tpk_rotate(struct kms_store *s, struct kms_vault *vault, const char *realm,
-                                 int64_t now, int64_t validity, int64_t *generation,
-                                 struct kms_store_err *err);
+                                 int64_t validity, int64_t *generation, struct kms_store_err *err);
 
 #endif

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -108,7 +107,7 @@ keep_tpks(struct kms_watch *w)
     struct kms_store_err err = { 0 };
 
     if (kms_tpk_keep(w->store, w->service->vault, c->tpk_rotate_every_s, c->max_validity_s,
-                     time(NULL), w->service->log, &err) != KMS_STORE_OK)
+                     w->service->log, &err) != KMS_STORE_OK)
         KMS_LOG(w->service->log, KMS_ERROR, "ticket-keys-not-kept", kms_text("error", err.text),
                 kms_text("effect", "the present ones stay in use"));
 }

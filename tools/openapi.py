@@ -47,7 +47,7 @@ SCHEMAS = {
     'Export': EXPORT,
     'Taken': EXPORT | {'owner?': TEXT, 'sealed': TEXT},
     'Issued': {'tpk-id': TEXT, 'message': TEXT},
-    'Policy': {'policy': TEXT},
+    'Policy': {'policy': TEXT, 'files': TEXT, 'why?': TEXT},
     'Decision': {'file': TEXT, 'realm?': TEXT, 'policy': TEXT, 'stranger?': TEXT, 'unknown-realms': [TEXT], 'granted': TRUTH,
                  'rule?': TEXT, 'why?': TEXT, 'error?': NUMBER, 'error-text?': TEXT, 'flags?': TEXT,
                  'changed?': TRUTH, 'validity?': TEXT, 'rekey?': TEXT, 'steps': [{}]},

@@ -31,7 +31,7 @@ audit_rig_open(void **state)
     memcpy(r->config.audit_dir, r->folder, sizeof r->folder);
     assert_int_equal(pipe(r->log_pipe), 0);
     kms_log_init(&r->log, r->log_pipe[1], KMS_DEBUG, false);
-    r->store = kms_store_open_memory();
+    r->store = kms_store_open_memory(NULL);
     r->crypto = mkt_crypto_new();
     assert_true(r->store != NULL && r->crypto != NULL);
     return 0;

@@ -116,14 +116,14 @@ service_open_with(void **state, uint32_t identity_rate, uint32_t replay_capacity
                              .identity_quota = { .rate = identity_rate, .burst = identity_rate } };
     assert_int_equal(pipe(f->log_pipe), 0);
     kms_log_init(&f->log, f->log_pipe[1], KMS_DEBUG, false);
-    f->store = kms_store_open_memory();
+    f->store = kms_store_open_memory(NULL);
     f->vault = kms_vault_local(NULL, 2);
     assert_non_null(f->vault);
     rig_user_init(&f->alice, ALICE, "alice", MKT_PRF_HMAC_SHA_256);
     rig_user_init(&f->bob, BOB, "bob", MKT_PRF_HMAC_SHA_256);
     service_add(f, &f->alice, "alice");
     service_add(f, &f->bob, "bob");
-    assert_int_equal(kms_tpk_rotate(f->store, f->vault, NULL, time(NULL), 86400, &generation, &err),
+    assert_int_equal(kms_tpk_rotate(f->store, f->vault, NULL, 86400, &generation, &err),
                      KMS_STORE_OK);
     assert_true(kms_rules_live_open(&f->rules, &f->config, 2, rules_err));
     serve(f, kms_unix_ns() - 3600 * (int64_t)KMS_NS_PER_S);

@@ -84,6 +84,35 @@ def a_policy_can_be_named_and_left_out(scene):
     assert scene.is_served()
 
 
+def what_is_in_force_is_shown_beside_a_broken_file(scene):
+    rules = 'rules:\n  - rule: {}\n    decision: refuse\n'
+    show = ('policy', 'show')
+    scene.write('all.yaml', 'realms:\n  acme: acme.yaml\n' + rules.format('good'))
+    scene.write('acme.yaml', rules.format('of-acme'))
+    scene.configure(CONTROL + 'policy: all.yaml\n')
+    assert 'good' in scene.ctl(*show).stdout  # no daemon: the file
+    scene.start()
+    done = scene.ctl(*show)
+    assert done.returncode == 0 and 'good' in done.stdout and done.stderr == '', done
+    assert json.loads(scene.ctl(*show, '--json').stdout)['files'] == 'same'
+    scene.write('acme.yaml', 'rules: [nonsense\n')
+    for words, name in ((), 'good'), (('--realm', 'acme'), 'of-acme'):
+        done = scene.ctl(*show, *words)
+        assert done.returncode == 0 and name in done.stdout, done
+        assert 'cannot be used' in done.stderr and 'acme.yaml:' in done.stderr, done
+    answer = json.loads(scene.ctl(*show, '--json').stdout)
+    assert answer['files'] == 'broken' and 'acme.yaml:' in answer['why'], answer
+    asked = scene.ctl('policy', 'test', '--as', 'sip:alice@example.com', '--to', 'sip:bob@example.com')
+    assert asked.returncode == 6 and 'by rule "good"' in asked.stdout, asked
+    scene.write('acme.yaml', '# a comment\n' + rules.format('of-acme'))  # says the same again
+    until(lambda: scene.ctl(*show).stderr == '')
+    scene.write('all.yaml', rules.format('other'))
+    until(lambda: 'other' in scene.ctl(*show).stdout)
+    scene.stop()
+    scene.write('all.yaml', 'rules: [nonsense\n')
+    assert scene.ctl(*show).returncode == 3
+
+
 def a_ticket_type_counts_at_once(scene):
     scene.start()
     wish = ('request', '--credentials', 'alice.cred', '--kms', f'udp://127.0.0.1:{scene.port("udp")}', '--to',
@@ -211,6 +240,7 @@ TESTS = [
     what_cannot_change_is_named_until_it_is_as_before,
     new_values_count_at_once,
     a_policy_can_be_named_and_left_out,
+    what_is_in_force_is_shown_beside_a_broken_file,
     a_ticket_type_counts_at_once,
     a_hangup_does_the_same,
     a_file_with_a_mistake_changes_nothing,

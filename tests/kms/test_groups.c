@@ -209,7 +209,7 @@ tickets_do_not_cross_realms_unless_that_is_wanted(void **state)
 
     rig_user_init(&zoe, "sip:zoe@acme.example", "zoe", MKT_PRF_HMAC_SHA_256);
     assert_int_equal(ops(f)->realm_add(f->store, "acme", &err), KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(f->store, f->vault, "acme", time(NULL), 60, &generation, &err),
+    assert_int_equal(kms_tpk_rotate(f->store, f->vault, "acme", 60, &generation, &err),
                      KMS_STORE_OK);
     row.psk.octets = mkt_secret_span(&zoe.psk.key);
     assert_int_equal(ops(f)->user_add(f->store, &row, &err), KMS_STORE_OK);

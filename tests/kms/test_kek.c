@@ -294,7 +294,7 @@ an_interrupted_rotation_loses_nothing(void **state)
         assert_true(pid >= 0);
         if (pid == 0) { /* the rig's child ends with this process */
             alarm(1);
-            if (CTL("kek", "rotate", "--quiet") >= 0)
+            if (CTL("kek", "rotate", "--to", "file:new.kek", "--quiet") >= 0)
                 _exit(0);
         }
         usleep(20000 + 5000 * (useconds_t)i);
@@ -308,9 +308,42 @@ an_interrupted_rotation_loses_nothing(void **state)
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
+    assert_true(keys_says("out", "Both KEKs open the store"));
     assert_int_equal(CTL("kek", "status", "--json"), 0);
     assert_true(keys_says("out", "\"in-clear\": 0, \"under-former\": 0"));
     assert_true(keys_call());
+    assert_int_equal(rig_stop(&rig), 0);
+    keys_config("kek: file:new.kek\n");
+    rig_start(&rig);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
+    assert_true(keys_says("out", "only \"kek: file:new.kek\" opens the store now"));
+    assert_true(keys_call());
+}
+
+static void
+finishing_never_loses_the_kek_that_is_to_stay(void **state)
+{
+    (void)state;
+    assert_int_equal(CTL("kek", "rotate", "--to", "file:new.kek"), 0);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 3); /* the configuration names the former */
+    assert_true(keys_says("err", "not the KEK that the keys are to stay under, of kind file"));
+    keys_config("kek: file:new.kek\n");
+    rig_start(&rig); /* it is still there */
+    assert_true(keys_call());
+    assert_int_equal(rig_stop(&rig), 0);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
+    assert_true(keys_says("out", "only \"kek: file:new.kek\" opens the store now"));
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 0); /* once more does no harm */
+    /* Who thinks better of it stays with the one there is. */
+    assert_int_equal(CTL("kek", "rotate", "--to", "file:third.kek"), 0);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 3);
+    assert_int_equal(CTL("kek", "rotate"), 0);
+    assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
+    rig_start(&rig);
+    assert_true(keys_call());
+    assert_int_equal(rig_stop(&rig), 0);
+    keys_config("kek: file:third.kek\n");
+    assert_int_equal(KMSD(), 4);
 }
 
 static void
@@ -550,6 +583,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_kek_is_rotated_while_the_daemon_serves, start_large,
                                         stop),
         cmocka_unit_test_setup_teardown(an_interrupted_rotation_loses_nothing, start_large, stop),
+        cmocka_unit_test_setup_teardown(finishing_never_loses_the_kek_that_is_to_stay, start, stop),
         cmocka_unit_test_setup_teardown(the_kek_comes_from_a_passphrase, start, stop),
         cmocka_unit_test_setup_teardown(a_passphrase_is_asked_for_at_the_terminal_unseen, start,
                                         stop),

@@ -58,7 +58,7 @@ load(uint32_t capacity, struct kms_store *store)
 static void
 counters_must_grow_for_each_credential(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *c = load(1000, store);
 
     (void)state;
@@ -78,7 +78,7 @@ counters_must_grow_for_each_credential(void **state)
 static void
 counters_of_many_credentials_are_bounded_and_kept(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *c = load(1000, store);
 
     (void)state;
@@ -95,7 +95,7 @@ counters_of_many_credentials_are_bounded_and_kept(void **state)
 static void
 counters_are_on_disk_before_they_are_taken(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *c = load(1000, store), *after;
     uint32_t last = 0;
 
@@ -116,7 +116,7 @@ counters_are_on_disk_before_they_are_taken(void **state)
 static void
 counters_lose_nothing_when_it_stops_in_order(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *c = load(1000, store);
     struct kms_store_err err;
 
@@ -145,7 +145,7 @@ full_disk(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_t n
 static void
 a_counter_that_cannot_be_kept_is_not_taken(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     const struct kms_store_ops *real = store->ops;
     struct kms_store_ops full = *real;
     struct kms_marks *c = load(1000, store);
@@ -188,7 +188,7 @@ rows(struct kms_store *store)
 static void
 stamps_are_on_disk_before_they_are_taken(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store), *after;
 
     (void)state;
@@ -211,7 +211,7 @@ stamps_are_on_disk_before_they_are_taken(void **state)
 static void
 the_mark_of_one_credential_bars_no_other(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
 
     (void)state;
@@ -243,7 +243,7 @@ count_writes(struct kms_store *s, const struct kms_mark *marks, size_t n, int64_
 static void
 one_write_serves_several_seconds(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_store_ops counting = *store->ops;
     struct kms_marks *m = load(1000, store);
 
@@ -267,7 +267,7 @@ one_write_serves_several_seconds(void **state)
 static void
 those_who_wait_share_one_write(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_store_ops counting = *store->ops;
     struct kms_marks *m = load(1000, store);
 
@@ -298,7 +298,7 @@ static void
 of_several_that_wait_the_latest_is_on_disk(void **state)
 {
     static const int64_t seconds[] = { NOW + 40, NOW + 70, NOW + 50, NOW + 71, NOW + 30 };
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
 
     (void)state;
@@ -319,7 +319,7 @@ of_several_that_wait_the_latest_is_on_disk(void **state)
 static void
 a_mark_from_before_the_start_holds_until_the_window_has_passed_and_after(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
     const int64_t taken = NOW + 30;
 
@@ -338,7 +338,7 @@ a_mark_from_before_the_start_holds_until_the_window_has_passed_and_after(void **
 static void
 marks_of_stamps_end_with_their_time(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
     int64_t now = NOW;
     uint64_t serial = 0;
@@ -362,7 +362,7 @@ marks_of_stamps_end_with_their_time(void **state)
 static void
 stamps_lose_nothing_when_it_stops_in_order(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
     struct kms_store_err err;
 
@@ -387,7 +387,7 @@ stamps_lose_nothing_when_it_stops_in_order(void **state)
 static void
 a_stamp_that_cannot_be_kept_is_not_taken(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     const struct kms_store_ops *real = store->ops;
     struct kms_store_ops full = *real;
     struct kms_marks *m = load(1000, store);
@@ -411,7 +411,7 @@ a_stamp_that_cannot_be_kept_is_not_taken(void **state)
 static void
 marks_of_a_clock_that_was_far_ahead_are_left_aside(void **state)
 {
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_marks *m = load(1000, store);
 
     (void)state;
@@ -464,7 +464,7 @@ the_store_forgets_stamps_that_have_passed_and_no_counter(void **state)
                                       { KMS_MARK_STAMP, UINT64_MAX, 1005 },
                                       { KMS_MARK_COUNTER, 7, 3 } };
     const struct kms_mark lower = { KMS_MARK_STAMP, UINT64_MAX, 1004 };
-    struct kms_store *store = kms_store_open_memory();
+    struct kms_store *store = kms_store_open_memory(NULL);
     struct kms_store_err err;
     uint64_t before, after;
 

@@ -42,7 +42,7 @@ open_bed(void **state)
     struct bed *b = calloc(1, sizeof *b);
 
     *state = b;
-    b->s = kms_store_open_memory();
+    b->s = kms_store_open_memory(NULL);
     b->vault = kms_vault_local(NULL, 1);
     return b->s == NULL || b->vault == NULL ||
            ops(b)->version(b->s, &b->version, &b->err) != KMS_STORE_OK ||
@@ -368,9 +368,8 @@ realms_are_apart_and_have_keys_of_their_own(void **state)
     member(b, TEAM, BOB, KMS_STORE_OK);
     member(b, TEAM, ALICE, KMS_STORE_REFUSED);
     member(b, TEAM, EVERYBODY, KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(b->s, b->vault, NULL, time(NULL), 60, &generation, &b->err),
-                     KMS_STORE_OK);
-    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", time(NULL), 60, &generation, &b->err),
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, NULL, 60, &generation, &b->err), KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", 60, &generation, &b->err),
                      KMS_STORE_OK);
     follow(b);
     acme = kms_index_realm(b->x, mkt_uri(BOB));
@@ -383,7 +382,7 @@ realms_are_apart_and_have_keys_of_their_own(void **state)
     assert_memory_equal(ours.id.p, "tpk-1-256", 9);
     assert_memory_equal(theirs.id.p, "tpk-2-256", 9);
     assert_int_equal(theirs.realm, acme);
-    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", time(NULL), 60, &generation, &b->err),
+    assert_int_equal(kms_tpk_rotate(b->s, b->vault, "acme", 60, &generation, &b->err),
                      KMS_STORE_OK);
     follow(b);
     assert_true(kms_index_tpk_current(b->x, 1, 32, time(NULL), &ours)); /* is not touched by that */

@@ -97,11 +97,9 @@ behaves(struct kms_store *s)
     assert_int_equal(removed.credentials, 1);
     assert_true(removed.user);
 
-    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, 60, &generation, &err), KMS_STORE_OK);
     assert_int_equal(generation, 1);
-    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, 60, &generation, &err), KMS_STORE_OK);
     assert_int_equal(generation, 2);
 }
 
@@ -129,8 +127,7 @@ shares(struct kms_store *s)
     struct kms_index *x;
     int64_t generation;
 
-    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, 60, &generation, &err), KMS_STORE_OK);
     t.key.octets = mkt_span(octets, 32);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_share(s, &t, &err), KMS_STORE_EXISTS);
@@ -159,8 +156,7 @@ shares(struct kms_store *s)
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "bob-2", &err), KMS_STORE_NOT_FOUND);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_CURRENT);
-    assert_int_equal(kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(kms_tpk_rotate(s, vault, NULL, 60, &generation, &err), KMS_STORE_OK);
     assert_int_equal(s->ops->tpk_remove(s, "tpk-1-256", &err), KMS_STORE_OK);
     assert_int_equal(kms_index_build(&x, s, vault, &err), KMS_STORE_OK);
     assert_true(kms_index_tpk_of(x, bob, 32, &f));
@@ -173,7 +169,7 @@ shares(struct kms_store *s)
 static void
 both_stores_keep_shared_keys(void **state)
 {
-    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory() };
+    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory(NULL) };
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
@@ -197,7 +193,7 @@ ids_of_our_own_keys_are_recognised(void **state)
 static void
 the_memory_store_behaves(void **state)
 {
-    struct kms_store *s = kms_store_open_memory();
+    struct kms_store *s = kms_store_open_memory(NULL);
 
     (void)state;
     behaves(s);
@@ -347,7 +343,7 @@ a_full_disk_is_an_error_and_loses_nothing(void **state)
     assert_in_range(added, 10, 99999);
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     assert_non_null(strstr(err.text, "nothing was changed"));
-    while (kms_tpk_rotate(s, vault, NULL, time(NULL), 60, &generation, &err) == KMS_STORE_OK)
+    while (kms_tpk_rotate(s, vault, NULL, 60, &generation, &err) == KMS_STORE_OK)
         ;
     assert_int_equal(err.rc, KMS_STORE_FAILED);
     s->ops->close(s);
@@ -370,7 +366,7 @@ no_keys_user(void *ctx, const struct kms_user *u)
 static void
 a_listing_holds_no_keys(void **state)
 {
-    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory() };
+    struct kms_store *stores[] = { open_sqlite(0), kms_store_open_memory(NULL) };
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Revocations and seals of the audit behave alike in memory and in a file, which keeps them. */
+/* Revocations and seals of the audit behave alike in memory and in a file, which keeps them; and
+ * what is written is dated by the store. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #define TICKET "00112233445566778899aabbccddeeff"
 
 struct seen {
-    size_t n_revoked, n_seals;
+    size_t n_revoked, n_seals, n_marks;
     enum kms_revoked_kind kind;
     char name[64];
     int64_t at;
@@ -47,11 +48,23 @@ see_seal(void *ctx, const struct kms_head *seal)
     return true;
 }
 
+static bool
+see_mark(void *ctx, const struct kms_mark *mark)
+{
+    struct seen *s = ctx;
+
+    (void)mark;
+    s->n_marks++;
+    return true;
+}
+
 static struct seen
 look(struct kms_store *store)
 {
     struct seen s = { 0 };
-    const struct kms_sink sink = { .revocation = see_revocation, .seal = see_seal, .ctx = &s };
+    const struct kms_sink sink = {
+        .revocation = see_revocation, .seal = see_seal, .mark = see_mark, .ctx = &s
+    };
 
     assert_int_equal(store->ops->read(store, &sink, true, &err), KMS_STORE_OK);
     return s;
@@ -114,10 +127,85 @@ behaves(struct kms_store *s)
 static void
 the_memory_store_keeps_revocations_and_seals(void **state)
 {
-    struct kms_store *s = kms_store_open_memory();
+    struct kms_store *s = kms_store_open_memory(NULL);
 
     (void)state;
     behaves(s);
+    s->ops->close(s);
+}
+
+static bool
+date_user(void *ctx, const struct kms_user *u)
+{
+    *(int64_t *)ctx = u->added;
+    return true;
+}
+
+static bool
+date_kept(void *ctx, const struct kms_kept *k)
+{
+    *(int64_t *)ctx = k->issued;
+    return true;
+}
+
+static int64_t
+date_of(struct kms_store *s, struct kms_sink sink)
+{
+    int64_t at = 0;
+
+    sink.ctx = &at;
+    assert_int_equal(s->ops->read(s, &sink, false, &err), KMS_STORE_OK);
+    return at;
+}
+
+/* Several nodes must agree on what was first: on users, tickets that are kept, and revocations. */
+static void
+what_is_written_carries_the_time_of_the_store(void **state)
+{
+    const struct kms_user alice = { .identity = ALICE };
+    const struct kms_revocation r = { KMS_REVOKED_USER, ALICE, 7 };
+    const uint8_t keys[3] = { 1, 2, 3 };
+    int64_t clock = 1000, now;
+    struct kms_kept kept = { .initiator = ALICE,
+                             .responders = ALICE,
+                             .keys = { 0, mkt_span(keys, sizeof keys) },
+                             .issued = 7,
+                             .until = 1001 };
+    struct kms_store *s = kms_store_open_memory(&clock);
+
+    (void)state;
+    assert_int_equal(s->ops->user_add(s, &alice, &err), KMS_STORE_OK);
+    assert_true(date_of(s, (struct kms_sink){ .user = date_user }) == 1000);
+    clock = 1001;
+    assert_int_equal(s->ops->now(s, &now, &err), KMS_STORE_OK);
+    assert_true(now == 1001);
+    assert_int_equal(s->ops->keep(s, &kept, &err), KMS_STORE_OK);
+    assert_true(date_of(s, (struct kms_sink){ .kept = date_kept }) == 1001);
+    assert_int_equal(s->ops->keep(s, &kept, &err), KMS_STORE_EXISTS); /* it still lives */
+    clock = 1002;
+    assert_int_equal(s->ops->keep(s, &kept, &err), KMS_STORE_OK); /* the former has ended */
+    assert_true(date_of(s, (struct kms_sink){ .kept = date_kept }) == 1002);
+    assert_int_equal(s->ops->revocation_add(s, &r, 1, &err), KMS_STORE_OK);
+    assert_true(look(s).at == 1002);
+    s->ops->close(s);
+}
+
+/* A node whose clock is ahead forgets no mark that the others still need. */
+static void
+no_mark_is_forgotten_before_the_store_says_so(void **state)
+{
+    const struct kms_mark marks[] = { { KMS_MARK_STAMP, 1, 1000 }, { KMS_MARK_STAMP, 2, 2000 } };
+    int64_t clock = 1000;
+    struct kms_store *s = kms_store_open_memory(&clock);
+
+    (void)state;
+    assert_int_equal(s->ops->marks(s, marks, 2, 5000, &err), KMS_STORE_OK);
+    assert_int_equal(look(s).n_marks, 2);
+    clock = 1001;
+    assert_int_equal(s->ops->marks(s, marks, 0, 1000, &err), KMS_STORE_OK);
+    assert_int_equal(look(s).n_marks, 2); /* nor before the node says so */
+    assert_int_equal(s->ops->marks(s, marks, 0, 5000, &err), KMS_STORE_OK);
+    assert_int_equal(look(s).n_marks, 1);
     s->ops->close(s);
 }
 
@@ -153,6 +241,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_memory_store_keeps_revocations_and_seals),
+        cmocka_unit_test(what_is_written_carries_the_time_of_the_store),
+        cmocka_unit_test(no_mark_is_forgotten_before_the_store_says_so),
         cmocka_unit_test(the_file_keeps_them_when_it_is_opened_again),
     };
 

@@ -20,13 +20,14 @@ static struct kms_store_err err;
 static struct kms_store *stores[2]; /* SQLite, memory */
 
 #define DORA "sip:dora@example.com"
+#define HOUR 3600
 
 static int
 open_stores(void **state)
 {
     (void)state;
     snprintf(path, sizeof path, "%s/kms.db", dir);
-    stores[1] = kms_store_open_memory();
+    stores[1] = kms_store_open_memory(NULL);
     return kms_store_open_sqlite(&stores[0], path, 0, &err) != KMS_STORE_OK || stores[1] == NULL;
 }
 
@@ -203,13 +204,12 @@ shared_keys_go_with_the_user(void **state)
 /* --- keys of reference tickets --- */
 
 static enum kms_store_rc
-keep(struct kms_store *s, uint8_t name, const char *initiator, int64_t issued, int64_t until)
+keep(struct kms_store *s, uint8_t name, const char *initiator, int64_t until)
 {
     uint8_t keys[3] = { name, 1, 2 };
     struct kms_kept k = { .initiator = initiator,
                           .responders = "sip:bob@example.com",
                           .keys = { 0, mkt_span(keys, sizeof keys) },
-                          .issued = issued,
                           .until = until };
 
     memset(k.reference, name, sizeof k.reference);
@@ -257,17 +257,19 @@ kept_keys(struct kms_store *s)
     uint8_t reference[KMS_REFERENCE] = { 0 };
     struct kms_removed removed;
     uint64_t before, after;
+    int64_t now;
 
+    assert_int_equal(s->ops->now(s, &now, &err), KMS_STORE_OK);
     assert_int_equal(s->ops->version(s, &before, &err), KMS_STORE_OK);
-    assert_int_equal(keep(s, 7, DORA, 1000, 2000), KMS_STORE_OK);
-    assert_int_equal(keep(s, 7, DORA, 1000, 2000), KMS_STORE_EXISTS);
-    assert_int_equal(keep(s, 8, DORA, 1000, 1500), KMS_STORE_OK);
-    assert_int_equal(keep(s, 9, "sip:eve@example.com", 1000, 3000), KMS_STORE_OK);
+    assert_int_equal(keep(s, 7, DORA, now + HOUR), KMS_STORE_OK);
+    assert_int_equal(keep(s, 7, DORA, now + HOUR), KMS_STORE_EXISTS);
+    assert_int_equal(keep(s, 9, "sip:eve@example.com", now + HOUR), KMS_STORE_OK);
+    assert_int_equal(keep(s, 8, DORA, now - 1), KMS_STORE_OK);
     assert_int_equal(s->ops->version(s, &after, &err), KMS_STORE_OK);
     assert_int_equal(before, after); /* a daemon need not read all users again */
     assert_true(recalls(s, 7) && recalls(s, 8) && recalls(s, 9));
     assert_false(recalls(s, 6));
-    assert_int_equal(keep(s, 10, DORA, 1501, 4000), KMS_STORE_OK); /* 8 ended one second before */
+    assert_int_equal(keep(s, 10, DORA, now + HOUR), KMS_STORE_OK); /* 8 ended one second before */
     assert_true(recalls(s, 7) && !recalls(s, 8) && recalls(s, 9) && recalls(s, 10));
     assert_int_equal(s->ops->read(s, &sink, true, &err), KMS_STORE_OK);
     assert_string_equal(names, "7 9 10 ");

@@ -169,7 +169,10 @@ def what_it_does_to_files_is_told_as_json(scene):
     assert json_of(scene, 'kek', 'rotate') == {'sealed': 3, 'generation': 2}
     assert json_of(scene, 'kek', 'rotate', '--to', 'file:new.kek') == {'sealed': 3, 'generation': 3,
                                                                       'to': 'file:new.kek'}
-    assert json_of(scene, 'kek', 'rotate', '--finish') == {'sealed': 0, 'generation': 3}
+    assert scene.ctl('kek', 'rotate', '--finish', '--json').returncode == 3
+    scene.kek = 'kek: file:new.kek\n'
+    scene.configure('')
+    assert json_of(scene, 'kek', 'rotate', '--finish') == {'sealed': 0, 'generation': 3, 'finished': True}
     assert json_of(scene, 'kek', 'status')['under-former'] == 0
     issued = json_of(scene, 'ticket', 'issue', '--as', ALICE, '--to', BOB, '--out', 'a.ticket')
     assert issued['file'] == 'a.ticket' and issued['identity'] == ALICE and not issued['changed'], issued

@@ -23,6 +23,19 @@ static struct kms_vault *vault;
 static struct kms_store_err err;
 static struct kms_log log_of;
 static int log_pipe[2];
+static int64_t store_time;
+static const struct kms_store_ops *real_ops;
+static struct kms_store_ops ops;
+
+/* The clock of the store, for both nodes. */
+static enum kms_store_rc
+tell_time(struct kms_store *s, int64_t *now, struct kms_store_err *e)
+{
+    (void)s;
+    (void)e;
+    *now = store_time;
+    return KMS_STORE_OK;
+}
 
 static int
 open_nodes(void **state)
@@ -32,6 +45,10 @@ open_nodes(void **state)
     snprintf(path, sizeof path, "%s/kms.db", dir);
     assert_int_equal(kms_store_open_sqlite(&a, path, 0, &err), KMS_STORE_OK);
     assert_int_equal(kms_store_open_sqlite(&b, path, 0, &err), KMS_STORE_OK);
+    real_ops = a->ops;
+    ops = *real_ops;
+    ops.now = tell_time;
+    a->ops = b->ops = &ops;
     vault = kms_vault_local(NULL, 1);
     assert_non_null(vault);
     assert_int_equal(pipe(log_pipe), 0);
@@ -63,7 +80,15 @@ close_nodes(void **state)
 static void
 keep(struct kms_store *s, int64_t now)
 {
-    assert_int_equal(kms_tpk_keep(s, vault, 30 * DAY, DAY, now, &log_of, &err), KMS_STORE_OK);
+    store_time = now;
+    assert_int_equal(kms_tpk_keep(s, vault, 30 * DAY, DAY, &log_of, &err), KMS_STORE_OK);
+}
+
+static enum kms_store_rc
+rotate(const char *realm, int64_t now, int64_t *generation)
+{
+    store_time = now;
+    return kms_tpk_rotate(a, vault, realm, DAY, generation, &err);
 }
 
 /* "1 previous, 2 current" and the like at `now`. */
@@ -206,14 +231,31 @@ a_rotation_by_hand_starts_the_key_that_waits(void **state)
     (void)state;
     keep(a, T0);
     keep(a, then);
-    assert_int_equal(kms_tpk_rotate(a, vault, NULL, then + 1, DAY, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(rotate(NULL, then + 1, &generation), KMS_STORE_OK);
     assert_int_equal(generation, 2);
     assert_string_equal(current(then + 1), "tpk-2-256");
-    assert_int_equal(kms_tpk_rotate(a, vault, NULL, then + 2, DAY, &generation, &err),
-                     KMS_STORE_OK);
+    assert_int_equal(rotate(NULL, then + 2, &generation), KMS_STORE_OK);
     assert_int_equal(generation, 3);
     assert_string_equal(states(then + 2), "1 previous, 2 previous, 3 current");
+}
+
+/* The clock of a node has no say: it is not T0 here. */
+static void
+a_plan_goes_by_the_clock_of_the_store_alone(void **state)
+{
+    const int64_t late = T0 + 90 * DAY;
+    struct kms_generations g;
+    int64_t generation;
+
+    (void)state;
+    keep(a, T0);
+    keep(b, late);
+    keep(a, late); /* finds that it is done */
+    assert_int_equal(rotate(NULL, late + 1, &generation), KMS_STORE_OK);
+    assert_int_equal(kms_generations_read(&g, b, &err), KMS_STORE_OK);
+    assert_int_equal(g.n, 2);
+    assert_true(g.at[0].starts == T0 && g.at[1].starts == late + 1);
+    kms_generations_free(&g);
 }
 
 static void
@@ -253,12 +295,11 @@ each_realm_has_a_schedule_of_its_own(void **state)
     keep(a, then); /* that of the default realm is late, that of acme has time */
     assert_string_equal(current(then + HOUR), "tpk-3-256");
     assert_string_equal(current_of(acme, then + HOUR), "tpk-2-256");
-    assert_int_equal(kms_tpk_rotate(a, vault, "acme", then, DAY, &generation, &err), KMS_STORE_OK);
+    assert_int_equal(rotate("acme", then, &generation), KMS_STORE_OK);
     assert_int_equal(generation, 4);
     assert_string_equal(current_of(acme, then), "tpk-4-256");
     assert_string_equal(current(then), "tpk-1-256"); /* 3 waits, and goes on waiting */
-    assert_int_equal(kms_tpk_rotate(a, vault, "nobody", then, DAY, &generation, &err),
-                     KMS_STORE_NOT_FOUND);
+    assert_int_equal(rotate("nobody", then, &generation), KMS_STORE_NOT_FOUND);
 }
 
 int
@@ -273,6 +314,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_node_that_slept_still_gives_the_others_time, open_nodes,
                                         close_nodes),
         cmocka_unit_test_setup_teardown(a_rotation_by_hand_starts_the_key_that_waits, open_nodes,
+                                        close_nodes),
+        cmocka_unit_test_setup_teardown(a_plan_goes_by_the_clock_of_the_store_alone, open_nodes,
                                         close_nodes),
         cmocka_unit_test_setup_teardown(each_realm_has_a_schedule_of_its_own, open_nodes,
                                         close_nodes),
