@@ -12,6 +12,7 @@
 
 #define URLS_MAX 16
 #define CHALLENGES_MAX 2
+#define ROUNDS_MAX 8 /* of URLs: a mailbox that has no end is none */
 
 struct phone_voicemail {
     struct phone *phone;
@@ -20,7 +21,7 @@ struct phone_voicemail {
     struct sip_dialog *dialog;
     struct sip_request *request;
     struct sip_auth *auth;
-    unsigned challenges;
+    unsigned challenges, rounds;
     char urls[URLS_MAX][CLI_WEB_URL_MAX];
     size_t n, next;
     enum cli_exit code;
@@ -54,11 +55,11 @@ worked(struct phone_job *job)
     work(v);
 }
 
-/* All that were named: more may be there. What could not be opened would be named again. */
+/* As many as can be named: more may be there. What could not be opened would be named again. */
 static bool
-has_more(const struct phone_voicemail *v)
+has_more(struct phone_voicemail *v)
 {
-    return v->fetch && v->n == URLS_MAX && v->code == CLI_EXIT_OK;
+    return v->fetch && v->n == URLS_MAX && v->code == CLI_EXIT_OK && ++v->rounds < ROUNDS_MAX;
 }
 
 static void

@@ -5,8 +5,8 @@ the port of SIP (TCP) and that of HTTP. The last line of the file `answer` in th
 is what each INVITE is answered with: "STATUS REASON|CONTACT|CONTACT...", where WEB stands for its
 own http://HOST:PORT. Every request that comes is printed.
 
-HTTP: /object gives the file, /garbage no object, /long more than any message may have, /elsewhere
-redirects to /object; whatever is put or deleted is refused with 500, but at /taken.
+HTTP: /object and /again give the file, /garbage no object, /long more than any message may have, /elsewhere
+redirects to /object; whatever is put or deleted is refused with 500, but at /taken and /again.
 """
 
 import http.server
@@ -37,7 +37,7 @@ class Web(http.server.BaseHTTPRequestHandler):
         say(f'GET {self.path}')
         if self.path == '/elsewhere':
             self.reply(302, Location='/object')
-        elif self.path == '/object':
+        elif self.path in ('/object', '/again'):
             self.reply(200, OBJECT.read_bytes())
         elif self.path == '/garbage':
             self.reply(200, random.randbytes(4000))
@@ -52,7 +52,7 @@ class Web(http.server.BaseHTTPRequestHandler):
     def refuse(self):
         say(f'{self.command} {self.path}')
         self.rfile.read(int(self.headers.get('Content-Length', 0)))
-        self.reply(201 if self.path == '/taken' else 500)
+        self.reply(201 if self.path in ('/taken', '/again') else 500)
 
     do_PUT = do_DELETE = refuse
 

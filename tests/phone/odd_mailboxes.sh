@@ -85,5 +85,8 @@ odd '300 Many|<WEB/garbage>|<WEB/object>|<file:///etc/passwd>' fetch
 check 'a good one among them is opened' says 6 '^from: sip:alice@example.com$'
 check 'that it cannot be removed is told, too' grep -q '^not-fetched: .* status 500 at' "$dir/stdout"
 check 'it is there' bash -c 'cmp -s hello.wav fetched/*.wav'
+odd "300 Many$(printf '|<WEB/again>%.0s' $(seq 16))" fetch
+check 'one that never ends is left after 128 messages' test "$(find fetched -type f | wc -l)" = 129
+check 'in good order' exits 0
 echo 'mailbox 0' > phones.ended
 phones_end
