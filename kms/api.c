@@ -12,6 +12,9 @@
 #include <mikeyticket/secret.h>
 
 #include "api_parts.h"
+#include "worker.h"
+
+#define PICTURE_MS 2000
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -278,6 +281,19 @@ perform(struct kms_api_call *c)
     return status;
 }
 
+/* Whoever has changed something asks for it at once: the answer waits until the picture that
+ * requests see has it. When that takes too long the change holds all the same, a little later. */
+static void
+await_picture(struct kms_api_call *c)
+{
+    struct kms_store_err err;
+    uint64_t version;
+
+    if (c->api->service != NULL && c->store != NULL && c->endpoint->action != NULL &&
+        c->store->ops->version(c->store, &version, &err) == KMS_STORE_OK)
+        (void)kms_followed_wait(&c->api->service->followed, version, PICTURE_MS);
+}
+
 void
 kms_api_run(struct kms_api_call *c, const char *body, size_t n)
 {
@@ -288,5 +304,6 @@ kms_api_run(struct kms_api_call *c, const char *body, size_t n)
     if (c->endpoint->action != NULL && !kms_api_record(c) && c->status < 300)
         kms_api_refuse(c, KMS_API_NOT_NOW, NULL,
                        "it was done, but the audit cannot be written just now: its record waits");
+    await_picture(c);
     count(c);
 }

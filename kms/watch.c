@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Twenty times a second the version of the store is read, and what has changed is followed; when
- * that is too much, everything is read again. A store that cannot be read leaves the index as it
- * is: the service goes on with what it knew, and says so once. After a long reading there is a
- * short pause, so that a store that never rests leaves the processor to requests; it is bounded, so
- * that a removal takes effect within a second. */
+/* Twenty times a second, and when somebody waits for it, the version of the store is read, and what
+ * has changed is followed; when that is too much, everything is read again. A store that cannot be
+ * read leaves the index as it is: the service goes on with what it knew, and says so once. After a
+ * long reading there is a short pause, so that a store that never rests leaves the processor to
+ * requests; it is bounded, so that a removal takes effect within a second. */
 #include "watch.h"
 
 #include <errno.h>
@@ -95,6 +95,7 @@ look(struct kms_watch *w)
             kms_number("groups", (int64_t)kms_index_groups(index)),
             kms_number("ticket-keys", (int64_t)kms_index_tpks(index)));
     kms_current_swap(&w->service->current, index);
+    kms_followed_tell(&w->service->followed, w->version);
     took = kms_steady_ms() - began;
     w->not_before_ms = kms_steady_ms() + (took < PAUSE_MAX_MS ? took : PAUSE_MAX_MS);
 }
@@ -116,10 +117,13 @@ static void *
 run(void *arg)
 {
     struct kms_watch *w = arg;
-    struct pollfd p = { .fd = w->stop, .events = POLLIN };
+    struct pollfd p[] = { { .fd = w->stop, .events = POLLIN },
+                          { .fd = w->service->followed.wish, .events = POLLIN } };
     unsigned ticks = 0;
+    eventfd_t wishes;
 
-    while (poll(&p, 1, PERIOD_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
+    while (poll(p, 2, PERIOD_MS) >= 0 ? p[0].revents == 0 : errno == EINTR) {
+        (void)eventfd_read(w->service->followed.wish, &wishes);
         atomic_store(&w->service->state.beat_s, kms_steady_ms() / 1000);
         look(w);
         kms_http_sweep(w->http);
@@ -145,6 +149,7 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->http = http;
     w->reload = reload;
     tell(sv, atomic_load(&sv->current.now));
+    kms_followed_tell(&sv->followed, version);
     atomic_store(&sv->state.beat_s, kms_steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->stop < 0 || pthread_create(&w->thread, NULL, run, w) != 0) {

@@ -28,6 +28,9 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
         kms_index_free(index);
         return false;
     }
+    *failed = "no descriptor to follow the store with";
+    if (!kms_followed_init(&sv->followed))
+        return false;
     *failed = "no memory for the replay cache: lower replay_capacity";
     sv->replay = kms_replay_new(config->replay_capacity, config->clock_window_s, ts.tv_sec);
     sv->counters = kms_counters_new(config->replay_capacity, counters);
@@ -52,6 +55,7 @@ kms_service_free(struct kms_service *sv)
     kms_tickets_free(sv->tickets);
     kms_limit_free(sv->by_source);
     kms_limit_free(sv->by_identity);
+    kms_followed_free(&sv->followed);
     kms_current_free(&sv->current);
 }
 

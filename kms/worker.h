@@ -13,6 +13,7 @@
 #include "config.h"
 #include "counters.h"
 #include "current.h"
+#include "followed.h"
 #include "index.h"
 #include "limit.h"
 #include "log.h"
@@ -45,7 +46,8 @@ struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
     struct kms_current current; /* struct kms_index */
-    struct kms_vault *vault;    /* borrowed; set before there are workers */
+    struct kms_followed followed;
+    struct kms_vault *vault; /* borrowed; set before there are workers */
     struct kms_replay *replay;
     struct kms_counters *counters;
     struct kms_peers *peers;      /* NULL: no other KMS is known */

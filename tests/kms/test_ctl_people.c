@@ -235,6 +235,19 @@ a_member_who_was_removed_is_refused_within_a_second(void **state)
     assert_in_range(until(true), 0, SOON_MS);
 }
 
+/* Not soon: before the tool returns. */
+static void
+what_was_changed_through_the_daemon_counts_once_it_is_answered(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(CTL("group", "member-remove", TEAM, BOB), 0);
+        assert_false(bob_resolves());
+        assert_int_equal(CTL("group", "member-add", TEAM, BOB), 0);
+        assert_true(bob_resolves());
+    }
+}
+
 int
 main(void)
 {
@@ -247,6 +260,8 @@ main(void)
                                         close_rig),
         cmocka_unit_test_setup_teardown(a_member_who_was_removed_is_refused_within_a_second, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(
+            what_was_changed_through_the_daemon_counts_once_it_is_answered, start, stop),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
