@@ -4,7 +4,6 @@
 # Calls that Kamailio forks to several phones of Bob. Prints TAP.
 # Usage: forking.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH MIKEY_DEMO_MEDIA
 set -u
-. "$(dirname "$0")/own_network.sh"
 . "$(dirname "$0")/../cli/rig.sh"
 . "$(dirname "$0")/phones.sh"
 phone=$(realpath "$4") speech=$(realpath "$5") media=$(realpath "$6")

@@ -4,7 +4,6 @@
 # Calls of a group, between real phones and through a real KMS. Prints TAP.
 # Usage: group.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH MIKEY_DEMO_MEDIA
 set -u
-. "$(dirname "$0")/own_network.sh"
 . "$(dirname "$0")/../cli/rig.sh"
 . "$(dirname "$0")/phones.sh"
 here=$(cd "$(dirname "$0")" && pwd)

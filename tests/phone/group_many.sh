@@ -5,7 +5,6 @@
 # TAP, and figures as comments.
 # Usage: group_many.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH MEMBERS
 set -u
-. "$(dirname "$0")/own_network.sh"
 . "$(dirname "$0")/../cli/rig.sh"
 . "$(dirname "$0")/phones.sh"
 

@@ -5,7 +5,6 @@
 # before, offers that lack what a group needs. Prints TAP.
 # Usage: group_odd.sh MIKEY_TICKET MIKEY_KMSD MIKEY_KMSCTL MIKEY_PHONE SPEECH
 set -u
-. "$(dirname "$0")/own_network.sh"
 . "$(dirname "$0")/../cli/rig.sh"
 . "$(dirname "$0")/phones.sh"
 

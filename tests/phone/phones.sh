@@ -3,16 +3,7 @@
 # shellcheck disable=SC2034,SC2154,SC2317 # for the scenarios that read this file
 # What scenarios with phones share, on top of rig.sh: phones that wait, and what a network sees.
 
-# Each scenario has a network of its own where the kernel lets it, so that nobody else's packets are in
-# a capture; otherwise one waits for the other.
-if [ "${MIKEY_NETWORK:-}" = own ]; then
-    ip link set lo up
-elif unshare --net true 2> /dev/null; then
-    MIKEY_NETWORK=own exec unshare --net bash "$0" "$@"
-else
-    exec {lock}> "${TMPDIR:-/tmp}/mikey-ticket-network.lock"
-    flock "$lock"
-fi
+. "$(dirname "${BASH_SOURCE[0]}")/own_network.sh"
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 declare -A pid_of
