@@ -54,6 +54,8 @@ check 'nobody is vouched for' prints '^vouched-for: no: by nobody$'
 check 'nor is the caller' said_by bob '^vouched-for: no: by nobody$'
 check 'the suite is the strongest' prints '^suite: AEAD_AES_256_GCM$'
 check 'without a packet lost or refused' prints '^media: .* 0 lost, 0 refused$'
+check 'reports go under these keys, too' prints '^reported: 0 lost, '
+check 'both ways' said_by bob '^reported: 0 lost, '
 check 'speech arrives bit by bit' same_speech alice.wav heard-by-bob.wav
 check 'and the other way' begins_with bob.wav heard-by-alice.wav
 check_capture 'the network sees none of it in the clear' sees_only_srtp sdes alice.wav bob.wav
