@@ -2,8 +2,8 @@
 /* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
  * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
+#include "caller.h"
 #include "report.h"
-#include "sdes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,40 +13,6 @@
     (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
                    */
 #define REDIRECTIONS_MAX 3
-
-struct leg {
-    struct le le;
-    struct sip_dialog *dialog;
-    char tag[64];
-    struct mkt_csb *csb; /* NULL: SDES */
-    struct phone_sdes sdes;
-    struct phone_stream *stream;
-    struct sa to;
-    bool confirmed; /* a 2xx has come */
-    bool refused;   /* its keys did not verify */
-};
-
-struct caller {
-    struct phone_call call; /* first */
-    struct phone_offer *offer;
-    struct phone_sdes sdes;                         /* what is offered of it */
-    char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
-    struct mbuf *description;
-    struct sip_dialog *dialog; /* before it forks */
-    struct sip_request *request;
-    struct sip_auth *auth;
-    struct list legs;
-    struct leg *winner;
-    struct phone_description mine;
-    struct tmr rekey; /* when new keys are due */
-    struct sip_request *reoffer;
-    bool asking; /* the offer is with the worker */
-    bool cancelled;
-    unsigned challenges, redirections;
-    struct le late; /* when the call is over: in phone->late, for 2xx that come then */
-    struct tmr linger;
-    bool over;
-};
 
 /* --- legs ------------------------------------------------------------------------------------- */
 
@@ -87,7 +53,6 @@ leg_of(struct caller *c, const struct sip_msg *msg)
     return leg;
 }
 
-static void wait_for_rekey(struct caller *c);
 static void begin(struct caller *c);
 static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
 
@@ -97,15 +62,15 @@ nothing(int err, const struct sip_msg *msg, void *arg)
     (void)err, (void)msg, (void)arg;
 }
 
-static void
-leg_bye(struct caller *c, struct leg *leg)
+void
+phone_leg_bye(struct caller *c, struct leg *leg)
 {
     (void)sip_drequestf(NULL, c->call.phone->sip, true, "BYE", leg->dialog, 0, c->auth, NULL,
                         nothing, NULL, "Content-Length: 0\r\n\r\n");
 }
 
-static void
-leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
+void
+phone_leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg)
 {
     (void)sip_drequestf(NULL, c->call.phone->sip, false, "ACK", leg->dialog, msg->cseq.num, c->auth,
                         NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
@@ -130,7 +95,7 @@ leg_keys(struct caller *c, struct leg *leg, const struct sip_msg *msg, struct ph
            (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address for PCMU")) &&
            (!phone_sdes_forbidden(d) ||
             cli_fail(err, CLI_EXIT_PEER, "the answer is refused: a=crypto beside key-mgmt")) &&
-           phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, err);
+           phone_call_keyed(&c->call, leg->csb, c->offer->map.first[0], &leg->stream, err);
 }
 
 /* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */
@@ -167,80 +132,14 @@ contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct m
 }
 
 /* An INVITE with our description, the first or a later one. */
-static int
-invite(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
-       sip_resp_h *response)
+int
+phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+                  sip_resp_h *response)
 {
     return sip_drequestf(
         request, c->call.phone->sip, true, "INVITE", dialog, 0, c->auth, contact, response, c,
         "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
         mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
-}
-
-/* --- new keys --------------------------------------------------------------------------------- */
-
-static void
-rekeyed(int err, const struct sip_msg *msg, void *arg)
-{
-    struct caller *c = arg;
-    struct phone *p = c->call.phone;
-    struct cli_error said = { 0 };
-    struct mkt_err why = { 0 };
-
-    if (err == 0 && msg->scode < 200)
-        return;
-    if (err != 0 || msg->scode >= 300) { /* RFC 4567 4.1.2: then it is over */
-        leg_bye(c, c->winner);
-        phone_call_over(&c->call, CLI_EXIT_PEER, "the other party takes no new keys");
-        return;
-    }
-    leg_ack(c, c->winner, msg);
-    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
-                             mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
-        phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
-        phone_stream_say(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK) {
-        phone_say("rekeyed", "by us");
-        wait_for_rekey(c);
-        return;
-    }
-    leg_bye(c, c->winner);
-    phone_call_over(&c->call, CLI_EXIT_PEER, said.code != CLI_EXIT_OK ? said.text : why.what);
-}
-
-static bool
-describe_again(struct caller *c, struct cli_error *err)
-{
-    char *value = malloc(VALUE_MAX);
-    bool ok = value != NULL;
-
-    c->description = mem_deref(c->description);
-    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
-         phone_description_write(&c->mine, true, value, &c->description) == 0;
-    free(value);
-    return ok;
-}
-
-static void
-rekey(void *arg)
-{
-    struct caller *c = arg;
-    struct cli_error err = { 0 };
-
-    if (!describe_again(c, &err) || invite(c, &c->reoffer, c->winner->dialog, rekeyed) != 0)
-        phone_say("not-rekeyed", "%s", err.text); /* the call ends when its time is over */
-}
-
-/* New keys are due at half the time, so that there is another half for what goes wrong. */
-static void
-wait_for_rekey(struct caller *c)
-{
-    if (c->winner->csb == NULL) {
-        phone_sdes_say_rekey(&c->call, &c->winner->sdes);
-        return;
-    }
-    uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
-    if (ms != UINT64_MAX)
-        tmr_start(&c->rekey, ms / 2, rekey, c);
 }
 
 /* --- answers to the INVITE -------------------------------------------------------------------- */
@@ -268,12 +167,11 @@ won(struct caller *c, struct leg *leg)
         if (leg->csb != NULL)
             cli_identity_text(mkt_csb_peer(leg->csb), who);
         phone_say("answered", "%s", leg->csb != NULL ? who : c->uri);
-        sdp_media_del_lattr(c->mine.audio, "crypto"); /* no part of later offers */
         phone_call_talk(&c->call, leg->stream, &leg->to);
-        wait_for_rekey(c);
+        phone_caller_stands(c);
         return;
     }
-    leg_bye(c, leg);
+    phone_leg_bye(c, leg);
     phone_call_over(&c->call, CLI_EXIT_PEER, "the answer has no keys that verify");
 }
 
@@ -283,7 +181,7 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
     bool again = leg->confirmed;
 
     leg->confirmed = true;
-    leg_ack(c, leg, msg);
+    phone_leg_ack(c, leg, msg);
     if (again)
         return;
     if (c->winner == NULL && !c->cancelled && !c->over) {
@@ -291,7 +189,7 @@ confirmed(struct caller *c, struct leg *leg, const struct sip_msg *msg)
         return;
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
-    leg_bye(c, leg);
+    phone_leg_bye(c, leg);
     if (!c->over && c->winner == NULL) /* the one that we gave up was faster */
         phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
@@ -375,7 +273,7 @@ response(int err, const struct sip_msg *msg, void *arg)
 static void
 begin(struct caller *c)
 {
-    int err = invite(c, &c->request, c->dialog, response);
+    int err = phone_caller_send(c, &c->request, c->dialog, response);
     if (err != 0)
         failed(c, err, NULL);
 }
@@ -454,7 +352,7 @@ hang_up(struct phone_call *call)
     struct caller *c = (struct caller *)call;
 
     if (c->winner != NULL) {
-        leg_bye(c, c->winner);
+        phone_leg_bye(c, c->winner);
         phone_call_over(call, CLI_EXIT_OK, "by us");
     } else if (c->request != NULL && !c->cancelled) {
         c->cancelled = true;
@@ -487,9 +385,8 @@ caller_free(struct phone_call *call)
         c->offer->call = NULL;
     else
         phone_offer_free(c->offer);
-    tmr_cancel(&c->rekey);
+    phone_later_end(&c->later);
     mem_deref(c->request);
-    mem_deref(c->reoffer);
     phone_description_free(&c->mine);
     phone_sdes_wipe(&c->sdes);
     mem_deref(c->description);
@@ -565,10 +462,13 @@ phone_caller_request(const struct sip_msg *msg, void *phone)
         return true;
     }
     if (pl_strcmp(&msg->met, "INVITE") == 0) {
-        (void)sip_treply(NULL, p->sip, msg, 488, "Not Acceptable Here");
+        phone_caller_offered(c, msg);
         return true;
     }
-    return pl_strcmp(&msg->met, "ACK") == 0;
+    if (pl_strcmp(&msg->met, "ACK") != 0)
+        return false;
+    phone_caller_acked(c);
+    return true;
 }
 
 bool

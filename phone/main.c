@@ -188,6 +188,10 @@ key_pressed(int flags, void *arg)
     }
     if (key == 'a' && p->call != NULL && p->call->accept != NULL)
         p->call->accept(p->call);
+    else if (key == 'o' && p->call != NULL && p->call->hold != NULL)
+        p->call->hold(p->call);
+    else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
+        p->call->renew(p->call);
     else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
         p->call->end(p->call);
     if (key == 'q')

@@ -22,6 +22,7 @@ struct phone_media {
     uint64_t next_ms; /* when the next frame is due */
     size_t frame;     /* next one of what is said */
     struct phone_stream *talking;
+    bool paused;
     void (*played)(void *arg);
     void *arg;
 };
@@ -199,6 +200,17 @@ say(struct phone_stream *s, struct mkt_span frame)
     mem_deref(mb);
 }
 
+static void tick(void *arg);
+
+/* Nothing is said, but time goes on. */
+static void
+rest(struct phone_media *m, uint64_t now)
+{
+    m->talking->timestamp += AUDIO_FRAME;
+    m->next_ms += PHONE_FRAME_MS;
+    tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
+}
+
 static void
 tick(void *arg)
 {
@@ -208,6 +220,10 @@ tick(void *arg)
     bool last = frame.n > 0 && audio_frame(m->saying, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
+    if (m->paused) {
+        rest(m, now);
+        return;
+    }
     memset(silence, SILENCE, sizeof silence);
     m->frame++;
     say(m->talking, frame.n > 0 ? frame : mkt_span(silence, sizeof silence));
@@ -228,6 +244,18 @@ start(struct phone_stream *s, const struct sa *to, const struct audio *speech)
     m->frame = 0;
     m->next_ms = tmr_jiffies();
     tick(m);
+}
+
+void
+phone_stream_aim(struct phone_stream *s, const struct sa *to)
+{
+    s->to = *to;
+}
+
+void
+phone_media_pause(struct phone_media *m, bool pause)
+{
+    m->paused = pause;
 }
 
 void

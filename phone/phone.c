@@ -103,6 +103,29 @@ keys_too_old(void *arg)
 }
 
 void
+phone_call_held(struct phone_call *call, struct phone_description *d, bool held)
+{
+    if (call->held == held)
+        return;
+    call->held = held;
+    sdp_media_set_ldir(d->audio, held ? SDP_SENDONLY : SDP_SENDRECV);
+    phone_media_pause(call->media, held || call->held_by_other);
+    phone_say(held ? "held" : "resumed", "by us");
+}
+
+void
+phone_call_directed(struct phone_call *call, const struct phone_description *d)
+{
+    bool held = (sdp_media_rdir(d->audio) & SDP_SENDONLY) == 0; /* seen from here */
+
+    if (held != call->held_by_other)
+        phone_say(held ? "held" : "resumed", "by the other party");
+    call->held_by_other = held;
+    phone_stream_aim(call->stream, sdp_media_raddr(d->audio));
+    phone_media_pause(call->media, held || call->held);
+}
+
+void
 phone_call_limit(struct phone_call *call, uint64_t packets)
 {
     if (packets == 0 || packets > UINT32_MAX) { /* two years of speech */
@@ -174,10 +197,10 @@ say_suite(const struct mkt_csb *csb)
 }
 
 bool
-phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struct mkt_sdp_map *map,
+phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, uint8_t first,
                  struct phone_stream **stream, struct cli_error *err)
 {
-    uint8_t first = map->first[0], ours = mkt_csb_is_initiator(csb) ? 0 : 1;
+    uint8_t ours = mkt_csb_is_initiator(csb) ? 0 : 1;
     struct mkt_err why = { 0 };
 
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),

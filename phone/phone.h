@@ -8,6 +8,7 @@
 #include "phone_options.h"
 
 struct phone;
+struct phone_description;
 
 /* A call, made (caller.c) or taken (callee.c): what the user can do with it. */
 struct phone_call {
@@ -16,8 +17,11 @@ struct phone_call {
     struct phone_stream *stream; /* of the party we talk to; NULL before */
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
+    bool held, held_by_other;
     void (*accept)(struct phone_call *call);
-    void (*end)(struct phone_call *call); /* refuses or hangs up; then phone_call_over */
+    void (*hold)(struct phone_call *call);  /* or goes on; NULL: cannot be */
+    void (*renew)(struct phone_call *call); /* brings new keys; likewise */
+    void (*end)(struct phone_call *call);   /* refuses or hangs up; then phone_call_over */
     void (*free)(struct phone_call *call);
 };
 
@@ -68,9 +72,10 @@ void phone_callee_invite(const struct sip_msg *msg, void *phone);
 /* phone_call_open sets up what calls share: media and table of functions. False: no socket. */
 MKT_MUST_USE bool phone_call_open(struct phone_call *call, struct phone *p);
 
-/* phone_call_keyed opens the stream of a party and says who it is, as the KMS has it. */
+/* phone_call_keyed opens the stream of a party and says who it is, as the KMS has it. `first`:
+ * crypto session of what the caller says. */
 MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb,
-                                   const struct mkt_sdp_map *map, struct phone_stream **stream,
+                                   uint8_t first, struct phone_stream **stream,
                                    struct cli_error *err);
 
 /* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
@@ -79,6 +84,13 @@ void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const
 /* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
  * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
 uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
+
+/* phone_call_held holds a call or goes on with it, as far as we are concerned: d is offered next.
+ */
+void phone_call_held(struct phone_call *call, struct phone_description *d, bool held);
+
+/* phone_call_directed goes by what both parties have said: who may speak, and to where. */
+void phone_call_directed(struct phone_call *call, const struct phone_description *d);
 
 /* phone_call_limit says and sees to it that the call ends when so many packets can have been sent;
  * 0: no end. */
@@ -101,6 +113,7 @@ int phone_auth(char **user, char **password, const char *realm, void *phone);
 struct phone_description {
     struct sdp_session *session;
     struct sdp_media *audio;
+    size_t index; /* of audio among the m-lines of both */
 };
 
 /* phone_description_new makes the description of one m-line, audio over RTP/SAVP at `port`. Errno.

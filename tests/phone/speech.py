@@ -7,8 +7,11 @@ G.711 and not by the table of anybody.
 same A B: equal octets, but for silence at the end.
 begins A B: what B holds is how A begins, at least a second of it.
 holds A B: the second second of A is somewhere in B.
+all A B: what is no silence in B is what is none in A.
+pauses A: a second of silence is in it, with speech before and after.
 """
 
+import re
 import struct
 import sys
 from pathlib import Path
@@ -62,11 +65,21 @@ def holds(a, b):
     return len(said) == 8000 and len(set(said)) > 50 and said in octets(b)
 
 
+def all_said(a, b):
+    said, heard = (bytes(o for o in octets(x) if o != SILENCE) for x in (a, b))
+    return len(said) >= 8000 and said == heard
+
+
+def pauses(a):
+    found = re.search(b'[^\xff][\xff]{8000}.*?[^\xff]', octets(a), re.S)
+    return found is not None
+
+
 def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv)
         return 0
-    return 0 if {'same': same, 'begins': begins, 'holds': holds}[argv[0]](*argv[1:]) else 1
+    return 0 if {'same': same, 'begins': begins, 'holds': holds, 'all': all_said, 'pauses': pauses}[argv[0]](*argv[1:]) else 1
 
 
 if __name__ == '__main__':

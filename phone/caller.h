@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call that we make, as caller.c begins it and caller_later.c goes on with it. */
+#ifndef MKT_PHONE_CALLER_H
+#define MKT_PHONE_CALLER_H
+
+#include "sdes.h"
+
+/* What happens once the call stands. */
+struct phone_later {
+    struct tmr rekey;            /* when new keys are due */
+    struct sip_request *request; /* our offer that is under way */
+    struct phone_answer *answer; /* to offers of the callee; NULL before the first */
+    struct sip_msg *offer;       /* theirs, answered and not acknowledged; NULL: none */
+    struct mbuf *reply;
+    struct tmr again; /* when the reply is due once more */
+    unsigned repeats;
+    bool new_keys; /* in it */
+};
+
+struct leg {
+    struct le le;
+    struct sip_dialog *dialog;
+    char tag[64];
+    struct mkt_csb *csb; /* NULL: SDES */
+    struct phone_sdes sdes;
+    struct phone_stream *stream;
+    struct sa to;
+    bool confirmed; /* a 2xx has come */
+    bool refused;   /* its keys did not verify */
+};
+
+struct caller {
+    struct phone_call call; /* first */
+    struct phone_offer *offer;
+    struct phone_sdes sdes;                         /* what is offered of it */
+    char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
+    struct mbuf *description;
+    struct sip_dialog *dialog; /* before it forks */
+    struct sip_request *request;
+    struct sip_auth *auth;
+    struct list legs;
+    struct leg *winner;
+    struct phone_description mine;
+    struct phone_later later;
+    bool asking; /* the offer is with the worker */
+    bool cancelled;
+    unsigned challenges, redirections;
+    struct le late; /* when the call is over: in phone->late, for 2xx that come then */
+    struct tmr linger;
+    bool over;
+};
+
+/* --- caller.c --- */
+void phone_leg_ack(struct caller *c, struct leg *leg, const struct sip_msg *msg);
+void phone_leg_bye(struct caller *c, struct leg *leg);
+/* phone_caller_send sends an INVITE with c->description, the first or a later one. Errno. */
+int phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+                      sip_resp_h *response);
+
+/* --- caller_later.c --- */
+/* phone_caller_stands begins what happens once the call stands with c->winner. */
+void phone_caller_stands(struct caller *c);
+/* phone_caller_offered takes a later offer of the winner, phone_caller_acked its ACK. */
+void phone_caller_offered(struct caller *c, const struct sip_msg *msg);
+void phone_caller_acked(struct caller *c);
+void phone_later_end(struct phone_later *l);
+
+#endif
