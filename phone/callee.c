@@ -138,7 +138,8 @@ established(const struct sip_msg *msg, void *arg)
     (void)msg;
     tmr_cancel(&c->early);
     phone_say("answered", "%s", "by us");
-    phone_call_talk(&c->call, c->stream, &c->to);
+    phone_call_talk(&c->call, c->stream, &c->to, c->answer != NULL ? c->answer->csb : NULL,
+                    c->answer == NULL ? c->sdes.ours[0].suite->name : NULL);
     if (c->answer != NULL)
         phone_call_say_rekey(&c->call, c->answer->csb);
     else

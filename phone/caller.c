@@ -167,7 +167,8 @@ won(struct caller *c, struct leg *leg)
         if (leg->csb != NULL)
             cli_identity_text(mkt_csb_peer(leg->csb), who);
         phone_say("answered", "%s", leg->csb != NULL ? who : c->uri);
-        phone_call_talk(&c->call, leg->stream, &leg->to);
+        phone_call_talk(&c->call, leg->stream, &leg->to, leg->csb,
+                        leg->csb == NULL ? leg->sdes.ours[0].suite->name : NULL);
         phone_caller_stands(c);
         return;
     }

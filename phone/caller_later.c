@@ -223,7 +223,7 @@ repeat(void *arg)
     }
     l->reply->pos = 0;
     (void)sip_send(c->call.phone->sip, NULL, l->offer->tp, &l->offer->src, l->reply);
-    tmr_start(&l->again, l->repeats < 3 ? SIP_T1 << l->repeats : SIP_T2, repeat, c);
+    tmr_start(&l->again, l->repeats < 3 ? (uint64_t)SIP_T1 << l->repeats : SIP_T2, repeat, c);
 }
 
 /* The answer, until it is acknowledged. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-phone: sets everything up, runs libre's loop, and takes the keys that the user presses. */
-#include "phone.h"
+#include "status.h"
 
 #include "files.h"
 
@@ -188,6 +188,8 @@ key_pressed(int flags, void *arg)
     }
     if (key == 'a' && p->call != NULL && p->call->accept != NULL)
         p->call->accept(p->call);
+    else if (key == 's')
+        phone_status_say(p);
     else if (key == 'o' && p->call != NULL && p->call->hold != NULL)
         p->call->hold(p->call);
     else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
@@ -217,6 +219,8 @@ has_keys(void)
 static bool
 run(struct phone *p, struct cli_error *err)
 {
+    if (!phone_screen_open(p, err))
+        return false;
     if (p->o->callee != NULL && !phone_call_make(p, p->o->callee, err))
         return false;
     if (has_keys())
@@ -237,6 +241,7 @@ close_phone(struct phone *p)
         phone_call_over(p->call, CLI_EXIT_OK, "by us");
     phone_caller_forget(p);
     tmr_cancel(&p->quit);
+    phone_screen_close();
     mem_deref(p->registration);
     phone_worker_stop(p->worker);
     sipsess_close_all(p->sessions);

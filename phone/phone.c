@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What calls of both directions share, and the words on the screen. */
-#include "phone.h"
-
 #include "clock.h"
 #include "report.h"
+#include "status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +22,8 @@ phone_say(const char *key, const char *format, ...)
     for (char *c = text; *c != '\0'; c++)
         if (*c < ' ' || *c > '~')
             *c = '?';
+    if (phone_screen_take(key, text))
+        return;
     printf("%s: %s\n", key, text);
     fflush(stdout);
 }
@@ -214,11 +215,15 @@ phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, uint8_t fir
 }
 
 void
-phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to)
+phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to,
+                const struct mkt_csb *csb, const char *sdes_suite)
 {
     uint32_t ms = call->phone->o->hang_up_ms;
 
     call->stream = stream;
+    call->csb = csb;
+    call->sdes_suite = sdes_suite;
+    call->since = tmr_jiffies();
     if (ms != UINT32_MAX)
         tmr_start(&call->timer, ms, end_call, call);
     phone_stream_start(stream, to);

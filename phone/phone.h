@@ -17,6 +17,9 @@ struct phone_call {
     struct phone_stream *stream; /* of the party we talk to; NULL before */
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
+    const struct mkt_csb *csb;   /* of that party; NULL: SDES */
+    const char *sdes_suite;
+    uint64_t since; /* when we began to talk, in milliseconds */
     bool held, held_by_other;
     void (*accept)(struct phone_call *call);
     void (*hold)(struct phone_call *call);  /* or goes on; NULL: cannot be */
@@ -78,8 +81,10 @@ MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb
                                    uint8_t first, struct phone_stream **stream,
                                    struct cli_error *err);
 
-/* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
-void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
+/* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. The keys
+ * are those of csb, which the call keeps; NULL: of SDES, with that suite. */
+void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to,
+                     const struct mkt_csb *csb, const char *sdes_suite);
 
 /* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
  * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
