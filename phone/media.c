@@ -296,16 +296,17 @@ policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
     return mkt_srtp_policy(policy, csb, crypto, i, err);
 }
 
-/* Takes both policies. */
-static enum mkt_rc
-open_stream(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *send,
-            struct mkt_srtp *receive, struct mkt_err *err)
+/* Takes both policies. NULL: err says why. */
+static struct phone_stream *
+open_stream(struct phone_media *m, struct mkt_srtp *send, struct mkt_srtp *receive,
+            struct mkt_err *err)
 {
     struct phone_stream *s = mem_zalloc(sizeof *s, stream_destroy);
 
-    *out = NULL;
-    if (s == NULL)
-        return mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
+    if (s == NULL) {
+        (void)mkt_fail(err, MKT_E_MEMORY, 0, "stream", "RFC 3711 3");
+        return NULL;
+    }
     s->media = m;
     s->heard.format = AUDIO_PCMU;
     s->seq = rand_u16() & 0x7fff;
@@ -314,13 +315,10 @@ open_stream(struct phone_stream **out, struct phone_media *m, struct mkt_srtp *s
     s->their_ssrc = receive->policy.ssrc.value;
     s->any = receive->policy.ssrc.type != ssrc_specific;
     if (mkt_srtp_stream_new(&s->send, send, err) != MKT_OK ||
-        mkt_srtp_stream_new(&s->receive, receive, err) != MKT_OK) {
-        mem_deref(s);
-        return err->rc;
-    }
+        mkt_srtp_stream_new(&s->receive, receive, err) != MKT_OK)
+        return mem_deref(s);
     list_append(&m->streams, &s->le, s);
-    *out = s;
-    return MKT_OK;
+    return s;
 }
 
 enum mkt_rc
@@ -328,14 +326,16 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
                   uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
 {
     struct mkt_srtp send = { 0 }, receive = { 0 };
+    struct phone_stream *s = NULL;
 
-    *out = NULL;
     if (policy_of(&send, csb, sends, crypto, err) == MKT_OK &&
-        policy_of(&receive, csb, hears, crypto, err) == MKT_OK &&
-        open_stream(out, m, &send, &receive, err) == MKT_OK) {
-        (*out)->sends = sends;
-        (*out)->hears = hears;
+        policy_of(&receive, csb, hears, crypto, err) == MKT_OK)
+        s = open_stream(m, &send, &receive, err);
+    if (s != NULL) {
+        s->sends = sends;
+        s->hears = hears;
     }
+    *out = s;
     mkt_srtp_wipe(&send);
     mkt_srtp_wipe(&receive);
     return err->rc;
@@ -346,7 +346,7 @@ phone_stream_open_sdes(struct phone_stream **out, struct phone_media *m, struct 
                        struct mkt_srtp *receive, struct mkt_err *err)
 {
     receive->policy.ssrc = (srtp_ssrc_t){ .type = ssrc_any_inbound };
-    (void)open_stream(out, m, send, receive, err);
+    *out = open_stream(m, send, receive, err);
     mkt_srtp_wipe(send);
     mkt_srtp_wipe(receive);
     return err->rc;
