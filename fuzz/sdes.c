@@ -6,10 +6,20 @@
 #include <mikeyticket/media/sdes.h>
 #include <string.h>
 
+/* Whether n octets are all 0: padding too. */
+static bool
+is_wiped(const void *p, size_t n)
+{
+    const uint8_t *octets = p;
+
+    while (n > 0 && octets[n - 1] == 0)
+        n--;
+    return n == 0;
+}
+
 const char *
 mkt_sdes_holds(struct mkt_span octets)
 {
-    static const struct mkt_sdes nothing;
     struct mkt_sdes s, again;
     struct mkt_err err = { 0 };
     char value[MKT_SDES_VALUE_MAX];
@@ -18,7 +28,7 @@ mkt_sdes_holds(struct mkt_span octets)
     if (mkt_sdes_read(&s, octets, &err) != MKT_OK) {
         if (err.what == NULL || err.offset > octets.n)
             return "a refusal has a place";
-        return memcmp(&s, &nothing, sizeof s) == 0 ? NULL : "nothing is left of what is refused";
+        return is_wiped(&s, sizeof s) ? NULL : "nothing is left of what is refused";
     }
     if (s.key.n != s.suite->key_len || s.salt.n != s.suite->salt_len || s.tag == 0 ||
         s.mki_len > MKT_SDES_MKI_MAX || s.lifetime > UINT64_C(1) << 48)

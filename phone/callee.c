@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
+#define UNANSWERED_MS (70 * SIP_T1) /* longer than any transaction */
 #define EARLY_MS 200 /* keys go through proxies, media does not: it would be there first */
 
 struct callee {
@@ -26,6 +27,9 @@ struct callee {
     struct sa to;
     enum phone_again again; /* what the later offer that is being answered is about */
     bool new_keys;          /* answered, and not acknowledged yet */
+    struct mbuf *offer;     /* a later one of ours, not answered yet */
+    bool renewing;          /* with new keys */
+    struct tmr unanswered;  /* when it will not be answered any more */
     struct tmr early;       /* when early media may begin */
     /* what makes the same INVITE on another branch known (RFC 3261 8.2.2.2) */
     char call_id[256], from_tag[128];
@@ -112,7 +116,7 @@ resolved(struct phone_job *job)
     if (a->csb != NULL)
         phone_seen_add(&c->call.phone->seen, a);
     if (err.code == CLI_EXIT_OK && a->csb != NULL &&
-        phone_call_keyed(&c->call, a->csb, &a->map, &c->stream, &err) &&
+        phone_call_keyed(&c->call, a->csb, a->map.first[c->description.index], &c->stream, &err) &&
         phone_call_speak(c->stream, &c->description.agreed, &err) && describe(c, &err)) {
         if (c->accepted)
             answer(c);
@@ -135,7 +139,8 @@ established(const struct sip_msg *msg, void *arg)
     (void)msg;
     tmr_cancel(&c->early);
     phone_say("answered", "%s", "by us");
-    phone_call_talk(&c->call, c->stream, &c->to);
+    phone_call_talk(&c->call, c->stream, &c->to, c->answer != NULL ? c->answer->csb : NULL,
+                    c->answer == NULL ? c->sdes.ours[0].suite->name : NULL);
     if (c->answer != NULL)
         phone_call_say_rekey(&c->call, c->answer->csb);
     else
@@ -154,22 +159,6 @@ closed(int err, const struct sip_msg *msg, void *arg)
 
 /* --- later offers ----------------------------------------------------------------------------- */
 
-/* Of a call by SDES: its key stays. */
-static enum mkt_rc
-look_again_sdes(struct callee *c, const struct sip_msg *msg, struct mkt_err *why)
-{
-    struct mkt_sdp sdp;
-
-    if (mkt_sdp_read(&sdp, mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), why) == MKT_OK &&
-        mkt_sdp_check_reoffer(&c->agreed, &sdp, why) == MKT_OK && sdp.n_lines == 0 &&
-        phone_description_read(&c->description, msg->mb, true, &c->to) &&
-        phone_sdes_again(&c->sdes, &c->description))
-        return MKT_OK;
-    return why->rc != MKT_OK
-               ? why->rc
-               : mkt_fail(why, MKT_E_FIELD, 0, "later offer: other keys of SDES", "RFC 4568 5.1.4");
-}
-
 /* Before sipsess has it, which can refuse without a reason only. */
 static bool
 look_again(struct callee *c, const struct sip_msg *msg)
@@ -179,8 +168,14 @@ look_again(struct callee *c, const struct sip_msg *msg)
     struct mkt_err why = { 0 };
     enum mkt_rc rc;
 
+    if (c->offer != NULL) { /* two at once (RFC 3261 14.2) */
+        (void)sip_treply(NULL, p->sip, msg, 491, "Request Pending");
+        return true;
+    }
     if (c->answer == NULL) {
-        if ((rc = look_again_sdes(c, msg, &why)) == MKT_OK)
+        if ((rc = phone_sdes_look_again(&c->sdes, &c->agreed,
+                                        mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)),
+                                        &c->description, msg->mb, &c->to, &why)) == MKT_OK)
             return false;
     } else if (phone_answer_again(c->answer, &p->client,
                                   mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &c->again,
@@ -213,15 +208,114 @@ offered_again(struct mbuf **text, const struct sip_msg *msg, void *arg)
             &c->description, false,
             c->answer != NULL && c->again != PHONE_AGAIN_SILENT ? value : NULL, text);
     free(value);
+    if (err == 0)
+        phone_call_directed(&c->call, &c->description);
     return err;
 }
 
-/* We make no offers later in the call. */
+/* --- later offers of ours --------------------------------------------------------------------- */
+
+static void
+give_up(void *arg)
+{
+    struct callee *c = arg;
+    phone_call_over(&c->call, CLI_EXIT_PEER, "the answer to a later offer is another one");
+}
+
+/* Its key-mgmt lines are where ours were: nowhere, when only the direction has changed. */
+static bool
+is_good_answer(struct callee *c, const struct sip_msg *msg, struct cli_error *err)
+{
+    struct mkt_span text = mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb));
+    struct phone *p = c->call.phone;
+    struct mkt_err why = { 0 };
+    struct mkt_sdp offer, answer;
+
+    if (mkt_sdp_read(&offer, mkt_span(mbuf_buf(c->offer), mbuf_get_left(c->offer)), &why) !=
+            MKT_OK ||
+        mkt_sdp_read(&answer, text, &why) != MKT_OK ||
+        mkt_sdp_check_answer(&offer, &answer, &why) != MKT_OK)
+        return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer is refused", &why);
+    if (c->renewing &&
+        (!phone_rekey_answered(c->answer->csb, &p->client, &offer, text, err) ||
+         phone_stream_hear(c->stream, c->answer->csb, p->client.crypto, &why) != MKT_OK ||
+         phone_stream_say(c->stream, c->answer->csb, p->client.crypto, &why) != MKT_OK))
+        return false;
+    return phone_description_read(&c->description, msg->mb, false, &c->to) &&
+           (c->answer != NULL ? !phone_sdes_forbidden(&c->description)
+                              : phone_sdes_again(&c->sdes, &c->description));
+}
+
 static int
 answered_again(const struct sip_msg *msg, void *arg)
 {
-    (void)msg, (void)arg;
-    return ENOTSUP;
+    struct callee *c = arg;
+    struct cli_error err = { 0 };
+
+    if (!is_good_answer(c, msg, &err)) {
+        phone_say("refused", "%s",
+                  err.code != CLI_EXIT_OK ? err.text : "the answer to a later offer");
+        tmr_start(&c->call.timer, 0, give_up, c); /* sipsess is not done with it */
+        return EPROTO;
+    }
+    if (c->renewing) {
+        phone_say("rekeyed", "by us");
+        phone_call_say_rekey(&c->call, c->answer->csb);
+    }
+    c->renewing = false;
+    tmr_cancel(&c->unanswered);
+    c->offer = mem_deref(c->offer);
+    phone_call_directed(&c->call, &c->description);
+    return 0;
+}
+
+/* libre does not tell of a refusal. */
+static void
+unanswered(void *arg)
+{
+    struct callee *c = arg;
+
+    c->offer = mem_deref(c->offer);
+    c->renewing = false;
+    phone_say("unanswered", "the other party does not take what was offered");
+}
+
+static bool
+offer_later(struct callee *c, const char *value)
+{
+    tmr_start(&c->unanswered, UNANSWERED_MS, unanswered, c);
+    return phone_description_write(&c->description, true, value, &c->offer) == 0 &&
+           sipsess_modify(c->session, c->offer) == 0;
+}
+
+static void
+hold(struct phone_call *call)
+{
+    struct callee *c = (struct callee *)call;
+
+    if (call->stream == NULL || c->offer != NULL || c->new_keys)
+        return;
+    phone_call_held(call, &c->description, !call->held);
+    if (!offer_later(c, NULL))
+        phone_say("not-held", "no offer can be made");
+}
+
+static void
+renew(struct phone_call *call)
+{
+    struct callee *c = (struct callee *)call;
+    struct cli_error err = { 0 };
+    char *value = malloc(VALUE_MAX);
+
+    if (value != NULL && call->stream != NULL && c->answer != NULL && c->offer == NULL &&
+        !c->new_keys) {
+        c->renewing =
+            phone_rekey_value(c->answer->csb, &call->phone->client, value, VALUE_MAX, &err);
+        if (!c->renewing || !offer_later(c, value))
+            phone_say("not-rekeyed", "%s",
+                      err.code != CLI_EXIT_OK ? err.text : "no offer can be made");
+    }
+    free(value);
 }
 
 /* The caller has the answer: what we say may be under the new keys. */
@@ -271,6 +365,7 @@ callee_free(struct phone_call *call)
     struct callee *c = (struct callee *)call;
 
     tmr_cancel(&c->early);
+    tmr_cancel(&c->unanswered);
     mem_deref(c->session); /* BYE when it stands */
     if (c->resolving)
         c->answer->call = NULL;
@@ -279,6 +374,7 @@ callee_free(struct phone_call *call)
     phone_description_free(&c->description);
     phone_sdes_wipe(&c->sdes);
     mem_deref(c->text);
+    mem_deref(c->offer);
     free(c);
 }
 
@@ -321,12 +417,12 @@ look_at(struct callee *c, const struct sip_msg *msg, struct mkt_sdp_refusal *r,
         return false;
     }
     *r = mkt_sdp_refusal(MKT_E_REPLAY, false);
-    if (c->answer != NULL && phone_seen_has(&p->seen, c->answer))
+    if (!sdes && phone_seen_has(&p->seen, c->answer))
         return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: it is that of a former call");
     *r = phone_refusal_media();
     if (phone_description_new(&c->description, p, phone_media_port(c->call.media)) != 0 ||
         !phone_description_read(&c->description, msg->mb, true, &c->to) ||
-        (c->answer != NULL && c->answer->map.first[0] == 0))
+        (c->answer != NULL && c->answer->map.first[c->description.index] == 0))
         return cli_fail(err, CLI_EXIT_PEER,
                         "the offer is refused: none of our codecs over RTP/SAVP");
     return !sdes || look_at_sdes(c, text, r, err);
@@ -343,6 +439,8 @@ callee_new(struct phone *p, const struct sip_msg *msg)
     }
     c->call.accept = accept_call;
     c->call.end = hang_up;
+    c->call.hold = hold;
+    c->call.renew = renew;
     c->call.free = callee_free;
     (void)pl_strcpy(&msg->callid, c->call_id, sizeof c->call_id);
     (void)pl_strcpy(&msg->from.tag, c->from_tag, sizeof c->from_tag);

@@ -2,7 +2,7 @@
 /* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
  * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
  * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
-#include "caller_legs.h"
+#include "caller.h"
 #include "report.h"
 
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 #define REDIRECTIONS_MAX 3
 #define UNANSWERED_MS 30000 /* --leave-after */
 
-static void wait_for_rekey(struct caller *c);
 static void begin(struct caller *c);
 static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
 
@@ -33,80 +32,14 @@ contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct m
 }
 
 /* An INVITE with our description, the first or a later one. */
-static int
-invite(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
-       sip_resp_h *response)
+int
+phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+                  sip_resp_h *response)
 {
     return sip_drequestf(
         request, c->call.phone->sip, true, "INVITE", dialog, 0, c->auth, contact, response, c,
         "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
         mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
-}
-
-/* --- new keys --------------------------------------------------------------------------------- */
-
-static void
-rekeyed(int err, const struct sip_msg *msg, void *arg)
-{
-    struct caller *c = arg;
-    struct phone *p = c->call.phone;
-    struct cli_error said = { 0 };
-    struct mkt_err why = { 0 };
-
-    if (err == 0 && msg->scode < 200)
-        return;
-    if (err != 0 || msg->scode >= 300) { /* RFC 4567 4.1.2: then it is over */
-        caller_leg_bye(c, c->winner);
-        phone_call_over(&c->call, CLI_EXIT_PEER, "the other party takes no new keys");
-        return;
-    }
-    caller_leg_ack(c, c->winner, msg);
-    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
-                             mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
-        phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
-        phone_stream_say(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK) {
-        phone_say("rekeyed", "by us");
-        wait_for_rekey(c);
-        return;
-    }
-    caller_leg_bye(c, c->winner);
-    phone_call_over(&c->call, CLI_EXIT_PEER, said.code != CLI_EXIT_OK ? said.text : why.what);
-}
-
-static bool
-describe_again(struct caller *c, struct cli_error *err)
-{
-    char *value = malloc(VALUE_MAX);
-    bool ok = value != NULL;
-
-    c->description = mem_deref(c->description);
-    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
-         phone_description_write(&c->mine, true, value, &c->description) == 0;
-    free(value);
-    return ok;
-}
-
-static void
-rekey(void *arg)
-{
-    struct caller *c = arg;
-    struct cli_error err = { 0 };
-
-    if (!describe_again(c, &err) || invite(c, &c->reoffer, c->winner->dialog, rekeyed) != 0)
-        phone_say("not-rekeyed", "%s", err.text); /* the call ends when its time is over */
-}
-
-/* New keys are due at half the time, so that there is another half for what goes wrong. */
-static void
-wait_for_rekey(struct caller *c)
-{
-    if (c->winner->csb == NULL) {
-        phone_sdes_say_rekey(&c->call, &c->winner->sdes);
-        return;
-    }
-    uint64_t ms = phone_call_say_rekey(&c->call, c->winner->csb);
-    if (ms != UINT64_MAX)
-        tmr_start(&c->rekey, ms / 2, rekey, c);
 }
 
 /* --- answers to the INVITE -------------------------------------------------------------------- */
@@ -135,9 +68,9 @@ won(struct caller *c, struct caller_leg *leg)
         if (leg->csb != NULL)
             cli_identity_text(mkt_csb_peer(leg->csb), who);
         phone_say("answered", "%s", leg->csb != NULL ? who : c->uri);
-        sdp_media_del_lattr(c->mine.audio, "crypto"); /* no part of later offers */
-        phone_call_talk(&c->call, leg->stream, &leg->to);
-        wait_for_rekey(c);
+        phone_call_talk(&c->call, leg->stream, &leg->to, leg->csb,
+                        leg->csb == NULL ? leg->sdes.ours[0].suite->name : NULL);
+        phone_caller_stands(c);
         return;
     }
     caller_leg_bye(c, leg);
@@ -253,7 +186,7 @@ response(int err, const struct sip_msg *msg, void *arg)
 static void
 begin(struct caller *c)
 {
-    int err = invite(c, &c->request, c->dialog, response);
+    int err = phone_caller_send(c, &c->request, c->dialog, response);
     if (err != 0)
         failed(c, err, NULL);
 }
@@ -403,10 +336,9 @@ caller_free(struct phone_call *call)
     else
         phone_offer_free(c->offer);
     phone_expect_home(call->phone);
-    tmr_cancel(&c->rekey);
     tmr_cancel(&c->giving_up);
+    phone_later_end(&c->later);
     mem_deref(c->request);
-    mem_deref(c->reoffer);
     phone_description_free(&c->mine);
     phone_sdes_wipe(&c->sdes);
     mem_deref(c->description);
@@ -482,10 +414,13 @@ phone_caller_request(const struct sip_msg *msg, void *phone)
         return true;
     }
     if (pl_strcmp(&msg->met, "INVITE") == 0) {
-        (void)sip_treply(NULL, p->sip, msg, 488, "Not Acceptable Here");
+        phone_caller_offered(c, msg);
         return true;
     }
-    return pl_strcmp(&msg->met, "ACK") == 0;
+    if (pl_strcmp(&msg->met, "ACK") != 0)
+        return false;
+    phone_caller_acked(c);
+    return true;
 }
 
 bool

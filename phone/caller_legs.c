@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "caller_legs.h"
+#include "caller.h"
 
 #include "report.h"
 
@@ -80,7 +80,7 @@ leg_keys(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg,
            (readable || cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
            (!phone_sdes_forbidden(d) ||
             cli_fail(err, CLI_EXIT_PEER, "the answer is refused: a=crypto beside key-mgmt")) &&
-           phone_call_keyed(&c->call, leg->csb, &c->offer->map, &leg->stream, err);
+           phone_call_keyed(&c->call, leg->csb, c->offer->map.first[0], &leg->stream, err);
 }
 
 /* The answer of a leg: its keys, from its own TRANSFER_RESP. It comes early or with the 2xx. */

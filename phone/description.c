@@ -83,6 +83,18 @@ agree(struct phone_description *d, bool offer)
     return ours != NULL;
 }
 
+/* Other m-lines may stand before it: they are answered with port 0. */
+static size_t
+index_of(const struct phone_description *d)
+{
+    size_t i = 0;
+
+    for (const struct le *le = sdp_session_medial(d->session, false)->head;
+         le != NULL && le->data != d->audio; le = le->next)
+        i++;
+    return i < MKT_SDP_MEDIA_MAX ? i : 0; /* more are refused before */
+}
+
 bool
 phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer, struct sa *to)
 {
@@ -96,7 +108,9 @@ phone_description_read(struct phone_description *d, struct mbuf *mb, bool offer,
     size_t pos = mb->pos;
     ok = ok && sdp_decode(d->session, mb, offer) == 0;
     mb->pos = pos;
-    if (ok)
+    if (ok) {
         *to = *sdp_media_raddr(d->audio);
+        d->index = index_of(d);
+    }
     return ok && sa_isset(to, SA_ALL) && agree(d, offer);
 }

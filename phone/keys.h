@@ -105,7 +105,7 @@ MKT_MUST_USE bool phone_answer_value(const struct phone_answer *answer, char *va
 /* --- later in the call ------------------------------------------------------------------------ */
 
 /* phone_rekey_value makes an update of csb with a new key for every session, and writes the value
- * of its key-mgmt attribute: for the caller. */
+ * of its key-mgmt attribute: for either side that the ticket lets (L, M). */
 MKT_MUST_USE bool phone_rekey_value(struct mkt_csb *csb, struct cli_client *client, char *value,
                                     size_t cap, struct cli_error *err);
 
@@ -122,10 +122,14 @@ enum phone_again {
     PHONE_AGAIN_NEW     /* new keys, in a->csb; the answer is a->out */
 };
 
-/* phone_answer_again takes a later offer of the caller. False: nothing has changed; *rc says what
- * to tell the caller. */
+/* phone_answer_again takes a later offer of the other party. False: nothing has changed; *rc says
+ * what to tell the caller. */
 MKT_MUST_USE bool phone_answer_again(struct phone_answer *a, struct cli_client *client,
                                      struct mkt_span text, enum phone_again *what, enum mkt_rc *rc,
                                      struct cli_error *err);
+
+/* phone_answer_of_caller makes what takes later offers of the callee, for phone_answer_again; csb
+ * stays with the caller. NULL when memory fails. */
+struct phone_answer *phone_answer_of_caller(struct mkt_csb *csb, const struct phone_offer *offer);
 
 #endif

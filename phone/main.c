@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-phone: sets everything up, runs libre's loop, and takes the keys that the user presses. */
 #include "group.h"
+#include "status.h"
 
 #include "files.h"
 
@@ -240,6 +241,10 @@ key_pressed(int flags, void *arg)
         p->call->talk(p->call);
     else if (key == 'i' && p->call != NULL && p->call->again != NULL)
         p->call->again(p->call);
+    else if (key == 's')
+        phone_status_say(p);
+    else if (key == 'o' && p->call != NULL && p->call->hold != NULL)
+        p->call->hold(p->call);
     else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
         p->call->renew(p->call);
     else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
@@ -269,6 +274,8 @@ run(struct phone *p, struct cli_error *err)
 {
     bool group = p->o->value[PHONE_OPT_GROUP] != NULL;
 
+    if (!phone_screen_open(p, err))
+        return false;
     if (p->o->value[PHONE_OPT_FETCH_MESSAGES] != NULL && !phone_voicemail_fetch(p, err))
         return false;
     if (p->o->callee != NULL &&
@@ -291,6 +298,7 @@ close_phone(struct phone *p)
     if (p->call != NULL) /* ringing: it was only cancelled */
         phone_call_over(p->call, CLI_EXIT_OK, "by us");
     phone_caller_forget(p);
+    phone_screen_close();
     mem_deref(p->registration);
     phone_worker_stop(p->worker);
     phone_voicemail_end(p);

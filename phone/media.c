@@ -25,6 +25,7 @@ struct phone_media {
     uint64_t next_ms; /* when the next frame is due */
     size_t frame;     /* next one of what is said */
     struct phone_stream *talking;
+    bool paused;
     void (*played)(void *arg);
     void (*failed)(enum audio_side side, const char *why, void *arg);
     void *arg;
@@ -265,6 +266,17 @@ say_from_mic(struct phone_media *m)
     say(m->talking, AUDIO_L16, mkt_span(samples, 2 * n));
 }
 
+static void tick(void *arg);
+
+/* Nothing is said, but time goes on. */
+static void
+rest(struct phone_media *m, uint64_t now)
+{
+    m->talking->timestamp += AUDIO_FRAME;
+    m->next_ms += PHONE_FRAME_MS;
+    tmr_start(&m->tick, m->next_ms > now ? m->next_ms - now : 0, tick, m);
+}
+
 static void
 tick(void *arg)
 {
@@ -273,6 +285,10 @@ tick(void *arg)
     bool last = frame.n > 0 && audio_frame(m->saying, m->frame + 1).n == 0;
     uint64_t now = tmr_jiffies();
 
+    if (m->paused) {
+        rest(m, now);
+        return;
+    }
     m->frame++;
     if (m->devices[AUDIO_MIC] != NULL)
         say_from_mic(m);
@@ -298,6 +314,18 @@ start(struct phone_stream *s, const struct sa *to, const struct audio *speech)
     if (s->agreed.reports)
         wait_to_report(m, REPORT_MS / 2);
     tick(m);
+}
+
+void
+phone_stream_aim(struct phone_stream *s, const struct sa *to)
+{
+    s->to = *to;
+}
+
+void
+phone_media_pause(struct phone_media *m, bool pause)
+{
+    m->paused = pause;
 }
 
 void
@@ -391,15 +419,16 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
                   uint8_t sends, uint8_t hears, struct mkt_crypto *crypto, struct mkt_err *err)
 {
     struct mkt_srtp send = { 0 }, receive = { 0 };
+    struct phone_stream *s = NULL;
 
-    *out = NULL;
     if (policy_of(&send, csb, sends, crypto, err) == MKT_OK &&
         policy_of(&receive, csb, hears, crypto, err) == MKT_OK)
-        *out = open_stream(m, &send, &receive, err);
-    if (*out != NULL) {
-        (*out)->sends = sends;
-        (*out)->hears = hears;
+        s = open_stream(m, &send, &receive, err);
+    if (s != NULL) {
+        s->sends = sends;
+        s->hears = hears;
     }
+    *out = s;
     mkt_srtp_wipe(&send);
     mkt_srtp_wipe(&receive);
     return err->rc;

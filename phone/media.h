@@ -71,6 +71,12 @@ void phone_stream_early(struct phone_stream *s, const struct sa *to, const struc
 /* phone_stream_start begins to talk to `to`, and to nobody else; what was early is over. */
 void phone_stream_start(struct phone_stream *s, const struct sa *to);
 
+/* phone_stream_aim goes on to talk to `to`. */
+void phone_stream_aim(struct phone_stream *s, const struct sa *to);
+
+/* phone_media_pause says nothing, and goes on where it was. */
+void phone_media_pause(struct phone_media *m, bool pause);
+
 struct phone_counts {
     uint64_t sent, heard, lost;
     uint64_t refused; /* not authentic, replayed, or no speech */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The defaults of RFC 6043 and L, so that we may bring new keys during the call. */
-#define FLAGS "DEFGHILNO"
+/* The defaults of RFC 6043, and L and M: both sides may bring new keys during the call. */
+#define FLAGS "DEFGHILMNO"
 
 /* For a group: without G, since nobody may add to the keys that all share (RFC 6043 9), and
  * with I, so that the KMS vouches for each who answers. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What calls of both directions share, and the words on the screen. */
-#include "phone.h"
-
 #include "clock.h"
 #include "report.h"
+#include "status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +22,8 @@ phone_say(const char *key, const char *format, ...)
     for (char *c = text; *c != '\0'; c++)
         if (*c < ' ' || *c > '~')
             *c = '?';
+    if (phone_screen_take(key, text))
+        return;
     printf("%s: %s\n", key, text);
     fflush(stdout);
 }
@@ -125,6 +126,29 @@ keys_too_old(void *arg)
 }
 
 void
+phone_call_held(struct phone_call *call, struct phone_description *d, bool held)
+{
+    if (call->held == held)
+        return;
+    call->held = held;
+    sdp_media_set_ldir(d->audio, held ? SDP_SENDONLY : SDP_SENDRECV);
+    phone_media_pause(call->media, held || call->held_by_other);
+    phone_say(held ? "held" : "resumed", "by us");
+}
+
+void
+phone_call_directed(struct phone_call *call, const struct phone_description *d)
+{
+    bool held = (sdp_media_rdir(d->audio) & SDP_SENDONLY) == 0; /* seen from here */
+
+    if (held != call->held_by_other)
+        phone_say(held ? "held" : "resumed", "by the other party");
+    call->held_by_other = held;
+    phone_stream_aim(call->stream, sdp_media_raddr(d->audio));
+    phone_media_pause(call->media, held || call->held);
+}
+
+void
 phone_call_limit(struct phone_call *call, uint64_t packets)
 {
     if (packets == 0 || packets > UINT32_MAX) { /* two years of speech */
@@ -211,10 +235,10 @@ phone_call_say_keys(const struct phone *p, const struct mkt_csb *csb)
 }
 
 bool
-phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, const struct mkt_sdp_map *map,
+phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb, uint8_t first,
                  struct phone_stream **stream, struct cli_error *err)
 {
-    uint8_t first = map->first[0], ours = mkt_csb_is_initiator(csb) ? 0 : 1;
+    uint8_t ours = mkt_csb_is_initiator(csb) ? 0 : 1;
     struct mkt_err why = { 0 };
 
     if (phone_stream_open(stream, call->media, csb, (uint8_t)(first + ours),
@@ -235,11 +259,15 @@ phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
 }
 
 void
-phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to)
+phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to,
+                const struct mkt_csb *csb, const char *sdes_suite)
 {
     uint32_t ms = call->phone->o->hang_up_ms;
 
     call->stream = stream;
+    call->csb = csb;
+    call->sdes_suite = sdes_suite;
+    call->since = tmr_jiffies();
     if (ms != UINT32_MAX)
         tmr_start(&call->timer, ms, end_call, call);
     phone_stream_start(stream, to);

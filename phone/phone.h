@@ -9,6 +9,7 @@
 #include "tls.h"
 
 struct phone;
+struct phone_description;
 
 /* A call, made (caller.c) or taken (callee.c): what the user can do with it. */
 struct phone_call {
@@ -17,10 +18,15 @@ struct phone_call {
     struct phone_stream *stream; /* of the party we talk to; NULL before */
     struct tmr timer;            /* answers or hangs up by itself */
     struct tmr too_old;          /* keys that were not replaced in time */
+    const struct mkt_csb *csb;   /* of that party; NULL: SDES */
+    const char *sdes_suite;
+    uint64_t since; /* when we began to talk, in milliseconds */
+    bool held, held_by_other;
     void (*accept)(struct phone_call *call);
     void (*talk)(struct phone_call *call);    /* pushes to talk, or lets go; NULL: always talks */
     void (*again)(struct phone_call *call);   /* calls those who are missing; NULL: nobody can be */
-    void (*renew)(struct phone_call *call);   /* new keys for everybody; NULL: not by hand */
+    void (*hold)(struct phone_call *call);    /* or goes on; NULL: cannot be */
+    void (*renew)(struct phone_call *call);   /* brings new keys; likewise */
     void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
     void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
     void (*free)(struct phone_call *call);
@@ -79,9 +85,10 @@ void phone_callee_invite(const struct sip_msg *msg, void *phone);
 /* phone_call_open sets up what calls share: media and table of functions. False: no socket. */
 MKT_MUST_USE bool phone_call_open(struct phone_call *call, struct phone *p);
 
-/* phone_call_keyed opens the stream of a party and says who it is, as the KMS has it. */
+/* phone_call_keyed opens the stream of a party and says who it is, as the KMS has it. `first`:
+ * crypto session of what the caller says. */
 MKT_MUST_USE bool phone_call_keyed(struct phone_call *call, const struct mkt_csb *csb,
-                                   const struct mkt_sdp_map *map, struct phone_stream **stream,
+                                   uint8_t first, struct phone_stream **stream,
                                    struct cli_error *err);
 
 /* phone_call_say_keys says who the other party is, and then what phone_call_say_ticket does: which
@@ -93,12 +100,21 @@ void phone_call_say_ticket(const struct mkt_csb *csb);
 MKT_MUST_USE bool phone_call_speak(struct phone_stream *stream, const struct phone_agreed *agreed,
                                    struct cli_error *err);
 
-/* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. */
-void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to);
+/* phone_call_talk begins to talk over `stream` to `to`, and starts the clock of --hang-up. The keys
+ * are those of csb, which the call keeps; NULL: of SDES, with that suite. */
+void phone_call_talk(struct phone_call *call, struct phone_stream *stream, const struct sa *to,
+                     const struct mkt_csb *csb, const char *sdes_suite);
 
 /* phone_call_say_rekey says by when keys are to be replaced, and sees to it that the call ends if
  * they are not. Returns the milliseconds until then, UINT64_MAX without end. */
 uint64_t phone_call_say_rekey(struct phone_call *call, const struct mkt_csb *csb);
+
+/* phone_call_held holds a call or goes on with it, as far as we are concerned: d is offered next.
+ */
+void phone_call_held(struct phone_call *call, struct phone_description *d, bool held);
+
+/* phone_call_directed goes by what both parties have said: who may speak, and to where. */
+void phone_call_directed(struct phone_call *call, const struct phone_description *d);
 
 /* phone_call_limit says and sees to it that the call ends when so many packets can have been sent;
  * 0: no end. */
@@ -145,6 +161,7 @@ struct phone_description {
     struct sdp_session *session;
     struct sdp_media *audio;
     struct phone_agreed agreed; /* once the other party's is read */
+    size_t index;               /* of audio among the m-lines of both */
 };
 
 /* phone_description_of makes the description of one m-line, audio over RTP/SAVP at `port`, with n

@@ -24,7 +24,8 @@ phone_help(void)
     printf("usage: mikey-phone --credentials FILE --kms URL [OPTION...] [SIP-URI]\n\n"
            "Calls SIP-URI, or waits for calls. All media is SRTP with keys of MIKEY-TICKET (RFC "
            "6043):\nwhat cannot be keyed is not taken. Keys while it runs: a answers, r refuses, h "
-           "hangs up, q quits.\n\n");
+           "hangs up, o holds, k brings new keys, s says how the call "
+           "stands, q quits.\n\n");
     for (size_t i = 0; i < PHONE_OPT_COUNT; i++) {
         char left[48];
         snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].arg != NULL ? " " : "",

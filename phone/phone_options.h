@@ -65,6 +65,8 @@
     X(TLS_CERT, "tls-cert", "FILE", CLI_OPT_TLS_CERT,                                              \
       "your certificate for such a KMS, and SIP over TLS")                                         \
     X(TLS_KEY, "tls-key", "FILE", CLI_OPT_TLS_KEY, "its private key (PEM)")                        \
+    X(SCREEN, "screen", NULL, CLI_OPT_COUNT,                                                       \
+      "how the call stands, drawn on the terminal all the time")                                   \
     X(VERBOSE, "verbose", NULL, CLI_OPT_COUNT, "words of progress on standard error")              \
     X(HELP, "help", NULL, CLI_OPT_COUNT, "this text")                                              \
     X(VERSION, "version", NULL, CLI_OPT_COUNT, "the version")

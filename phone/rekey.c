@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* New keys during a call: a later offer whose MIKEY message is a CSB update (RFC 4567 4.1.2, RFC
- * 6043 5.2). The caller brings them, as its ticket allows it to (L flag). */
+ * 6043 5.2). The caller brings them, and the callee may, as the ticket allows (L and M flags). */
 #include "keys.h"
 
 #include "session_key.h"
@@ -11,7 +11,7 @@
 #define POLICY_FIRST 128 /* Policy_nos of updates; offers count from 0 */
 #define SESSIONS 2       /* of one m-line */
 
-/* --- the caller ------------------------------------------------------------------------------- */
+/* --- who offers ------------------------------------------------------------------------------- */
 
 /* Every session gets the new key and keeps the rest. */
 static size_t
@@ -81,7 +81,8 @@ phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struc
            cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
 }
 
-/* --- the callee ------------------------------------------------------------------------------- */
+/* --- who is offered
+ * ------------------------------------------------------------------------------- */
 
 static enum mkt_rc
 take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_sdp *sdp, int level,
@@ -145,6 +146,22 @@ look_at(struct phone_answer *a, struct cli_client *client, struct mkt_span text,
         return mkt_fail(why, MKT_E_DATA_TYPE, 0, "later offer: not an update of this call",
                         "RFC 4567 4.1.2");
     }
+}
+
+struct phone_answer *
+phone_answer_of_caller(struct mkt_csb *csb, const struct phone_offer *offer)
+{
+    struct phone_answer *a = calloc(1, sizeof *a);
+
+    if (a == NULL)
+        return NULL;
+    a->csb = csb;
+    memcpy(a->sp, offer->sp, sizeof a->sp);
+    a->n_sp = offer->n_sp;
+    a->map = offer->map;
+    a->sdp = offer->sdp;
+    a->sdp.n_lines = 0;
+    return a;
 }
 
 bool

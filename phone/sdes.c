@@ -180,6 +180,29 @@ phone_sdes_again(const struct phone_sdes *s, const struct phone_description *d)
     return same;
 }
 
+enum mkt_rc
+phone_sdes_look_again(const struct phone_sdes *s, const struct mkt_sdp *agreed,
+                      struct mkt_span text, struct phone_description *d, struct mbuf *mb,
+                      struct sa *to, struct mkt_err *why)
+{
+    struct mkt_sdp sdp;
+
+    if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
+        mkt_sdp_check_reoffer(agreed, &sdp, why) != MKT_OK)
+        return why->rc;
+    if (sdp.n_lines == 0 && phone_description_read(d, mb, true, to) && phone_sdes_again(s, d))
+        return MKT_OK;
+    return mkt_fail(why, MKT_E_FIELD, 0, "later offer: other keys of SDES", "RFC 4568 5.1.4");
+}
+
+void
+phone_sdes_settled(const struct phone_sdes *s, struct phone_description *d)
+{
+    sdp_media_del_lattr(d->audio, "crypto");
+    if (s != NULL)
+        (void)describe(d, &s->ours[0]);
+}
+
 bool
 phone_sdes_forbidden(const struct phone_description *d)
 {

@@ -38,6 +38,16 @@ MKT_MUST_USE bool phone_sdes_choose(struct phone_sdes *s, const struct cli_args 
 /* phone_sdes_again tells whether a later offer, read into d, has the key of before. */
 bool phone_sdes_again(const struct phone_sdes *s, const struct phone_description *d);
 
+/* phone_sdes_look_again takes a later offer and reads it into d: its key is that of before.
+ * `agreed`: the m-lines of the call. */
+MKT_MUST_USE enum mkt_rc phone_sdes_look_again(const struct phone_sdes *s,
+                                               const struct mkt_sdp *agreed, struct mkt_span text,
+                                               struct phone_description *d, struct mbuf *mb,
+                                               struct sa *to, struct mkt_err *why);
+
+/* phone_sdes_settled leaves the one line in d that later offers have; s is NULL: none. */
+void phone_sdes_settled(const struct phone_sdes *s, struct phone_description *d);
+
 /* phone_sdes_forbidden tells whether d has a line of a=crypto: beside keys of MIKEY-TICKET, or
  * where none may be (RFC 4568 5.1.2). */
 bool phone_sdes_forbidden(const struct phone_description *d);

@@ -6,7 +6,7 @@ Prints the final answer: "488 Not Acceptable Here", and under it each Warning. -
 INVITE again on another branch, as a proxy that forks to one phone on two ways does, and the answer
 to that one first. What the environment has as FROM, TYPE and TRANSPORT is who calls, the type of what
 it sends, and udp or tcp. The call is given up when it would ring, but with --wait. --then:
-once the call stands, each FILE is the SDP of a later offer, whose answer is printed likewise; then BYE.
+once the call stands (and after TALK seconds), each FILE is the SDP of a later offer, whose answer is printed likewise; then BYE.
 """
 
 import os
@@ -14,6 +14,7 @@ import re
 import secrets
 import socket
 import sys
+import time
 
 FROM = os.environ.get('FROM', 'sip:alice@example.com')
 TYPE = os.environ.get('TYPE', 'application/sdp')
@@ -69,7 +70,15 @@ def later(sock, to, me, ids, text, files):
                 sock.send(message('INVITE', to, me, branch, ids, body.read(), tag, number))
             show(final(sock, branch, True))
         sock.send(message('ACK', to, me, secrets.token_hex(8), ids, b'', tag, number))
+    time.sleep(float(os.environ.get('TALK', 0)))
     sock.send(message('BYE', to, me, secrets.token_hex(8), ids, b'', tag, len(files) + 2))
+
+
+def keep(text):
+    """The answer itself, where the environment says."""
+    if 'ANSWER' in os.environ and text is not None:
+        with open(os.environ['ANSWER'], 'w', encoding='ascii', newline='') as file:
+            file.write(text.partition('\r\n\r\n')[2])
 
 
 def main(to, *options):
@@ -90,6 +99,7 @@ def main(to, *options):
         if text is None or '--twice' in options:
             sock.send(message('CANCEL', to, me, branch, ids))
         show(text)
+        keep(text)
         if '--then' in options:
             later(sock, to, me, ids, text, options[options.index('--then') + 1:])
 

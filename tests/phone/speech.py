@@ -7,11 +7,13 @@ G.711 and not by the table of anybody; same A B: equal octets, but for silence a
 any form, the speech of A is in B, though not bit by bit (Opus); raw IN.wav OUT: as a sound card has it; frames A B: what
 the card with B has said is how A begins, frame by frame but for silence, at least two seconds of it;
 holds B A...: B holds each A whole, in one piece, but for silence at its ends; shares A B: some frame of B is in A;
-part A B: the second second of A is somewhere in B.
+part A B: the second second of A is somewhere in B; all A B: what is no silence in B is what is none in A;
+pauses A: a second of silence is in it, with speech before and after.
 """
 
 import math
 import operator
+import re
 import struct
 import sys
 from pathlib import Path
@@ -147,6 +149,16 @@ def part(a, b):
     return len(said) == 8000 and len(set(said)) > 50 and said in octets(b)
 
 
+def all_said(a, b):
+    said, heard = (bytes(o for o in octets(x) if o != SILENCE) for x in (a, b))
+    return len(said) >= 8000 and said == heard
+
+
+def pauses(a):
+    found = re.search(b'[^\xff][\xff]{8000}.*?[^\xff]', octets(a), re.S)
+    return found is not None
+
+
 def main(argv):
     if argv[:1] == ['mulaw']:
         mulaw(argv[-2], argv[-1], '--backwards' in argv, '--alaw' in argv)
@@ -154,7 +166,7 @@ def main(argv):
     if argv[:1] == ['raw']:
         raw(*argv[1:])
         return 0
-    return 0 if {'same': same, 'begins': begins, 'like': like, 'holds': holds, 'shares': shares, 'part': part,
+    return 0 if {'same': same, 'begins': begins, 'like': like, 'holds': holds, 'shares': shares, 'part': part, 'all': all_said, 'pauses': pauses,
                  'frames': same_frames}[argv[0]](*argv[1:]) else 1
 
 

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One branch of a call that we make: who has answered there, with which keys (caller_legs.c). What
- * it means for the call is caller.c. */
-#ifndef MKT_PHONE_CALLER_LEGS_H
-#define MKT_PHONE_CALLER_LEGS_H
+/* A call that we make, as caller.c begins it and caller_later.c goes on with it. */
+#ifndef MKT_PHONE_CALLER_H
+#define MKT_PHONE_CALLER_H
 
 #include "sdes.h"
+
+/* What happens once the call stands. */
+struct phone_later {
+    struct tmr rekey;            /* when new keys are due */
+    struct sip_request *request; /* our offer that is under way */
+    struct phone_answer *answer; /* to offers of the callee; NULL before the first */
+    struct sip_msg *offer;       /* theirs, answered and not acknowledged; NULL: none */
+    struct mbuf *reply;
+    struct tmr again; /* when the reply is due once more */
+    unsigned repeats;
+    bool new_keys; /* in it */
+};
 
 struct caller_leg {
     struct le le;
@@ -30,8 +41,7 @@ struct caller {
     struct list legs;
     struct caller_leg *winner;
     struct phone_description mine;
-    struct tmr rekey; /* when new keys are due */
-    struct sip_request *reoffer;
+    struct phone_later later;
     bool asking; /* the offer is with the worker */
     bool heard;  /* something has come back */
     bool cancelled;
@@ -43,6 +53,12 @@ struct caller {
     bool over;
 };
 
+/* --- caller.c --- */
+/* phone_caller_send sends an INVITE with c->description, the first or a later one. Errno. */
+int phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
+                      sip_resp_h *response);
+
+/* --- caller_legs.c --- */
 /* caller_leg_find returns the leg of a tag of the other party, or NULL. */
 struct caller_leg *caller_leg_find(const struct caller *c, const struct pl *tag);
 
@@ -58,5 +74,13 @@ void caller_leg_answer(struct caller *c, struct caller_leg *leg, const struct si
 /* caller_leg_bye ends it, caller_leg_ack acknowledges the 2xx in msg. */
 void caller_leg_bye(struct caller *c, struct caller_leg *leg);
 void caller_leg_ack(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg);
+
+/* --- caller_later.c --- */
+/* phone_caller_stands begins what happens once the call stands with c->winner. */
+void phone_caller_stands(struct caller *c);
+/* phone_caller_offered takes a later offer of the winner, phone_caller_acked its ACK. */
+void phone_caller_offered(struct caller *c, const struct sip_msg *msg);
+void phone_caller_acked(struct caller *c);
+void phone_later_end(struct phone_later *l);
 
 #endif
