@@ -346,16 +346,34 @@ protect_memory(void)
 #endif
 }
 
+/* Debian's libsrtp2 has NSS load its libraries for the first session and unload them with the last:
+ * one that is never used keeps them, which saves a call a quarter of its CPU time. */
+static bool
+open_srtp(srtp_t *kept)
+{
+    static const uint8_t key[SRTP_AES_ICM_128_KEY_LEN_WSALT];
+    srtp_policy_t policy = { .ssrc = { .type = ssrc_any_inbound },
+                             .key = (uint8_t *)(uintptr_t)key };
+
+    *kept = NULL;
+    srtp_crypto_policy_set_rtp_default(&policy.rtp);
+    srtp_crypto_policy_set_rtcp_default(&policy.rtcp);
+    return srtp_init() == srtp_err_status_ok && srtp_create(kept, &policy) == srtp_err_status_ok;
+}
+
 static int
 run_libraries(const struct phone_options *o, struct cli_error *err)
 {
     int code = CLI_EXIT_FAILURE;
+    srtp_t kept = NULL;
 
     dbg_init(DBG_ERR, DBG_NONE);
-    if (libre_init() == 0 && srtp_init() == srtp_err_status_ok)
+    if (libre_init() == 0 && open_srtp(&kept))
         code = phone(o, err);
     else
         cli_fail(err, CLI_EXIT_FAILURE, "libre or libsrtp2 cannot be used");
+    if (kept != NULL)
+        srtp_dealloc(kept);
     srtp_shutdown();
     libre_close();
     return code;
