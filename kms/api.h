@@ -205,6 +205,7 @@ unsigned kms_api_tpk_add(struct kms_api_call *c);
 unsigned kms_api_tpk_remove(struct kms_api_call *c);
 unsigned kms_api_tpk_rotate(struct kms_api_call *c);
 unsigned kms_api_users(struct kms_api_call *c);
+unsigned kms_api_user(struct kms_api_call *c);
 unsigned kms_api_groups(struct kms_api_call *c);
 unsigned kms_api_members(struct kms_api_call *c);
 unsigned kms_api_realms(struct kms_api_call *c);

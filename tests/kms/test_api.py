@@ -27,6 +27,7 @@ WANTED = {
     ('DELETE', '/v1/limits/{kind}/{name}'): OPERATE,
     ('GET', '/v1/users'): READ,
     ('POST', '/v1/users'): OPERATE,
+    ('GET', '/v1/users/{identity}'): READ,
     ('PATCH', '/v1/users/{identity}'): OPERATE,
     ('DELETE', '/v1/users/{identity}'): OPERATE,
     ('DELETE', '/v1/users/{identity}/credentials/{psk-id}'): OPERATE,
