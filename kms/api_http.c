@@ -80,6 +80,8 @@ answer(struct MHD_Connection *c, struct exchange *x)
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (x->call.status == KMS_API_UNAUTHORIZED)
         MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (x->call.status == KMS_API_NO_METHOD)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, x->call.allow);
     rc = MHD_queue_response(c, x->call.status, r);
     MHD_destroy_response(r);
     return rc;

@@ -113,7 +113,7 @@ def field_schema(field, depth):
     pad = '  ' * depth
     kind = field['type']
     if kind == 'number':
-        return [f'{pad}type: integer', f'{pad}minimum: 0', f'{pad}maximum: {field["max"]}']
+        return [f'{pad}type: integer', f'{pad}minimum: 1', f'{pad}maximum: {field["max"]}']
     if kind == 'truth':
         return [f'{pad}type: boolean']
     if kind == 'texts':

@@ -59,6 +59,8 @@ STEPS = [
     (('policy', 'test', '--as', ALICE, '--to', BOB), 0, None),
     (('policy', 'show', '--json'), 0, None),
     (('user', 'list', '--json'), 0, None),
+    (('audit', 'search', '--since', '1x'), 2, None),
+    (('ticket', 'search', '--until', 'yesterday'), 2, None),
     (('user', 'remove', ALICE, '--psk-id', 'alice-1'), 0, 'credential-remove'),
     (('user', 'remove', ALICE, '--json'), 0, 'user-remove'),
     (('user', 'remove', ALICE), 4, 'user-remove'),
