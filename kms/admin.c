@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "metrics.h"
+#include "open_files.h"
 
 #define CONNECTIONS 16
 #define TIMEOUT_S 10
@@ -145,13 +146,6 @@ on_request(void *cls, struct MHD_Connection *c, const char *path, const char *me
     return answer(c, MHD_HTTP_NOT_FOUND, NULL, NULL, 0);
 }
 
-static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
-{
-    (void)cls;
-    (void)fmt;
-    (void)ap;
-}
-
 bool
 kms_admin_start(struct kms_admin **admin, struct kms_service *sv, struct kms_listener *at,
                 char *err)
@@ -169,9 +163,9 @@ kms_admin_start(struct kms_admin **admin, struct kms_service *sv, struct kms_lis
         a->service = sv;
         a->mhd = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-            on_request, a, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)TIMEOUT_S, MHD_OPTION_END);
+            on_request, a, MHD_OPTION_EXTERNAL_LOGGER, kms_open_files_pause, NULL,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_END);
     }
     if (a == NULL || a->mhd == NULL) {
         close(fd);

@@ -193,20 +193,28 @@ drop_args(struct kms_api_call *c)
     }
 }
 
-/* The row of a method and a path; *path_known tells whether it has other methods. */
+static void
+allow(struct kms_api_call *c, const char *method)
+{
+    size_t n = strlen(c->allow);
+
+    snprintf(c->allow + n, sizeof c->allow - n, "%s%s", n == 0 ? "" : ", ", method);
+}
+
+/* The row of a method and a path. When there is none, call->allow names the methods of the path. */
 static const struct kms_endpoint *
-find(struct kms_api_call *c, const char *method, const char *target, bool *path_known)
+find(struct kms_api_call *c, const char *method, const char *target)
 {
     size_t n = strcspn(target, "?");
 
-    *path_known = false;
+    c->allow[0] = '\0';
     for (size_t i = 0; i < kms_n_endpoints; i++) {
         const struct kms_endpoint *e = &kms_endpoints[i];
 
         if (match(e->path, target, n, c->args)) {
-            *path_known = true;
             if (strcmp(e->method, method) == 0)
                 return e;
+            allow(c, e->method);
         }
         drop_args(c);
     }
@@ -221,7 +229,8 @@ kms_api_begin(struct kms_api_call *c, struct kms_api *api, const struct kms_call
 
     c->api = api;
     c->caller = *caller;
-    c->endpoint = find(c, method, target, &known);
+    c->endpoint = find(c, method, target);
+    known = c->allow[0] != '\0';
     if (c->endpoint == NULL)
         kms_api_refuse(c, known ? KMS_API_NO_METHOD : KMS_API_NOT_FOUND, NULL,
                        known ? "the path has no such method" : "there is no such path");
@@ -242,10 +251,8 @@ void
 kms_api_stranger(struct kms_api_call *c, struct kms_api *api, const char *method,
                  const char *target, const char *why)
 {
-    bool known;
-
     c->api = api;
-    c->endpoint = find(c, method, target, &known);
+    c->endpoint = find(c, method, target);
     kms_api_refuse(c, KMS_API_UNAUTHORIZED, NULL, "%s", why);
     count(c);
     (void)kms_api_record(c);

@@ -60,7 +60,7 @@ struct kms_api {
 enum kms_api_type {
     KMS_API_TEXT,   /* 1 to max octets, no control characters */
     KMS_API_SECRET, /* likewise, and never written down */
-    KMS_API_NUMBER, /* 0 to max */
+    KMS_API_NUMBER, /* 1 to max */
     KMS_API_TRUTH,
     KMS_API_TEXTS /* a list of at most KMS_API_LIST */
 };
@@ -113,6 +113,7 @@ struct kms_api_call {
     json_t *answer; /* owned; an object */
     json_t *noted;  /* owned; what else belongs on record: texts and lists of texts; NULL: none */
     char why[512];  /* when refused */
+    char allow[48]; /* with 405: the methods that the path has, "GET, POST" */
 };
 
 /* kms_api_begin finds the endpoint and asks whether the caller may; what comes is decided by
@@ -205,6 +206,7 @@ unsigned kms_api_tpk_add(struct kms_api_call *c);
 unsigned kms_api_tpk_remove(struct kms_api_call *c);
 unsigned kms_api_tpk_rotate(struct kms_api_call *c);
 unsigned kms_api_users(struct kms_api_call *c);
+unsigned kms_api_user(struct kms_api_call *c);
 unsigned kms_api_groups(struct kms_api_call *c);
 unsigned kms_api_members(struct kms_api_call *c);
 unsigned kms_api_realms(struct kms_api_call *c);

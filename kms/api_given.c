@@ -104,7 +104,7 @@ check(struct kms_api_call *c, const struct kms_api_field *f, const json_t *v)
 {
     switch (f->type) {
     case KMS_API_NUMBER:
-        return (json_is_integer(v) && json_integer_value(v) >= 0 &&
+        return (json_is_integer(v) && json_integer_value(v) > 0 &&
                 json_integer_value(v) <= f->max) ||
                wrong(c, f->name, "not a number, or out of range");
     case KMS_API_TRUTH:

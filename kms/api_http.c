@@ -22,6 +22,7 @@
 #include "export.h"
 #include "net.h"
 #include "octets.h"
+#include "open_files.h"
 #include "worker.h"
 
 #define CONNECTIONS 32
@@ -80,6 +81,8 @@ answer(struct MHD_Connection *c, struct exchange *x)
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (x->call.status == KMS_API_UNAUTHORIZED)
         MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (x->call.status == KMS_API_NO_METHOD)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, x->call.allow);
     rc = MHD_queue_response(c, x->call.status, r);
     MHD_destroy_response(r);
     return rc;
@@ -380,13 +383,6 @@ listen_local(struct kms_api_http *h, const char *path, int *fd, char *err)
     return false;
 }
 
-static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
-{
-    (void)cls;
-    (void)fmt;
-    (void)ap;
-}
-
 /* Takes fd in every case. */
 static bool
 serve(struct kms_api_http *h, struct MHD_Daemon **mhd, int fd, bool tls, char *err)
@@ -401,7 +397,7 @@ serve(struct kms_api_http *h, struct MHD_Daemon **mhd, int fd, bool tls, char *e
     *mhd = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC |
             MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
-        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
+        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, kms_open_files_pause, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, 2u * h->service->config->http_timeout_s,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection,

@@ -77,12 +77,10 @@ kms_page_realm_name(const struct kms_page *p, uint32_t number)
 
 /* --- users ------------------------------------------------------------------------------------ */
 
-static const char *
-state_of(const struct kms_page *p, const struct kms_user *u)
+const char *
+kms_user_state(const struct kms_user *u, int64_t now)
 {
-    return u->suspended                              ? "suspended"
-           : u->expires != 0 && p->now >= u->expires ? "expired"
-                                                     : "active";
+    return u->suspended ? "suspended" : u->expires != 0 && now >= u->expires ? "expired" : "active";
 }
 
 static bool
@@ -98,7 +96,7 @@ add_user(void *ctx, const struct kms_user *u)
     kms_api_put(row, "suite",
                 u->psk_id == NULL ? NULL : json_integer(u->psk_len == 16 ? 128 : 256));
     kms_api_put(row, "added", kms_api_time(u->added));
-    kms_api_put(row, "state", json_string(state_of(p, u)));
+    kms_api_put(row, "state", json_string(kms_user_state(u, p->now)));
     kms_api_put(row, "realm", kms_page_realm_name(p, u->realm_number));
     kms_api_put(row, "expires", kms_api_time(u->expires));
     return true;

@@ -43,4 +43,7 @@ unsigned kms_page_read(struct kms_page *p, struct kms_sink *sink);
 bool kms_page_realm(void *page, const struct kms_realm *r);
 json_t *kms_page_realm_name(const struct kms_page *p, uint32_t number);
 
+/* kms_user_state tells how a user is: active, suspended or expired. */
+const char *kms_user_state(const struct kms_user *u, int64_t now);
+
 #endif

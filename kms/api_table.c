@@ -134,6 +134,8 @@ const struct kms_endpoint kms_endpoints[] = {
          "Credentials without their keys, users without one, and aliases."),
     DO("POST", "/v1/users", kms_api_user_add, user, "user-add", "Changed", KEYS,
        "Adds a user, or a credential to one. A key goes in and never comes out."),
+    LOOK("/v1/users/{identity}", kms_api_user, NULL, "User", 0,
+         "One user, by whatever name, with all that belongs to it but keys."),
     DO("PATCH", "/v1/users/{identity}", kms_api_user_change, user_change, "user-change", "Changed",
        0, "Suspends, resumes, or sets when the user expires."),
     DO("DELETE", "/v1/users/{identity}", kms_api_user_remove, NULL, "user-remove", "Removed", 0,

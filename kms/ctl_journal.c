@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ctl_call.h"
+#include "records.h"
 
 #define LIST_LIMIT 50 /* rows of a list, unless --limit says otherwise */
 #define ROWS_MAX 10000
@@ -48,6 +49,8 @@ read_part(const struct kms_ctl *ctl, const char *path, const char *name, size_t 
     json_t *answer, *row;
     size_t i;
 
+    if (!kms_records_moment(ctl->since) || !kms_records_moment(ctl->until))
+        return kms_ctl_misuse(KMS_RECORDS_MOMENT);
     if (!make_target(target, ctl, path, last, after))
         return kms_ctl_misuse("an argument is too long");
     code = kms_ctl_call(ctl, "GET", target, NULL, &answer, NULL);

@@ -34,6 +34,8 @@ static const char *const usage[] = {
     "      Requests with any pre-shared key are refused as those of an unknown user.\n"
     "  user list [--json]\n"
     "      Lists credentials, without keys, and users without.\n"
+    "  user show IDENTITY [--json]\n"
+    "      Says how a user is, and what it has: credentials, aliases, shared keys, groups.\n"
     "  user remove IDENTITY [--psk-id ID]\n"
     "      Removes one credential, or the user with the ticket protection keys shared with it\n"
     "      and the reference tickets issued to it.\n"
@@ -169,6 +171,7 @@ struct command {
 static const struct command commands[] = {
     { "user", "add", 1, "ipsonrxj", "IDENTITY", kms_ctl_user_add, NOTHING },
     { "user", "list", 0, "j", "", kms_ctl_user_list, NOTHING },
+    { "user", "show", 1, "j", "IDENTITY", kms_ctl_user_show, NOTHING },
     { "user", "remove", 1, "ij", "IDENTITY", kms_ctl_user_remove, NOTHING },
     { "user", "suspend", 1, "j", "IDENTITY", kms_ctl_user_suspend, NOTHING },
     { "user", "resume", 1, "j", "IDENTITY", kms_ctl_user_resume, NOTHING },

@@ -51,6 +51,7 @@ struct kms_ctl {
 
 enum kms_exit kms_ctl_user_add(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_list(const struct kms_ctl *ctl);
+enum kms_exit kms_ctl_user_show(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_remove(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_suspend(const struct kms_ctl *ctl);
 enum kms_exit kms_ctl_user_resume(const struct kms_ctl *ctl);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "lane.h"
 #include "net.h"
 #include "notify.h"
+#include "open_files.h"
 #include "peers.h"
 #include "program.h"
 #include "tpk_schedule.h"
@@ -177,6 +177,7 @@ start_serving(struct daemon *d, char *err)
     size_t slot = 0;
 
     look_at_clock(d);
+    kms_open_files_check(c, &d->log);
     d->service.pki = d->pki;
     d->service.rules = &d->rules;
     d->service.tls = d->tls;
@@ -468,17 +469,6 @@ serve(struct daemon *d)
     return code == KMS_EXIT_OK && atomic_load(&d->vault_gone) ? KMS_EXIT_FAILED : code;
 }
 
-static void
-raise_file_limit(void)
-{
-    struct rlimit r;
-
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
-}
-
 static enum kms_exit
 check_files(struct daemon *d)
 {
@@ -592,6 +582,6 @@ main(int argc, char **argv)
               stderr);
         return KMS_EXIT_USAGE;
     }
-    raise_file_limit();
+    kms_open_files_raise();
     return run(path, check);
 }

@@ -20,9 +20,9 @@
 #include "http_plain.h"
 #include "lane.h"
 #include "net.h"
+#include "open_files.h"
 #include "settle.h"
 
-#define MORE 64      /* connections above the limit, while others that gave way for them end */
 #define SPARE_MAX 64 /* exchanges kept for re-use by one server */
 #define RESOURCE "/keymanagement"
 #define TEXT_CAP (4 * ((MKT_MSG_MAX + 2) / 3) + 1) /* of the longest answer, with its end */
@@ -427,13 +427,6 @@ may_connect(void *cls, const struct sockaddr *from, socklen_t n)
     return MHD_NO;
 }
 
-static void __attribute__((format(printf, 2, 0))) be_quiet(void *cls, const char *fmt, va_list ap)
-{
-    (void)cls;
-    (void)fmt;
-    (void)ap;
-}
-
 static void
 server_free(struct server *s)
 {
@@ -475,8 +468,8 @@ server_new(struct kms_service *sv, const struct kms_listener *l, int fd, size_t 
         s->mhd = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                 MHD_ALLOW_SUSPEND_RESUME | (l->tls ? MHD_USE_TLS : 0),
-            0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit + MORE,
+            0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, kms_open_files_pause,
+            NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit + KMS_HTTP_MORE,
             MHD_OPTION_CONNECTION_TIMEOUT, config->http_timeout_s, MHD_OPTION_NOTIFY_COMPLETED,
             on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_ARRAY,
             l->tls ? tls : tls + 2, MHD_OPTION_END);

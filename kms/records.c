@@ -61,6 +61,14 @@ read_moment(const char *text, char moment[40])
     return true;
 }
 
+bool
+kms_records_moment(const char *text)
+{
+    char moment[40];
+
+    return read_moment(text, moment);
+}
+
 /* --- one record ------------------------------------------------------------------------------- */
 
 /* As identities stand in records: each octet for itself. */
@@ -231,7 +239,7 @@ static const char *
 begin(struct reading *r)
 {
     if (!read_moment(r->want->since, r->since) || !read_moment(r->want->until, r->until))
-        return "a time is 2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago";
+        return KMS_RECORDS_MOMENT;
     if (r->want->after != NULL && !read_place(r, r->want->after))
         return "no such place in the audit";
     if (r->want->dir[0] == '\0')

@@ -29,6 +29,12 @@ struct kms_records {
 bool kms_records_read(const struct kms_records *r, char place[KMS_RECORDS_PLACE], bool *more,
                       char err[KMS_RECORDS_ERR]);
 
+/* kms_records_moment tells whether text (NULL: no matter) is a moment, as in since and until;
+ * KMS_RECORDS_MOMENT says what one is. */
+bool kms_records_moment(const char *text);
+#define KMS_RECORDS_MOMENT \
+    "a time is 2026-01-02T03:04:05Z, its beginning, or 90m for 90 minutes ago"
+
 /* kms_record_text gives a text of a record, "" when it is not there. */
 const char *kms_record_text(const json_t *record, const char *key);
 

@@ -316,6 +316,11 @@ struct kms_store_ops {
      * that is NULL is not served. */
     enum kms_store_rc (*read)(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                               struct kms_store_err *err);
+    /* read_user gives of one user, whose identity or alias it is, what `read` with names does: its
+     * realm, the keys it shares, its rows, its aliases, and the groups it is in, in whatever way.
+     * All of these callbacks are needed. NOT_FOUND. */
+    enum kms_store_rc (*read_user)(struct kms_store *s, const char *identity,
+                                   const struct kms_sink *sink, struct kms_store_err *err);
     /* read_part gives what `read` with keys does, but of all users only part `part` of `of`; and
      * what is no user with part 0 alone. *version gets the number of the last change that it has
      * seen: parts of one number are of one store. */

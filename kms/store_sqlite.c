@@ -138,6 +138,7 @@ const struct kms_store_ops kms_sqlite_ops = {
     .end = sqlite_end,
     .give_way = kms_sqlite_give_way,
     .read = kms_sqlite_read,
+    .read_user = kms_sqlite_read_user,
     .read_part = kms_sqlite_read_part,
     .another = kms_sqlite_another,
     .follow = kms_sqlite_follow,

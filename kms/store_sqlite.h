@@ -3,7 +3,8 @@
  * store_sqlite.c keys that are shared and what is left, store_sqlite_tpk.c our own keys,
  * store_sqlite_kek.c what seals them, store_sqlite_users.c and store_sqlite_groups.c who there is,
  * store_sqlite_kept.c reference tickets, store_sqlite_evidence.c revocations and seals,
- * store_sqlite_read.c what is read. */
+ * store_sqlite_read.c what is read,
+ * store_sqlite_one.c of one user. */
 #ifndef KMS_STORE_SQLITE_H
 #define KMS_STORE_SQLITE_H
 
@@ -88,6 +89,8 @@ enum kms_store_rc kms_sqlite_realm_remove(struct kms_store *s, const char *name,
                                           struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_read(struct kms_store *s, const struct kms_sink *sink, bool with_keys,
                                   struct kms_store_err *err);
+enum kms_store_rc kms_sqlite_read_user(struct kms_store *s, const char *identity,
+                                       const struct kms_sink *sink, struct kms_store_err *err);
 enum kms_store_rc kms_sqlite_read_part(struct kms_store *s, const struct kms_sink *sink,
                                        unsigned part, unsigned of, uint64_t *version,
                                        struct kms_store_err *err);

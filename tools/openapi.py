@@ -33,6 +33,9 @@ SCHEMAS = {
     'Limits': {'limits': [{'kind': TEXT, 'name': TEXT, 'state': TEXT, 'refused': NUMBER, 'seconds': NUMBER}]},
     'Users': {'users': [{'identity': TEXT, 'psk-id?': TEXT, 'suite?': NUMBER, 'added?': TIME, 'state?': TEXT,
                          'realm?': TEXT, 'expires?': TIME, 'alias-of?': TEXT}], 'next?': TEXT},
+    'User': {'identity': TEXT, 'state': TEXT, 'expires?': TIME, 'realm': TEXT, 'aliases': [TEXT],
+             'credentials': [{'psk-id': TEXT, 'suite': NUMBER, 'added?': TIME}],
+             'tpks': [{'id': TEXT, 'suite': NUMBER, 'created?': TIME}], 'groups': [TEXT]},
     'Imported': {'entries': NUMBER, 'passed-over': NUMBER, 'users': NUMBER, 'credentials': NUMBER,
                  'aliases': NUMBER, 'groups': NUMBER, 'members': NUMBER, 'users-changed': NUMBER},
     'Groups': {'groups': [{'group': TEXT, 'realm': TEXT, 'added?': TIME}], 'next?': TEXT},
@@ -110,7 +113,7 @@ def field_schema(field, depth):
     pad = '  ' * depth
     kind = field['type']
     if kind == 'number':
-        return [f'{pad}type: integer', f'{pad}minimum: 0', f'{pad}maximum: {field["max"]}']
+        return [f'{pad}type: integer', f'{pad}minimum: 1', f'{pad}maximum: {field["max"]}']
     if kind == 'truth':
         return [f'{pad}type: boolean']
     if kind == 'texts':

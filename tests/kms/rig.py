@@ -20,6 +20,7 @@ class Kms:
     """A folder with a configuration, and the programs of one build that run in it."""
 
     kek = 'kek: file:kms.kek\n'
+    prepare = None  # called in the process that becomes the daemon
 
     def __init__(self, build, more='', listen=('udp://127.0.0.1:0',)):
         self.build = Path(build).absolute()
@@ -58,7 +59,8 @@ class Kms:
         self.urls, self.admin = [], None
         with open(self.dir / 'log', 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen([self.build / 'kms/mikey-kmsd', '--config', 'kms.yaml'],
-                                            cwd=self.dir, stdout=subprocess.PIPE, stderr=log, text=True)
+                                            cwd=self.dir, stdout=subprocess.PIPE, stderr=log, text=True,
+                                            preexec_fn=self.prepare)
         for line in self.process.stdout:
             word, _, url = line.strip().partition(' ')
             if word == 'listening':

@@ -32,8 +32,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Answer:
     """Status and JSON of an answer."""
 
-    def __init__(self, status, body, kind=None):
-        self.status, self.type = status, kind
+    def __init__(self, status, body, kind=None, allow=None):
+        self.status, self.type, self.allow = status, kind, allow
         self.json = json.loads(body) if body else None
         self.text = body
 
@@ -48,7 +48,8 @@ def exchange(connection, method, path, body=None, headers=None):
         headers.setdefault('Content-Type', 'application/json')
     connection.request(method, path, body=body, headers=headers)
     response = connection.getresponse()
-    return Answer(response.status, response.read().decode(), response.getheader('Content-Type'))
+    return Answer(response.status, response.read().decode(), response.getheader('Content-Type'),
+                  response.getheader('Allow'))
 
 
 def as_user(uid, gid, groups, run):

@@ -27,6 +27,7 @@ WANTED = {
     ('DELETE', '/v1/limits/{kind}/{name}'): OPERATE,
     ('GET', '/v1/users'): READ,
     ('POST', '/v1/users'): OPERATE,
+    ('GET', '/v1/users/{identity}'): READ,
     ('PATCH', '/v1/users/{identity}'): OPERATE,
     ('DELETE', '/v1/users/{identity}'): OPERATE,
     ('DELETE', '/v1/users/{identity}/credentials/{psk-id}'): OPERATE,
@@ -208,6 +209,7 @@ def a_request_that_is_not_well_formed_is_refused_with_its_place(scene):
                                  ('GET', '/v1/%73tatus', 404), ('PUT', '/v1/status', 405),
                                  ('HEAD', '/v1/status', 405), ('get', '/v1/status', 405),
                                  ('GET', '/v1/status?x=1', 400), ('GET', '/v1/users?limit=10001', 400),
+                                 ('GET', '/v1/users?limit=0', 400), ('GET', '/v1/audit?last=0', 400),
                                  ('GET', '/v1/users?limit=-1', 400), ('GET', '/v1/users?limit=1&limit=2', 400),
                                  ('GET', '/v1/users?after=%00', 400), ('GET', '/v1/users?after=%zz', 400),
                                  ('GET', '/v1/users?after=%4', 400), ('GET', '/v1/users?after=', 400),
@@ -219,6 +221,9 @@ def a_request_that_is_not_well_formed_is_refused_with_its_place(scene):
         if answer.text:
             assert answer.json['status'] == status and answer.json['detail'], answer
             assert answer.type == 'application/problem+json'
+    assert scene.unix('PUT', '/v1/status').allow == 'GET'
+    assert scene.unix('PUT', '/v1/users/x').allow == 'GET, PATCH, DELETE'
+    assert scene.unix('GET', '/v1/users?limit=0').allow is None
     answer = scene.unix('GET', '/v1/users?limmit=3')
     assert answer.json['where'] == '/limmit', answer
 

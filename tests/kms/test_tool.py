@@ -36,6 +36,9 @@ STEPS = [
     (('group', 'member-add', TEAM, 'sip:*@example.com'), 0, 'member-add'),
     (('group', 'member-remove', TEAM, ALICE), 0, 'member-remove'),
     (('group', 'show', TEAM), 0, None),
+    (('user', 'show', ALICE), 0, None),
+    (('user', 'show', ALICE, '--json'), 0, None),
+    (('user', 'show', 'sip:nobody@example.com'), 4, None),
     (('group', 'show', 'sip:other@example.com'), 4, None),
     (('realm', 'add', 'blue'), 0, 'realm-add'),
     (('realm', 'add', 'Blue'), 2, 'realm-add'),
@@ -56,6 +59,8 @@ STEPS = [
     (('policy', 'test', '--as', ALICE, '--to', BOB), 0, None),
     (('policy', 'show', '--json'), 0, None),
     (('user', 'list', '--json'), 0, None),
+    (('audit', 'search', '--since', '1x'), 2, None),
+    (('ticket', 'search', '--until', 'yesterday'), 2, None),
     (('user', 'remove', ALICE, '--psk-id', 'alice-1'), 0, 'credential-remove'),
     (('user', 'remove', ALICE, '--json'), 0, 'user-remove'),
     (('user', 'remove', ALICE), 4, 'user-remove'),
@@ -206,6 +211,49 @@ def the_daemon_is_asked_for_the_picture_that_requests_see(scene):
     assert scene.ctl(*issue, 'b.ticket').returncode != 0
 
 
+def a_user_is_shown_with_all_that_belongs_to_it(scene):
+    def ctl(*words):
+        done = scene.ctl(*words)
+        assert done.returncode == 0, done
+    ctl('realm', 'add', 'blue')
+    ctl('user', 'add', BOB, '--psk-id', 'bob-2', '--suite', '128')
+    ctl('user', 'add', BOB, '--psk-id', 'bob-1')
+    ctl('user', 'alias-add', BOB, 'sip:robert@branch.example')
+    ctl('user', 'add', ALICE, '--no-psk')
+    ctl('tpk', 'add', BOB, '--tpk-id', 'bob-tpk', '--tpk-hex', KEY)
+    ctl('tpk', 'add', ALICE, '--tpk-id', 'alice-tpk', '--tpk-hex', KEY)
+    for name in 'direct', 'outer', 'pattern', 'other', 'alice':
+        ctl('group', 'add', f'sip:{name}@groups.example')
+    ctl('group', 'add', 'sip:blue@groups.example', '--realm', 'blue')
+    ctl('group', 'member-add', 'sip:direct@groups.example', BOB)
+    ctl('group', 'member-add', 'sip:outer@groups.example', 'sip:direct@groups.example')
+    ctl('group', 'member-add', 'sip:pattern@groups.example', 'sip:*@branch.example')
+    ctl('group', 'member-add', 'sip:blue@groups.example', 'sip:*@branch.example')  # of another realm
+    ctl('group', 'member-add', 'sip:other@groups.example', 'sip:*@example.org')
+    ctl('group', 'member-add', 'sip:alice@groups.example', ALICE)
+    for name in BOB, 'sip:robert@branch.example':
+        shown = json_of(scene, 'user', 'show', name)
+        for row in shown['credentials']:
+            assert VARIES.fullmatch(row.pop('added')), shown
+        for row in shown['tpks']:
+            assert VARIES.fullmatch(row.pop('created')), shown
+        assert shown == {
+            'identity': BOB, 'state': 'active', 'expires': None, 'realm': 'default',
+            'aliases': ['sip:robert@branch.example'],
+            'credentials': [{'psk-id': 'bob-1', 'suite': 256}, {'psk-id': 'bob-2', 'suite': 128}],
+            'tpks': [{'id': 'bob-tpk', 'suite': 128}],
+            'groups': ['sip:direct@groups.example', 'sip:outer@groups.example', 'sip:pattern@groups.example']}, shown
+    ctl('user', 'expire', BOB, '2001-02-03')
+    text = scene.ctl('user', 'show', BOB).stdout
+    for part in ('state       expired', 'expires     2001-02-03T00:00:00Z', 'alias       sip:robert@branch.example',
+                 'credential  bob-2, suite 128', 'shares      bob-tpk', 'group       sip:outer@groups.example'):
+        assert part in text, (part, text)
+    ctl('user', 'suspend', ALICE)
+    text = scene.ctl('user', 'show', ALICE).stdout
+    assert 'suspended' in text and 'expires     never' in text and 'no credential' in text, text
+    assert KEY not in text
+
+
 def no_key_is_in_the_audit_or_the_log(scene):
     scene.start()
     run_steps(scene)
@@ -278,6 +326,7 @@ TESTS = [
     what_it_does_to_files_is_told_as_json,
     every_command_of_the_help_takes_json,
     the_daemon_is_asked_for_the_picture_that_requests_see,
+    a_user_is_shown_with_all_that_belongs_to_it,
     no_key_is_in_the_audit_or_the_log,
     without_the_audit_nothing_is_changed,
     a_daemon_that_cannot_be_asked_holds_the_audit,
