@@ -18,7 +18,11 @@
 #define ROW_MAX 160
 #define EVENTS 12
 #define DRAW_MS 500
-#define WIDTH 80 /* of a terminal that does not say */
+#define WIDTH 80 /* of a terminal that does not say, or is smaller than any is */
+#define HEIGHT 24
+#define LEAST 12
+#define BESIDES 4 /* rows of neither: the keys with what is around them, and the last one */
+#define EVENTS_LEAST 4
 
 struct rows {
     size_t n;
@@ -75,7 +79,7 @@ add_rekey(struct rows *r, uint64_t by)
         return;
     }
     cli_explain_seconds(by > now ? (by - now) >> 32 : 0, left);
-    add(r, "rekey", "by then at the latest: in %s", left);
+    add(r, "rekey", "in %s at the latest", left);
 }
 
 static void
@@ -144,27 +148,44 @@ static struct {
     char event[EVENTS][ROW_MAX];
 } screen;
 
-static int
-width(void)
+struct size {
+    int cols;
+    size_t rows;
+};
+
+static struct size
+size(void)
 {
     struct winsize w;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : WIDTH;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > LEAST;
+
+    return known ? (struct size){ w.ws_col, w.ws_row } : (struct size){ WIDTH, HEIGHT };
 }
 
+static size_t
+lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Nothing scrolls: the last events have a place, then the state, then more events. */
 static void
 draw(void *arg)
 {
     struct rows r;
-    int cols = width();
+    struct size s = size();
+    size_t room = s.rows - BESIDES;
 
     (void)arg;
     fill(&r, screen.phone);
+    size_t state = lesser(r.n, room - lesser(screen.n, EVENTS_LEAST));
+    size_t events = lesser(lesser(screen.n, EVENTS), room - state);
     printf("\033[H\033[J"); /* home, and nothing below */
-    for (size_t i = 0; i < r.n; i++)
-        printf("%.*s\n", cols, r.row[i]);
+    for (size_t i = 0; i < state; i++)
+        printf("%.*s\n", s.cols, r.row[i]);
     printf("\na answers  r refuses  o holds  k new keys  h hangs up  q quits\n\n");
-    for (size_t i = screen.n > EVENTS ? screen.n - EVENTS : 0; i < screen.n; i++)
-        printf("%.*s\n", cols, screen.event[i % EVENTS]);
+    for (size_t i = screen.n - events; i < screen.n; i++)
+        printf("%.*s\n", s.cols, screen.event[i % EVENTS]);
     fflush(stdout);
     tmr_start(&screen.tick, DRAW_MS, draw, NULL);
 }
