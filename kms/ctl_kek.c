@@ -387,10 +387,9 @@ kms_ctl_kek_rotate(const struct kms_ctl *ctl)
         code = fail("the keys in the store are not wrapped: kek init first");
     else if (ctl->n_to > 1 || (ctl->finish && ctl->n_to > 0))
         code = kms_ctl_misuse("kek rotate takes --to KEK once, or --finish");
-    else if (ctl->finish && (code = may_finish(ctl, x, &stays)) != KMS_EXIT_OK)
-        (void)code; /* it was said why */
-    else if ((code = kms_ctl_note(ctl, ctl->finish ? "kek-finish" : "kek-rotate", NULL)) !=
-             KMS_EXIT_OK)
+    else if ((ctl->finish && (code = may_finish(ctl, x, &stays)) != KMS_EXIT_OK) ||
+             (code = kms_ctl_note(ctl, ctl->finish ? "kek-finish" : "kek-rotate", NULL)) !=
+                 KMS_EXIT_OK)
         (void)code; /* it was said why */
     else if (ctl->finish)
         code = finish(ctl, x, stays);

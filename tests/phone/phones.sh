@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2034,SC2154,SC2317 # for the scenarios that read this file
+# shellcheck disable=SC1091,SC2034,SC2154,SC2317 # for the scenarios that read this file
 # What scenarios with phones share, on top of rig.sh: phones that wait, and what a network sees.
 
 . "$(dirname "${BASH_SOURCE[0]}")/own_network.sh"
