@@ -1,83 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digits are computed from comparisons of whole ranges and never looked up in a table. */
+/* Eight digits at a time, one in each octet of a word: digits are computed from comparisons of
+ * whole ranges and never looked up in a table, and no word goes to memory but what comes in and
+ * out. */
 #include "base64.h"
 
-/* All bits of x if lo <= c <= hi, else 0. */
-static unsigned
-in_range(unsigned c, unsigned lo, unsigned hi)
+#include <string.h>
+
+#include <mikeyticket/secret.h>
+
+#define DIGITS 8 /* of a word, */
+#define OCTETS 6 /* for these */
+#define EACH(x) ((uint64_t)(x)*0x0101010101010101u)
+#define HIGH EACH(0x80)
+
+static uint64_t
+load(const uint8_t *p, size_t n)
 {
-    return 0U - (((lo - 1 - c) & (c - hi - 1)) >> 31);
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return v;
 }
 
-/* 1 if a < b */
-static unsigned
-less(unsigned a, unsigned b)
+static void
+store(uint8_t *p, uint64_t v)
 {
-    return (a - b) >> 31;
+    for (size_t i = 0; i < DIGITS; i++)
+        p[i] = (uint8_t)(v >> (56 - 8 * i));
+}
+
+/* 0xff in each octet of x that is at least `least`, else 0; both are below 0x80. */
+static uint64_t
+at_least(uint64_t x, uint8_t least)
+{
+    uint64_t high = ((x | HIGH) - EACH(least)) & HIGH;
+
+    return high | (high - (high >> 7));
+}
+
+static uint64_t
+in_range(uint64_t x, uint8_t lo, uint8_t hi)
+{
+    return at_least(x, lo) & ~at_least(x, hi + 1);
 }
 
 /* The value and 'A', and where a range of digits ends, the way to the next one. */
-static char
-base64_digit(unsigned v)
+static uint64_t
+digits_of(uint64_t v)
 {
-    return (char)(v + 'A' + less(25, v) * ('a' - 'A' - 26) - less(51, v) * ('a' + 26 - '0') -
-                  less(61, v) * ('0' + 10 - '+') + less(62, v) * ('/' - '+' - 1));
+    return v + EACH('A') + (at_least(v, 26) & EACH('a' - 'A' - 26)) +
+           (at_least(v, 63) & EACH('/' - '+' - 1)) - (at_least(v, 52) & EACH('a' + 26 - '0')) -
+           (at_least(v, 62) & EACH('0' + 10 - '+'));
+}
+
+/* Six bits in each octet; *bad is not 0 afterwards if there was no digit in one. */
+static uint64_t
+values_of(uint64_t x, uint64_t *bad)
+{
+    uint64_t c = x & ~HIGH, upper = in_range(c, 'A', 'Z'), lower = in_range(c, 'a', 'z'),
+             number = in_range(c, '0', '9'), plus = in_range(c, '+', '+'),
+             slash = in_range(c, '/', '/');
+
+    *bad |= (x & HIGH) | ~(upper | lower | number | plus | slash);
+    return ((c & upper) - (EACH('A') & upper)) | ((c & lower) - (EACH('a' - 26) & lower)) |
+           ((c & number) + (EACH(52 - '0') & number)) | (EACH(62) & plus) | (EACH(63) & slash);
+}
+
+/* 48 bits to eight times six, and back. */
+static uint64_t
+spread(uint64_t o)
+{
+    uint64_t q = (o & 0xffffff000000) << 8 | (o & 0xffffff);
+    uint64_t p = (q & 0x00fff00000fff000) << 4 | (q & 0x00000fff00000fff);
+
+    return (p & 0x0fc00fc00fc00fc0) << 2 | (p & 0x003f003f003f003f);
+}
+
+static uint64_t
+gather(uint64_t v)
+{
+    uint64_t p = (v & 0x3f003f003f003f00) >> 2 | (v & 0x003f003f003f003f);
+    uint64_t q = (p & 0x0fff00000fff0000) >> 4 | (p & 0x00000fff00000fff);
+
+    return (q & 0x00ffffff00000000) >> 8 | (q & 0x0000000000ffffff);
 }
 
 size_t
 mkt_base64_encode(struct mkt_span octets, char *out)
 {
-    for (size_t i = 0; i < octets.n; i += 3) {
-        size_t have = octets.n - i < 3 ? octets.n - i : 3;
-        unsigned group = (unsigned)octets.p[i] << 16;
-        group |= have > 1 ? (unsigned)octets.p[i + 1] << 8 : 0;
-        group |= have > 2 ? octets.p[i + 2] : 0;
-        *out++ = base64_digit(group >> 18);
-        *out++ = base64_digit(group >> 12 & 63);
-        *out++ = have > 1 ? base64_digit(group >> 6 & 63) : '=';
-        *out++ = have > 2 ? base64_digit(group & 63) : '=';
+    uint8_t last[DIGITS];
+    size_t i = 0, at = 0, pad = (3 - octets.n % 3) % 3;
+
+    for (; octets.n - i >= OCTETS; i += OCTETS, at += DIGITS)
+        store((uint8_t *)out + at, digits_of(spread(load(octets.p + i, OCTETS))));
+    if (i < octets.n) {
+        size_t have = octets.n - i;
+        store(last, digits_of(spread(load(octets.p + i, have) << 8 * (OCTETS - have))));
+        memcpy(out + at, last, have + 1 + have / 4); /* digits that say something */
+        mkt_wipe(last, sizeof last);
     }
-    *out = '\0';
-    return mkt_base64_len(octets.n);
+    at = mkt_base64_len(octets.n);
+    memset(out + at - pad, '=', pad);
+    out[at] = '\0';
+    return at;
 }
 
-static unsigned
-base64_value(char digit, unsigned *bad)
+/* At most eight digits, '=' among them as if it were 'A'. */
+static uint64_t
+word_of(const char *text, size_t n)
 {
-    unsigned c = (unsigned char)digit;
-    unsigned upper = in_range(c, 'A', 'Z');
-    unsigned lower = in_range(c, 'a', 'z');
-    unsigned number = in_range(c, '0', '9');
-    unsigned plus = in_range(c, '+', '+');
-    unsigned slash = in_range(c, '/', '/');
-    *bad |= ~(upper | lower | number | plus | slash);
-    return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (number & (c - '0' + 52)) |
-           (plus & 62) | (slash & 63);
+    uint8_t in[DIGITS];
+    uint64_t x;
+
+    memset(in, 'A', sizeof in);
+    memcpy(in, text, n);
+    x = load(in, DIGITS);
+    mkt_wipe(in, sizeof in);
+    return x;
 }
 
 bool
 mkt_base64_decode(const char *text, size_t n, uint8_t *out, size_t cap, size_t *len)
 {
+    uint64_t bad = 0, o;
+    size_t at = 0;
+
     if (n == 0 || n % 4 != 0)
         return false;
     size_t pad = text[n - 1] != '=' ? 0 : text[n - 2] != '=' ? 1 : 2;
-    size_t octets = n / 4 * 3 - pad;
+    size_t octets = n / 4 * 3 - pad, i = 0;
     if (octets > cap)
         return false;
 
-    unsigned bad = 0, group = 0, bits = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < n - pad; i++) {
-        group = group << 6 | base64_value(text[i], &bad);
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            out[at++] = (uint8_t)(group >> bits);
-            group &= (1U << bits) - 1;
-        }
+    for (; octets - at > OCTETS; i += DIGITS, at += OCTETS) {
+        o = gather(values_of(load((const uint8_t *)text + i, DIGITS), &bad));
+        for (size_t k = 0; k < OCTETS; k++)
+            out[at + k] = (uint8_t)(o >> (40 - 8 * k));
     }
-    *len = at;
-    return bad == 0 && group == 0; /* bits left over are zero: one text for each message */
+    o = gather(values_of(word_of(text + i, n - pad - i), &bad));
+    for (; at < octets; at++, o <<= 8)
+        out[at] = (uint8_t)(o >> 40);
+    *len = octets;
+    return bad == 0 && (o & 0xffffffffffff) == 0; /* bits left over are zero: one text for each */
 }
 
 bool
