@@ -107,7 +107,7 @@ offer(struct call *c, struct phone_offer *o)
         !said(&err, phone_offer_value(o, &c->alice, &c->args, c->value, sizeof c->value, &err)))
         return false;
     describe(c);
-    return said(&err, phone_offer_sent(o, described(c), &err));
+    return said(&err, phone_sent_keep(&o->sent, described(c), &err));
 }
 
 static bool

@@ -5,6 +5,8 @@
  * has the ticket can make the message. */
 #include "sealed.h"
 
+#include "big_endian.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,22 +20,6 @@ static const uint8_t policy[] = { 0, 1, 1, 1, 1, 16 };
 const struct mkt_pl_sp cli_sealed_policy = { .policy_no = 0,
                                              .prot_type = CLI_SEALED_PROT,
                                              .params = { policy, sizeof policy } };
-
-static void
-put(uint8_t *to, uint64_t v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] = (uint8_t)(v >> 8 * (n - 1 - i));
-}
-
-static uint64_t
-get(const uint8_t *from, size_t n)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < n; i++)
-        v = v << 8 | from[i];
-    return v;
-}
 
 static bool
 refuse(struct cli_error *err, const char *what)
@@ -55,8 +41,8 @@ cli_sealed_head_write(struct cli_blob *head, struct mkt_span transfer_init, stru
     if (!cli_blob_alloc(head, CLI_SEALED_FIXED + transfer_init.n, err))
         return false;
     memcpy(head->p, MAGIC, 16);
-    put(head->p + 16, VERSION, 4);
-    put(head->p + 20, transfer_init.n, 4);
+    mkt_be_put(head->p + 16, 4, VERSION);
+    mkt_be_put(head->p + 20, 4, transfer_init.n);
     memcpy(head->p + CLI_SEALED_FIXED, transfer_init.p, transfer_init.n);
     head->n = head->cap;
     return true;
@@ -80,9 +66,9 @@ message_len(struct mkt_span octets, size_t *n, struct cli_error *err)
 {
     if (!cli_sealed_begins(octets))
         return no_object(err, "it does not begin as one");
-    if (get(octets.p + 16, 4) != VERSION)
+    if (mkt_be_get(octets.p + 16, 4) != VERSION)
         return no_object(err, "of a version that is not known");
-    *n = get(octets.p + 20, 4);
+    *n = mkt_be_get(octets.p + 20, 4);
     return (*n > 0 && *n <= MKT_MSG_MAX) || no_object(err, "the length of its message cannot be");
 }
 
@@ -137,7 +123,7 @@ cli_sealed_info_write(uint8_t out[CLI_SEALED_INFO_MAX], const struct cli_sealed_
     size_t n = strlen(info->name);
 
     memcpy(out, info->random, 32);
-    put(out + 32, info->size, 8);
+    mkt_be_put(out + 32, 8, info->size);
     out[40] = (uint8_t)n;
     memcpy(out + 41, info->name, n);
     return 41 + n;
@@ -152,7 +138,7 @@ cli_sealed_info_read(struct cli_sealed_info *info, size_t *used, struct mkt_span
     if (octets.n < 41 + n)
         return refuse(err, "it is too short for what stands in front of a content");
     memcpy(info->random, octets.p, 32);
-    info->size = get(octets.p + 32, 8);
+    info->size = mkt_be_get(octets.p + 32, 8);
     memcpy(info->name, octets.p + 41, n);
     info->name[n] = '\0';
     *used = 41 + n;
@@ -273,7 +259,7 @@ static void
 next_nonce(struct chunks *c, bool last, uint8_t nonce[CLI_AEAD_NONCE])
 {
     memset(nonce, 0, CLI_AEAD_NONCE);
-    put(nonce + 3, c->index++, 8);
+    mkt_be_put(nonce + 3, 8, c->index++);
     nonce[11] = last;
     for (size_t i = 0; i < CLI_AEAD_NONCE; i++)
         nonce[i] ^= c->salt[i];

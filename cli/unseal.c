@@ -4,6 +4,7 @@
  * of it has verified. */
 #include "seal.h"
 
+#include "big_endian.h"
 #include "files.h"
 #include "kms.h"
 #include "progress.h"
@@ -82,9 +83,7 @@ take_time(struct unsealing *o, const struct mkt_msg *m, uint64_t now, struct cli
 
     if (t->u.t.ts_type != MKT_TS_NTP_UTC || t->u.t.value.n != 8)
         return refuse_for(err, MKT_E_TS_TYPE, "T", "RFC 3830 6.6");
-    o->u->sealed_at = 0;
-    for (size_t i = 0; i < 8; i++)
-        o->u->sealed_at = o->u->sealed_at << 8 | t->u.t.value.p[i];
+    o->u->sealed_at = mkt_be_get(t->u.t.value.p, 8);
     if (mkt_ntp_to_unix(o->u->sealed_at) - mkt_ntp_to_unix(now) > SKEW_S)
         return refuse_for(err, MKT_E_STALE, "T: sealed in the future", "RFC 3830 5.4");
     return true;

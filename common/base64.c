@@ -8,27 +8,12 @@
 
 #include <mikeyticket/secret.h>
 
+#include "big_endian.h"
+
 #define DIGITS 8 /* of a word, */
 #define OCTETS 6 /* for these */
 #define EACH(x) ((uint64_t)(x)*0x0101010101010101u)
 #define HIGH EACH(0x80)
-
-static uint64_t
-load(const uint8_t *p, size_t n)
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < n; i++)
-        v = v << 8 | p[i];
-    return v;
-}
-
-static void
-store(uint8_t *p, uint64_t v)
-{
-    for (size_t i = 0; i < DIGITS; i++)
-        p[i] = (uint8_t)(v >> (56 - 8 * i));
-}
 
 /* 0xff in each octet of x that is at least `least`, else 0; both are below 0x80. */
 static uint64_t
@@ -93,10 +78,12 @@ mkt_base64_encode(struct mkt_span octets, char *out)
     size_t i = 0, at = 0, pad = (3 - octets.n % 3) % 3;
 
     for (; octets.n - i >= OCTETS; i += OCTETS, at += DIGITS)
-        store((uint8_t *)out + at, digits_of(spread(load(octets.p + i, OCTETS))));
+        mkt_be_put((uint8_t *)out + at, DIGITS,
+                   digits_of(spread(mkt_be_get(octets.p + i, OCTETS))));
     if (i < octets.n) {
         size_t have = octets.n - i;
-        store(last, digits_of(spread(load(octets.p + i, have) << 8 * (OCTETS - have))));
+        mkt_be_put(last, DIGITS,
+                   digits_of(spread(mkt_be_get(octets.p + i, have) << 8 * (OCTETS - have))));
         memcpy(out + at, last, have + 1 + have / 4); /* digits that say something */
         mkt_wipe(last, sizeof last);
     }
@@ -115,7 +102,7 @@ word_of(const char *text, size_t n)
 
     memset(in, 'A', sizeof in);
     memcpy(in, text, n);
-    x = load(in, DIGITS);
+    x = mkt_be_get(in, DIGITS);
     mkt_wipe(in, sizeof in);
     return x;
 }
@@ -134,9 +121,8 @@ mkt_base64_decode(const char *text, size_t n, uint8_t *out, size_t cap, size_t *
         return false;
 
     for (; octets - at > OCTETS; i += DIGITS, at += OCTETS) {
-        o = gather(values_of(load((const uint8_t *)text + i, DIGITS), &bad));
-        for (size_t k = 0; k < OCTETS; k++)
-            out[at + k] = (uint8_t)(o >> (40 - 8 * k));
+        o = gather(values_of(mkt_be_get((const uint8_t *)text + i, DIGITS), &bad));
+        mkt_be_put(out + at, OCTETS, o);
     }
     o = gather(values_of(word_of(text + i, n - pad - i), &bad));
     for (; at < octets; at++, o <<= 8)

@@ -15,6 +15,7 @@
 
 #include <mikeyticket/env.h>
 
+#include "big_endian.h"
 #include "crypto/seal.h"
 #include "write_all.h"
 
@@ -49,23 +50,6 @@ fail(char err[KMS_BACKUP_ERR], const char *fmt, ...)
 }
 
 static void
-put_number(uint8_t *at, unsigned octets, uint64_t n)
-{
-    for (unsigned i = 0; i < octets; i++)
-        at[i] = (uint8_t)(n >> 8 * (octets - 1 - i));
-}
-
-static uint64_t
-get_number(const uint8_t *at, unsigned octets)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < octets; i++)
-        n = n << 8 | at[i];
-    return n;
-}
-
-static void
 end(struct sealing *s)
 {
     mkt_wipe(s->key, sizeof s->key);
@@ -90,7 +74,7 @@ static struct mkt_span
 name_of(const struct head *head, uint64_t i, uint8_t name[HEAD + 8])
 {
     memcpy(name, head->octets, HEAD);
-    put_number(name + HEAD, 8, i);
+    mkt_be_put(name + HEAD, 8, i);
     return mkt_span(name, HEAD + 8);
 }
 
@@ -135,10 +119,10 @@ kms_backup_write(const char *path, const struct kms_snapshot *from, struct mkt_s
     int fd;
 
     memcpy(s.head.octets, MAGIC, 16);
-    put_number(s.head.octets + 16, 4, VERSION);
-    put_number(s.head.octets + 20, 4, PART);
-    put_number(s.head.octets + 24, 8, (uint64_t)created);
-    put_number(s.head.octets + 32, 8, from->n);
+    mkt_be_put(s.head.octets + 16, 4, VERSION);
+    mkt_be_put(s.head.octets + 20, 4, PART);
+    mkt_be_put(s.head.octets + 24, 8, (uint64_t)created);
+    mkt_be_put(s.head.octets + 32, 8, from->n);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail(err, "%.300s: %s", path, strerror(errno));
@@ -165,9 +149,9 @@ read_head(FILE *in, struct head *head, size_t *n, char err[KMS_BACKUP_ERR])
 
     if (fread(head->octets, 1, HEAD, in) != HEAD || memcmp(head->octets, MAGIC, 16) != 0)
         return fail(err, "is no backup of a KMS");
-    if (get_number(head->octets + 16, 4) != VERSION || get_number(head->octets + 20, 4) != PART)
+    if (mkt_be_get(head->octets + 16, 4) != VERSION || mkt_be_get(head->octets + 20, 4) != PART)
         return fail(err, "was written by a newer version");
-    size = get_number(head->octets + 32, 8);
+    size = mkt_be_get(head->octets + 32, 8);
     parts = size / PART + (size % PART != 0);
     if (size == 0 || size > MOST || fstat(fileno(in), &st) != 0 ||
         (uint64_t)st.st_size != HEAD + size + parts * KMS_SEAL_MORE)
@@ -213,7 +197,7 @@ kms_backup_read(const char *path, struct kms_snapshot *to, struct mkt_span secre
     ok = read_head(in, &s.head, &n, why) &&
          (kms_snapshot_alloc(to, n) || fail(why, "out of memory")) && begin(&s, secret, why) &&
          read_parts(in, &s, to, n, progress, ctx, why);
-    *created = (int64_t)get_number(s.head.octets + 24, 8);
+    *created = (int64_t)mkt_be_get(s.head.octets + 24, 8);
     end(&s);
     fclose(in);
     if (ok)

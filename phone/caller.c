@@ -208,8 +208,8 @@ describe(struct caller *c, struct cli_error *err)
          (!sdes || phone_sdes_offer(&c->sdes, &p->o->args, &c->mine, err)) &&
          (phone_description_write(&c->mine, true, ticket ? value : NULL, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
-         phone_offer_sent(c->offer,
-                          mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
+         phone_sent_keep(&c->offer->sent,
+                         mkt_span(mbuf_buf(c->description), mbuf_get_left(c->description)), err);
     free(value);
     return ok;
 }

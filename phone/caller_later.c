@@ -74,7 +74,7 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
         return;
     }
     caller_leg_ack(c, c->winner, msg);
-    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sdp,
+    if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sent.sdp,
                              mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
         phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
         phone_stream_say(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK) {
@@ -128,7 +128,7 @@ renew(struct phone_call *call)
 static bool
 is_silent_answer(struct caller *c, const struct sip_msg *msg, struct mkt_err *why)
 {
-    struct mkt_sdp plain = c->offer->sdp, answer;
+    struct mkt_sdp plain = c->offer->sent.sdp, answer;
 
     plain.n_lines = 0;
     return mkt_sdp_read(&answer, mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), why) ==
@@ -194,8 +194,8 @@ look_at(struct caller *c, const struct sip_msg *msg, enum phone_again *again, st
     enum mkt_rc rc = MKT_E_MEMORY;
 
     if (leg->csb == NULL) {
-        rc = phone_sdes_look_again(&leg->sdes, &c->offer->sdp, text, &c->mine, msg->mb, &leg->to,
-                                   &why);
+        rc = phone_sdes_look_again(&leg->sdes, &c->offer->sent.sdp, text, &c->mine, msg->mb,
+                                   &leg->to, &why);
         if (rc != MKT_OK)
             cli_fail_mkt(err, CLI_EXIT_PEER, "the later offer is refused", &why);
         return rc;

@@ -73,7 +73,7 @@ leg_keys(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg,
     if (keying != PHONE_KEYING_REQUIRED && phone_sdes_is(text))
         return (readable ||
                 cli_fail(err, CLI_EXIT_PEER, "the answer has no address, or no codec")) &&
-               phone_sdes_answered(&leg->sdes, &c->sdes, &c->offer->sdp, text, d, err) &&
+               phone_sdes_answered(&leg->sdes, &c->sdes, &c->offer->sent.sdp, text, d, err) &&
                phone_sdes_keyed(&c->call, &leg->sdes, keying == PHONE_KEYING_PREFERRED,
                                 &leg->stream, err);
     return phone_offer_answered(c->offer, &p->client, text, &leg->csb, err) &&

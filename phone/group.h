@@ -33,8 +33,7 @@ MKT_MUST_USE bool group_keys_begin(struct group_keys *k, size_t n, const struct 
 struct group_offer {
     uint8_t cs_id; /* the member's session */
     struct mkt_initiator *initiator;
-    char *text; /* the description as sent; owned */
-    struct mkt_sdp sdp;
+    struct phone_sent sent;
     uint32_t ssrc[PHONE_MEMBERS_MAX + 2]; /* of the others' sessions, by CS ID */
 };
 
@@ -43,10 +42,6 @@ struct group_offer {
 MKT_MUST_USE bool group_offer_value(struct group_offer *o, struct group_keys *k,
                                     struct cli_client *client, char *value, size_t cap,
                                     struct cli_error *err);
-
-/* group_offer_sent keeps the description that holds it, for comparison. */
-MKT_MUST_USE bool group_offer_sent(struct group_offer *o, struct mkt_span text,
-                                   struct cli_error *err);
 
 /* group_offer_answered verifies the description of an answer and takes the SSRC of the member into
  * k->voice. *csb is owned by the caller. Refused are an SSRC that anybody had before and an answer

@@ -117,51 +117,26 @@ group_offer_value(struct group_offer *o, struct group_keys *k, struct cli_client
                                .n_sp = 1,
                                .sdp_ids = mkt_span("mikey", 5),
                                .group_of = mkt_span(k->first, k->first_len) };
-    CLI_SCOPED_BLOB out = { 0 };
     size_t len;
 
     mkt_initiator_free(o->initiator);
     o->initiator = mkt_initiator_new(&client->cred);
-    if (o->initiator == NULL || !cli_blob_alloc(&out, MKT_MSG_MAX, err))
+    if (o->initiator == NULL || !cli_client_rooms(client, err))
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     struct mkt_env env = cli_client_env(client);
-    struct mkt_io io = { .out = out.p, .cap = out.cap };
+    struct mkt_io io = { .out = client->out.p, .cap = client->out.cap };
     if (mkt_initiator_offer(o->initiator, &env, k->ticket->grant, &offer, &io) !=
         MKT_NEXT_SEND_PEER)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot make the offer", &io.err);
     if (k->first_len == 0) {
-        memcpy(k->first, out.p, io.out_len);
+        memcpy(k->first, client->out.p, io.out_len);
         k->first_len = io.out_len;
     }
-    return mkt_sdp_value(value, cap, &len, mkt_span(out.p, io.out_len)) == MKT_OK ||
+    return mkt_sdp_value(value, cap, &len, mkt_span(client->out.p, io.out_len)) == MKT_OK ||
            cli_fail(err, CLI_EXIT_FAILURE, "the offer is too long");
 }
 
-bool
-group_offer_sent(struct group_offer *o, struct mkt_span text, struct cli_error *err)
-{
-    struct mkt_err why = { 0 };
-
-    free(o->text);
-    o->text = malloc(text.n);
-    if (o->text == NULL)
-        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
-    memcpy(o->text, text.p, text.n);
-    return mkt_sdp_read(&o->sdp, mkt_span(o->text, text.n), &why) == MKT_OK ||
-           cli_fail_mkt(err, CLI_EXIT_FAILURE, "our own description", &why);
-}
-
 /* --- the answer ------------------------------------------------------------------------------- */
-
-static bool
-refused(const struct mkt_io *io, struct cli_error *err)
-{
-    if (io->err.rc == MKT_E_PEER_ERROR)
-        return cli_fail(err, CLI_EXIT_PEER, "the member refused: %s (error %u%s)",
-                        mkt_error_no_name(io->peer_error), io->peer_error,
-                        io->peer_error_authentic ? "" : ", not authenticated");
-    return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer is refused", &io->err);
-}
 
 /* The sessions of others stay as they were offered; the member's own has an SSRC that is new. */
 static bool
@@ -204,23 +179,8 @@ bool
 group_offer_answered(struct group_offer *o, struct group_keys *k, struct cli_client *client,
                      struct mkt_span text, struct mkt_csb **csb, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
-    struct mkt_sdp_keys keys;
-    struct mkt_io io = { 0 };
-
-    *csb = NULL;
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(&o->sdp, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) ==
-            MKT_SDP_REFUSE)
-        return refused(&io, err);
-    if (keys.n != 1)
-        return cli_fail(err, CLI_EXIT_PEER, "the answer has no keys");
-    io.in = keys.found[0].message;
-    struct mkt_env env = cli_client_env(client);
-    if (mkt_initiator_answered(o->initiator, &env, &io, csb) != MKT_NEXT_DONE)
-        return refused(&io, err);
+    if (!phone_sent_answered(&o->sent, o->initiator, client, text, csb, err))
+        return false;
     if (take(o, k, *csb, err))
         return true;
     mkt_csb_free(*csb);
@@ -232,6 +192,6 @@ void
 group_offer_free(struct group_offer *o)
 {
     mkt_initiator_free(o->initiator);
-    free(o->text);
+    phone_sent_free(&o->sent);
     *o = (struct group_offer){ 0 };
 }

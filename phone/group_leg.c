@@ -195,9 +195,8 @@ describe(struct leg *leg, struct cli_error *err)
         group_offer_value(&leg->offer, leg->keys, &p->client, value, VALUE_MAX, err) &&
         phone_group_description_write(&leg->mine, true, value, &p->o->multicast,
                                       &leg->description) &&
-        group_offer_sent(&leg->offer,
-                         mkt_span(mbuf_buf(leg->description), mbuf_get_left(leg->description)),
-                         err);
+        phone_sent_keep(&leg->offer.sent,
+                        mkt_span(mbuf_buf(leg->description), mbuf_get_left(leg->description)), err);
     free(value);
     return ok || cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made");
 }

@@ -6,15 +6,14 @@
 
 #include "format.h"
 #include "group_tape.h"
+#include "rtp.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define RTP_HEADER 12
 #define FRAME_MS 20
-#define PCMU 0          /* payload type (RFC 3551 6) */
-#define PACKET_MAX 2048 /* octets of a packet */
-#define PAUSE_MS 300    /* after so long without a packet, talking is over */
+#define PCMU 0       /* payload type (RFC 3551 6) */
+#define PAUSE_MS 300 /* after so long without a packet, talking is over */
 
 struct receiver {
     struct le le;
@@ -56,19 +55,6 @@ struct group_media {
     struct group_counts counts;
     struct group_tape tape;
 };
-
-static uint32_t
-get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void
-put32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
 
 /* --- hearing ---------------------------------------------------------------------------------- */
 
@@ -133,9 +119,9 @@ take(struct voice *v, const uint8_t *packet, size_t n)
     struct mkt_span payload = mkt_span(packet + RTP_HEADER, n - RTP_HEADER);
     uint8_t type = packet[1] & 0x7f;
 
-    count(v, (uint16_t)(packet[2] << 8 | packet[3]));
+    count(v, rtp_seq(packet));
     if (type == PCMU) {
-        take_speech(v, get32(packet + 4), payload);
+        take_speech(v, rtp_timestamp(packet), payload);
         return true;
     }
     if (type != GROUP_ROSTER_PT || v->is.cs_id != GROUP_INITIATOR_CS ||
@@ -177,19 +163,19 @@ static void
 arrived(const struct sa *from, struct mbuf *mb, void *arg)
 {
     struct group_media *m = arg;
-    uint8_t octets[PACKET_MAX];
+    uint8_t octets[RTP_MAX];
     size_t n = mbuf_get_left(mb);
     int len = (int)n;
 
     (void)from; /* keys say who it is */
-    if (n < RTP_HEADER || n > PACKET_MAX) {
+    if (n < RTP_HEADER || n > RTP_MAX) {
         m->counts.refused++;
         return;
     }
     memcpy(octets, mbuf_buf(mb), n);
-    if (m->out != NULL && get32(octets + 8) == m->self.ssrc)
+    if (m->out != NULL && rtp_ssrc(octets) == m->self.ssrc)
         return; /* our own, from the multicast group */
-    struct voice *v = find(m, get32(octets + 8));
+    struct voice *v = find(m, rtp_ssrc(octets));
     if (v == NULL || mkt_srtp_stream_unprotect(v->stream, octets, &len) != srtp_err_status_ok ||
         len <= RTP_HEADER || octets[0] != 0x80) {
         m->counts.refused++;
@@ -212,17 +198,12 @@ static void
 send_packet(struct group_media *m, uint8_t type, bool marker, uint64_t due_ms,
             struct mkt_span payload)
 {
-    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    struct mbuf *mb = mbuf_alloc(RTP_MAX);
     int len = (int)(RTP_HEADER + payload.n);
 
     if (mb == NULL)
         return;
-    mb->buf[0] = 0x80;
-    mb->buf[1] = (uint8_t)(type | (marker ? 0x80 : 0));
-    mb->buf[2] = (uint8_t)(m->self.seq >> 8);
-    mb->buf[3] = (uint8_t)m->self.seq;
-    put32(mb->buf + 4, timestamp(m, due_ms));
-    put32(mb->buf + 8, m->self.ssrc);
+    rtp_header(mb->buf, type, marker, m->self.seq, timestamp(m, due_ms), m->self.ssrc);
     memcpy(mb->buf + RTP_HEADER, payload.p, payload.n);
     m->self.seq++;
     if (mkt_srtp_stream_protect(m->out, mb->buf, &len) == srtp_err_status_ok) {
@@ -280,7 +261,7 @@ group_media_pushed(const struct group_media *m)
 void
 group_media_roster(struct group_media *m, struct mkt_span entries)
 {
-    if (m->out != NULL && entries.n <= PACKET_MAX / 2)
+    if (m->out != NULL && entries.n <= RTP_MAX / 2)
         send_packet(m, GROUP_ROSTER_PT, false, tmr_jiffies(), entries);
 }
 

@@ -4,6 +4,7 @@
 #ifndef MKT_PHONE_KEYS_H
 #define MKT_PHONE_KEYS_H
 
+#include "sent.h"
 #include "srtp_suite.h"
 #include "worker.h"
 
@@ -11,8 +12,7 @@
 #include <mikeyticket/responder.h>
 
 #define PHONE_URI_MAX 256
-#define PHONE_SDP_MAX 16384 /* octets of a description that is taken */
-#define PHONE_SKEW_S 300    /* how far the clock of a caller may be off */
+#define PHONE_SKEW_S 300 /* how far the clock of a caller may be off */
 
 /* --- the caller ------------------------------------------------------------------------------- */
 
@@ -27,8 +27,7 @@ struct phone_offer {
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
     size_t n_sp;
     struct mkt_sdp_map map;
-    char *text; /* the description as sent; owned */
-    struct mkt_sdp sdp;
+    struct phone_sent sent;
     void *call; /* of the caller; NULL: given up */
 };
 
@@ -43,10 +42,6 @@ void phone_offer_free(struct phone_offer *offer);
 MKT_MUST_USE bool phone_offer_value(struct phone_offer *offer, struct cli_client *client,
                                     const struct cli_args *args, char *value, size_t cap,
                                     struct cli_error *err);
-
-/* phone_offer_sent keeps the description that holds it, for comparison. */
-MKT_MUST_USE bool phone_offer_sent(struct phone_offer *offer, struct mkt_span text,
-                                   struct cli_error *err);
 
 /* phone_offer_answered reads the description of one answer, of any number. *csb is owned by the
  * caller. CLI_EXIT_PEER when it is refused. */

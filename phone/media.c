@@ -7,13 +7,12 @@
 #include "format.h"
 #include "hearing.h"
 #include "reports.h"
+#include "rtp.h"
 
 #include <string.h>
 
-#define RTP_HEADER 12
-#define PACKET_MAX 2048 /* octets of a packet */
-#define RETIRE_MS 5000  /* a former key lives on so long */
-#define REPORT_MS 5000  /* between reports, about (RFC 3550 6.2) */
+#define RETIRE_MS 5000 /* a former key lives on so long */
+#define REPORT_MS 5000 /* between reports, about (RFC 3550 6.2) */
 
 struct phone_media {
     struct udp_sock *sock;
@@ -50,19 +49,6 @@ struct phone_stream {
     struct phone_hearing hearing;
 };
 
-static uint32_t
-get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void
-put32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
 /* --- hearing ---------------------------------------------------------------------------------- */
 
 /* A packet that is authentic. */
@@ -73,7 +59,7 @@ hear(struct phone_stream *s, const uint8_t *packet, int len)
         s->refused++;
         return;
     }
-    const struct audio_packet speech = { (uint16_t)(packet[2] << 8 | packet[3]), get32(packet + 4),
+    const struct audio_packet speech = { rtp_seq(packet), rtp_timestamp(packet),
                                          mkt_span(packet + RTP_HEADER, (size_t)len - RTP_HEADER) };
     phone_reports_heard(&s->reports, speech.seq, speech.timestamp, tmr_jiffies());
     phone_hearing_packet(&s->hearing, &speech);
@@ -110,14 +96,14 @@ take(struct phone_stream *s, uint8_t *packet, int len)
 static bool
 take_first(struct phone_stream *s, const uint8_t *packet, size_t n)
 {
-    uint8_t copy[PACKET_MAX];
+    uint8_t copy[RTP_MAX];
     int len = (int)n;
 
     memcpy(copy, packet, n);
     if (mkt_srtp_stream_unprotect(s->receive, copy, &len) != srtp_err_status_ok)
         return false;
     s->any = false;
-    s->reports.their_ssrc = get32(packet + 8);
+    s->reports.their_ssrc = rtp_ssrc(packet);
     hear(s, copy, len);
     return true;
 }
@@ -130,7 +116,7 @@ is_taken(struct phone_stream *s, uint8_t *packet, size_t n)
 
     if (s->any)
         return !reports && take_first(s, packet, n);
-    if (get32(packet + (reports ? 4 : 8)) != s->reports.their_ssrc)
+    if (rtp_word(packet + (reports ? 4 : 8)) != s->reports.their_ssrc)
         return false;
     (reports ? take_report : take)(s, packet, (int)n);
     return true;
@@ -144,7 +130,7 @@ arrived(const struct sa *from, struct mbuf *mb, void *arg)
     size_t n = mbuf_get_left(mb);
 
     (void)from; /* keys say who it is */
-    for (struct le *le = m->streams.head; n >= RTP_HEADER && n <= PACKET_MAX && le != NULL;
+    for (struct le *le = m->streams.head; n >= RTP_HEADER && n <= RTP_MAX && le != NULL;
          le = le->next)
         if (is_taken(le->data, packet, n))
             return;
@@ -159,7 +145,7 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
 {
     enum audio_format form = s->agreed.codec->format;
     uint8_t samples[2 * AUDIO_FRAME];
-    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    struct mbuf *mb = mbuf_alloc(RTP_MAX);
 
     if (mb == NULL)
         return;
@@ -167,12 +153,8 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
     audio_convert(samples, form, frame.p, format, frame.n / audio_width(format));
     size_t n = audio_encode(s->coder, samples, mb->buf + RTP_HEADER);
     int len = (int)(RTP_HEADER + n);
-    mb->buf[0] = 0x80;
-    mb->buf[1] = (uint8_t)(s->agreed.says | (s->reports.sent == 0 ? 0x80 : 0));
-    mb->buf[2] = (uint8_t)(s->seq >> 8);
-    mb->buf[3] = (uint8_t)s->seq;
-    put32(mb->buf + 4, s->timestamp);
-    put32(mb->buf + 8, s->reports.ssrc);
+    rtp_header(mb->buf, s->agreed.says, s->reports.sent == 0, s->seq, s->timestamp,
+               s->reports.ssrc);
     s->reports.timestamp = s->timestamp;
     s->seq++;
     s->timestamp += AUDIO_FRAME * (s->agreed.codec->clock / AUDIO_RATE);
@@ -191,7 +173,7 @@ say(struct phone_stream *s, enum audio_format format, struct mkt_span frame)
 static void
 send_report(struct phone_stream *s, bool bye)
 {
-    struct mbuf *mb = mbuf_alloc(PACKET_MAX);
+    struct mbuf *mb = mbuf_alloc(RTP_MAX);
     bool ok =
         mb != NULL && phone_reports_write(&s->reports, mb, bye, cli_clock_ntp(), tmr_jiffies());
     int len = ok ? (int)mb->end : 0;

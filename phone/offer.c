@@ -82,7 +82,7 @@ phone_offer_free(struct phone_offer *o)
         return;
     mkt_initiator_free(o->initiator);
     mkt_grant_free(o->grant);
-    free(o->text);
+    phone_sent_free(&o->sent);
     free(o);
 }
 
@@ -126,54 +126,17 @@ phone_offer_value(struct phone_offer *o, struct cli_client *client, const struct
 }
 
 bool
-phone_offer_sent(struct phone_offer *o, struct mkt_span text, struct cli_error *err)
-{
-    struct mkt_err why = { 0 };
-
-    free(o->text);
-    o->text = malloc(text.n);
-    if (o->text == NULL)
-        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
-    memcpy(o->text, text.p, text.n);
-    return mkt_sdp_read(&o->sdp, mkt_span(o->text, text.n), &why) == MKT_OK ||
-           cli_fail_mkt(err, CLI_EXIT_FAILURE, "our own description", &why);
-}
-
-static bool
-refused(const struct mkt_io *io, struct cli_error *err)
-{
-    if (io->err.rc == MKT_E_PEER_ERROR)
-        return cli_fail(err, CLI_EXIT_PEER, "the other party refused: %s (error %u%s)",
-                        mkt_error_no_name(io->peer_error), io->peer_error,
-                        io->peer_error_authentic ? "" : ", not authenticated");
-    return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer is refused", &io->err);
-}
-
-bool
 phone_offer_answered(struct phone_offer *o, struct cli_client *client, struct mkt_span text,
                      struct mkt_csb **csb, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
-    struct mkt_sdp_keys keys;
-    struct mkt_io io = { 0 };
+    struct mkt_err why = { 0 };
 
-    *csb = NULL;
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(&o->sdp, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) ==
-            MKT_SDP_REFUSE)
-        return refused(&io, err);
-    if (keys.n != 1)
-        return cli_fail(err, CLI_EXIT_PEER, "the answer has no keys");
-    io.in = keys.found[0].message;
-    struct mkt_env env = cli_client_env(client);
-    if (mkt_initiator_answered(o->initiator, &env, &io, csb) != MKT_NEXT_DONE)
-        return refused(&io, err);
-    if (mkt_csb_check_policies(*csb, o->sp, o->n_sp, &io.err) == MKT_OK &&
-        mkt_sdp_map_updated(&o->map, &o->sdp, MKT_SDP_SESSION, *csb, &io.err) == MKT_OK)
+    if (!phone_sent_answered(&o->sent, o->initiator, client, text, csb, err))
+        return false;
+    if (mkt_csb_check_policies(*csb, o->sp, o->n_sp, &why) == MKT_OK &&
+        mkt_sdp_map_updated(&o->map, &o->sent.sdp, MKT_SDP_SESSION, *csb, &why) == MKT_OK)
         return true;
     mkt_csb_free(*csb);
     *csb = NULL;
-    return refused(&io, err);
+    return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer is refused", &why);
 }

@@ -159,7 +159,7 @@ phone_answer_of_caller(struct mkt_csb *csb, const struct phone_offer *offer)
     memcpy(a->sp, offer->sp, sizeof a->sp);
     a->n_sp = offer->n_sp;
     a->map = offer->map;
-    a->sdp = offer->sdp;
+    a->sdp = offer->sent.sdp;
     a->sdp.n_lines = 0;
     return a;
 }

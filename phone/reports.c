@@ -3,6 +3,8 @@
  * only two kinds matter, and no length is trusted. */
 #include "reports.h"
 
+#include "rtp.h"
+
 /* --- sums ------------------------------------------------------------------------------------- */
 
 /* A.8: how much later than its forerunner a packet came than it was sent. */
@@ -122,22 +124,16 @@ phone_reports_write(struct phone_reports *r, struct mbuf *mb, bool bye, uint64_t
 #define SENDER 20
 #define BLOCK 24
 
-static uint32_t
-word(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static void
 take_block(struct phone_reports *r, const uint8_t *p, uint64_t ntp)
 {
-    uint32_t last = word(p + 16), since = (uint32_t)(ntp >> 16) - last - word(p + 20);
+    uint32_t last = rtp_word(p + 16), since = (uint32_t)(ntp >> 16) - last - rtp_word(p + 20);
     bool known = last != 0 && since < 0x80000000;
 
     r->reported = (struct phone_reported){
         .has = true,
-        .lost = (p[5] & 0x80) != 0 ? 0 : word(p + 4) & 0xffffff, /* signed: duplicates */
-        .jitter_ms = word(p + 12) / (r->clock / 1000),
+        .lost = (p[5] & 0x80) != 0 ? 0 : rtp_word(p + 4) & 0xffffff, /* signed: duplicates */
+        .jitter_ms = rtp_word(p + 12) / (r->clock / 1000),
         .round_trip_ms = known ? (uint32_t)((uint64_t)since * 1000 >> 16) : 0,
     };
 }
@@ -151,11 +147,11 @@ take_report(struct phone_reports *r, const uint8_t *p, size_t n, uint64_t ntp, u
     if (n < at + blocks * BLOCK)
         return false;
     if (p[1] == RTCP_SR) {
-        r->their_time = word(p + HEADER) << 16 | word(p + HEADER + 4) >> 16;
+        r->their_time = rtp_word(p + HEADER) << 16 | rtp_word(p + HEADER + 4) >> 16;
         r->their_time_at = now_ms;
     }
     for (; blocks > 0; blocks--, at += BLOCK)
-        if (word(p + at) == r->ssrc)
+        if (rtp_word(p + at) == r->ssrc)
             take_block(r, p + at, ntp);
     return true;
 }
@@ -176,7 +172,7 @@ phone_reports_read(struct phone_reports *r, struct mkt_span compound, uint64_t n
         bool report = p[1] == RTCP_SR || p[1] == RTCP_RR;
         if (n > left || (report && n < HEADER))
             return false;
-        if (report && word(p + 4) == r->their_ssrc && !take_report(r, p, n, ntp, now_ms))
+        if (report && rtp_word(p + 4) == r->their_ssrc && !take_report(r, p, n, ntp, now_ms))
             return false;
         p += n;
         left -= n;

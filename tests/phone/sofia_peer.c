@@ -133,7 +133,7 @@ call(struct peer *p, const char *uri)
     p->offer = phone_offer_new(uri, nothing, NULL);
     if (p->offer == NULL || !ask(p, &p->offer->job, &err) ||
         !phone_offer_value(p->offer, &p->client, &p->args, p->value, sizeof p->value, &err) ||
-        !phone_offer_sent(p->offer, describe(p), &err)) {
+        !phone_sent_keep(&p->offer->sent, describe(p), &err)) {
         over(p, 1, err.text);
         return false;
     }

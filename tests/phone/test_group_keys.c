@@ -101,10 +101,10 @@ offering(struct scene *s, uint8_t cs_id, size_t k)
     s->offer.cs_id = cs_id;
     assert_true(group_offer_value(&s->offer, &s->keys, &s->client, value, sizeof value, &s->err));
     describe(text, value);
-    assert_true(group_offer_sent(&s->offer, text_span(text), &s->err));
-    assert_int_equal(
-        mkt_sdp_take(&keys, &s->offer.sdp, MKT_SDP_OFFER, s->c.init.b, sizeof s->c.init.b, &err),
-        MKT_SDP_KEYS);
+    assert_true(phone_sent_keep(&s->offer.sent, text_span(text), &s->err));
+    assert_int_equal(mkt_sdp_take(&keys, &s->offer.sent.sdp, MKT_SDP_OFFER, s->c.init.b,
+                                  sizeof s->c.init.b, &err),
+                     MKT_SDP_KEYS);
     s->c.init.n = keys.found[0].message.n;
     assert_int_equal(call_offered(&s->c, k), MKT_OK);
     const struct mkt_msg *m = mkt_responder_offer_unverified(s->c.responder[k]);

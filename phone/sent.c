@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool
+phone_sent_keep(struct phone_sent *s, struct mkt_span text, struct cli_error *err)
+{
+    struct mkt_err why = { 0 };
+
+    free(s->text);
+    s->text = malloc(text.n);
+    if (s->text == NULL)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    memcpy(s->text, text.p, text.n);
+    return mkt_sdp_read(&s->sdp, mkt_span(s->text, text.n), &why) == MKT_OK ||
+           cli_fail_mkt(err, CLI_EXIT_FAILURE, "our own description", &why);
+}
+
+void
+phone_sent_free(struct phone_sent *s)
+{
+    free(s->text);
+    s->text = NULL;
+}
+
+static bool
+refused(const struct mkt_io *io, struct cli_error *err)
+{
+    if (io->err.rc == MKT_E_PEER_ERROR)
+        return cli_fail(err, CLI_EXIT_PEER, "the other party refused: %s (error %u%s)",
+                        mkt_error_no_name(io->peer_error), io->peer_error,
+                        io->peer_error_authentic ? "" : ", not authenticated");
+    return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer is refused", &io->err);
+}
+
+bool
+phone_sent_answered(const struct phone_sent *s, struct mkt_initiator *initiator,
+                    struct cli_client *client, struct mkt_span text, struct mkt_csb **csb,
+                    struct cli_error *err)
+{
+    static uint8_t octets[PHONE_SDP_MAX];
+    struct mkt_sdp answer;
+    struct mkt_sdp_keys keys;
+    struct mkt_io io = { 0 };
+
+    *csb = NULL;
+    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
+        mkt_sdp_check_answer(&s->sdp, &answer, &io.err) != MKT_OK ||
+        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) ==
+            MKT_SDP_REFUSE)
+        return refused(&io, err);
+    if (keys.n != 1)
+        return cli_fail(err, CLI_EXIT_PEER, "the answer has no keys");
+    io.in = keys.found[0].message;
+    struct mkt_env env = cli_client_env(client);
+    return mkt_initiator_answered(initiator, &env, &io, csb) == MKT_NEXT_DONE || refused(&io, err);
+}
