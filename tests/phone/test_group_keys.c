@@ -75,6 +75,8 @@ closing(struct scene *s)
 {
     mkt_csb_free(s->csb);
     group_offer_free(&s->offer);
+    cli_blob_free(&s->client.out);
+    cli_blob_free(&s->client.answer);
     call_close(&s->c);
     free(s);
 }
