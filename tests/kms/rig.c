@@ -98,19 +98,26 @@ rig_read(const struct rig *r, const char *name, char *buf, size_t cap)
 }
 
 void
-rig_open(struct rig *r, const char *more)
+rig_config(const struct rig *r, const char *more)
 {
-    const char *tmp = getenv("TMPDIR");
     char text[2048];
 
-    memset(r, 0, sizeof *r);
-    snprintf(r->dir, sizeof r->dir, "%s/mikey-kms-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    must(mkdtemp(r->dir) != NULL, r->dir);
     snprintf(text, sizeof text,
              "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
              "store: sqlite:kms.db\n%s",
              more);
     rig_write(r, "kms.yaml", text);
+}
+
+void
+rig_open(struct rig *r, const char *more)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    memset(r, 0, sizeof *r);
+    snprintf(r->dir, sizeof r->dir, "%s/mikey-kms-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    must(mkdtemp(r->dir) != NULL, r->dir);
+    rig_config(r, more);
 }
 
 static void

@@ -79,6 +79,8 @@ struct rig {
 
 /* rig_open makes a folder with a configuration: the three options, and `more` lines of YAML. */
 void rig_open(struct rig *r, const char *more);
+/* rig_config writes such a configuration anew. */
+void rig_config(const struct rig *r, const char *more);
 /* rig_close stops the daemon if it runs and removes the folder. */
 void rig_close(struct rig *r);
 
