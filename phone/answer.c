@@ -45,28 +45,6 @@ ask(struct phone_job *job, struct cli_client *client, const struct cli_args *arg
         a.answer->refused = MKT_E_NOT_AUTHORISED;
 }
 
-static bool
-number_taken(const struct mkt_msg *offer, unsigned policy_no)
-{
-    for (size_t i = 0; i < offer->n; i++)
-        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
-            return true;
-    return false;
-}
-
-/* Sessions that are offered without a policy get the first of ours, which goes along. */
-static void
-number_policies(struct phone_answer *a, const struct mkt_msg *offer)
-{
-    unsigned next = 0;
-
-    for (size_t i = 0; i < a->n_sp; i++) {
-        while (number_taken(offer, next))
-            next++;
-        a->sp[i].policy_no = (uint8_t)next++;
-    }
-}
-
 /* What we say in a group: an SSRC of our own drawing, whatever was offered, since somebody may have
  * sent the same offer to two of our phones (RFC 3711 9.1); and a SEQ that leaves time to hear of
  * it. */
@@ -92,7 +70,7 @@ choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
     static struct mkt_choose_cs cs[UINT8_MAX];
     size_t n;
 
-    number_policies(a, offer);
+    cli_srtp_number(a->sp, a->n_sp, offer); /* the first goes along with what has none */
     if (mkt_choice_default(offer, a->sp, a->n_sp, cs, CLI_COUNT(cs), &n, why) != MKT_OK)
         return why->rc;
     a->cs = calloc(n + 1, sizeof *cs);
@@ -101,7 +79,7 @@ choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
     memcpy(a->cs, cs, n * sizeof *cs);
     a->choice.cs = a->cs;
     a->choice.n_cs = n;
-    if (a->choice.n_cs > 0 && !number_taken(offer, a->cs[0].policy_no)) {
+    if (a->choice.n_cs > 0 && !cli_srtp_defines(offer, a->cs[0].policy_no)) {
         a->choice.sp = a->sp;
         a->choice.n_sp = 1;
     }
@@ -130,12 +108,11 @@ static enum mkt_rc
 look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args *args,
         struct mkt_span text, struct mkt_err *why, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
     static struct mkt_sdp_keys keys;
     struct mkt_sdp sdp;
 
     if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
-        mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, octets, sizeof octets, why) == MKT_SDP_REFUSE)
+        phone_sdp_take(&keys, &sdp, MKT_SDP_OFFER, why) == MKT_SDP_REFUSE)
         return why->rc;
     if (keys.n != 1)
         return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,

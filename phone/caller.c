@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define LATE_MS (64 * SIP_T1) /* after the end a 2xx may still come (RFC 3261 13.3.1.4) */
 #define REDIRECTIONS_MAX 3
 #define UNANSWERED_MS 30000 /* --leave-after */
@@ -165,7 +164,7 @@ static bool
 describe(struct caller *c, struct cli_error *err)
 {
     struct phone *p = c->call.phone;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool ok =
         value != NULL && phone_description_new(&c->mine, p, phone_media_port(c->call.media)) == 0;
 
@@ -174,7 +173,8 @@ describe(struct caller *c, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     }
     bool ticket = p->o->keying != PHONE_KEYING_SDES, sdes = p->o->keying != PHONE_KEYING_REQUIRED;
-    ok = (!ticket || phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err)) &&
+    ok = (!ticket ||
+          phone_offer_value(c->offer, &p->client, &p->o->args, value, PHONE_VALUE_MAX, err)) &&
          (!sdes || phone_sdes_offer(&c->sdes, &p->o->args, &c->mine, err)) &&
          (phone_description_write(&c->mine, true, ticket ? value : NULL, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define BUSY_MS 500 /* when another offer is under way */
 #define REPEATS 10  /* of an answer without ACK, doubling: 64 * T1 (RFC 3261 13.3.1.4) */
 
@@ -97,11 +96,12 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
 static bool
 describe_rekey(struct caller *c, struct cli_error *err)
 {
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool ok = value != NULL;
 
     c->description = mem_deref(c->description);
-    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
+    ok = ok &&
+         phone_rekey_value(c->winner->csb, &c->call.phone->client, value, PHONE_VALUE_MAX, err) &&
          phone_description_write(&c->mine, true, value, &c->description) == 0;
     free(value);
     return ok;
@@ -241,10 +241,11 @@ reply(struct caller *c, const struct sip_msg *msg, enum phone_again again)
     struct phone_later *l = &c->later;
     struct sip_contact contact;
     struct mbuf *text = NULL;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool keys = c->winner->csb != NULL && again != PHONE_AGAIN_SILENT;
-    int err =
-        value == NULL || (keys && !phone_answer_value(l->answer, value, VALUE_MAX)) ? ENOMEM : 0;
+    int err = value == NULL || (keys && !phone_answer_value(l->answer, value, PHONE_VALUE_MAX))
+                  ? ENOMEM
+                  : 0;
 
     if (err == 0)
         err = phone_description_write(&c->mine, false, keys ? value : NULL, &text);

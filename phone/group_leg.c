@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
-
 /* --- in and out ------------------------------------------------------------------------------- */
 
 void
@@ -150,13 +148,13 @@ describe(struct leg *leg, struct cli_error *err)
 {
     struct group *g = leg->group;
     struct phone *p = g->call.phone;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
 
     phone_description_free(&leg->mine);
     leg->description = mem_deref(leg->description);
     bool ok =
         value != NULL && phone_group_description(&leg->mine, p, group_media_port(g->media)) == 0 &&
-        group_offer_value(&leg->offer, leg->keys, &p->client, value, VALUE_MAX, err) &&
+        group_offer_value(&leg->offer, leg->keys, &p->client, value, PHONE_VALUE_MAX, err) &&
         phone_group_description_write(&leg->mine, true, value, &p->o->multicast,
                                       &leg->description) &&
         phone_sent_keep(&leg->offer.sent,

@@ -65,15 +65,10 @@ bool
 phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struct mkt_sdp *offer,
                      struct mkt_span text, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
     struct mkt_sdp_keys keys;
     struct mkt_io io = { 0 };
 
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(offer, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) !=
-            MKT_SDP_KEYS)
+    if (phone_sdp_take_answer(&keys, offer, text, &io.err) != MKT_SDP_KEYS)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
     io.in = keys.found[0].message;
     struct mkt_env env = cli_client_env(client);
@@ -81,8 +76,7 @@ phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struc
            cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
 }
 
-/* --- who is offered
- * ------------------------------------------------------------------------------- */
+/* --- who is offered --------------------------------------------------------------------------- */
 
 static enum mkt_rc
 take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_sdp *sdp, int level,
@@ -115,7 +109,6 @@ static enum mkt_rc
 look_at(struct phone_answer *a, struct cli_client *client, struct mkt_span text,
         enum phone_again *what, struct mkt_err *why, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
     static struct mkt_msg message; /* some kilobytes */
     struct mkt_sdp_keys keys;
     struct mkt_sdp sdp;
@@ -126,7 +119,7 @@ look_at(struct phone_answer *a, struct cli_client *client, struct mkt_span text,
     if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
         mkt_sdp_check_reoffer(&a->sdp, &sdp, why) != MKT_OK)
         return why->rc;
-    enum mkt_sdp_next next = mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, octets, sizeof octets, why);
+    enum mkt_sdp_next next = phone_sdp_take(&keys, &sdp, MKT_SDP_OFFER, why);
     *what = PHONE_AGAIN_SILENT;
     if (next == MKT_SDP_KEEP)
         return MKT_OK;

@@ -18,6 +18,27 @@ phone_sent_free(struct phone_sent *s)
     cli_blob_free(&s->text);
 }
 
+enum mkt_sdp_next
+phone_sdp_take(struct mkt_sdp_keys *keys, const struct mkt_sdp *sdp, enum mkt_sdp_kind kind,
+               struct mkt_err *why)
+{
+    static uint8_t octets[PHONE_SDP_MAX]; /* decoded they are fewer */
+
+    return mkt_sdp_take(keys, sdp, kind, octets, sizeof octets, why);
+}
+
+enum mkt_sdp_next
+phone_sdp_take_answer(struct mkt_sdp_keys *keys, const struct mkt_sdp *offer, struct mkt_span text,
+                      struct mkt_err *why)
+{
+    struct mkt_sdp answer;
+
+    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, why) != MKT_OK ||
+        mkt_sdp_check_answer(offer, &answer, why) != MKT_OK)
+        return MKT_SDP_REFUSE;
+    return phone_sdp_take(keys, &answer, MKT_SDP_ANSWER, why);
+}
+
 static bool
 refused(const struct mkt_io *io, struct cli_error *err)
 {
@@ -33,16 +54,11 @@ phone_sent_answered(const struct phone_sent *s, struct mkt_initiator *initiator,
                     struct cli_client *client, struct mkt_span text, struct mkt_csb **csb,
                     struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
     struct mkt_sdp_keys keys;
     struct mkt_io io = { 0 };
 
     *csb = NULL;
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(&s->sdp, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) ==
-            MKT_SDP_REFUSE)
+    if (phone_sdp_take_answer(&keys, &s->sdp, text, &io.err) == MKT_SDP_REFUSE)
         return refused(&io, err);
     if (keys.n != 1)
         return cli_fail(err, CLI_EXIT_PEER, "the answer has no keys");
