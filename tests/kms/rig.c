@@ -432,6 +432,23 @@ rig_get(const struct rig *r, const char *method, const char *path, char *text, s
     return status;
 }
 
+int64_t
+rig_steady_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int
+rig_by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
 uint64_t
 rig_cpu_us(const struct rig *r)
 {

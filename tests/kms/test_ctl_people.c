@@ -3,7 +3,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -138,24 +137,15 @@ bob_resolves(void)
     return ok;
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Milliseconds until it is so. */
 static int64_t
 until(bool wanted)
 {
-    int64_t began = now_ms();
+    int64_t began = rig_steady_us();
 
     while (bob_resolves() != wanted)
-        assert_in_range(now_ms() - began, 0, WAIT_MS);
-    return now_ms() - began;
+        assert_in_range(rig_steady_us() - began, 0, 1000 * WAIT_MS);
+    return (rig_steady_us() - began) / 1000;
 }
 
 static void
