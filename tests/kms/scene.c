@@ -88,6 +88,39 @@ scene_resolves(struct mkt_grant *g, const char *to)
     return status == 200 && rig_resolved(&again, mkt_span(out, n), &io);
 }
 
+int
+scene_resolve_error(const struct rig_user *u, struct mkt_grant *g)
+{
+    int fd = rig_udp_socket(&rig), error_no;
+    struct mkt_io io;
+    bool authentic;
+    size_t n;
+
+    rig_ask_free(&again);
+    rig_resolve(&again, u, &alice, u->identity, g);
+    n = rig_udp_ask(fd, mkt_span(again.octets, again.len), out, WAIT_MS);
+    close(fd);
+    error_no = rig_error_no(mkt_span(out, n), &authentic);
+    if (error_no == -1)
+        authentic = rig_resolved(&again, mkt_span(out, n), &io);
+    return authentic ? error_no : -2;
+}
+
+bool
+scene_at_rest(struct mkt_span octets)
+{
+    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
+    static char file[4 << 20];
+    bool found = false;
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = rig_read(&rig, names[i], file, sizeof file);
+
+        found = found || memmem(file, n, octets.p, octets.n) != NULL;
+    }
+    return found;
+}
+
 const char *
 scene_text(const char *name)
 {

@@ -44,6 +44,13 @@ struct mkt_grant *scene_granted(const char *to, bool udp, int ms);
 /* scene_resolves tells whether bob, called as `to`, gets the keys of alice's ticket. */
 bool scene_resolves(struct mkt_grant *g, const char *to);
 
+/* scene_resolve_error returns the Error no that u gets over UDP for a ticket of alice, -1 for its
+ * keys, and -2 for neither or when nobody vouches for it. */
+int scene_resolve_error(const struct rig_user *u, struct mkt_grant *g);
+
+/* scene_at_rest tells whether the octets stand anywhere in the store or its side files. */
+bool scene_at_rest(struct mkt_span octets);
+
 /* scene_text reads a file of the folder, such as "out", "err" or "log"; until the next one.
  * scene_says tells whether one holds `what`; if not, it is shown. scene_logs does so of the log, at
  * the latest in five seconds. */

@@ -20,22 +20,6 @@
 #define TOKEN_URI \
     "pkcs11:token=kms;object=kek?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin"
 
-/* Whether the octets stand anywhere in the store or its side files. */
-static bool
-at_rest(struct mkt_span octets)
-{
-    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
-    static char file[4 << 20];
-    bool found = false;
-
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = rig_read(&rig, names[i], file, sizeof file);
-
-        found = found || memmem(file, n, octets.p, octets.n) != NULL;
-    }
-    return found;
-}
-
 static void
 keys_in_clear_are_gone_after_init(void **state)
 {
@@ -43,14 +27,14 @@ keys_in_clear_are_gone_after_init(void **state)
     rig_open(&rig, "");
     rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &alice);
-    assert_true(at_rest(mkt_secret_span(&alice.psk.key)));
+    assert_true(scene_at_rest(mkt_secret_span(&alice.psk.key)));
     rig_config(&rig, "kek: file:kms.kek\n");
     assert_int_equal(CTL("kek", "init"), 0);
     assert_true(scene_says("out", "wrapped 1 keys"));
-    assert_false(at_rest(mkt_secret_span(&alice.psk.key)));
+    assert_false(scene_at_rest(mkt_secret_span(&alice.psk.key)));
     rig_user_init(&bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &bob);
-    assert_false(at_rest(mkt_secret_span(&bob.psk.key)));
+    assert_false(scene_at_rest(mkt_secret_span(&bob.psk.key)));
     assert_int_equal(CTL("kek", "status", "--json"), 0);
     assert_true(scene_says("out", "{\"keys\": 2, \"in-clear\": 0, \"under-former\": 0"));
     rig_start(&rig);

@@ -70,24 +70,6 @@ request_error(void)
     return error_no;
 }
 
-/* The Error that bob gets for this ticket; -1: its keys. */
-static int
-resolve(struct mkt_grant *g)
-{
-    int fd = rig_udp_socket(&rig), error_no;
-    struct mkt_io io;
-    bool authentic;
-    size_t n;
-
-    rig_ask_free(&ask);
-    rig_resolve(&ask, &bob, &alice, BOB, g);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
-    close(fd);
-    error_no = rig_error_no(mkt_span(out, n), &authentic);
-    assert_true(error_no == -1 ? rig_resolved(&ask, mkt_span(out, n), &io) : authentic);
-    return error_no;
-}
-
 static void
 a_changed_rule_holds_for_tickets_made_before(void **state)
 {
@@ -98,11 +80,11 @@ a_changed_rule_holds_for_tickets_made_before(void **state)
     rig_start(&rig);
     g = request(&error_no);
     assert_non_null(g);
-    assert_int_equal(resolve(g), -1);
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
     scene_replace("policy.yaml",
                   "rules:\n- rule: no Bob\n  to: " BOB "\n  decision: refuse\n- rule: rest\n");
     assert_true(scene_logs("policy-reloaded"));
-    assert_int_equal(resolve(g), MKT_ERR_INVALID_ID);
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_ID);
     assert_true(scene_logs("rule=\"no Bob\""));
     assert_true(scene_says("log", "reason=NOT_AUTHORISED"));
     rig_read(&rig, "audit/audit-000001.jsonl", text, sizeof text);
@@ -111,12 +93,12 @@ a_changed_rule_holds_for_tickets_made_before(void **state)
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
     scene_replace("policy.yaml", "rules:\n- rule: strictly\n  require: {forking: false}\n");
     assert_true(scene_logs("rules=1"));
-    assert_int_equal(resolve(g), MKT_ERR_INVALID_TPPAR); /* RFC6043:5.4-1 */
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_TPPAR); /* RFC6043:5.4-1 */
     assert_true(scene_logs("rule=strictly reason=TP_PARAM field=\"flags: "));
     scene_replace("policy.yaml", ANYONE);
-    for (int i = 0; i < 500 && resolve(g) != -1; i++)
+    for (int i = 0; i < 500 && scene_resolve_error(&bob, g) != -1; i++)
         poll(NULL, 0, 10);
-    assert_int_equal(resolve(g), -1);
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
     mkt_grant_free(g);
 }
 

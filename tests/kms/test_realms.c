@@ -103,24 +103,6 @@ request_error(const struct rig_user *from, const char *to)
     return error_no;
 }
 
-/* The Error that u gets for a ticket of alice; -1: its keys. */
-static int
-resolve(const struct rig_user *u, struct mkt_grant *g)
-{
-    int fd = rig_udp_socket(&rig), error_no;
-    struct mkt_io io;
-    bool authentic;
-    size_t n;
-
-    rig_ask_free(&ask);
-    rig_resolve(&ask, u, &alice, u->identity, g);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
-    close(fd);
-    error_no = rig_error_no(mkt_span(out, n), &authentic);
-    assert_true(error_no == -1 ? rig_resolved(&ask, mkt_span(out, n), &io) : authentic);
-    return error_no;
-}
-
 static const char *
 file(const char *name)
 {
@@ -149,14 +131,14 @@ the_file_of_a_realm_decides_for_its_users_at_issue_and_at_resolve(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, BOB);
-    assert_int_equal(resolve(&bob, g), -1);
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
     assert_int_equal(request_error(&alice, "sip:x@example.com"), MKT_ERR_INVALID_ID);
     assert_int_equal(request_error(&zoe, "sip:x@example.com"), -1); /* the general rules */
     assert_non_null(strstr(file("audit/audit-000001.jsonl"), "\"rule\":\"acme/ours\",\"ticket\":"));
     assert_non_null(strstr(text, "\"rule\":\"all\",\"ticket\":"));
     scene_replace("acme.yaml", "rules:\n- rule: closed\n  decision: refuse\n"); /* only that file */
     assert_true(scene_logs("policy-reloaded policy=policy.yaml rules=1 realms=1"));
-    assert_int_equal(resolve(&bob, g), MKT_ERR_INVALID_ID);
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_ID);
     assert_true(scene_logs("rule=acme/closed reason=NOT_AUTHORISED"));
     assert_int_equal(request_error(&alice, BOB), MKT_ERR_INVALID_ID);
     assert_int_equal(request_error(&zoe, BOB), -1);
@@ -274,7 +256,7 @@ a_ticket_that_is_used_across_realms_is_evidence_of_both(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, ZOE);
-    assert_int_equal(resolve(&zoe, g), -1);
+    assert_int_equal(scene_resolve_error(&zoe, g), -1);
     mkt_grant_free(g);
     assert_int_equal(count("tenants/acme.jsonl", "\n"), 2);
     assert_non_null(
@@ -293,7 +275,7 @@ an_attempt_on_a_ticket_of_another_realm_is_evidence_of_both(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, ZOE);
-    assert_int_equal(resolve(&zoe, g), MKT_ERR_INVALID_ID);
+    assert_int_equal(scene_resolve_error(&zoe, g), MKT_ERR_INVALID_ID);
     mkt_grant_free(g);
     assert_non_null(strstr(file("tenants/acme.jsonl"), "\"why\":\"a ticket of another realm\""));
     assert_non_null(strstr(file("tenants/beta.jsonl"), "\"why\":\"a ticket of another realm\""));

@@ -218,22 +218,6 @@ read_row(struct row *r)
     sqlite3_close(db);
 }
 
-/* Whether the octets stand anywhere in the store or its side files. */
-static bool
-at_rest(const struct row *r)
-{
-    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
-    static char file[4 << 20];
-    bool found = false;
-
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = rig_read(&rig, names[i], file, sizeof file);
-
-        found = found || memmem(file, n, r->octets, r->n) != NULL;
-    }
-    return found;
-}
-
 static void
 configure(const char *kek, const char *more)
 {
@@ -259,13 +243,14 @@ keys_are_sealed_by_kek_init(void **state)
     assert_int_equal(rig_stop(&rig), 0);
     read_row(&clear);
     assert_int_equal(clear.kek, 0);
-    assert_true(at_rest(&clear)); /* so that the search would find it */
+    assert_true(
+        scene_at_rest(mkt_span(clear.octets, clear.n))); /* so that the search would find it */
     configure("kms.kek", "");
     assert_int_equal(CTL("kek", "init"), 0);
     read_row(&sealed);
     assert_int_equal(sealed.kek, 1);
     assert_int_equal(sealed.n, clear.n + 28);
-    assert_false(at_rest(&clear));
+    assert_false(scene_at_rest(mkt_span(clear.octets, clear.n)));
     rig_start(&rig);
     assert_int_equal(resolve(true, g), -1);
     mkt_grant_free(g);
