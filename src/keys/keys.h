@@ -135,6 +135,9 @@ uint64_t mkt_ts_widen(uint8_t ts_type, struct mkt_span value);
  * type and for a counter beyond 32 bits. */
 size_t mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8]);
 
+/* Writes the T payload of a 64-bit timestamp (RFC 3830 6.6), narrowed. */
+void mkt_ts_write(struct mkt_writer *w, uint8_t ts_type, uint64_t t64);
+
 /* The value of the next timestamp to send, as the receiver will widen it; false when the type is
  * unknown, or COUNTER without a stamp in env. */
 bool mkt_ts_stamp(const struct mkt_env *env, uint8_t ts_type, uint64_t *t64);
