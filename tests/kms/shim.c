@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded into a real daemon where the kernel offers a test nothing better: a clock that jumps,
  * as time namespaces do not have one, and a disk that takes its time, as device mapper is not
- * everywhere. What it does stands in the file that RIG_SHIM names, and changes while it runs. */
+ * everywhere. What it does stands in the file that RIG_SHIM names, and changes while it runs.
+ * SQLite alone asks gettimeofday: so a store can have another clock than the daemon, as one on
+ * another machine has. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,8 +15,9 @@
 #include <unistd.h>
 
 struct wish {
-    int64_t ahead_ns; /* of the real clock */
-    int64_t sync_ns;  /* that each fdatasync and fsync takes more */
+    int64_t ahead_ns;       /* of the real clock */
+    int64_t sync_ns;        /* that each fdatasync and fsync takes more */
+    int64_t store_ahead_ns; /* of the real clock: that of SQLite */
 };
 
 int clock_gettime(clockid_t id, struct timespec *ts);
@@ -37,18 +40,23 @@ static void __attribute__((constructor)) begin(void)
     close(fd);
 }
 
+static void
+bend(struct timespec *ts, int64_t ahead_ns)
+{
+    int64_t ns = (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec + ahead_ns;
+
+    ts->tv_sec = ns / 1000000000;
+    ts->tv_nsec = ns % 1000000000;
+}
+
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, ts);
-    int64_t ns;
 
-    if (rc != 0 || wish == NULL || (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE))
-        return rc;
-    ns = (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec + wish->ahead_ns;
-    ts->tv_sec = ns / 1000000000;
-    ts->tv_nsec = ns % 1000000000;
-    return 0;
+    if (rc == 0 && wish != NULL && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+        bend(ts, wish->ahead_ns);
+    return rc;
 }
 
 int
@@ -57,7 +65,9 @@ gettimeofday(struct timeval *tv, void *zone)
     struct timespec ts;
 
     (void)zone;
-    clock_gettime(CLOCK_REALTIME, &ts);
+    (void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &ts);
+    if (wish != NULL)
+        bend(&ts, wish->store_ahead_ns);
     *tv = (struct timeval){ ts.tv_sec, ts.tv_nsec / 1000 };
     return 0;
 }
