@@ -29,7 +29,7 @@ class Nodes:
         self.wrong = Bent(build).shim()
         self.client = Bent(build).shim()  # for its clock
         self.wrong.kek = f'kek: file:{self.right.dir}/kms.kek\n'
-        self.wrong.configure(ADMIN + 'control: off\naudit: {file: audit}\n')
+        self.wrong.configure(ADMIN + 'control: kms.sock\naudit: {file: audit}\n')
         text = (self.wrong.dir / 'kms.yaml').read_text(encoding='utf-8')
         self.wrong.write('kms.yaml', text.replace('sqlite:', f'sqlite:{self.right.dir}/'))
 
@@ -161,6 +161,11 @@ def ahead_by(node):
         return float(re.search(r'^mikey_kms_clock_ahead_seconds (\S+)', page.read().decode(), re.M)[1])
 
 
+def issued(node):
+    """By the operator, for a device."""
+    return node.ctl('ticket', 'issue', '--as', ALICE, '--to', 'sip:bob@example.com', '--out', f'device{next(node.n)}')
+
+
 def a_clock_that_is_off_is_said_and_one_that_is_astray_answers_nobody(nodes):
     wrong = nodes.wrong
     nodes.start(0)
@@ -170,12 +175,14 @@ def a_clock_that_is_off_is_said_and_one_that_is_astray_answers_nobody(nodes):
         assert until(lambda: wrong.log().count('clock-off') == (1 if ahead == OFF else 2)), wrong.log()
         assert abs(ahead_by(wrong) - ahead) < 0.1
         assert nodes.request(wrong) and wrong.get('/ready') == 200
+        done(issued(wrong))
         wrong.bend(0)
         assert until(lambda: wrong.log().count('clock-right') == (1 if ahead == OFF else 2))
     for ahead in (301, -301):
         wrong.bend(ahead, store_ahead_s=0)
         assert until(lambda: wrong.get('/ready') == 503)
         assert nodes.request(wrong) is None
+        assert 'too far apart' in issued(wrong).stderr
         wrong.bend(0)
         assert until(lambda: nodes.request(wrong))
     assert wrong.log().count(' error clock-astray ') == 2, wrong.log()
