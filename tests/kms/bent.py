@@ -47,10 +47,15 @@ class Bent(Kms):
             ahead_s, sync_s, ahead_s if store_ahead_s is None else store_ahead_s)))
         wish = self.dir / 'wish'
         if not wish.exists():
-            wish.write_bytes(octets)
+            wish.write_bytes(octets + bytes(16))
         with open(wish, 'r+b') as f:
             f.write(octets)
         return self
+
+    def counted(self):
+        """Connections that could not be taken for want of a descriptor; how often a thread that knew asked
+        again without a rest."""
+        return struct.unpack('qq', (self.dir / 'wish').read_bytes()[24:])
 
     def start(self):
         os.environ.update(self.environment)

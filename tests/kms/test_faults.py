@@ -7,6 +7,7 @@ Usage: test_faults.py BUILD_DIR. Prints TAP."""
 
 import http.server
 import os
+import resource
 import shutil
 import socket
 import sqlite3
@@ -349,6 +350,27 @@ def who_holds_the_store_holds_up_no_ticket(scene):
     assert slowest < HELD / 2, slowest
 
 
+# --- descriptors ------------------------------------------------------------------------------------
+
+
+def without_files_to_open_it_warns_and_rests(scene):
+    """libmicrohttpd would ask for the next connection again and again."""
+    scene.with_users().shim()
+    scene.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
+    scene.start()
+    assert 'few-open-files limit=120 needed=' in scene.log(), scene.log()
+    idle = [socket.create_connection(('127.0.0.1', scene.port('http://'))) for _ in range(200)]
+    assert until(lambda: len(os.listdir(f'/proc/{scene.process.pid}/fd')) >= 118)
+    idle.append(socket.create_connection(('127.0.0.1', int(scene.admin.rsplit(':', 1)[1]))))  # the first one there
+    assert until(lambda: scene.counted()[0] >= 50)
+    full, hasty = scene.counted()
+    assert hasty == 0, (full, hasty)
+    for one in idle:
+        one.close()
+    assert until(scene.request)
+    note(f'no descriptors: {full} connections could not be taken, and no thread asked again without a rest')
+
+
 TESTS = [
     a_full_disk_stops_tickets_loses_nothing_and_is_left_behind_at_once,
     a_disk_that_turns_read_only_stops_tickets_and_loses_nothing,
@@ -359,6 +381,7 @@ TESTS = [
     without_its_folder_there_is_no_ticket,
     a_clock_that_jumps_takes_no_message_twice_and_serves_when_it_is_right,
     a_clock_that_was_put_back_while_it_was_down_opens_nothing_again,
+    without_files_to_open_it_warns_and_rests,
 ]
 
 if __name__ == '__main__':
