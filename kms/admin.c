@@ -34,6 +34,8 @@ kms_readiness(const struct kms_service *sv)
 {
     if (!atomic_load(&sv->state.ready))
         return "not serving";
+    if (kms_store_clock_astray(&sv->clock, sv->config->clock_window_s))
+        return KMS_CLOCK_ASTRAY;
     if (kms_audit_failing(sv->audit))
         return "the audit cannot be written";
     return NULL;

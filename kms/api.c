@@ -281,6 +281,9 @@ open_store(struct kms_api_call *c)
                               "%.400s: is gone; the daemon goes on with what it has read", path);
     if (kms_store_open_sqlite(&c->store, path, 0, &err) != KMS_STORE_OK)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
+    if (c->api->service == NULL &&
+        kms_store_clock_learn(c->api->clock, c->store, KMS_CLOCK_TRIES, &err) != KMS_STORE_OK)
+        return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%s", err.text);
     return 0;
 }
 

@@ -45,15 +45,16 @@ enum kms_api_outcome {
 /* What operations work on. */
 struct kms_api {
     const struct kms_config *config;
-    struct kms_audit *audit;      /* NULL: changes are not recorded */
-    struct kms_service *service;  /* NULL: no daemon, the tool itself */
-    struct kms_reload *reload;    /* likewise */
-    struct kms_vault *vault;      /* NULL: no endpoint of KMS_API_KEYS may be called */
-    size_t slot;                  /* of the vault and of what is current, for nobody else */
-    pthread_mutex_t keys;         /* one endpoint of KMS_API_KEYS at a time */
-    pthread_mutex_t picture;      /* who reads in slot of service->current (api_picture.h) */
-    pthread_mutex_t policy;       /* likewise, of service->rules->current */
-    struct kms_export_desk *desk; /* likewise */
+    struct kms_audit *audit;       /* NULL: changes are not recorded */
+    struct kms_store_clock *clock; /* of the daemon; the tool itself learns with each call */
+    struct kms_service *service;   /* NULL: no daemon, the tool itself */
+    struct kms_reload *reload;     /* likewise */
+    struct kms_vault *vault;       /* NULL: no endpoint of KMS_API_KEYS may be called */
+    size_t slot;                   /* of the vault and of what is current, for nobody else */
+    pthread_mutex_t keys;          /* one endpoint of KMS_API_KEYS at a time */
+    pthread_mutex_t picture;       /* who reads in slot of service->current (api_picture.h) */
+    pthread_mutex_t policy;        /* likewise, of service->rules->current */
+    struct kms_export_desk *desk;  /* likewise */
     _Atomic uint64_t counts[KMS_ROLE_OFFICER + 1][KMS_API_OUTCOME_COUNT]; /* by role needed */
 };
 

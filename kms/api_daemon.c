@@ -2,7 +2,6 @@
 /* What only a running daemon knows or does: status, reload, peers, limits. */
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -38,7 +37,7 @@ kms_api_status(struct kms_api_call *c)
     kms_api_put(o, "store",
                 json_string(atomic_load(&sv->state.store_readable) ? "readable" : "unreadable"));
     put_number(o, "pid", (uint64_t)getpid());
-    put_number(o, "uptime_s", (uint64_t)(time(NULL) - sv->state.started_s));
+    put_number(o, "uptime_s", (uint64_t)(kms_store_clock_s(&sv->clock) - sv->state.started_s));
     put_number(o, "credentials", atomic_load(&sv->state.credentials));
     put_number(o, "ticket_keys", atomic_load(&sv->state.ticket_keys));
     for (enum kms_outcome out = 0; out < KMS_OUTCOME_COUNT; out++)

@@ -443,6 +443,7 @@ kms_api_http_start(struct kms_api_http **http, struct kms_service *sv, struct km
     kms_api_memory();
     h->api.config = sv->config;
     h->api.audit = sv->audit;
+    h->api.clock = &sv->clock;
     h->api.service = h->service = sv;
     h->api.reload = r;
     h->api.vault = sv->vault;

@@ -4,7 +4,6 @@
  * way to make a ticket, one policy, and no key in the answer that the PSK does not protect. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api_parts.h"
 #include "api_picture.h"
@@ -63,6 +62,8 @@ gather(struct issue *x)
     struct kms_store_err err = { 0 };
     char wrong[KMS_DOCUMENT_ERR];
 
+    if (kms_store_clock_astray(c->api->clock, c->api->config->clock_window_s))
+        return kms_api_refuse(c, KMS_API_NOT_NOW, NULL, KMS_CLOCK_ASTRAY);
     if (!kms_policy_take(&x->policy, c, wrong))
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "%.500s", wrong);
     if (!kms_picture_take(&x->picture, c, c->api->vault, &err))
@@ -171,15 +172,13 @@ unsigned
 kms_api_issue(struct kms_api_call *c)
 {
     struct issue *x = calloc(1, sizeof *x);
-    struct timespec ts;
     unsigned status;
 
     if (x == NULL)
         return kms_api_refuse(c, KMS_API_BROKEN, NULL, "out of memory");
-    clock_gettime(CLOCK_REALTIME, &ts);
     x->call = c;
     x->env = (struct mkt_env){ .crypto = mkt_crypto_new(),
-                               .now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec),
+                               .now = kms_api_now(c),
                                .random = mkt_crypto_random };
     x->kms = kms_identity_of(c->api->config->identity);
     status = issue(x);

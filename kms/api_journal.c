@@ -173,7 +173,7 @@ kms_api_tickets(struct kms_api_call *c)
         rc = c->store->ops->read(c->store, &sink, false, &err);
     if (rc == KMS_STORE_OK) {
         kms_revoked_sort(j.revoked);
-        kms_instant_write((int64_t)time(NULL), j.now);
+        kms_instant_write(kms_store_clock_s(c->api->clock), j.now);
         status = read_records(c, &want, "tickets", j.rows);
     } else {
         json_decref(j.rows);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 /* --- pages ------------------------------------------------------------------------------------ */
 
 bool
@@ -16,6 +18,7 @@ kms_page_begin(struct kms_page *p, struct kms_api_call *c, const char *name)
         (struct kms_page){ .call = c, .name = name, .rows = json_array(), .realms = json_object() };
     p->limit = kms_api_number(c, "limit", KMS_PAGE_ROWS);
     (void)c->store->ops->now(c->store, &p->now, &err); /* reading the rows fails as well then */
+    p->now /= KMS_NS_PER_S;
     return p->rows != NULL && p->realms != NULL;
 }
 

@@ -4,6 +4,8 @@
 #ifndef KMS_API_PARTS_H
 #define KMS_API_PARTS_H
 
+#include <mikeyticket/env.h>
+
 #include "api.h"
 #include "wish.h"
 
@@ -37,6 +39,15 @@ bool kms_api_record(struct kms_api_call *c);
 
 /* kms_api_wish takes the parameters of a wish; NULL, or what is wrong. */
 const char *kms_api_wish(struct kms_wish *w, const struct kms_api_call *c);
+
+/* kms_api_now tells the time of the store, NTP-UTC. */
+static inline uint64_t
+kms_api_now(const struct kms_api_call *c)
+{
+    int64_t ns = kms_store_clock_ns(c->api->clock);
+
+    return mkt_ntp_from_unix(ns / KMS_NS_PER_S, (uint32_t)(ns % KMS_NS_PER_S));
+}
 
 /* kms_api_words makes JSON of octets that need not be UTF-8: others stand as "?". */
 json_t *kms_api_words(const char *text);

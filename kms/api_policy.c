@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <mikeyticket/env.h>
 
@@ -327,11 +326,9 @@ static const char *
 take_question(struct inquiry *x)
 {
     bool compat;
-    struct timespec ts;
     const char *wrong = kms_api_wish(&x->wish, x->call);
 
-    clock_gettime(CLOCK_REALTIME, &ts);
-    x->q.now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
+    x->q.now = kms_api_now(x->call);
     x->q.kms = kms_identity_of(x->call->api->config->identity);
     compat = takes_compat(&x->wish);
     if (wrong == NULL)

@@ -5,10 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api_parts.h"
-#include "clock.h"
 #include "limit.h"
 
 #define STRANGERS 5 /* records a second about nobody: anyone can cause them */
@@ -105,10 +103,8 @@ static void
 write_record(struct kms_trail *t, const struct kms_api_call *c, uint64_t before)
 {
     struct words words = { .c = c };
-    struct timespec ts;
 
-    clock_gettime(CLOCK_REALTIME, &ts);
-    kms_trail_begin(t, "admin", (int64_t)ts.tv_sec * KMS_NS_PER_S + ts.tv_nsec);
+    kms_trail_begin(t, "admin", kms_store_clock_ns(c->api->clock));
     kms_trail_text(t, "outcome", c->status < 300 ? "done" : c->status < 500 ? "refused" : "failed");
     if (c->caller.name[0] != '\0') {
         kms_trail_text(t, "who", c->caller.name);

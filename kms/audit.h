@@ -13,19 +13,21 @@
 #include "audit_file.h"
 #include "config.h"
 #include "log.h"
-#include "store.h"
+#include "store_clock.h"
 #include "trail.h"
 
 struct kms_audit; /* opaque, owned; any number of threads */
 
 /* kms_audit_open starts the audit that the configuration asks for; *audit is NULL when it asks for
  * none. What is wrong with the records of the run before is logged and becomes a record. store,
- * which it uses alone, and config and log must outlive it. False: err says why. */
+ * which it uses alone, and config, log and clock must outlive it. False: err says why. */
 bool kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct kms_log *log,
-                    struct kms_store *store, char err[KMS_AUDIT_ERR]);
+                    struct kms_store *store, const struct kms_store_clock *clock,
+                    char err[KMS_AUDIT_ERR]);
 
 /* kms_audit_former gives the time of the latest record of the run before, in nanoseconds since
- * 1970: everything that was taken was taken before. 0: nothing is known of it. */
+ * 1970, by the clock of the store: everything that was taken was taken before. 0: nothing is known
+ * of it. */
 int64_t kms_audit_former(const struct kms_audit *a);
 
 /* kms_audit_close writes the last record, tells the store where the chain ends, and frees. Nobody

@@ -50,7 +50,7 @@ write_everything(struct kms_audit *a)
     pthread_mutex_unlock(&a->lock);
     if (a->taken.n > 0 && !kms_audit_write(a))
         return false;
-    kms_trail_begin(a->note, "resumed", kms_unix_ns());
+    kms_trail_begin(a->note, "resumed", kms_store_clock_ns(a->clock));
     if (a->head.seq >= a->withheld) {
         kms_trail_number(a->note, "withheld-from", a->withheld);
         kms_trail_number(a->note, "withheld-to", a->head.seq);
@@ -100,7 +100,7 @@ take_news(struct kms_audit *a)
         pthread_mutex_lock(&a->lock);
         while (a->writing)
             pthread_cond_wait(&a->moved, &a->lock);
-        kms_trail_begin(a->note, "lost", kms_unix_ns());
+        kms_trail_begin(a->note, "lost", kms_store_clock_ns(a->clock));
         kms_trail_text(a->note, "sink", news.name);
         kms_trail_number(a->note, "records", news.lost);
         kms_trail_end(a->note);

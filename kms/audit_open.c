@@ -110,7 +110,7 @@ note_start(struct kms_audit *a, const struct kms_audit_found *found, const char 
 {
     struct kms_trail *t = a->note;
 
-    kms_trail_begin(t, "start", kms_unix_ns());
+    kms_trail_begin(t, "start", kms_store_clock_ns(a->clock));
     kms_trail_text(t, "program", program_invocation_short_name);
     kms_trail_text(t, "version", mkt_version());
     kms_trail_text(t, "kms", a->config->identity);
@@ -206,7 +206,8 @@ stop_keeper(struct kms_audit *a)
 
 bool
 kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct kms_log *log,
-               struct kms_store *store, char err[KMS_AUDIT_ERR])
+               struct kms_store *store, const struct kms_store_clock *clock,
+               char err[KMS_AUDIT_ERR])
 {
     struct kms_audit *a;
     bool ok;
@@ -221,6 +222,7 @@ kms_audit_open(struct kms_audit **audit, const struct kms_config *config, struct
     a->config = config;
     a->log = log;
     a->store = store;
+    a->clock = clock;
     a->crypto = mkt_crypto_new();
     a->note = calloc(1, sizeof *a->note);
     a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -17,6 +17,7 @@ struct kms_audit {
     const struct kms_config *config;
     struct kms_log *log;
     struct kms_store *store;
+    const struct kms_store_clock *clock;
     struct mkt_crypto *crypto;
     pthread_mutex_t lock;
     pthread_cond_t moved;

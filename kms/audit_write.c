@@ -38,7 +38,7 @@ chain_segment(struct kms_audit *a)
     bool ok;
 
     t->used = t->n = 0;
-    kms_trail_begin(t, "segment", kms_unix_ns());
+    kms_trail_begin(t, "segment", kms_store_clock_ns(a->clock));
     kms_trail_text(t, "chain", a->head.chain);
     kms_trail_number(t, "segment", a->head.segment);
     kms_trail_hex(t, "former", mkt_span(a->head.hash, sizeof a->head.hash));

@@ -220,6 +220,7 @@ by_daemon(const struct kms_ctl *ctl, const struct message *m, struct transfer *t
 static struct {
     struct kms_api api;
     struct kms_log log;
+    struct kms_store_clock clock;
     struct kms_store *seals, *keys;
     bool opened;
 } here;
@@ -237,12 +238,15 @@ open_audit(const struct kms_ctl *ctl, struct kms_api_call *call)
         return true; /* nothing is recorded by anybody */
     kms_log_init(&here.log, STDERR_FILENO, KMS_ERROR, false);
     if (!here.opened &&
-        kms_store_open_sqlite(&here.seals, ctl->config->store, 0, &store_err) != KMS_STORE_OK) {
+        (kms_store_open_sqlite(&here.seals, ctl->config->store, 0, &store_err) != KMS_STORE_OK ||
+         kms_store_clock_learn(&here.clock, here.seals, KMS_CLOCK_TRIES, &store_err) !=
+             KMS_STORE_OK)) {
         kms_api_refuse(call, 500, NULL, "%s", store_err.text);
         return false;
     }
     for (int i = 0; !here.opened && i < AUDIT_TRIES; i++) {
-        here.opened = kms_audit_open(&here.api.audit, ctl->config, &here.log, here.seals, err);
+        here.opened =
+            kms_audit_open(&here.api.audit, ctl->config, &here.log, here.seals, &here.clock, err);
         if (!here.opened && strstr(err, KMS_AUDIT_TAKEN) == NULL)
             break;
         if (!here.opened)
@@ -312,6 +316,7 @@ by_ourselves(const struct kms_ctl *ctl, const struct message *m, struct transfer
 
     who_am_i(&who);
     here.api.config = ctl->config;
+    here.api.clock = &here.clock;
     if (kms_api_begin(&call, &here.api, &who, m->method, m->target)) {
         if ((call.endpoint->action == NULL || open_audit(ctl, &call)) && open_keys(ctl, &call))
             kms_api_run(&call, m->octets, m->n);

@@ -47,7 +47,7 @@ struct daemon {
     struct kms_config config;
     struct kms_log log;
     struct kms_service service;
-    int64_t began_ns; /* since 1970 */
+    int64_t began_ns; /* by a clock that does not jump */
     /* Four connections: marks and tickets are written by the lane, each under its own lock, seals
      * by the audit. */
     struct kms_store *store, *marks, *tickets, *seals;
@@ -271,7 +271,7 @@ end_audit(struct daemon *d, const struct kms_tally *n)
     struct kms_trail *t = calloc(1, sizeof *t);
 
     if (t != NULL) {
-        kms_trail_begin(t, "stop", kms_unix_ns());
+        kms_trail_begin(t, "stop", kms_store_clock_ns(&d->service.clock));
         for (enum kms_outcome o = 0; o < KMS_OUTCOME_COUNT; o++)
             kms_trail_number(t, kms_outcome_word(o), kms_tally_outcome(n, o));
         kms_trail_end(t);
@@ -298,7 +298,8 @@ stop_serving(struct daemon *d)
     kms_http_stop(d->http);
     kms_lane_free(d->service.lane);
     kms_courier_free(d->service.courier);
-    if (kms_marks_settle(d->service.marks, time(NULL), &err) != KMS_STORE_OK)
+    if (kms_marks_settle(d->service.marks, kms_store_clock_s(&d->service.clock), &err) !=
+        KMS_STORE_OK)
         KMS_LOG(&d->log, KMS_WARN, "marks-unsettled", kms_text("error", err.text),
                 kms_text("effect", "clients with counters may be refused for a few values, those "
                                    "with a clock that is ahead for a few seconds"));
@@ -432,6 +433,7 @@ serve(struct daemon *d)
     const char *failed;
     enum kms_exit code;
     sigset_t signals;
+    int64_t ago_ns;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -448,10 +450,12 @@ serve(struct daemon *d)
         kms_rules_live_close(&d->rules);
         return code;
     }
-    if (!kms_service_init(&d->service, &d->config, &d->log, d->began_ns, index,
+    ago_ns = kms_steady_ns() - d->began_ns; /* our clock may have been set since */
+    if (!kms_service_init(&d->service, &d->config, &d->log, kms_unix_ns() - ago_ns, index,
                           count_readers(&d->config) + 1, d->marks, &failed)) {
         code = fail(d, KMS_EXIT_FAILED, "start", failed);
-    } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, audit_err)) {
+    } else if (!kms_audit_open(&d->service.audit, &d->config, &d->log, d->seals, &d->service.clock,
+                               audit_err)) {
         code = fail(d, KMS_EXIT_FAILED, "audit", audit_err);
     } else if (!start_serving(d, err)) {
         code = fail(d, KMS_EXIT_LISTEN, "listen", err);
@@ -520,7 +524,7 @@ run(const char *path, bool check)
         free(d);
         return (int)code;
     }
-    d->began_ns = kms_unix_ns();
+    d->began_ns = kms_steady_ns();
     kms_harden(d->config.core_dumps != 0);
     d->main = pthread_self();
     kms_log_init(&d->log, STDERR_FILENO, (enum kms_level)d->config.log_level,

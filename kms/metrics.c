@@ -124,6 +124,17 @@ put_readable(const struct scrape *s)
     put(s, "", atomic_load(&s->sv->state.store_readable));
 }
 
+/* With its sign, in milliseconds. */
+static void
+put_clock_ahead(const struct scrape *s)
+{
+    int64_t ms = -atomic_load(&s->sv->clock.ahead_ns) / KMS_NS_PER_MS;
+    uint64_t size = (uint64_t)(ms < 0 ? -ms : ms);
+
+    fprintf(s->out, "%s %s%" PRIu64 ".%03" PRIu64 "\n", s->name, ms < 0 ? "-" : "", size / 1000,
+            size % 1000);
+}
+
 static void
 put_reloads(const struct scrape *s)
 {
@@ -245,6 +256,8 @@ static const struct {
     { "mikey_kms_ticket_keys", "gauge", "Ticket protection keys in memory.", put_ticket_keys },
     { "mikey_kms_store_readable", "gauge", "0 when the store could not be read at the last look.",
       put_readable },
+    { "mikey_kms_clock_ahead_seconds", "gauge",
+      "How far the clock of this machine is ahead of that of the store.", put_clock_ahead },
     { "mikey_kms_store_reloads_total", "counter", "Changes of the store taken over.", put_reloads },
     { "mikey_kms_tls_not_after_seconds", "gauge",
       "When the first certificate for https runs out, seconds since 1970; 0 without https.",

@@ -115,6 +115,10 @@ fresh(struct job *j)
     int64_t ahead = (int64_t)(t->value - j->w->now), window;
     enum kms_replay_rc rc;
 
+    if (kms_store_clock_astray(&j->w->service->clock, j->w->service->config->clock_window_s)) {
+        mkt_fail(&j->io.err, MKT_E_STATE, 0, KMS_CLOCK_ASTRAY, "RFC 3830 5.4");
+        return silent(j, KMS_BUSY);
+    }
     if (t->type == MKT_TS_COUNTER || j->req->errand != NULL)
         return GO; /* only the credential tells what is fresh: see remember */
     window = (int64_t)j->w->service->config->clock_window_s << 32;
@@ -262,7 +266,7 @@ remember_stamp(struct job *j)
     enum kms_replay_rc rc = KMS_FORGOTTEN;
     enum verdict marked = GO;
 
-    if ((int64_t)(stamp - j->w->now) >= (int64_t)KMS_AHEAD_NTP)
+    if ((int64_t)(stamp - j->w->now) >= (int64_t)KMS_NTP_OF_MS(KMS_ORDINARY_MS))
         marked = mark(j, KMS_MARK_STAMP, (uint64_t)second);
     if (marked != GO)
         return marked;

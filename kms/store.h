@@ -5,8 +5,8 @@
  *
  * Several programs on several machines may write at once. Every change takes the change number
  * first, in a row that stays locked until the change is visible: so checks across tables hold, and
- * numbers become visible in order. What several of them must agree on carries the time of one
- * clock, that of the store: it dates what is written, and `now` tells it to who plans by it. */
+ * numbers become visible in order. What several of them must agree on goes by one clock, that
+ * of the store: it dates what is written, and `now` tells it to who decides (store_clock.h). */
 #ifndef KMS_STORE_H
 #define KMS_STORE_H
 
@@ -22,6 +22,7 @@
 
 #define KMS_PSK_ID_MAX 128 /* octets of a psk-id and of a tpk-id */
 #define KMS_NESTED_MAX 64  /* groups within one group, itself included */
+#define KMS_STORE_TICK_NS 1000000
 
 enum kms_store_rc {
     KMS_STORE_OK,
@@ -237,7 +238,8 @@ struct kms_store_ops {
                                    struct kms_store_err *err);
     enum kms_store_rc (*realm_remove)(struct kms_store *s, const char *name,
                                       struct kms_store_err *err);
-    /* now gets the time by the clock of the store, in seconds since 1970. */
+    /* now gets the time by the clock of the store, in nanoseconds since 1970, in steps of
+     * KMS_STORE_TICK_NS at most, rounded down. */
     enum kms_store_rc (*now)(struct kms_store *s, int64_t *now, struct kms_store_err *err);
     /* tpk_add adds the two keys of a new generation of a realm; former ones stay for resolving.
      * Generations are counted over all realms, so that an id names one key. Of several callers that

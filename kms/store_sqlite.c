@@ -83,10 +83,15 @@ sqlite_version(struct kms_store *s, uint64_t *version, struct kms_store_err *err
     return KMS_STORE_OK;
 }
 
+/* Both functions see one moment. */
+#define NOW_NS                            \
+    "SELECT (1000 * " KMS_SQLITE_NOW " +" \
+    " CAST(substr(strftime('%f', 'now'), 4) AS INTEGER)) * 1000000"
+
 static enum kms_store_rc
 sqlite_now(struct kms_store *s, int64_t *now, struct kms_store_err *err)
 {
-    return kms_sqlite_do(kms_sqlite_of(s), now, "SELECT " KMS_SQLITE_NOW, "") == SQLITE_ROW
+    return kms_sqlite_do(kms_sqlite_of(s), now, NOW_NS, "") == SQLITE_ROW
                ? KMS_STORE_OK
                : kms_sqlite_fail(kms_sqlite_of(s), err, "cannot tell the time");
 }

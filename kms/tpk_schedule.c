@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define AHEAD_S 3600
 #define STEPS 64 /* of one look */
 #define TRIES 8  /* against other nodes that do the same */
@@ -198,13 +200,16 @@ take_step(struct kms_store *s, struct kms_vault *vault, const struct kms_tpk_ste
                : rc;
 }
 
-/* Reads all generations, and what time it is. */
+/* Reads all generations, and what second it is. */
 static enum kms_store_rc
 read_all(struct kms_generations *g, int64_t *now, struct kms_store *s, struct kms_store_err *err)
 {
     enum kms_store_rc rc = kms_generations_read(g, s, err);
 
-    return rc == KMS_STORE_OK ? s->ops->now(s, now, err) : rc;
+    if (rc == KMS_STORE_OK)
+        rc = s->ops->now(s, now, err);
+    *now /= KMS_NS_PER_S;
+    return rc;
 }
 
 /* One step of each realm that has one to take; *done: none has. */
@@ -213,7 +218,7 @@ take_steps(struct kms_store *s, struct kms_vault *vault, uint32_t every, uint32_
            struct kms_log *log, bool *done, struct kms_store_err *err)
 {
     struct kms_generations g;
-    int64_t now;
+    int64_t now = 0;
     enum kms_store_rc rc = read_all(&g, &now, s, err);
 
     *done = true;
@@ -251,7 +256,7 @@ rotate(struct kms_store *s, struct kms_vault *vault, const char *realm, struct k
 {
     struct kms_generations g;
     const struct kms_generation *last;
-    int64_t now;
+    int64_t now = 0;
     enum kms_store_rc rc = read_all(&g, &now, s, err);
 
     one->realm = 0;

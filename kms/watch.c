@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Twenty times a second, and when somebody waits for it, the version of the store is read, and what
- * has changed is followed; when that is too much, everything is read again. A store that cannot be
- * read leaves the index as it is: the service goes on with what it knew, and says so once. After a
- * long reading there is a short pause, so that a store that never rests leaves the processor to
- * requests; it is bounded, so that a removal takes effect within a second. */
+/* Twenty times a second, and when somebody waits for it, the store is asked for its time and its
+ * version, and what has changed is followed; when that is too much, everything is read again. A
+ * store that cannot be read leaves the index as it is: the service goes on with what it knew, and
+ * says so once. After a long reading there is a short pause, so that a store that never rests
+ * leaves the processor to requests; it is bounded, so that a removal takes effect within a second.
+ */
 #include "watch.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "tpk_schedule.h"
 
 #define PERIOD_MS 50
+#define OFF_MS 1000 /* what is less is no word to the operator */
 #define TPK_PERIOD_MS 60000
 #define PAUSE_MAX_MS 400 /* at most, as long as the last reading took */
 
@@ -27,6 +29,7 @@ struct kms_watch {
     uint64_t version;
     int64_t not_before_ms;
     bool failing;
+    enum clock_state { WITH_IT, OFF, ASTRAY } clock; /* against that of the store */
     int stop;
     pthread_t thread;
 };
@@ -39,6 +42,47 @@ complain(struct kms_watch *w, const struct kms_store_err *err)
         KMS_LOG(w->service->log, KMS_ERROR, "store-unreadable", kms_text("error", err->text),
                 kms_text("effect", "users and keys stay as they were read last"));
     w->failing = true;
+}
+
+static enum clock_state
+state_of_clock(const struct kms_watch *w, int64_t ahead_ns)
+{
+    int64_t most = (w->clock == WITH_IT ? OFF_MS : OFF_MS / 2) * (int64_t)KMS_NS_PER_MS;
+
+    if (kms_store_clock_astray(&w->service->clock, w->service->config->clock_window_s))
+        return ASTRAY;
+    return llabs(ahead_ns) > most ? OFF : WITH_IT;
+}
+
+/* What is decided goes by the clock of the store; logs, certificates of TLS and who looks at this
+ * machine go by its own. */
+static void
+compare_clocks(struct kms_watch *w)
+{
+    struct kms_store_err err = { 0 };
+    enum clock_state before = w->clock;
+    struct kms_field ahead;
+    int64_t ns;
+
+    /* one that does not answer is for the next question to notice */
+    (void)kms_store_clock_learn(&w->service->clock, w->store, 1, &err);
+    ns = atomic_load(&w->service->clock.ahead_ns);
+    ahead = kms_number("ahead-ms", -ns / KMS_NS_PER_MS);
+    w->clock = state_of_clock(w, ns);
+    if (w->clock == before)
+        return;
+    if (w->clock == ASTRAY)
+        KMS_LOG(w->service->log, KMS_ERROR, "clock-astray", ahead,
+                kms_text("effect", "differs from that of the store by more than clock_window: no "
+                                   "request is answered"),
+                kms_text("hint", "one of the two is wrong: run NTP on both machines"));
+    else if (w->clock == OFF)
+        KMS_LOG(w->service->log, KMS_WARN, "clock-off", ahead,
+                kms_text("effect", "requests go by the clock of the store, TLS and the log by that "
+                                   "of this machine"),
+                kms_text("hint", "run NTP on both machines"));
+    else
+        KMS_LOG(w->service->log, KMS_INFO, "clock-right", ahead);
 }
 
 /* The picture after the present one. */
@@ -76,6 +120,7 @@ look(struct kms_watch *w)
 
     if (began < w->not_before_ms)
         return;
+    compare_clocks(w);
     if (w->store->ops->version(w->store, &version, &err) != KMS_STORE_OK) {
         complain(w, &err);
         return;
@@ -148,6 +193,7 @@ kms_watch_start(struct kms_service *sv, struct kms_store *store, uint64_t versio
     w->http = http;
     w->reload = reload;
     tell(sv, atomic_load(&sv->current.now));
+    compare_clocks(w);
     kms_followed_tell(&sv->followed, version);
     atomic_store(&sv->state.beat_s, kms_steady_ms() / 1000);
     w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -24,7 +24,7 @@ load_marks(struct kms_service *sv)
 static uint64_t
 behind_all(int64_t second, int64_t nanosecond)
 {
-    return mkt_ntp_from_unix(second, (uint32_t)nanosecond) + KMS_AHEAD_NTP;
+    return mkt_ntp_from_unix(second, (uint32_t)nanosecond) + KMS_NTP_OF_MS(KMS_AHEAD_MS);
 }
 
 bool
@@ -32,19 +32,25 @@ kms_service_init(struct kms_service *sv, const struct kms_config *config, struct
                  int64_t began_ns, struct kms_index *index, size_t n_readers,
                  struct kms_store *marks, const char **failed)
 {
-    int64_t began_s = began_ns / KMS_NS_PER_S;
+    struct kms_store_err err = { 0 };
+    int64_t began_s;
 
     memset(sv, 0, sizeof *sv);
     sv->config = config;
     sv->log = log;
     sv->identity = kms_identity_of(config->identity);
-    sv->state.started_s = began_s;
-    sv->start = behind_all(began_s, began_ns % KMS_NS_PER_S);
     *failed = "no memory for the index";
     if (!kms_current_init(&sv->current, index, n_readers, kms_index_release)) {
         kms_index_free(index);
         return false;
     }
+    *failed = "the store does not tell the time, or takes too long for it";
+    if (kms_store_clock_learn(&sv->clock, marks, KMS_CLOCK_TRIES, &err) != KMS_STORE_OK)
+        return false;
+    began_ns += atomic_load(&sv->clock.ahead_ns);
+    began_s = began_ns / KMS_NS_PER_S;
+    sv->state.started_s = began_s;
+    sv->start = behind_all(began_s, began_ns % KMS_NS_PER_S);
     *failed = "no descriptor to follow the store with";
     if (!kms_followed_init(&sv->followed))
         return false;
@@ -96,14 +102,14 @@ kms_service_former(struct kms_service *sv, int64_t former_ns)
 void
 kms_service_wait(const struct kms_service *sv)
 {
-    int64_t now_ns = kms_unix_ns(), left_ns;
+    int64_t now_ns = kms_store_clock_ns(&sv->clock), left_ns;
     uint64_t now = mkt_ntp_from_unix(now_ns / KMS_NS_PER_S, (uint32_t)(now_ns % KMS_NS_PER_S));
     int64_t left = (int64_t)(sv->start - now);
 
     if (left <= 0)
         return;
-    if (left > (int64_t)KMS_AHEAD_NTP) /* the clock was put back */
-        left = (int64_t)KMS_AHEAD_NTP;
+    if (left > (int64_t)KMS_NTP_OF_MS(KMS_AHEAD_MS)) /* the clock was put back */
+        left = (int64_t)KMS_NTP_OF_MS(KMS_AHEAD_MS);
     left_ns = (left * KMS_NS_PER_S >> 32) + 1;
     nanosleep(&(struct timespec){ 0, left_ns }, NULL);
 }
@@ -186,12 +192,9 @@ kms_worker_free(struct kms_worker *w)
 void
 kms_worker_clock(struct kms_worker *w)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    w->now = mkt_ntp_from_unix(ts.tv_sec, (uint32_t)ts.tv_nsec);
-    w->now_s = ts.tv_sec;
-    w->now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    w->now_ns = kms_store_clock_ns(&w->service->clock);
+    w->now_s = w->now_ns / KMS_NS_PER_S;
+    w->now = mkt_ntp_from_unix(w->now_s, (uint32_t)(w->now_ns % KMS_NS_PER_S));
     w->steady_ns = kms_steady_ns();
 }
 

@@ -21,6 +21,7 @@
 #include "replay.h"
 #include "retransmit.h"
 #include "rules_live.h"
+#include "store_clock.h"
 #include "tally.h"
 #include "tickets.h"
 #include "tls.h"
@@ -38,13 +39,14 @@ struct kms_state {
     _Atomic bool store_readable; /* at the last look */
     _Atomic int64_t beat_s; /* when the watching thread last turned; a clock that does not jump */
     _Atomic uint64_t credentials, ticket_keys, store_reloads;
-    int64_t started_s; /* seconds since 1970 */
+    int64_t started_s; /* since 1970, by the clock of the store */
 };
 
 struct kms_service {
     const struct kms_config *config;
     struct kms_log *log;
-    struct kms_current current; /* struct kms_index */
+    struct kms_store_clock clock; /* what all nodes go by */
+    struct kms_current current;   /* struct kms_index */
     struct kms_followed followed;
     struct kms_vault *vault; /* borrowed; set before there are workers */
     struct kms_replay *replay;
@@ -77,8 +79,8 @@ struct kms_worker {
     /* Stand in for the PSK of nobody: of 16 and of 32 octets, sealed as any other. */
     struct kms_sealed dummy[2];
     uint8_t dummy_octets[2][KMS_SEALED_MAX];
-    uint64_t now;            /* NTP-UTC, as of kms_worker_clock */
-    int64_t now_s, now_ns;   /* since 1970 */
+    uint64_t now;            /* NTP-UTC by the clock of the store, as of kms_worker_clock */
+    int64_t now_s, now_ns;   /* likewise, since 1970 */
     int64_t steady_ns;       /* a clock that does not jump */
     uint64_t counter;        /* COUNTER of the message being answered */
     struct kms_trail *trail; /* records on their way; NULL: none are made */
@@ -89,14 +91,18 @@ struct kms_worker {
     struct mkt_pool random;
 };
 
-/* A timestamp that is less ahead of our clock is an ordinary one: nothing stamped until so long
- * after the start is accepted. What is further ahead needs a mark in the store (marks.h). */
+/* Nothing stamped until so long after the start is accepted: a timestamp that is less ahead is an
+ * ordinary one. Somewhat less, since the run before may have been another node, which knew the
+ * time of the store no better than we do. What is further ahead needs a mark in the store
+ * (marks.h). */
 #define KMS_AHEAD_MS 100
-#define KMS_AHEAD_NTP (((uint64_t)KMS_AHEAD_MS << 32) / 1000)
+#define KMS_ORDINARY_MS (KMS_AHEAD_MS - 2 * KMS_DOUBT_MS)
+#define KMS_NTP_OF_MS(ms) (((uint64_t)(ms) << 32) / 1000)
 
 /* kms_service_init builds everything but the workers, for n readers of the index. `began_ns` is
- * when this run began (nanoseconds since 1970): a run before had ended by then. `index` is taken in
- * every case; `marks` is the store for marks, borrowed. False: the text says what failed. */
+ * when this run began (nanoseconds since 1970, by our own clock): a run before had ended by then.
+ * `index` is taken in every case; `marks` is the store for marks, borrowed, and tells the time.
+ * False: the text says what failed. */
 bool kms_service_init(struct kms_service *sv, const struct kms_config *config, struct kms_log *log,
                       int64_t began_ns, struct kms_index *index, size_t n_readers,
                       struct kms_store *marks, const char **failed);
@@ -105,8 +111,8 @@ void kms_service_free(struct kms_service *sv);
 #define KMS_BEHIND_MAX_S 3600 /* a clock that was further ahead was wrong: nobody waits so long */
 
 /* kms_service_former tells a service that has not begun that a run before took messages up to then
- * (nanoseconds since 1970; 0: nobody knows). Returns how far the clock is behind that, in seconds,
- * rounded up; 0: it is not. */
+ * (nanoseconds since 1970, by the clock of the store; 0: nobody knows). Returns how far that clock
+ * is behind it now, in seconds, rounded up; 0: it is not. */
 int64_t kms_service_former(struct kms_service *sv, int64_t former_ns);
 
 /* kms_service_wait waits until messages of just now are accepted: KMS_AHEAD_MS after the beginning
@@ -121,7 +127,7 @@ void kms_service_tally(const struct kms_service *sv, struct kms_tally *sum);
 struct kms_worker *kms_worker_new(struct kms_service *sv, size_t slot, enum kms_transport t);
 void kms_worker_free(struct kms_worker *w);
 
-/* kms_worker_clock reads the clocks; call it before each request or batch. */
+/* kms_worker_clock reads the clocks, but not the store; call it before each request or batch. */
 void kms_worker_clock(struct kms_worker *w);
 
 /* kms_worker_env gives the library's view of this worker. */

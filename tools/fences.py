@@ -26,6 +26,18 @@ FENCES = [
      'a path of one machine', {}),
     ('marks', CODE, re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b'),
      'finish it, or write an issue', {}),
+    ('clock', ('kms/*.c', 'kms/*.h'), re.compile(r'\bkms_unix_ns\(|\bCLOCK_REALTIME\b|\btime\(NULL\)'),
+     'nodes agree on the time of the store (kms/store_clock.h): what is of this machine alone?', {
+         'kms/clock.h': 'reads it',
+         'kms/ctl_backup.c': 'the date of a backup',
+         'kms/ctl_ticket.c': 'stamps as a client does',
+         'kms/kmsd.c': 'when this run began, for the service to convert',
+         'kms/log.c': 'the log',
+         'kms/peers.c': 'revocation lists, as GnuTLS sees certificates',
+         'kms/records.c': 'what 90m ago means to who asks',
+         'kms/store_clock.c': 'holds it against that of the store',
+         'kms/store_clock.h': 'converts it',
+     }),
     ('licence', ('*.c', '*.h', '*.py', '*.sh', 'dev', '.ci/run'), None,
      'no SPDX-License-Identifier in the first three lines', {}),
 ]
@@ -93,6 +105,8 @@ SELF_TEST = [
     ('a path of a machine', 'README.md', 'see /wo' + 'rk/x\n', True),
     ('a path inside the tree', 'README.md', 'see docs/work/x\n', False),
     ('an unfinished mark', 'a.c', SPDX + '/* TO' + 'DO */\n', True),
+    ("a node's own clock", 'kms/a.c', SPDX + 'now = time(NU' + 'LL);\n', True),
+    ('the clock of a test', 'tests/kms/a.c', SPDX + 'now = time(NU' + 'LL);\n', False),
     ('a file without a licence', 'a.c', 'int x;\n', True),
     ('a file that is too long', 'a.c', SPDX + '\n' * MAX_LINES, True),
     ('a long text', 'a.md', '\n' * 2 * MAX_LINES, False),
@@ -108,6 +122,7 @@ def self_test():
     for n, (what, name, text, refused) in enumerate(SELF_TEST, 1):
         with tempfile.TemporaryDirectory() as tmp:
             root = Path(tmp)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding='utf-8')
             subprocess.run(['git', 'init', '-q', tmp], check=True)
             subprocess.run(['git', '-C', tmp, 'add', name], check=True)

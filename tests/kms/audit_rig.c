@@ -63,7 +63,7 @@ audit_rig_start(struct audit_rig *r)
 {
     char err[KMS_AUDIT_ERR];
 
-    if (!kms_audit_open(&r->audit, &r->config, &r->log, r->store, err))
+    if (!kms_audit_open(&r->audit, &r->config, &r->log, r->store, &r->clock, err))
         fail_msg("%s", err);
 }
 

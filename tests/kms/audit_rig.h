@@ -10,6 +10,7 @@ struct audit_rig {
     struct kms_config config;
     struct kms_log log;
     struct kms_store *store;
+    struct kms_store_clock clock;
     struct kms_audit *audit;
     struct kms_trail trail;
     struct mkt_crypto *crypto;

@@ -365,11 +365,11 @@ the_folder_is_its_own(void **state)
     audit_rig_start(r);
     config = r->config;
     config.audit_dir[0] = '\0';
-    assert_false(kms_audit_open(&other, &config, &r->log, r->store, err));
+    assert_false(kms_audit_open(&other, &config, &r->log, r->store, &r->clock, err));
     assert_non_null(strstr(err, "/realms is written by another program"));
     memcpy(config.audit_dir, config.audit_realms, sizeof config.audit_dir);
     audit_rig_stop(r);
-    assert_false(kms_audit_open(&other, &config, &r->log, r->store, err));
+    assert_false(kms_audit_open(&other, &config, &r->log, r->store, &r->clock, err));
     assert_string_equal(err, "audit.realms: that is the folder of audit.file");
     unlink(path_of(r, "audit-000001.jsonl"));
 }

@@ -313,7 +313,7 @@ a_folder_is_written_by_one_daemon_only(void **state)
     char err[KMS_AUDIT_ERR];
 
     audit_rig_start(r);
-    assert_false(kms_audit_open(&second, &r->config, &r->log, r->store, err));
+    assert_false(kms_audit_open(&second, &r->config, &r->log, r->store, &r->clock, err));
     assert_non_null(strstr(err, "is written by another program"));
 }
 

@@ -6,26 +6,20 @@ preloaded library for what no file system offers. Each test prints its figure.
 Usage: test_faults.py BUILD_DIR. Prints TAP."""
 
 import http.server
-import itertools
 import os
-import re
+import resource
 import shutil
 import socket
 import sqlite3
-import struct
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-from rig import Kms, Skip, run_tests, until
-
-ANY = ('udp://127.0.0.1:0', 'http://127.0.0.1:0')
-ADMIN = 'admin: http://127.0.0.1:0\n'
+from bent import ADMIN, Bent, Wire, is_taken
+from rig import Skip, run_tests, until
 
 HELD = 4  # seconds; shorter than a writer waits
 NOTHING_CHANGED = 'the audit cannot be written: nothing is changed'
@@ -47,88 +41,18 @@ def root(*command):
     return done.stdout.strip()
 
 
-class Scene(Kms):
+class Scene(Bent):
     """A daemon with three users, and what was mounted for it."""
 
     def __init__(self, build):
-        super().__init__(build, ADMIN, ANY)
-        self.undo, self.wish, self.preload, self.n = [], None, '', itertools.count(1)
+        super().__init__(build)
+        self.undo = []
 
     def data_on(self, mount):
         """The store and the audit are in the folder `mount`."""
         self.write('kms.yaml', (self.dir / 'kms.yaml').read_text(encoding='utf-8').replace(
             'sqlite:kms.db', f'sqlite:{mount}/kms.db'))
         return self
-
-    def with_users(self):
-        self.add_users('alice', 'bob')
-        return self
-
-    def shim(self):
-        """From now on the daemon runs with the library that bends clocks and disks."""
-        library = self.build / 'tests/kms/libkms-shim.so'
-        self.wish = self.dir / 'wish'
-        self.bend()
-        os.environ['RIG_SHIM'] = str(self.wish)
-        self.undo.append(lambda: os.environ.pop('RIG_SHIM', None))
-        asan = subprocess.run(['ldd', self.build / 'kms/mikey-kmsd'], capture_output=True, text=True,
-                              check=True).stdout
-        asan = re.search(r'=> (\S*libasan\S*)', asan)
-        self.preload = f'{asan[1]} {library}' if asan else str(library)
-        return self
-
-    def bend(self, ahead_s=0.0, sync_s=0.0):
-        octets = struct.pack('qq', int(ahead_s * 1e9), int(sync_s * 1e9))
-        if not self.wish.exists():
-            self.wish.write_bytes(octets)
-        with open(self.wish, 'r+b') as wish:
-            wish.write(octets)
-
-    def start(self):
-        if self.wish is None:
-            return super().start()
-        os.environ['LD_PRELOAD'] = self.preload
-        try:
-            return super().start()
-        finally:
-            del os.environ['LD_PRELOAD']
-
-    def url(self, scheme='http'):
-        return f'{scheme}://127.0.0.1:{self.port(scheme + "://")}'
-
-    def request(self, url=None, bent=False, seconds='2'):
-        """Whether alice gets a ticket: its file, or None."""
-        out = self.dir / f'ticket{next(self.n)}'
-        options = {}
-        if bent:
-            options['env'] = {**os.environ, 'LD_PRELOAD': self.preload}
-        done = self.run('cli/mikey-ticket', 'request', '--credentials', 'alice.cred', '--kms',
-                        url or self.url(), '--to', 'sip:bob@example.com', '--out', str(out),
-                        '--timeout', seconds, **options)
-        return out if done.returncode == 0 else None
-
-    def resolves(self, ticket, url=None):
-        """Whether bob gets the keys of it."""
-        n = next(self.n)
-        offer, state = f'offer{n}', f'state{n}'
-        done = self.ticket('offer', '--credentials', 'alice.cred', '--ticket', str(ticket), '--to',
-                           'sip:bob@example.com', '--out', offer, '--state', state)
-        assert done.returncode == 0, done.stderr
-        return self.ticket('answer', '--credentials', 'bob.cred', '--kms', url or self.url(), '--offer',
-                           offer, '--out', f'answer{n}', '--session', f'session{n}'
-                           ).returncode == 0
-
-    def get(self, page):
-        try:
-            return urllib.request.urlopen(self.admin + page, timeout=10).status
-        except urllib.error.HTTPError as answer:
-            return answer.code
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process = None
 
     def verify(self):
         done = self.ctl('audit', 'verify')
@@ -363,48 +287,10 @@ def without_its_folder_there_is_no_ticket(scene):
 # --- clocks -----------------------------------------------------------------------------------------
 
 
-class Wire:
-    """Stands between a client and the daemon, and keeps the client's datagrams."""
-
-    def __init__(self, scene):
-        self.scene, self.kept = scene, []
-        self.inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.inside.bind(('127.0.0.1', 0))
-        self.inside.settimeout(5)
-        self.url = f'udp://127.0.0.1:{self.inside.getsockname()[1]}'
-        threading.Thread(target=self.carry, daemon=True).start()
-
-    def carry(self):
-        while True:
-            try:
-                message, client = self.inside.recvfrom(65536)
-            except OSError:
-                return
-            self.kept.append(message)
-            answer = self.again(message)
-            if answer:
-                self.inside.sendto(answer, client)
-
-    def again(self, message):
-        """The answer to a datagram from an address that is new, or nothing."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(1)
-            s.sendto(message, ('127.0.0.1', self.scene.port('udp://')))
-            try:
-                return s.recv(65536)
-            except TimeoutError:
-                return None
-
-
-def is_taken(answer):
-    """Whether an answer is anything but silence or an Error."""
-    return answer is not None and answer[1] != 6
-
-
 def a_clock_that_jumps_takes_no_message_twice_and_serves_when_it_is_right(scene):
     scene.with_users().shim().start()
     wire = Wire(scene)
-    assert scene.request(wire.url, bent=True)
+    assert scene.request(wire.url, clock=scene)
     told = wire.kept[0]
     refused = []
     for ahead in (1000, 0, -1000, 0, 250, -250, 0):
@@ -428,7 +314,7 @@ def a_clock_that_was_put_back_while_it_was_down_opens_nothing_again(scene):
     scene.bend(30)
     scene.start()
     wire = Wire(scene)
-    assert scene.request(wire.url, bent=True)
+    assert scene.request(wire.url, clock=scene)
     told = wire.kept[0]
     scene.kill()
     scene.bend(27) # as a machine that lost three seconds
@@ -436,13 +322,13 @@ def a_clock_that_was_put_back_while_it_was_down_opens_nothing_again(scene):
     assert 'clock-behind seconds=' in scene.log(), scene.log()
     assert not is_taken(wire.again(told)), 'a message of the run before is taken again'
     began = time.monotonic()
-    assert until(lambda: scene.request(bent=True)), 'it does not serve again'
+    assert until(lambda: scene.request(clock=scene)), 'it does not serve again'
     seconds = time.monotonic() - began
     assert not is_taken(wire.again(told))
     scene.stop()
     scene.bend(-20000) # hopelessly: nobody waits for that
     scene.start()
-    assert scene.request(bent=True)
+    assert scene.request(clock=scene)
     assert 'may be taken once more' in scene.log(), scene.log()
     note(f'clock put back 3 s over a crash: nothing is taken twice, served {seconds:.1f} s later')
 
@@ -464,6 +350,27 @@ def who_holds_the_store_holds_up_no_ticket(scene):
     assert slowest < HELD / 2, slowest
 
 
+# --- descriptors ------------------------------------------------------------------------------------
+
+
+def without_files_to_open_it_warns_and_rests(scene):
+    """libmicrohttpd would ask for the next connection again and again."""
+    scene.with_users().shim()
+    scene.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
+    scene.start()
+    assert 'few-open-files limit=120 needed=' in scene.log(), scene.log()
+    idle = [socket.create_connection(('127.0.0.1', scene.port('http://'))) for _ in range(200)]
+    assert until(lambda: len(os.listdir(f'/proc/{scene.process.pid}/fd')) >= 118)
+    idle.append(socket.create_connection(('127.0.0.1', int(scene.admin.rsplit(':', 1)[1]))))  # the first one there
+    assert until(lambda: scene.counted()[0] >= 50)
+    full, hasty = scene.counted()
+    assert hasty == 0, (full, hasty)
+    for one in idle:
+        one.close()
+    assert until(scene.request)
+    note(f'no descriptors: {full} connections could not be taken, and no thread asked again without a rest')
+
+
 TESTS = [
     a_full_disk_stops_tickets_loses_nothing_and_is_left_behind_at_once,
     a_disk_that_turns_read_only_stops_tickets_and_loses_nothing,
@@ -474,6 +381,7 @@ TESTS = [
     without_its_folder_there_is_no_ticket,
     a_clock_that_jumps_takes_no_message_twice_and_serves_when_it_is_right,
     a_clock_that_was_put_back_while_it_was_down_opens_nothing_again,
+    without_files_to_open_it_warns_and_rests,
 ]
 
 if __name__ == '__main__':

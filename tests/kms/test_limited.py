@@ -4,12 +4,8 @@
 Usage: test_limited.py BUILD_DIR. Prints TAP."""
 
 import json
-import os
 import re
-import resource
-import socket
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -74,25 +70,6 @@ def a_source_has_so_many_requests_a_minute_and_the_operator_can_lift_it(scene):
     assert scene.limits() == {}
     assert scene.post() == 400
     assert 'limit-lifted kind=source name=127.0.0.1' in scene.log()
-
-
-def without_files_to_open_it_warns_and_rests(scene):
-    """libmicrohttpd would ask for the next connection again and again."""
-    def used():
-        with open(f'/proc/{scene.process.pid}/stat', encoding='ascii') as stat:
-            return sum(map(int, stat.read().rsplit(')', 1)[1].split()[11:13])) / os.sysconf('SC_CLK_TCK')
-    scene.prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
-    scene.begin('')
-    assert 'few-open-files limit=120 needed=' in scene.log(), scene.log()
-    idle = [socket.create_connection(('127.0.0.1', scene.port('http://'))) for _ in range(200)]
-    assert until(lambda: len(os.listdir(f'/proc/{scene.process.pid}/fd')) >= 118)
-    idle.append(socket.create_connection(('127.0.0.1', int(scene.admin.rsplit(':', 1)[1]))))  # the first one there
-    at = used()
-    time.sleep(1)
-    assert used() - at < 0.05, used() - at
-    for one in idle:
-        one.close()
-    assert until(lambda: scene.post() == 400)
 
 
 def so_has_an_identity(scene):
@@ -188,7 +165,6 @@ def what_cannot_be_lifted_is_said(scene):
 
 TESTS = [
     a_source_has_so_many_requests_a_minute_and_the_operator_can_lift_it,
-    without_files_to_open_it_warns_and_rests,
     so_has_an_identity,
     a_source_that_fails_too_often_is_locked_out,
     nobody_is_locked_out_by_datagrams_that_anybody_could_have_sent,

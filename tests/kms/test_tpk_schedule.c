@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "index.h"
 #include "store_file.h"
 #include "tpk_schedule.h"
@@ -34,7 +35,7 @@ tell_time(struct kms_store *s, int64_t *now, struct kms_store_err *e)
 {
     (void)s;
     (void)e;
-    *now = store_time;
+    *now = store_time * KMS_NS_PER_S;
     return KMS_STORE_OK;
 }
 
