@@ -206,7 +206,10 @@ def judge(tree, mutant, named):
 
 def sound(tree):
     """The tests pass before anything is changed, or every mutant would seem killed."""
-    bad = [name for name in order(tree.tests, []) if tree.fails(tree.tests[name])]
+    said = {name: tree.fails(tree.tests[name]) for name in order(tree.tests, [])}
+    bad = [name for name in said if said[name]]
+    for name in bad:
+        print(f'== {name}\n{said[name][-3000:]}')
     if bad:
         sys.exit(f'mutants: without any mutant these tests fail: {", ".join(bad)}')
 

@@ -251,17 +251,18 @@ an_interrupted_rotation_loses_nothing(void **state)
 
     (void)state;
     rig_config(&rig, "kek: file:kms.kek\n");
-    for (int i = 0; former == 0 && i < 20; i++) { /* a moment in the middle */
+    /* A moment in the middle, however busy the machine is. */
+    for (useconds_t us = 20000; former == 0 && us < 20000000; us += us / 4) {
         int status;
 
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) { /* the rig's child ends with this process */
-            alarm(1);
+            alarm(60);
             if (CTL("kek", "rotate", "--to", "file:new.kek", "--quiet") >= 0)
                 _exit(0);
         }
-        usleep(20000 + 5000 * (useconds_t)i);
+        usleep(us);
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);
         assert_int_equal(CTL("kek", "status", "--json"), 0);
