@@ -176,7 +176,8 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     const struct cli_transport *transport = find_transport(url);
     struct exchange x = { .ask = ask,
                           .client = client,
-                          .link = { transport, url, &x.timer, NULL } };
+                          .link = { transport, url, &x.timer, NULL },
+                          .timer.stop = client->stop };
     uint8_t *out = io->out;
     size_t cap = io->cap;
     uint64_t seconds = DEFAULT_TIMEOUT_S;

@@ -8,12 +8,15 @@
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
 #include <re_dbg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static struct phone ours; /* a signal has no argument */
 
 /* --- what the user gave ----------------------------------------------------------------------- */
 
@@ -224,6 +227,20 @@ begin_registration(struct phone *p, struct cli_error *err)
 
 /* --- the user --------------------------------------------------------------------------------- */
 
+/* A BYE may need a connection first. Who asks twice does not wait for it. */
+static void
+leave(struct phone *p)
+{
+    if (p->leaving) {
+        re_cancel();
+        return;
+    }
+    p->leaving = true;
+    if (p->call != NULL)
+        p->call->end(p->call);
+    phone_quit_soon(p);
+}
+
 static void
 key_pressed(int flags, void *arg)
 {
@@ -247,17 +264,25 @@ key_pressed(int flags, void *arg)
         p->call->hold(p->call);
     else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
         p->call->renew(p->call);
-    else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
+    else if (key == 'q')
+        leave(p);
+    else if ((key == 'h' || key == 'r') && p->call != NULL)
         p->call->end(p->call);
-    if (key == 'q')
-        re_cancel();
 }
 
 static void
 stop(int sig)
 {
     (void)sig;
-    re_cancel();
+    leave(&ours);
+}
+
+/* Who closes the terminal hangs up, too. libre does not take this signal. */
+static void
+hung_up(int sig)
+{
+    (void)sig;
+    raise(SIGTERM);
 }
 
 /* A file cannot be waited for. */
@@ -283,6 +308,7 @@ run(struct phone *p, struct cli_error *err)
         return false;
     if (has_keys())
         (void)fd_listen(STDIN_FILENO, FD_READ, key_pressed, p);
+    (void)signal(SIGHUP, hung_up);
     int rc = re_main(stop);
     fd_close(STDIN_FILENO);
     return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "the main loop: %s", strerror(rc));
@@ -323,18 +349,18 @@ close_phone(struct phone *p)
 static int
 phone(const struct phone_options *o, struct cli_error *err)
 {
-    static struct phone p;
+    struct phone *p = &ours;
 
-    p.o = o;
+    p->o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && choose_codecs(&p, err) && check_devices(&p, err) &&
-        load_speech(&p.speech, o->value[PHONE_OPT_PLAY], err) &&
-        load_speech(&p.early, o->value[PHONE_OPT_EARLY], err) && load_password(&p, err) &&
-        phone_voicemail_check(o, err) && phone_worker_start(&p.worker, &o->args, err) &&
-        open_sip(&p, err) && begin_registration(&p, err))
-        (void)!run(&p, err);
-    close_phone(&p);
-    return err->code != CLI_EXIT_OK ? (int)err->code : p.code;
+    if (open_client(p, err) && choose_codecs(p, err) && check_devices(p, err) &&
+        load_speech(&p->speech, o->value[PHONE_OPT_PLAY], err) &&
+        load_speech(&p->early, o->value[PHONE_OPT_EARLY], err) && load_password(p, err) &&
+        phone_voicemail_check(o, err) && phone_worker_start(&p->worker, &o->args, err) &&
+        open_sip(p, err) && begin_registration(p, err))
+        (void)!run(p, err);
+    close_phone(p);
+    return err->code != CLI_EXIT_OK ? (int)err->code : p->code;
 }
 
 /* Keys must not reach a core file or another process of the same user. */

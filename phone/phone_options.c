@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE_MS 60000 /* --gone-after */
+
 static const struct {
     const char *name, *arg, *text;
     enum cli_option client;
@@ -70,7 +72,6 @@ static bool
 milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
              struct cli_error *err)
 {
-    *ms = UINT32_MAX;
     return number(o, id, 0, 86400000, "milliseconds, a day at most", ms, err);
 }
 
@@ -159,10 +160,12 @@ check(struct phone_options *o, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
-    o->hang_up_ms = UINT32_MAX;
+    o->answer_ms = o->hang_up_ms = o->leave_ms = UINT32_MAX;
+    o->gone_ms = GONE_MS;
     o->repeat = 1;
     return keying(o, err) && check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
            milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+           milliseconds(o, PHONE_OPT_GONE_AFTER, &o->gone_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1, 1000000, "a number of calls, a million at most",
                   &o->repeat, err) &&
