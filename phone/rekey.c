@@ -81,8 +81,7 @@ phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struc
            cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
 }
 
-/* --- who is offered
- * ------------------------------------------------------------------------------- */
+/* --- who is offered --------------------------------------------------------------------------- */
 
 static enum mkt_rc
 take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_sdp *sdp, int level,
