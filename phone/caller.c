@@ -130,10 +130,24 @@ redirect(struct caller *c, const struct sip_msg *msg)
     return true;
 }
 
+/* Nobody has answered, not even to say that they try. */
+static void
+why_unheard(const struct caller *c, int err, char *why, size_t cap)
+{
+    const char *proxy = c->call.phone->o->value[PHONE_OPT_PROXY];
+
+    if (c->heard)
+        re_snprintf(why, cap, "no answer: %m", err);
+    else
+        re_snprintf(why, cap, "cannot reach %s%s: %m%s", c->direct ? c->target : proxy,
+                    c->call.phone->tls != NULL ? " over TLS" : "", err,
+                    err == EPROTONOSUPPORT ? " (IPv6 and IPv4, or TLS and TCP, do not mix)" : "");
+}
+
 static void
 failed(struct caller *c, int err, const struct sip_msg *msg)
 {
-    char why[128];
+    char why[PHONE_URI_MAX + 128];
 
     if (msg != NULL && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
         return;
@@ -146,8 +160,7 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
         say_warnings(msg);
         re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
     } else {
-        re_snprintf(why, sizeof why, "%s%m",
-                    c->call.phone->tls != NULL ? "the next hop, over TLS: " : "", err);
+        why_unheard(c, err, why, sizeof why);
     }
     bool missed = !c->cancelled || c->unanswered;
     struct phone *p = c->call.phone;
@@ -220,6 +233,7 @@ open_dialog(struct caller *c, const char *uri, const char *proxy)
     const char *self = c->call.phone->client.file.identity;
 
     phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
+    c->direct = proxy == NULL;
     memccpy(c->target, uri, '\0', sizeof c->target - 1);
     return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
 }

@@ -34,6 +34,7 @@ struct caller {
     struct phone_offer *offer;
     struct phone_sdes sdes;                         /* what is offered of it */
     char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
+    bool direct;                                    /* there, and not through --proxy */
     struct mbuf *description;
     struct sip_dialog *dialog; /* before it forks */
     struct sip_request *request;

@@ -7,6 +7,7 @@
 
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
+#include <errno.h>
 #include <re_dbg.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,6 +61,24 @@ check_devices(struct phone *p, struct cli_error *err)
     return true;
 }
 
+/* What cannot be written is told before anybody talks. Nothing is begun. */
+static bool
+check_recording(struct phone *p, struct cli_error *err)
+{
+    const char *path = p->o->value[PHONE_OPT_RECORD];
+
+    if (path == NULL)
+        return true;
+    bool there = access(path, F_OK) == 0;
+    FILE *f = fopen(path, "ab");
+    if (f == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--record %.200s: %s", path, strerror(errno));
+    fclose(f);
+    if (!there)
+        (void)remove(path);
+    return true;
+}
+
 static bool
 load_password(struct phone *p, struct cli_error *err)
 {
@@ -102,6 +121,14 @@ open_client(struct phone *p, struct cli_error *err)
 
 /* --- SIP -------------------------------------------------------------------------------------- */
 
+/* libre takes the lower 16 bits of any number. */
+static bool
+is_port(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n < 6 && text[n] == '\0' && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
 static bool
 find_address(struct phone *p, struct cli_error *err)
 {
@@ -121,8 +148,11 @@ find_address(struct phone *p, struct cli_error *err)
              port             ? ""
              : p->tls != NULL ? "5061"
                               : "5060");
-    return sa_decode(&p->local, text, strlen(text)) == 0 ||
-           cli_fail(err, CLI_EXIT_USAGE, "--listen %.80s: expected ADDRESS or ADDRESS:PORT",
+    return ((!port || is_port(colon + 1)) && sa_decode(&p->local, text, strlen(text)) == 0 &&
+            sa_isset(&p->local, SA_ADDR)) ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--listen %.80s: expected one address of this machine, as ADDRESS or "
+                    "ADDRESS:PORT",
                     listen);
 }
 
@@ -164,12 +194,18 @@ connection_gone(void *arg)
 
 /* What there is no transport for cannot be sent: with TLS, nothing goes out in the clear. */
 static bool
-open_transports(struct phone *p)
+open_transports(struct phone *p, struct cli_error *err)
 {
-    if (p->tls != NULL)
-        return sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls)) == 0;
-    return sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) == 0 &&
-           sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) == 0;
+    char text[64];
+    int rc = p->tls != NULL
+                 ? sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls))
+                 : sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local);
+
+    if (rc == 0 && p->tls == NULL)
+        rc = sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local);
+    re_snprintf(text, sizeof text, "%J", &p->local);
+    return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "SIP at %s: %s; --listen chooses another",
+                               text, strerror(rc));
 }
 
 static bool
@@ -180,10 +216,10 @@ open_sip(struct phone *p, struct cli_error *err)
         !find_address(p, err))
         return false;
     phone_expect_home(p);
-    if (!open_dns(p) ||
-        sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0 ||
-        !open_transports(p))
-        return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
+    if (!open_dns(p) || sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (!open_transports(p, err))
+        return false;
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
         sip_listen(&p->group_responses, p->sip, false, phone_group_response, p) != 0 ||
@@ -203,9 +239,10 @@ registered(int err, const struct sip_msg *msg, void *arg)
 {
     (void)arg;
     if (err != 0)
-        phone_say("not-registered", "%s", strerror(err));
+        phone_say("not-registered", "%s; it is tried again", strerror(err));
     else if (msg->scode >= 300)
-        phone_say("not-registered", "%u", msg->scode);
+        phone_say("not-registered", "%u %.*s; it is tried again", msg->scode, (int)msg->reason.l,
+                  msg->reason.p);
     else if (msg->scode >= 200)
         phone_say("registered", "%s", "yes");
 }
@@ -219,10 +256,11 @@ begin_registration(struct phone *p, struct cli_error *err)
     if (p->o->value[PHONE_OPT_REGISTER] == NULL)
         return true;
     snprintf(registrar, sizeof registrar, "sip:%s", strchr(self, '@') + 1);
-    return sipreg_register(&p->registration, p->sip, registrar, self, NULL, self, 600, p->user,
-                           &proxy, proxy != NULL, 0, phone_auth, p, false, registered, p, NULL,
-                           NULL) == 0 ||
-           cli_fail(err, CLI_EXIT_FAILURE, "cannot register at %s", registrar);
+    int rc =
+        sipreg_register(&p->registration, p->sip, registrar, self, NULL, self, 600, p->user, &proxy,
+                        proxy != NULL, 0, phone_auth, p, false, registered, p, NULL, NULL);
+    return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "cannot register at %s: %s",
+                               proxy != NULL ? proxy : registrar, strerror(rc));
 }
 
 /* --- the user --------------------------------------------------------------------------------- */
@@ -354,7 +392,7 @@ phone(const struct phone_options *o, struct cli_error *err)
     p->o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
     if (open_client(p, err) && choose_codecs(p, err) && check_devices(p, err) &&
-        load_speech(&p->speech, o->value[PHONE_OPT_PLAY], err) &&
+        check_recording(p, err) && load_speech(&p->speech, o->value[PHONE_OPT_PLAY], err) &&
         load_speech(&p->early, o->value[PHONE_OPT_EARLY], err) && load_password(p, err) &&
         phone_voicemail_check(o, err) && phone_worker_start(&p->worker, &o->args, err) &&
         open_sip(p, err) && begin_registration(p, err))

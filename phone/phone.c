@@ -321,25 +321,27 @@ say_reported(const struct phone_stream *stream)
                   r.round_trip_ms);
 }
 
-static void
+/* False: what was heard could not be kept. */
+static bool
 report_media(const struct phone_call *call)
 {
     const char *path = call->phone->o->value[PHONE_OPT_RECORD];
     struct phone_counts n;
 
     if (call->stream == NULL)
-        return;
+        return true;
     n = phone_stream_counts(call->stream);
     phone_say("media", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
               (unsigned long long)n.heard, (unsigned long long)n.lost,
               (unsigned long long)n.refused);
     say_reported(call->stream);
     if (path == NULL)
-        return;
+        return true;
     struct audio heard = phone_stream_heard(call->stream);
     const char *why = audio_write(&heard, path);
     if (why != NULL)
-        fprintf(stderr, "mikey-phone: %s: %s\n", path, why);
+        phone_say("not-recorded", "%s: %s", path, why);
+    return why == NULL;
 }
 
 #define LAST_MS 300   /* for the last messages */
@@ -392,7 +394,8 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
         code = call->fault;
     }
     phone_say("ended", "%s", why);
-    report_media(call);
+    if (!report_media(call) && code == CLI_EXIT_OK)
+        code = CLI_EXIT_FAILURE;
     p->call = NULL;
     p->code = code;
     tmr_cancel(&call->timer);

@@ -48,6 +48,9 @@ bob_with_keys() {
 bob_with_keys
 calls_bob --hang-up 20000
 says_soon alice '^answered:'
+call carol sip:bob@example.com --proxy "$(tcp_of bob)"
+check 'who calls a phone that talks is told that it is busy' prints_on 5 '^ended: 486 Busy Here$'
+check 'and the phone says who it was' said_by bob '^missed: sip:carol@example.com, it says: we are in a call$'
 echo q >&5
 ended bob
 ended alice
