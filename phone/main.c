@@ -337,8 +337,6 @@ run(struct phone *p, struct cli_error *err)
 {
     bool group = p->o->value[PHONE_OPT_GROUP] != NULL;
 
-    if (!phone_screen_open(p, err))
-        return false;
     if (p->o->value[PHONE_OPT_FETCH_MESSAGES] != NULL && !phone_voicemail_fetch(p, err))
         return false;
     if (p->o->callee != NULL &&
@@ -395,7 +393,7 @@ phone(const struct phone_options *o, struct cli_error *err)
         check_recording(p, err) && load_speech(&p->speech, o->value[PHONE_OPT_PLAY], err) &&
         load_speech(&p->early, o->value[PHONE_OPT_EARLY], err) && load_password(p, err) &&
         phone_voicemail_check(o, err) && phone_worker_start(&p->worker, &o->args, err) &&
-        open_sip(p, err) && begin_registration(p, err))
+        phone_screen_open(p, err) && open_sip(p, err) && begin_registration(p, err))
         (void)!run(p, err);
     close_phone(p);
     return err->code != CLI_EXIT_OK ? (int)err->code : p->code;
