@@ -55,8 +55,10 @@ check_devices(struct phone *p, struct cli_error *err)
         const char *name = p->o->value[ids[side]];
         const char *why = name != NULL ? audio_device_check(side, name) : NULL;
         if (why != NULL)
-            return cli_fail(err, CLI_EXIT_FAILURE, "the %s %.80s does not work: %s",
-                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why);
+            return cli_fail(err, CLI_EXIT_FAILURE,
+                            "the %s %.80s does not work: %s; %s -L lists others",
+                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why,
+                            side == AUDIO_MIC ? "arecord" : "aplay");
     }
     return true;
 }

@@ -293,6 +293,21 @@ read_members(struct phone_options *o, char **uris, struct cli_error *err)
            cli_fail(err, CLI_EXIT_USAGE, "--group: nobody to call; give SIP-URIs or --members");
 }
 
+/* Other than any character. Each option has a number of its own: those that had the same would be
+ * one to getopt_long, and --p the first that begins so. */
+#define FIRST_OPTION 1000
+
+static bool
+not_read(int c, const char *text, struct cli_error *err)
+{
+    const char *why = c == ':' ? "needs an argument" : "is no option, or short for several";
+
+    if (c == '?' && optopt >= FIRST_OPTION)
+        why = "takes no argument";
+    return cli_fail(err, CLI_EXIT_USAGE, "%.*s %s. Try: mikey-phone --help",
+                    (int)strcspn(text, "="), text, why);
+}
+
 bool
 phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_error *err)
 {
@@ -301,18 +316,16 @@ phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_er
 
     *o = (struct phone_options){ 0 };
     for (i = 0; i < PHONE_OPT_COUNT; i++)
-        list[i] =
-            (struct option){ options[i].name,
-                             options[i].arg != NULL ? required_argument : no_argument, NULL, 0 };
+        list[i] = (struct option){ options[i].name,
+                                   options[i].arg != NULL ? required_argument : no_argument, NULL,
+                                   FIRST_OPTION + i };
     list[PHONE_OPT_COUNT] = (struct option){ 0 };
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":", list, &i)) != -1) {
-        if (c != 0)
-            return cli_fail(err, CLI_EXIT_USAGE, "%s %s. Try: mikey-phone --help", argv[optind - 1],
-                            c == ':' ? "needs an argument" : "is no option");
-        if (!take(o, (size_t)i, optarg, err))
+    while ((c = getopt_long(argc, argv, ":", list, NULL)) != -1)
+        if (c < FIRST_OPTION)
+            return not_read(c, argv[optind - 1], err);
+        else if (!take(o, (size_t)(c - FIRST_OPTION), optarg, err))
             return false;
-    }
     if (o->value[PHONE_OPT_HELP] != NULL || o->value[PHONE_OPT_VERSION] != NULL)
         return true;
     o->callee = argv[optind];

@@ -35,6 +35,10 @@ for proxy in 127.0.0.1:5060 example.com 'sip:127.0.0.1;transport=sctp'; do
     wrong "'$proxy' is no proxy" 2 "^mikey-phone: --proxy $proxy: expected" --proxy "$proxy" sip:bob@example.com
 done
 
+wrong 'what may be short for several options is short for none' 2 '^mikey-phone: --p is no option, or short for several. Try: ' \
+    --p 'sip:127.0.0.1:1;transport=tcp' sip:bob@example.com
+wrong 'and what takes no argument gets none' 2 '^mikey-phone: --once takes no argument. Try: ' --once=1
+
 # --- what would come out with the first call only -------------------------------------------------------
 
 wrong 'a suite that nobody knows is told at once' 2 'srtp AES_1: no such suite; known: ' --srtp AES_1
