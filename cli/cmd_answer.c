@@ -417,17 +417,17 @@ bool
 cli_cmd_answer(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CLIENT client;
-    CLI_SCOPED_BLOB out = { 0 };
     CLI_SCOPED_KEYS keys = { .n = 0 };
     CLI_SCOPED_TPK tpk = { .path = NULL };
     CLI_SCOPED_CACHE cache = { .lock = -1 };
     struct answering a = {
         .client = &client, .args = args, .keys = &keys, .tpk = &tpk, .cache = &cache
     };
-    struct mkt_io io = { .cap = MKT_MSG_MAX };
+    struct mkt_io io = { 0 };
 
-    bool done = cli_client_open(&client, args, err) && cli_blob_alloc(&out, MKT_MSG_MAX, err);
-    io.out = out.p;
+    bool done = cli_client_open(&client, args, err) && cli_client_rooms(&client, err);
+    io.out = client.out.p;
+    io.cap = client.out.cap;
     done = done && answer(&a, &io, err);
     mkt_csb_free(a.csb);
     mkt_resolution_free(a.kept);

@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sent.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 bool
 phone_sent_keep(struct phone_sent *s, struct mkt_span text, struct cli_error *err)
 {
     struct mkt_err why = { 0 };
 
-    free(s->text);
-    s->text = malloc(text.n);
-    if (s->text == NULL)
-        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
-    memcpy(s->text, text.p, text.n);
-    return mkt_sdp_read(&s->sdp, mkt_span(s->text, text.n), &why) == MKT_OK ||
+    if (!cli_blob_set(&s->text, text, err))
+        return false;
+    return mkt_sdp_read(&s->sdp, cli_blob_span(&s->text), &why) == MKT_OK ||
            cli_fail_mkt(err, CLI_EXIT_FAILURE, "our own description", &why);
 }
 
 void
 phone_sent_free(struct phone_sent *s)
 {
-    free(s->text);
-    s->text = NULL;
+    cli_blob_free(&s->text);
 }
 
 static bool

@@ -10,8 +10,8 @@
 #define PHONE_SDP_MAX 16384 /* octets of a description that is taken */
 
 struct phone_sent {
-    char *text; /* owned */
-    struct mkt_sdp sdp;
+    struct cli_blob text;
+    struct mkt_sdp sdp; /* borrows from it */
 };
 
 /* phone_sent_keep keeps the description `text`, in the place of a former one. */

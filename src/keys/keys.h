@@ -77,7 +77,14 @@ bool mkt_derive_msg_keys(struct mkt_msg_keys *out, const struct mkt_inkey *k, st
                          const struct mkt_suite *suite, const struct mkt_label *l,
                          enum mkt_which which);
 
-/* One key of outkey length out->n (set by the caller) from a secret. */
+/* n keys (MKT_DERIVED_MAX at most) of the lengths out[i]->n (set by the caller) from a secret, by
+ * one label but for the constants. All are wiped when one fails. */
+#define MKT_DERIVED_MAX 2
+bool mkt_derive_secrets(struct mkt_secret *const out[], const enum mkt_constant constant[],
+                        size_t n, struct mkt_crypto *c, uint8_t prf_func,
+                        const struct mkt_secret *inkey, const struct mkt_label *l);
+
+/* One key likewise. */
 bool mkt_derive_secret(struct mkt_secret *out, struct mkt_crypto *c, uint8_t prf_func,
                        const struct mkt_secret *inkey, enum mkt_constant constant,
                        const struct mkt_label *l);
