@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define FIRST_RETRY_MS 500
+#define LOOK_MS 200 /* between looks at whether it was given up */
 
 uint64_t
 cli_clock_ntp(void)
@@ -88,11 +89,20 @@ int
 cli_timer_left(const struct cli_timer *t)
 {
     int64_t left = (t->next < t->end ? t->next : t->end) - cli_clock_ms();
-    return left < 0 ? 0 : (int)left;
+
+    if (left < 0 || cli_timer_stopped(t))
+        return 0;
+    return (int)(t->stop != NULL && left > LOOK_MS ? LOOK_MS : left);
+}
+
+bool
+cli_timer_stopped(const struct cli_timer *t)
+{
+    return t->stop != NULL && atomic_load(t->stop);
 }
 
 bool
 cli_timer_over(const struct cli_timer *t)
 {
-    return cli_clock_ms() >= t->end;
+    return cli_timer_stopped(t) || cli_clock_ms() >= t->end;
 }

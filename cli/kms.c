@@ -168,25 +168,42 @@ exchange(struct exchange *x, struct mkt_io *io, struct cli_error *err)
                     *x->last != '\0' ? "; " : "", x->last);
 }
 
+static bool
+read_options(const struct cli_args *args, const struct cli_transport **transport, uint64_t *seconds,
+             struct cli_error *err)
+{
+    const char *url = cli_args_get(args, CLI_OPT_KMS);
+
+    *seconds = DEFAULT_TIMEOUT_S;
+    *transport = find_transport(url);
+    if (*transport == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
+    return !cli_args_has(args, CLI_OPT_TIMEOUT) ||
+           cli_args_uint(args, CLI_OPT_TIMEOUT, 0, 1, 3600, seconds, err);
+}
+
+bool
+cli_kms_check(const struct cli_args *args, struct cli_error *err)
+{
+    const struct cli_transport *transport;
+    uint64_t seconds;
+    return read_options(args, &transport, &seconds, err);
+}
+
 bool
 cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct cli_kms_ask *ask,
             struct mkt_io *io, struct cli_error *err)
 {
-    const char *url = cli_args_get(args, CLI_OPT_KMS);
-    const struct cli_transport *transport = find_transport(url);
+    const struct cli_transport *transport = NULL;
+    uint64_t seconds;
+
+    if (!cli_client_check_kms(client, err) || !read_options(args, &transport, &seconds, err))
+        return false;
     struct exchange x = { .ask = ask,
                           .client = client,
-                          .link = { transport, url, &x.timer, NULL } };
-    uint64_t seconds = DEFAULT_TIMEOUT_S;
-
-    if (!cli_client_check_kms(client, err))
-        return false;
-    if (transport == NULL)
-        return cli_fail(err, CLI_EXIT_USAGE,
-                        "--kms %s: expected http://HOST..., https://HOST... or udp://HOST...", url);
-    if (cli_args_has(args, CLI_OPT_TIMEOUT) &&
-        !cli_args_uint(args, CLI_OPT_TIMEOUT, 0, 1, 3600, &seconds, err))
-        return false;
+                          .link = { transport, cli_args_get(args, CLI_OPT_KMS), &x.timer, NULL },
+                          .timer.stop = client->stop };
     bool done = cli_client_rooms(client, err);
     cli_timer_start(&x.timer, (int64_t)seconds * 1000);
     done = done && transport->open(&x.link, args, err) && exchange(&x, io, err);

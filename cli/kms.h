@@ -24,6 +24,10 @@ MKT_MUST_USE bool cli_kms_run(const struct cli_args *args, struct cli_client *cl
                               const struct cli_kms_ask *ask, struct mkt_io *io,
                               struct cli_error *err);
 
+/* cli_kms_check tells whether --kms and --timeout can be understood; nobody is asked. Fails with
+ * CLI_EXIT_USAGE. */
+MKT_MUST_USE bool cli_kms_check(const struct cli_args *args, struct cli_error *err);
+
 /* --- transports ------------------------------------------------------------------------------ */
 
 enum cli_got {

@@ -69,6 +69,22 @@ set_up(struct http *h, const struct cli_args *args)
            curl_easy_setopt(c, CURLOPT_WRITEDATA, h) == CURLE_OK && set_up_tls(c, args);
 }
 
+/* Other than 0 ends the transfer. */
+static int
+look_up(void *timer, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)a, (void)b, (void)c, (void)d;
+    return cli_timer_stopped(timer);
+}
+
+static bool
+can_be_stopped(CURL *c, struct cli_timer *timer)
+{
+    return curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_up) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_XFERINFODATA, timer) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
+}
+
 static bool
 http_open(struct cli_link *l, const struct cli_args *args, struct cli_error *err)
 {
@@ -80,7 +96,7 @@ http_open(struct cli_link *l, const struct cli_args *args, struct cli_error *err
     if (strpbrk(l->url, "?#") != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--kms %s: give host, port and prefix only", l->url);
     h->curl = curl_easy_init();
-    if (h->curl == NULL || !set_up(h, args))
+    if (h->curl == NULL || !set_up(h, args) || !can_be_stopped(h->curl, l->timer))
         return cli_fail(err, CLI_EXIT_FAILURE, "libcurl cannot be set up");
     return cli_blob_alloc(&h->body, BODY_MAX, err);
 }
@@ -175,7 +191,8 @@ http_receive(struct cli_link *l, struct cli_blob *answer, struct cli_error *err)
     CLI_SCOPED_CARRIER c = { 0 };
 
     if (!h->have_body) { /* busy: wait for the next attempt */
-        poll(NULL, 0, cli_timer_left(l->timer));
+        for (int left; (left = cli_timer_left(l->timer)) > 0;)
+            poll(NULL, 0, left);
         return CLI_GOT_NOTHING;
     }
     h->have_body = false;

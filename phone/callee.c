@@ -500,6 +500,8 @@ phone_callee_invite(const struct sip_msg *msg, void *phone)
         return;
     }
     if (p->call != NULL || (c = callee_new(p, msg)) == NULL) {
+        phone_say("missed", "%.*s, it says: we are in a call", (int)msg->from.auri.l,
+                  msg->from.auri.p);
         (void)sip_treply(NULL, p->sip, msg, 486, "Busy Here");
         return;
     }

@@ -102,11 +102,25 @@ redirect(struct caller *c, const struct sip_msg *msg)
     return true;
 }
 
+/* Nobody has answered, not even to say that they try. */
+static void
+why_unheard(const struct caller *c, int err, char *why, size_t cap)
+{
+    const char *proxy = c->call.phone->o->value[PHONE_OPT_PROXY];
+
+    if (c->heard)
+        re_snprintf(why, cap, "no answer: %m", err);
+    else
+        re_snprintf(why, cap, "cannot reach %s%s: %m%s", c->direct ? c->target : proxy,
+                    c->call.phone->tls != NULL ? " over TLS" : "", err,
+                    err == EPROTONOSUPPORT ? " (IPv6 and IPv4, or TLS and TCP, do not mix)" : "");
+}
+
 static void
 failed(struct caller *c, int err, const struct sip_msg *msg)
 {
     struct phone *p = c->call.phone;
-    char why[PHONE_WHY_MAX], uri[PHONE_URI_MAX];
+    char why[PHONE_URI_MAX + PHONE_WHY_MAX], uri[PHONE_URI_MAX];
 
     if (msg != NULL && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
         return;
@@ -114,9 +128,12 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
         begin(c);
         return;
     }
-    if (msg != NULL)
+    if (msg != NULL) {
         say_warnings(msg);
-    phone_invite_why(why, p->tls != NULL ? "the next hop, over TLS: " : "", err, msg);
+        phone_invite_why(why, "", 0, msg);
+    } else {
+        why_unheard(c, err, why, sizeof why);
+    }
     bool missed = !c->cancelled || c->unanswered;
     memcpy(uri, c->uri, sizeof uri);
     phone_call_over(&c->call, c->cancelled ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
@@ -188,6 +205,7 @@ static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
     phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
+    c->direct = proxy == NULL;
     memccpy(c->target, uri, '\0', sizeof c->target - 1);
     return phone_invite_open(&c->invite, c->call.phone, uri, c->uri, proxy);
 }

@@ -35,6 +35,7 @@ struct caller {
     struct phone_offer *offer;
     struct phone_sdes sdes;                         /* what is offered of it */
     char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
+    bool direct;                                    /* there, and not through --proxy */
     struct mbuf *description;
     struct phone_invite invite;
     struct list legs;

@@ -158,7 +158,10 @@ held(int err, const struct sip_msg *msg, void *arg)
         return;
     if (err != 0 || msg->scode >= 300) {
         phone_call_held(&c->call, &c->mine, !c->call.held); /* as before */
-        phone_say("not-held", "%u", err == 0 ? msg->scode : 0);
+        if (err == 0)
+            phone_say("not-held", "%u %.*s", msg->scode, (int)msg->reason.l, msg->reason.p);
+        else
+            phone_say("not-held", "%s", strerror(err));
         return;
     }
     phone_invite_ack(&c->invite, c->winner->dialog, msg);

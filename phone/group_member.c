@@ -463,7 +463,9 @@ look_at(struct seat *s, const struct sip_msg *msg, enum mkt_rc *rc, struct cli_e
     *rc = MKT_E_SP;
     if (phone_group_description(&s->description, p, group_media_port(m->media)) != 0 ||
         !phone_description_read(&s->description, msg->mb, true, &s->to))
-        return cli_fail(err, CLI_EXIT_PEER, "the offer is refused: no PCMU over RTP/SAVP");
+        return cli_fail(
+            err, CLI_EXIT_PEER,
+            "the offer is refused: no m-line for PCMU over RTP/SAVP, with an address to send to");
     (void)group_address_find(&s->multicast, msg->mb, sa_port(&s->to));
     return true;
 }

@@ -63,6 +63,17 @@ lost(struct phone_hearing *h, const struct audio_packet *next)
     hear(h, samples, AUDIO_FRAME);
 }
 
+/* Where a packet belongs; beyond the end what was said before the first one. */
+static size_t
+place_of(struct phone_hearing *h, uint32_t timestamp)
+{
+    if (h->begun)
+        h->behind += (int32_t)(timestamp - h->timestamp);
+    h->begun = true;
+    h->timestamp = timestamp;
+    return h->behind < 0 ? AUDIO_SAMPLES_MAX : (size_t)h->behind / (h->codec->clock / AUDIO_RATE);
+}
+
 static void
 came(void *arg, const struct audio_packet *packet, bool is_lost)
 {
@@ -78,10 +89,7 @@ came(void *arg, const struct audio_packet *packet, bool is_lost)
         h->broken++;
         return;
     }
-    if (!h->begun)
-        h->first_timestamp = packet->timestamp;
-    h->begun = true;
-    h->at = (packet->timestamp - h->first_timestamp) / (h->codec->clock / AUDIO_RATE);
+    h->at = place_of(h, packet->timestamp);
     hear(h, samples, n);
 }
 

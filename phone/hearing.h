@@ -16,7 +16,8 @@ struct phone_hearing {
     size_t room;        /* octets of heard */
     size_t at;          /* where the next sample goes if nothing else is said */
     bool begun;
-    uint32_t first_timestamp;
+    uint32_t timestamp;           /* of the last packet */
+    int64_t behind;               /* the first one, it is: a day is more than 32 bits hold */
     struct audio_device *speaker; /* borrowed; NULL: nobody listens */
     uint64_t broken;              /* packets that could not be decoded */
 };

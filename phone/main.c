@@ -7,13 +7,17 @@
 
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
+#include <errno.h>
 #include <re_dbg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static struct phone ours; /* a signal has no argument */
 
 /* --- what the user gave ----------------------------------------------------------------------- */
 
@@ -51,9 +55,29 @@ check_devices(struct phone *p, struct cli_error *err)
         const char *name = p->o->value[ids[side]];
         const char *why = name != NULL ? audio_device_check(side, name) : NULL;
         if (why != NULL)
-            return cli_fail(err, CLI_EXIT_FAILURE, "the %s %.80s does not work: %s",
-                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why);
+            return cli_fail(err, CLI_EXIT_FAILURE,
+                            "the %s %.80s does not work: %s; %s -L lists others",
+                            side == AUDIO_MIC ? "microphone" : "loudspeaker", name, why,
+                            side == AUDIO_MIC ? "arecord" : "aplay");
     }
+    return true;
+}
+
+/* What cannot be written is told before anybody talks. Nothing is begun. */
+static bool
+check_recording(struct phone *p, struct cli_error *err)
+{
+    const char *path = p->o->value[PHONE_OPT_RECORD];
+
+    if (path == NULL)
+        return true;
+    bool there = access(path, F_OK) == 0;
+    FILE *f = fopen(path, "ab");
+    if (f == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--record %.200s: %s", path, strerror(errno));
+    fclose(f);
+    if (!there)
+        (void)remove(path);
     return true;
 }
 
@@ -99,6 +123,14 @@ open_client(struct phone *p, struct cli_error *err)
 
 /* --- SIP -------------------------------------------------------------------------------------- */
 
+/* libre takes the lower 16 bits of any number. */
+static bool
+is_port(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n < 6 && text[n] == '\0' && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
 static bool
 find_address(struct phone *p, struct cli_error *err)
 {
@@ -118,8 +150,11 @@ find_address(struct phone *p, struct cli_error *err)
              port             ? ""
              : p->tls != NULL ? "5061"
                               : "5060");
-    return sa_decode(&p->local, text, strlen(text)) == 0 ||
-           cli_fail(err, CLI_EXIT_USAGE, "--listen %.80s: expected ADDRESS or ADDRESS:PORT",
+    return ((!port || is_port(colon + 1)) && sa_decode(&p->local, text, strlen(text)) == 0 &&
+            sa_isset(&p->local, SA_ADDR)) ||
+           cli_fail(err, CLI_EXIT_USAGE,
+                    "--listen %.80s: expected one address of this machine, as ADDRESS or "
+                    "ADDRESS:PORT",
                     listen);
 }
 
@@ -161,12 +196,18 @@ connection_gone(void *arg)
 
 /* What there is no transport for cannot be sent: with TLS, nothing goes out in the clear. */
 static bool
-open_transports(struct phone *p)
+open_transports(struct phone *p, struct cli_error *err)
 {
-    if (p->tls != NULL)
-        return sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls)) == 0;
-    return sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local) == 0 &&
-           sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local) == 0;
+    char text[64];
+    int rc = p->tls != NULL
+                 ? sip_transp_add(p->sip, SIP_TRANSP_TLS, &p->local, phone_tls_context(p->tls))
+                 : sip_transp_add(p->sip, SIP_TRANSP_UDP, &p->local);
+
+    if (rc == 0 && p->tls == NULL)
+        rc = sip_transp_add(p->sip, SIP_TRANSP_TCP, &p->local);
+    re_snprintf(text, sizeof text, "%J", &p->local);
+    return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "SIP at %s: %s; --listen chooses another",
+                               text, strerror(rc));
 }
 
 static bool
@@ -177,10 +218,10 @@ open_sip(struct phone *p, struct cli_error *err)
         !find_address(p, err))
         return false;
     phone_expect_home(p);
-    if (!open_dns(p) ||
-        sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0 ||
-        !open_transports(p))
-        return cli_fail(err, CLI_EXIT_FAILURE, "no SIP at the address of --listen");
+    if (!open_dns(p) || sip_alloc(&p->sip, p->dns, 32, 32, 32, "mikey-phone", requests_end, p) != 0)
+        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+    if (!open_transports(p, err))
+        return false;
     /* Ours come first: sipsess would take every 2xx and every request of a call. */
     if (sip_listen(&p->responses, p->sip, false, phone_caller_response, p) != 0 ||
         sip_listen(&p->group_responses, p->sip, false, phone_group_response, p) != 0 ||
@@ -200,9 +241,10 @@ registered(int err, const struct sip_msg *msg, void *arg)
 {
     (void)arg;
     if (err != 0)
-        phone_say("not-registered", "%s", strerror(err));
+        phone_say("not-registered", "%s; it is tried again", strerror(err));
     else if (msg->scode >= 300)
-        phone_say("not-registered", "%u", msg->scode);
+        phone_say("not-registered", "%u %.*s; it is tried again", msg->scode, (int)msg->reason.l,
+                  msg->reason.p);
     else if (msg->scode >= 200)
         phone_say("registered", "%s", "yes");
 }
@@ -216,13 +258,28 @@ begin_registration(struct phone *p, struct cli_error *err)
     if (p->o->value[PHONE_OPT_REGISTER] == NULL)
         return true;
     snprintf(registrar, sizeof registrar, "sip:%s", strchr(self, '@') + 1);
-    return sipreg_register(&p->registration, p->sip, registrar, self, NULL, self, 600, p->user,
-                           &proxy, proxy != NULL, 0, phone_auth, p, false, registered, p, NULL,
-                           NULL) == 0 ||
-           cli_fail(err, CLI_EXIT_FAILURE, "cannot register at %s", registrar);
+    int rc =
+        sipreg_register(&p->registration, p->sip, registrar, self, NULL, self, 600, p->user, &proxy,
+                        proxy != NULL, 0, phone_auth, p, false, registered, p, NULL, NULL);
+    return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "cannot register at %s: %s",
+                               proxy != NULL ? proxy : registrar, strerror(rc));
 }
 
 /* --- the user --------------------------------------------------------------------------------- */
+
+/* A BYE may need a connection first. Who asks twice does not wait for it. */
+static void
+leave(struct phone *p)
+{
+    if (p->leaving) {
+        re_cancel();
+        return;
+    }
+    p->leaving = true;
+    if (p->call != NULL)
+        p->call->end(p->call);
+    phone_quit_soon(p);
+}
 
 static void
 key_pressed(int flags, void *arg)
@@ -247,17 +304,25 @@ key_pressed(int flags, void *arg)
         p->call->hold(p->call);
     else if (key == 'k' && p->call != NULL && p->call->renew != NULL)
         p->call->renew(p->call);
-    else if ((key == 'h' || key == 'r' || key == 'q') && p->call != NULL)
+    else if (key == 'q')
+        leave(p);
+    else if ((key == 'h' || key == 'r') && p->call != NULL)
         p->call->end(p->call);
-    if (key == 'q')
-        re_cancel();
 }
 
 static void
 stop(int sig)
 {
     (void)sig;
-    re_cancel();
+    leave(&ours);
+}
+
+/* Who closes the terminal hangs up, too. libre does not take this signal. */
+static void
+hung_up(int sig)
+{
+    (void)sig;
+    raise(SIGTERM);
 }
 
 /* A file cannot be waited for. */
@@ -274,8 +339,6 @@ run(struct phone *p, struct cli_error *err)
 {
     bool group = p->o->value[PHONE_OPT_GROUP] != NULL;
 
-    if (!phone_screen_open(p, err))
-        return false;
     if (p->o->value[PHONE_OPT_FETCH_MESSAGES] != NULL && !phone_voicemail_fetch(p, err))
         return false;
     if (p->o->callee != NULL &&
@@ -283,6 +346,7 @@ run(struct phone *p, struct cli_error *err)
         return false;
     if (has_keys())
         (void)fd_listen(STDIN_FILENO, FD_READ, key_pressed, p);
+    (void)signal(SIGHUP, hung_up);
     int rc = re_main(stop);
     fd_close(STDIN_FILENO);
     return rc == 0 || cli_fail(err, CLI_EXIT_FAILURE, "the main loop: %s", strerror(rc));
@@ -323,18 +387,18 @@ close_phone(struct phone *p)
 static int
 phone(const struct phone_options *o, struct cli_error *err)
 {
-    static struct phone p;
+    struct phone *p = &ours;
 
-    p.o = o;
+    p->o = o;
     cli_quiet = o->value[PHONE_OPT_VERBOSE] == NULL;
-    if (open_client(&p, err) && choose_codecs(&p, err) && check_devices(&p, err) &&
-        load_speech(&p.speech, o->value[PHONE_OPT_PLAY], err) &&
-        load_speech(&p.early, o->value[PHONE_OPT_EARLY], err) && load_password(&p, err) &&
-        phone_voicemail_check(o, err) && phone_worker_start(&p.worker, &o->args, err) &&
-        open_sip(&p, err) && begin_registration(&p, err))
-        (void)!run(&p, err);
-    close_phone(&p);
-    return err->code != CLI_EXIT_OK ? (int)err->code : p.code;
+    if (open_client(p, err) && choose_codecs(p, err) && check_devices(p, err) &&
+        check_recording(p, err) && load_speech(&p->speech, o->value[PHONE_OPT_PLAY], err) &&
+        load_speech(&p->early, o->value[PHONE_OPT_EARLY], err) && load_password(p, err) &&
+        phone_voicemail_check(o, err) && phone_worker_start(&p->worker, &o->args, err) &&
+        phone_screen_open(p, err) && open_sip(p, err) && begin_registration(p, err))
+        (void)!run(p, err);
+    close_phone(p);
+    return err->code != CLI_EXIT_OK ? (int)err->code : p->code;
 }
 
 /* Keys must not reach a core file or another process of the same user. */

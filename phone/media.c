@@ -43,7 +43,7 @@ struct phone_stream {
     uint16_t seq;
     struct sa to;
     bool any; /* nobody has said what their SSRC is, and none was heard */
-    uint64_t refused;
+    uint64_t refused, authentic;
     struct phone_reports reports;
     struct phone_agreed agreed;
     struct audio_coder *coder; /* of what we say */
@@ -56,6 +56,7 @@ struct phone_stream {
 static void
 hear(struct phone_stream *s, const uint8_t *packet, int len)
 {
+    s->authentic++;
     if (len <= RTP_HEADER || packet[0] != 0x80 || (packet[1] & 0x7f) != s->agreed.hears) {
         s->refused++;
         return;
@@ -74,6 +75,8 @@ take_report(struct phone_stream *s, uint8_t *packet, int len)
         !phone_reports_read(&s->reports, mkt_span(packet, (size_t)len), cli_clock_ntp(),
                             tmr_jiffies()))
         s->refused++;
+    else
+        s->authentic++;
 }
 
 /* RTCP and RTP on one port: RFC 5761 4. */
@@ -455,6 +458,12 @@ phone_stream_counts(const struct phone_stream *s)
                                   .heard = s->reports.heard,
                                   .lost = phone_reports_lost(&s->reports),
                                   .refused = s->refused + s->media->strangers + s->hearing.broken };
+}
+
+uint64_t
+phone_stream_authentic(const struct phone_stream *s)
+{
+    return s->authentic;
 }
 
 struct phone_reported

@@ -85,6 +85,9 @@ struct phone_counts {
 /* phone_stream_counts returns what has happened; `refused` has packets of strangers in it. */
 struct phone_counts phone_stream_counts(const struct phone_stream *s);
 
+/* phone_stream_authentic counts what has come from the other side, speech and reports. */
+uint64_t phone_stream_authentic(const struct phone_stream *s);
+
 /* phone_stream_reported returns what the other side has last said of what we send. */
 struct phone_reported phone_stream_reported(const struct phone_stream *s);
 

@@ -61,6 +61,9 @@ phone_auth(char **user, char **password, const char *realm, void *phone)
 
 /* --- a call ----------------------------------------------------------------------------------- */
 
+#define WATCH_MS 500    /* between looks at whether anything is heard */
+#define SILENT_MS 10000 /* when the user is told that it is not */
+
 static void
 end_call(void *arg)
 {
@@ -77,6 +80,14 @@ played(void *arg)
         tmr_start(&call->timer, 0, end_call, call); /* after the packet that is under way */
 }
 
+/* The call ends for a reason of its own: the first one counts. */
+static void
+end_because(struct phone_call *call, enum cli_exit fault)
+{
+    call->fault = fault;
+    tmr_start(&call->timer, 0, end_call, call);
+}
+
 /* A call in which one side is not there is no call: it does not go on in silence. */
 static void
 device_failed(enum audio_side side, const char *why, void *arg)
@@ -86,7 +97,31 @@ device_failed(enum audio_side side, const char *why, void *arg)
 
     snprintf(call->trouble, sizeof call->trouble, "the %s %.80s does not work: %s",
              side == AUDIO_MIC ? "microphone" : "loudspeaker", call->phone->o->value[id], why);
-    tmr_start(&call->timer, 0, end_call, call);
+    end_because(call, CLI_EXIT_FAILURE);
+}
+
+/* A BYE may be lost, and who is gone sends none: without an end of its own the call would keep the
+ * phone busy for ever. On hold nobody has to say anything. */
+static void
+watch(void *arg)
+{
+    struct phone_call *call = arg;
+    uint64_t n = phone_stream_authentic(call->stream);
+    uint32_t gone_ms = call->phone->o->gone_ms;
+    bool silent = n == call->authentic && !call->held && !call->held_by_other;
+
+    call->authentic = n;
+    call->silent_ms = silent ? call->silent_ms + WATCH_MS : 0;
+    if (call->silent_ms == SILENT_MS)
+        phone_say("silent", "nothing is heard of the other party");
+    if (gone_ms > 0 && call->silent_ms >= gone_ms) {
+        snprintf(call->trouble, sizeof call->trouble,
+                 "nothing was heard of the other party for %u.%u seconds", gone_ms / 1000,
+                 gone_ms % 1000 / 100);
+        end_because(call, CLI_EXIT_PEER);
+        return;
+    }
+    tmr_start(&call->watch, WATCH_MS, watch, call);
 }
 
 bool
@@ -95,6 +130,7 @@ phone_call_open(struct phone_call *call, struct phone *p)
     *call = (struct phone_call){ .phone = p };
     tmr_init(&call->timer);
     tmr_init(&call->too_old);
+    tmr_init(&call->watch);
     if (phone_media_open(&call->media, &p->local, &p->speech, played, call) == 0) {
         phone_media_devices(call->media, p->o->value[PHONE_OPT_MIC], p->o->value[PHONE_OPT_SPEAKER],
                             device_failed);
@@ -270,6 +306,7 @@ phone_call_talk(struct phone_call *call, struct phone_stream *stream, const stru
     call->since = tmr_jiffies();
     if (ms != UINT32_MAX)
         tmr_start(&call->timer, ms, end_call, call);
+    tmr_start(&call->watch, WATCH_MS, watch, call);
     phone_stream_start(stream, to);
 }
 
@@ -284,25 +321,27 @@ say_reported(const struct phone_stream *stream)
                   r.round_trip_ms);
 }
 
-static void
+/* False: what was heard could not be kept. */
+static bool
 report_media(const struct phone_call *call)
 {
     const char *path = call->phone->o->value[PHONE_OPT_RECORD];
     struct phone_counts n;
 
     if (call->stream == NULL)
-        return;
+        return true;
     n = phone_stream_counts(call->stream);
     phone_say("media", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
               (unsigned long long)n.heard, (unsigned long long)n.lost,
               (unsigned long long)n.refused);
     say_reported(call->stream);
     if (path == NULL)
-        return;
+        return true;
     struct audio heard = phone_stream_heard(call->stream);
     const char *why = audio_write(&heard, path);
     if (why != NULL)
-        fprintf(stderr, "mikey-phone: %s: %s\n", path, why);
+        phone_say("not-recorded", "%s: %s", path, why);
+    return why == NULL;
 }
 
 #define LAST_MS 300   /* for the last messages */
@@ -339,9 +378,9 @@ phone_quit_soon(struct phone *p)
 static void
 go_on(struct phone *p)
 {
-    if (p->o->callee != NULL && p->code == CLI_EXIT_OK && ++p->made < p->o->repeat)
+    if (!p->leaving && p->o->callee != NULL && p->code == CLI_EXIT_OK && ++p->made < p->o->repeat)
         tmr_start(&p->quit, 0, call_again, p);
-    else if (p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
+    else if (p->leaving || p->o->callee != NULL || p->o->value[PHONE_OPT_ONCE] != NULL)
         phone_quit_soon(p);
 }
 
@@ -352,14 +391,16 @@ phone_call_over(struct phone_call *call, enum cli_exit code, const char *why)
 
     if (call->trouble[0] != '\0') {
         why = call->trouble;
-        code = CLI_EXIT_FAILURE;
+        code = call->fault;
     }
     phone_say("ended", "%s", why);
-    report_media(call);
+    if (!report_media(call) && code == CLI_EXIT_OK)
+        code = CLI_EXIT_FAILURE;
     p->call = NULL;
     p->code = code;
     tmr_cancel(&call->timer);
     tmr_cancel(&call->too_old);
+    tmr_cancel(&call->watch);
     phone_media_close(call->media);
     call->free(call);
     go_on(p);

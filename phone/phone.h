@@ -30,7 +30,11 @@ struct phone_call {
     void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
     void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
     void (*free)(struct phone_call *call);
-    char trouble[192]; /* why we had to end it; empty: we had not to */
+    char trouble[192];   /* why we had to end it; empty: we had not to */
+    enum cli_exit fault; /* whose trouble that is */
+    struct tmr watch;
+    uint64_t authentic; /* packets when `watch` looked */
+    uint32_t silent_ms; /* since one came */
 };
 
 struct phone {
@@ -55,6 +59,7 @@ struct phone {
     struct phone_voicemail *voicemail; /* NULL: none under way */
     uint32_t made;                     /* calls that we made and that are over */
     struct tmr quit;                   /* or the next call */
+    bool leaving;                      /* the user has had enough */
     int code;                          /* exit code */
 };
 

@@ -3,11 +3,15 @@
 #include "phone_options.h"
 
 #include "files.h"
+#include "kms.h"
+#include "srtp_suite.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define GONE_MS 60000 /* --gone-after */
 
 static const struct {
     const char *name, *arg, *text;
@@ -18,19 +22,45 @@ static const struct {
 #undef PHONE_OPTIONS_ROW
 };
 
+#define COLUMNS 80
+#define INDENT 31 /* of what an option means */
+
+/* Text from column `indent` on, broken between words. */
+static void
+print_text(const char *text, size_t indent)
+{
+    size_t room = COLUMNS - indent;
+
+    while (strlen(text) > room) {
+        size_t n = room;
+        while (n > 0 && text[n] != ' ')
+            n--;
+        if (n == 0)
+            break;
+        printf("%.*s\n%*s", (int)n, text, (int)indent, "");
+        text += n + 1;
+    }
+    printf("%s\n", text);
+}
+
 void
 phone_help(void)
 {
-    printf("usage: mikey-phone --credentials FILE --kms URL [OPTION...] [SIP-URI]\n\n"
-           "Calls SIP-URI, or waits for calls. All media is SRTP with keys of MIKEY-TICKET (RFC "
-           "6043):\nwhat cannot be keyed is not taken. Keys while it runs: a answers, r refuses, h "
-           "hangs up, o holds, k brings new keys, s says how the call "
-           "stands, q quits.\n\n");
+    printf("usage: mikey-phone --credentials FILE --kms URL [OPTION...] [SIP-URI]\n\n");
+    print_text(
+        "Calls SIP-URI, or waits for calls. All media is SRTP with keys of MIKEY-TICKET (RFC "
+        "6043): what cannot be keyed is not taken.",
+        0);
+    print_text("Keys while it runs, each with Enter: a answers, r refuses, h hangs up, o holds, k "
+               "brings new keys, s says how the call stands, q quits.",
+               0);
+    printf("\n");
     for (size_t i = 0; i < PHONE_OPT_COUNT; i++) {
         char left[48];
         snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].arg != NULL ? " " : "",
                  options[i].arg != NULL ? options[i].arg : "");
-        printf("  %-28s %s\n", left, options[i].text);
+        printf("  %-28s ", left);
+        print_text(options[i].text, INDENT);
     }
 }
 
@@ -70,7 +100,6 @@ static bool
 milliseconds(const struct phone_options *o, enum phone_option id, uint32_t *ms,
              struct cli_error *err)
 {
-    *ms = UINT32_MAX;
     return number(o, id, 0, 86400000, "milliseconds, a day at most", ms, err);
 }
 
@@ -86,6 +115,25 @@ first_index(struct phone_options *o, struct cli_error *err)
     o->first_index = strtoull(text, &end, 10);
     return (text[0] >= '0' && text[0] <= '9' && *end == '\0' && o->first_index >> 48 == 0) ||
            cli_fail(err, CLI_EXIT_USAGE, "--first-index %.40s: expected a number of 48 bits", text);
+}
+
+/* Whom the KMS knows, and SIP: one URI, with nothing around it. */
+static bool
+is_sip_uri(const char *text)
+{
+    if (strncmp(text, "sip:", 4) != 0 || strspn(text + 4, "@:;?") > 0 || text[4] == '\0')
+        return false;
+    while (*text > ' ' && *text <= '~' && strchr("<>\"", *text) == NULL)
+        text++;
+    return *text == '\0';
+}
+
+static bool
+check_sip_uri(const char *text, struct cli_error *err)
+{
+    return text == NULL || is_sip_uri(text) ||
+           cli_fail(err, CLI_EXIT_USAGE, "%.80s: expected a SIP-URI such as sip:bob@example.com",
+                    text);
 }
 
 static bool
@@ -108,6 +156,13 @@ check_proxy(struct phone_options *o, struct cli_error *err)
             return cli_fail(err, CLI_EXIT_USAGE, "--proxy %.80s: expected sips:HOST[:PORT]", proxy);
         proxy = o->value[PHONE_OPT_PROXY] = o->proxy;
     }
+    if (proxy != NULL &&
+        (!is_sip_uri(proxy) ||
+         (strcasestr(proxy, ";transport=") != NULL && !has_transport(proxy, "udp") &&
+          !has_transport(proxy, "tcp") && !has_transport(proxy, "tls"))))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--proxy %.80s: expected sip:HOST[:PORT][;transport=tcp], or tls or udp",
+                        proxy);
     if (proxy != NULL && ca == NULL && has_transport(proxy, "tls"))
         return cli_fail(err, CLI_EXIT_USAGE, "--proxy over TLS needs --tls-ca");
     if (proxy != NULL && ca != NULL && (has_transport(proxy, "tcp") || has_transport(proxy, "udp")))
@@ -144,6 +199,26 @@ keying(struct phone_options *o, struct cli_error *err)
                                     "--keying %.40s: expected required, preferred or sdes", text);
 }
 
+/* What is handed on is understood, before anybody calls. */
+static bool
+check_client(const struct phone_options *o, struct cli_error *err)
+{
+    static const enum phone_option times[] = { PHONE_OPT_VALIDITY, PHONE_OPT_REKEY };
+    struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX];
+    uint32_t seconds;
+    size_t n;
+
+    for (size_t i = 0; i < CLI_COUNT(times); i++) {
+        const char *text = o->value[times[i]];
+        if (text != NULL && !cli_clock_duration(text, &seconds))
+            return cli_fail(err, CLI_EXIT_USAGE, "--%s %.40s: expected 90s, 15m, 1h or 7d",
+                            options[times[i]].name, text);
+    }
+    return cli_kms_check(&o->args, err) &&
+           cli_srtp_policies(o->args.value[CLI_OPT_SRTP], o->args.n[CLI_OPT_SRTP],
+                             MKT_PRF_HMAC_SHA_256, true, sp, &n, err);
+}
+
 static bool
 check(struct phone_options *o, struct cli_error *err)
 {
@@ -159,10 +234,14 @@ check(struct phone_options *o, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
-    o->hang_up_ms = UINT32_MAX;
+    if (o->hang_up_played && o->value[PHONE_OPT_PLAY] == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--hang-up played: of what? --play is needed");
+    o->answer_ms = o->hang_up_ms = o->leave_ms = UINT32_MAX;
+    o->gone_ms = GONE_MS;
     o->repeat = 1;
-    return keying(o, err) && check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
-           milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return check_client(o, err) && keying(o, err) && check_proxy(o, err) && multicast(o, err) &&
+           first_index(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+           milliseconds(o, PHONE_OPT_GONE_AFTER, &o->gone_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1, 1000000, "a number of calls, a million at most",
                   &o->repeat, err) &&
@@ -177,8 +256,8 @@ add_member(struct phone_options *o, char *uri, struct cli_error *err)
     if (o->n_members == PHONE_MEMBERS_MAX)
         return cli_fail(err, CLI_EXIT_USAGE, "a group call has %d members at most",
                         PHONE_MEMBERS_MAX);
-    if (strncmp(uri, "sip:", 4) != 0)
-        return cli_fail(err, CLI_EXIT_USAGE, "%.80s: expected a SIP-URI of a member", uri);
+    if (!check_sip_uri(uri, err))
+        return false;
     o->members[o->n_members++] = uri;
     return true;
 }
@@ -214,6 +293,21 @@ read_members(struct phone_options *o, char **uris, struct cli_error *err)
            cli_fail(err, CLI_EXIT_USAGE, "--group: nobody to call; give SIP-URIs or --members");
 }
 
+/* Other than any character. Each option has a number of its own: those that had the same would be
+ * one to getopt_long, and --p the first that begins so. */
+#define FIRST_OPTION 1000
+
+static bool
+not_read(int c, const char *text, struct cli_error *err)
+{
+    const char *why = c == ':' ? "needs an argument" : "is no option, or short for several";
+
+    if (c == '?' && optopt >= FIRST_OPTION)
+        why = "takes no argument";
+    return cli_fail(err, CLI_EXIT_USAGE, "%.*s %s. Try: mikey-phone --help",
+                    (int)strcspn(text, "="), text, why);
+}
+
 bool
 phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_error *err)
 {
@@ -222,18 +316,16 @@ phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_er
 
     *o = (struct phone_options){ 0 };
     for (i = 0; i < PHONE_OPT_COUNT; i++)
-        list[i] =
-            (struct option){ options[i].name,
-                             options[i].arg != NULL ? required_argument : no_argument, NULL, 0 };
+        list[i] = (struct option){ options[i].name,
+                                   options[i].arg != NULL ? required_argument : no_argument, NULL,
+                                   FIRST_OPTION + i };
     list[PHONE_OPT_COUNT] = (struct option){ 0 };
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":", list, &i)) != -1) {
-        if (c != 0)
-            return cli_fail(err, CLI_EXIT_USAGE, "%s %s. Try: mikey-phone --help", argv[optind - 1],
-                            c == ':' ? "needs an argument" : "is no option");
-        if (!take(o, (size_t)i, optarg, err))
+    while ((c = getopt_long(argc, argv, ":", list, NULL)) != -1)
+        if (c < FIRST_OPTION)
+            return not_read(c, argv[optind - 1], err);
+        else if (!take(o, (size_t)(c - FIRST_OPTION), optarg, err))
             return false;
-    }
     if (o->value[PHONE_OPT_HELP] != NULL || o->value[PHONE_OPT_VERSION] != NULL)
         return true;
     o->callee = argv[optind];
@@ -244,5 +336,5 @@ phone_options_read(struct phone_options *o, int argc, char **argv, struct cli_er
                         o->value[PHONE_OPT_MEMBERS] != NULL ? "members" : "multicast");
     if (o->callee != NULL && argv[optind + 1] != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "more than one SIP-URI");
-    return check(o, err);
+    return check(o, err) && check_sip_uri(o->callee, err);
 }

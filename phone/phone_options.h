@@ -44,6 +44,8 @@
       "answer by itself after so many milliseconds (default: key a)")                              \
     X(HANG_UP, "hang-up", "TIME", CLI_OPT_COUNT,                                                   \
       "hang up so many milliseconds after the answer, or \"played\"")                              \
+    X(GONE_AFTER, "gone-after", "TIME", CLI_OPT_COUNT,                                             \
+      "end a call without a sign of the other end for so many milliseconds")                       \
     X(VOICEMAIL, "voicemail", "URI", CLI_OPT_COUNT,                                                \
       "a mailbox, such as sip:192.0.2.9;transport=tcp")                                            \
     X(LEAVE_MESSAGE, "leave-message", "FILE", CLI_OPT_COUNT,                                       \
@@ -87,6 +89,7 @@ struct phone_options {
     char *members[PHONE_MEMBERS_MAX];   /* SIP-URIs of the group */
     size_t n_members;
     uint32_t answer_ms, hang_up_ms; /* UINT32_MAX: not by itself */
+    uint32_t gone_ms;               /* of silence until the call ends; 0: it does not */
     uint32_t leave_ms;              /* until nobody answers; UINT32_MAX: not given */
     bool hang_up_played;
     struct group_address multicast;

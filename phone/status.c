@@ -18,11 +18,11 @@
 #define ROW_MAX 160
 #define EVENTS 12
 #define DRAW_MS 500
-#define WIDTH 80 /* of a terminal that does not say, or is smaller than any is */
+#define WIDTH 80 /* of a terminal that does not say */
 #define HEIGHT 24
-#define LEAST 12
-#define BESIDES 4 /* rows of neither: the keys with what is around them, and the last one */
 #define EVENTS_LEAST 4
+#define KEY 14    /* columns of what a row is about */
+#define IN_FULL 8 /* rows that are not cut: from the call to when it rekeys */
 
 struct rows {
     size_t n;
@@ -40,7 +40,7 @@ add(struct rows *r, const char *key, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    snprintf(r->row[r->n++], ROW_MAX, "%-14s%.*s", key, ROW_MAX - 15, text);
+    snprintf(r->row[r->n++], ROW_MAX, "%-*s%.*s", KEY, key, ROW_MAX - KEY - 1, text);
 }
 
 /* --- what there is ---------------------------------------------------------------------------- */
@@ -141,6 +141,9 @@ phone_status_say(const struct phone *p)
 
 /* --- the screen ------------------------------------------------------------------------------- */
 
+static const char key_line[] =
+    "a answers  r refuses  o holds  k new keys  h hangs up  q quits  (+ Enter)";
+
 static struct {
     const struct phone *phone; /* NULL: no screen */
     struct tmr tick;
@@ -149,15 +152,14 @@ static struct {
 } screen;
 
 struct size {
-    int cols;
-    size_t rows;
+    size_t cols, rows;
 };
 
 static struct size
 size(void)
 {
     struct winsize w;
-    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > LEAST;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0;
 
     return known ? (struct size){ w.ws_col, w.ws_row } : (struct size){ WIDTH, HEIGHT };
 }
@@ -168,24 +170,102 @@ lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* How much of text goes into one line: whole words, if any. */
+static size_t
+fitting(const char *text, size_t cols)
+{
+    size_t n = strlen(text);
+
+    if (n <= cols)
+        return n;
+    for (n = cols; n > 0 && text[n] != ' ';)
+        n--;
+    return n > 0 ? n : cols;
+}
+
+/* In `lines` lines at most, each but the first behind `indent` spaces. Returns how many there are.
+ */
+static size_t
+print_lines(const char *text, size_t cols, size_t lines, size_t indent)
+{
+    size_t used = 0, n;
+
+    for (size_t at = 0; used < lines && (used == 0 || *text != '\0'); used++) {
+        n = fitting(text, cols - at);
+        printf("%*s%.*s\n", (int)at, "", (int)n, text);
+        text += n;
+        text += strspn(text, " ");
+        at = indent < cols / 2 ? indent : 0;
+    }
+    return used;
+}
+
+static size_t
+count_lines(const char *text, size_t cols)
+{
+    size_t n = 0;
+
+    for (; *text != '\0'; n++) {
+        text += fitting(text, cols);
+        text += strspn(text, " ");
+    }
+    return n;
+}
+
+/* Where there is no room for columns, one space parts what a row is about from the rest. */
+static void
+set_row(char out[ROW_MAX], const char *row, size_t cols)
+{
+    size_t n = KEY;
+
+    while (cols < 2 * KEY && n > 0 && row[n - 1] == ' ')
+        n--;
+    snprintf(out, ROW_MAX, "%.*s%s%s", (int)n, row, n < KEY ? " " : "", row + KEY);
+}
+
+/* The first rows are what matters most: they are there in full. */
+static size_t
+print_state(const struct rows *r, size_t cols, size_t room)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < r->n && used < room; i++) {
+        char row[ROW_MAX];
+        set_row(row, r->row[i], cols);
+        if (i < IN_FULL) {
+            used += print_lines(row, cols, room - used, KEY);
+            continue;
+        }
+        printf("%.*s\n", (int)cols, row);
+        used++;
+    }
+    return used;
+}
+
 /* Nothing scrolls: the last events have a place, then the state, then more events. */
 static void
 draw(void *arg)
 {
     struct rows r;
     struct size s = size();
-    size_t room = s.rows - BESIDES;
+    size_t room = s.rows - 1; /* the last row stays empty */
+    size_t keys = count_lines(key_line, s.cols) + 2;
 
     (void)arg;
     fill(&r, screen.phone);
-    size_t state = lesser(r.n, room - lesser(screen.n, EVENTS_LEAST));
-    size_t events = lesser(lesser(screen.n, EVENTS), room - state);
+    if (keys * 2 > room)
+        keys = 0;
+    room -= keys;
     printf("\033[H\033[J"); /* home, and nothing below */
-    for (size_t i = 0; i < state; i++)
-        printf("%.*s\n", s.cols, r.row[i]);
-    printf("\na answers  r refuses  o holds  k new keys  h hangs up  q quits\n\n");
+    room -= print_state(&r, s.cols, room - lesser(lesser(screen.n, EVENTS_LEAST), room / 4));
+    if (keys > 0) {
+        printf("\n");
+        (void)print_lines(key_line, s.cols, keys - 2, 0);
+        printf("\n");
+    }
+    size_t events = lesser(lesser(screen.n, EVENTS), room);
     for (size_t i = screen.n - events; i < screen.n; i++)
-        printf("%.*s\n", s.cols, screen.event[i % EVENTS]);
+        printf("%.*s\n", (int)s.cols, screen.event[i % EVENTS]);
     fflush(stdout);
     tmr_start(&screen.tick, DRAW_MS, draw, NULL);
 }

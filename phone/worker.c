@@ -17,7 +17,8 @@ struct phone_worker {
     pthread_cond_t more;
     struct phone_job *asked, *over; /* in their order */
     bool stop;
-    struct mqueue *bell; /* rings in the main loop when a job is over */
+    atomic_bool given_up; /* what the KMS is being asked */
+    struct mqueue *bell;  /* rings in the main loop when a job is over */
 };
 
 static void
@@ -95,6 +96,7 @@ phone_worker_start(struct phone_worker **out, const struct cli_args *args, struc
     if (!cli_client_open(&w->client, args, err))
         return false;
     w->client.err = &w->opening;
+    w->client.stop = &w->given_up;
     if (mqueue_alloc(&w->bell, rung, w) != 0 || pthread_create(&w->thread, NULL, work, w) != 0)
         return cli_fail(err, CLI_EXIT_FAILURE, "no thread can be started");
     w->running = true;
@@ -115,6 +117,7 @@ phone_worker_stop(struct phone_worker *w)
 {
     if (w == NULL)
         return;
+    atomic_store(&w->given_up, true);
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_signal(&w->more);

@@ -60,6 +60,22 @@ shows() {
     return 1
 }
 drawn_once() { [ "$(grep -c '^packets ' "$dir/stdout")" -eq 1 ] && head -n 1 "$dir/stdout" | grep -q '^call '; }
+# Within ten seconds the first line is that of the call, and its time goes on.
+first_is_call() {
+    local i before
+    for ((i = 0; i < 100; i++)); do
+        picture
+        case $(head -n 1 "$dir/stdout") in
+        call*)
+            before=${before:-$(head -n 1 "$dir/stdout")}
+            [ "$(head -n 1 "$dir/stdout")" = "$before" ] || return 0
+            ;;
+        *) before='' ;;
+        esac
+        sleep 0.1
+    done
+    return 1
+}
 goes_on() {
     local before
     picture && before=$(grep '^packets ' "$dir/stdout")
@@ -69,6 +85,9 @@ goes_on() {
 if command -v tmux > "$dir/ignored"; then
     code=0
     tmux_name=mikey.$$
+    screen new-session -d -s phone -x 80 -y 24 "$phone --credentials alice.cred --kms $http --listen 127.0.0.1:0 --screen"
+    check 'on a terminal the screen of a phone that waits shows where' shows '^listening: tcp 127.0.0.1:'
+    screen kill-server
     wait_for_calls bob --answer 300 --once
     screen new-session -d -s phone -x 80 -y 24 "$phone --credentials alice.cred --kms $http --listen 127.0.0.1:0 \
         --proxy '$(proxy)' --rekey 1h --screen sip:bob@example.com; sleep 5"
@@ -78,6 +97,15 @@ if command -v tmux > "$dir/ignored"; then
     check 'what has happened' shows '^answered: sip:bob@example.com'
     check 'all of it once' drawn_once
     check 'and it is drawn again' goes_on
+    check 'and says that keys need Enter' shows 'q quits.*Enter'
+    screen resize-window -t phone -x 40 -y 24
+    check 'a narrow one shows what was refused' shows '^  .* refused$'
+    check 'below how long the call is' first_is_call
+    check 'and all keys, in two lines' shows 'q quits'
+    screen resize-window -t phone -x 20 -y 10
+    check 'a small one begins with the call, too' first_is_call
+    check 'and has who it is' shows '^sip:bob@example.com$'
+    screen resize-window -t phone -x 80 -y 24
     screen send-keys -t phone o Enter
     check 'a key works' shows '^call .*held by us'
     screen send-keys -t phone h Enter
