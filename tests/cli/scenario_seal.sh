@@ -201,6 +201,38 @@ while read -r file expected what; do
 done < damages
 check 'and nothing of it was left behind' absent never
 
+# --- where it goes ----------------------------------------------------------------------------------
+
+# A pipe is not replaced by a file: it gets the whole, as late as a file would appear.
+mkfifo pipe
+timeout 20 cat pipe > from.pipe &
+reader=$!
+open_ bob pipe note.sealed
+check 'a pipe stays a pipe' test -p pipe
+[ -p pipe ] || kill $reader
+wait $reader
+check 'and who reads it has the file' cmp -s note.txt from.pipe
+rm -f pipe
+mkdir folder
+open_ bob folder note.sealed
+check 'a folder is none' exits_saying 1 'cannot write folder: Is a directory'
+for signal in TERM HUP; do
+    mkfifo feed
+    "$ticket" open --credentials bob.cred --kms "$http" --out never - < feed 2> "$dir/ignored" &
+    opening=$!
+    exec {fd}> feed
+    head -c 140000 four.sealed >&"$fd"
+    for _ in $(seq 500); do [ -n "$(find . -name 'never.*' -size +63k)" ] && break; sleep 0.01; done
+    kill -$signal $opening
+    wait $opening
+    code=$?
+    exec {fd}>&-
+    rm feed
+    check "SIG$signal ends it" exits $((128 + $(kill -l $signal)))
+    check 'and nothing that has not verified stays' bash -c '[ -z "$(find . -name "never*")" ]'
+    rm -f never*
+done
+
 # --- large ------------------------------------------------------------------------------------------
 
 truncate -s 64M large
