@@ -187,6 +187,10 @@ know_call(struct member *m, const struct mkt_csb *csb, struct cli_error *err)
         !phone_group_name(group, policy->responders[0]) || !phone_group_name(kms, policy->kms))
         return cli_fail(err, CLI_EXIT_PEER, "an identity of more than %d octets",
                         GROUP_NAME_MAX - 1);
+    if (!mkt_csb_peer_is_vouched(csb))
+        return cli_fail(err, CLI_EXIT_PEER,
+                        "nobody vouches for %s: any member can have made this call (no I flag)",
+                        initiator);
     if (!same_call(m, initiator, group))
         return cli_fail(err, CLI_EXIT_PEER, "%s calls for %s into another's call", initiator,
                         group);

@@ -86,12 +86,11 @@ static void
 add_ticket(struct rows *r, const struct mkt_csb *csb)
 {
     const struct mkt_policy *policy = mkt_csb_policy(csb);
-    bool vouched = !mkt_csb_is_initiator(csb) || (policy->flags & MKT_TP_I) != 0;
     struct mkt_session s;
 
     add(r, "keying", "MIKEY-TICKET");
     add_identity(r, "peer", mkt_csb_peer(csb));
-    if (vouched)
+    if (mkt_csb_peer_is_vouched(csb))
         add_identity(r, "vouched by", policy->kms);
     else
         add(r, "vouched by", "nobody: any who may open the ticket");

@@ -21,10 +21,10 @@ mulaw "$speech" alice.wav
 
 sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
 roster='a=rtpmap:126 mikey-roster/8000'
-# invite NAME MESSAGE: the offer of a group call with that message; what came back is the output.
+# invite NAME MESSAGE [--wait]: the offer of a group call with that message; what came back is the output.
 invite() {
     sdp "a=key-mgmt:mikey $2" 'm=audio 40000 RTP/SAVP 0 126' "$roster" |
-        python3 "$tools/sip_offer.py" "$(at "$1" udp)" > "$dir/stdout" 2> "$dir/stderr"
+        python3 "$tools/sip_offer.py" "$(at "$1" udp)" "${@:3}" > "$dir/stdout" 2> "$dir/stderr"
     code=$?
 }
 answers() { head -n 1 "$dir/stdout" | grep -q "^$1"; }
@@ -114,6 +114,10 @@ run offer --credentials alice.cred --ticket t.mkt --to "$team" --out one.offer -
 invite bob "$(cat one.offer)"
 check 'an offer without a session for the member is refused' answers 488
 check 'as what it is' says_soon bob 'a group call without a session of ours'
+run request --credentials alice.cred --kms "$http" --to "$team" --no-forking --key GTGK --out t.mkt
+run offer --credentials alice.cred --ticket t.mkt --to "$team" --out two.offer --state o.state --sdp-ids mikey
+invite bob "$(cat two.offer)" --wait
+check 'as is one that any member can have made' says_soon bob '^ended: nobody vouches for sip:alice@example.com: '
 invite bob AQ4AAAAAAAAB
 check 'as is a message that is cut' answers 488
 press bob q
