@@ -381,8 +381,7 @@ static void
 end_if_over(struct group *g)
 {
     for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        const struct leg *leg = le->data;
-        if (leg->state != LEG_OUT)
+        if (((const struct leg *)le->data)->state != LEG_OUT)
             return;
     }
     if (g->ending)
@@ -554,7 +553,7 @@ ticket_came(struct phone_job *job)
     } else if (g->next != NULL) {
         offer_next(g);
     } else {
-        phone_say("group", "%s, %zu members", ticket->to, k->n);
+        phone_say("group", "%s, %zu member%s", ticket->to, k->n, k->n == 1 ? "" : "s");
         call_all(&g->call);
     }
 }
@@ -585,6 +584,7 @@ phone_group_make(struct phone *p, struct cli_error *err)
     g->call = (struct phone_call){ .phone = p,
                                    .talk = talk,
                                    .again = call_all,
+                                   .look = group_look,
                                    .renew = renew_now,
                                    .end = hang_up,
                                    .free = group_free };

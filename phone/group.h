@@ -81,8 +81,12 @@ MKT_MUST_USE bool phone_group_description_write(struct phone_description *d, boo
 /* phone_group_name writes an identity as text; false for one that fits no roster. */
 MKT_MUST_USE bool phone_group_name(char name[GROUP_NAME_MAX], struct mkt_identity id);
 
-/* phone_group_begun starts the clock of --hang-up. */
+/* phone_group_begun starts the clocks of the call and of --hang-up. */
 void phone_group_begun(struct phone_call *call);
+
+/* phone_group_look adds what the media of a call tells, phone_group_look_at one who is in it. */
+void phone_group_look(struct phone_look *look, const struct group_media *media);
+void phone_group_look_at(struct phone_look *look, const char *name);
 
 /* phone_group_played hangs up when that was asked for (--hang-up played). */
 void phone_group_played(struct phone_call *call);

@@ -287,3 +287,18 @@ leg_new(struct group *g, struct group_keys *keys, const char *uri, uint8_t cs_id
     list_append(&g->legs, &leg->le, leg);
     return leg;
 }
+
+void
+group_look(const struct phone_call *call, struct phone_look *look)
+{
+    const struct group *g = (const struct group *)call;
+
+    phone_group_look(look, g->media);
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        if (leg->state != LEG_IN || leg->keys != g->keys)
+            continue;
+        look->csb = leg->csb;
+        phone_group_look_at(look, leg->name);
+    }
+}

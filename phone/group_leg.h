@@ -55,6 +55,9 @@ void leg_begin(struct leg *leg);
 void leg_cancel(struct leg *leg);
 void leg_bye(struct leg *leg);
 
+/* group_look tells how the call of the group stands: who is in. */
+void group_look(const struct phone_call *call, struct phone_look *look);
+
 /* leg_gone gives up the keys of a leg that is out, and all that came of them. */
 void leg_gone(struct leg *leg);
 

@@ -11,6 +11,7 @@
 
 #define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define SEATS_MAX 2
+#define SILENCE_S 15 /* the initiator sends a roster each second */
 
 struct member {
     struct phone_call call; /* first */
@@ -20,6 +21,7 @@ struct member {
     char *name[UINT8_MAX + 1]; /* by CS ID */
     char initiator[GROUP_NAME_MAX], group[GROUP_NAME_MAX], kms[GROUP_NAME_MAX];
     bool accepted; /* by the user, maybe before the keys are there */
+    struct tmr silence;
 };
 
 struct seat {
@@ -138,6 +140,24 @@ take_entry(struct seat *s, const struct group_entry *e)
         rename_session(m, e);
 }
 
+static void
+initiator_gone(void *arg)
+{
+    struct member *m = arg;
+    char why[80];
+
+    snprintf(why, sizeof why, "the initiator is gone: nothing has come from it for %d s",
+             SILENCE_S);
+    phone_group_over(&m->call, m->media, CLI_EXIT_PEER, why);
+}
+
+/* Who is not told that the initiator has crashed would be busy for ever. */
+static void
+initiator_is_there(struct member *m)
+{
+    tmr_start(&m->silence, SILENCE_S * 1000, initiator_gone, m);
+}
+
 /* The initiator talks under these keys: so do we. */
 static void
 roster(const struct mkt_csb *csb, struct mkt_span entries, void *arg)
@@ -148,6 +168,7 @@ roster(const struct mkt_csb *csb, struct mkt_span entries, void *arg)
 
     if (s == NULL || !s->stands)
         return;
+    initiator_is_there(m);
     if (m->talks_on != s && &s->le == m->seats.tail) {
         if (!say_on(s))
             return;
@@ -331,6 +352,7 @@ established(const struct sip_msg *msg, void *arg)
     }
     phone_say("answered", "by us");
     phone_group_begun(&m->call);
+    initiator_is_there(m);
     (void)phone_call_say_rekey(&m->call, s->answer->csb);
 }
 
@@ -388,6 +410,20 @@ talk(struct phone_call *call)
 }
 
 static void
+look(const struct phone_call *call, struct phone_look *look)
+{
+    const struct member *m = (const struct member *)call;
+
+    phone_group_look(look, m->media);
+    if (m->talks_on == NULL)
+        return;
+    look->csb = m->talks_on->answer->csb;
+    for (size_t i = 0; i < CLI_COUNT(m->name); i++)
+        if (m->name[i] != NULL)
+            phone_group_look_at(look, m->name[i]);
+}
+
+static void
 hang_up(struct phone_call *call)
 {
     struct member *m = (struct member *)call;
@@ -403,6 +439,7 @@ member_free(struct phone_call *call)
 {
     struct member *m = (struct member *)call;
 
+    tmr_cancel(&m->silence);
     list_flush(&m->seats);
     group_media_close(m->media);
     for (size_t i = 0; i < CLI_COUNT(m->name); i++)
@@ -431,9 +468,13 @@ member_new(struct phone *p)
         free(m);
         return NULL;
     }
-    m->call = (struct phone_call){
-        .phone = p, .accept = accept_call, .talk = talk, .end = hang_up, .free = member_free
-    };
+    m->call = (struct phone_call){ .phone = p,
+                                   .accept = accept_call,
+                                   .talk = talk,
+                                   .look = look,
+                                   .end = hang_up,
+                                   .free = member_free };
+    tmr_init(&m->silence);
     tmr_init(&m->call.timer);
     tmr_init(&m->call.too_old);
     list_init(&m->seats);

@@ -83,6 +83,17 @@ press alice t
 check 'as before' says_soon bob '^quiet: sip:alice@'
 close_phone carol
 
+# --- how it stands --------------------------------------------------------------------------------
+
+press alice s
+check 'who asks how the call stands is told of the group' says_soon alice "^status: group  *$team\$"
+check 'who is there' said_by alice '^status: there  *1: sip:bob@example.com$'
+check 'who vouches for them' said_by alice '^status: vouched by  *sip:kms@example.com$'
+check 'how long it is, and what was heard' said_by alice '^status: packets  *[1-9][0-9]* sent, 0 heard, 0 lost, 0 refused'
+press bob s
+check 'a member is told who calls' says_soon bob '^status: peer  *sip:alice@example.com$'
+check 'and the same' said_by bob "^status: group  *$team\$"
+
 # --- a member that says nothing when there are new keys -----------------------------------------------
 
 open_phone carol --answer 0
@@ -98,6 +109,18 @@ check 'who does not answer is out' says_soon alice '^not-joined: sip:carol@.* no
 check 'and the other has the new keys' says_soon bob '^rekeyed: by the initiator$'
 kill -CONT "${pid_of[carol]}"
 check 'who comes to itself again is told' says_soon carol '^ended: by the initiator$'
+press carol q
+close_phone carol
+
+# --- an initiator that is gone ------------------------------------------------------------------------
+
+open_phone carol --answer 0
+open_phone bob.other --group "$team" "$(uri_of carol)"
+check 'a member is called' says_soon carol '^answered: by us$'
+kill -KILL "${pid_of[bob.other]}"
+says_soon carol '^ended:'
+check 'whose initiator is gone is free again' says_soon carol '^ended: the initiator is gone: nothing has come from it for 15 s$'
+wait "${pid_of[bob.other]}" 2> "$dir/ignored"
 press carol q
 close_phone carol
 
