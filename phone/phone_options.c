@@ -145,24 +145,42 @@ keying(struct phone_options *o, struct cli_error *err)
 }
 
 static bool
+check_voicemail(const struct phone_options *o, struct cli_error *err)
+{
+    const char *mailbox = o->value[PHONE_OPT_VOICEMAIL];
+
+    if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
+        (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--fetch-messages goes with --voicemail, and with no SIP-URI");
+    if (o->value[PHONE_OPT_REMOVE_UNOPENED] != NULL && o->value[PHONE_OPT_FETCH_MESSAGES] == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--remove-unopened goes with --fetch-messages");
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->callee == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->value[PHONE_OPT_GROUP] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--leave-message is for one who does not answer; for a group, seal the "
+                        "file with mikey-ticket");
+    if (mailbox != NULL && strncmp(mailbox, "sip:", 4) != 0)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--voicemail %.80s: expected a SIP-URI such as sip:192.0.2.9;transport=tcp",
+                        mailbox);
+    return true;
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--credentials and --kms are needed");
     if (o->value[PHONE_OPT_MIC] != NULL && o->value[PHONE_OPT_PLAY] != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "either --mic or --play is what is said");
-    if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
-        (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
-        return cli_fail(err, CLI_EXIT_USAGE,
-                        "--fetch-messages goes with --voicemail, and with no SIP-URI");
-    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->callee == NULL)
-        return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     o->hang_up_ms = UINT32_MAX;
     o->repeat = 1;
-    return keying(o, err) && check_proxy(o, err) && multicast(o, err) && first_index(o, err) &&
-           milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
+    return check_voicemail(o, err) && keying(o, err) && check_proxy(o, err) && multicast(o, err) &&
+           first_index(o, err) && milliseconds(o, PHONE_OPT_ANSWER, &o->answer_ms, err) &&
            milliseconds(o, PHONE_OPT_LEAVE_AFTER, &o->leave_ms, err) &&
            number(o, PHONE_OPT_REPEAT, 1, 1000000, "a number of calls, a million at most",
                   &o->repeat, err) &&

@@ -7,8 +7,10 @@
 #include "message.h"
 #include "web.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define URLS_MAX 16
 #define CHALLENGES_MAX 2
@@ -22,6 +24,7 @@ struct phone_voicemail {
     struct sip_request *request;
     struct sip_auth *auth;
     unsigned challenges, rounds;
+    size_t stay; /* messages of this round that are still in the mailbox */
     char urls[URLS_MAX][CLI_WEB_URL_MAX];
     size_t n, next;
     enum cli_exit code;
@@ -49,17 +52,22 @@ worked(struct phone_job *job)
     struct phone_voicemail *v = m->voicemail;
 
     phone_message_say(m);
+    v->stay += !m->removed;
     if (job->err.code != CLI_EXIT_OK)
         v->code = job->err.code;
     phone_message_free(m);
     work(v);
 }
 
-/* As many as can be named: more may be there. What could not be opened would be named again. */
+/* As many as can be named: more may be there. What stays there would be named again. */
 static bool
 has_more(struct phone_voicemail *v)
 {
-    return v->fetch && v->n == URLS_MAX && v->code == CLI_EXIT_OK && ++v->rounds < ROUNDS_MAX;
+    if (!v->fetch || v->n < URLS_MAX)
+        return false;
+    if (v->stay > 0)
+        phone_say("mailbox", "more may be there, behind what stays: --remove-unopened removes it");
+    return v->stay == 0 && ++v->rounds < ROUNDS_MAX;
 }
 
 static void
@@ -78,7 +86,8 @@ work(struct phone_voicemail *v)
     }
     const char *url = v->urls[v->next++];
     struct phone_message *m =
-        v->fetch ? phone_message_fetch(url, o->value[PHONE_OPT_FETCH_MESSAGES])
+        v->fetch ? phone_message_fetch(url, o->value[PHONE_OPT_FETCH_MESSAGES],
+                                       o->value[PHONE_OPT_REMOVE_UNOPENED] != NULL)
                  : phone_message_leave(url, v->to, o->value[PHONE_OPT_LEAVE_MESSAGE]);
     if (m == NULL) {
         over(v, CLI_EXIT_FAILURE, "out of memory");
@@ -111,7 +120,7 @@ take_url(const struct sip_hdr *h, const struct sip_msg *msg, void *arg)
 static bool
 take_urls(struct phone_voicemail *v, const struct sip_msg *msg)
 {
-    v->n = v->next = 0;
+    v->n = v->next = v->stay = 0;
     v->challenges = 0;
     (void)sip_msg_hdr_apply(msg, true, SIP_HDR_CONTACT, take_url, v);
     return v->n > 0;
@@ -168,7 +177,9 @@ answered(int err, const struct sip_msg *msg, void *arg)
         return;
     }
     bool none = v->fetch && msg->scode == 480;
-    re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
+    bool password = msg->scode == 401 || msg->scode == 407;
+    re_snprintf(why, sizeof why, "%u %r%s", msg->scode, &msg->reason,
+                password ? "; is that the password of --sip-password-file?" : "");
     over(v, none ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
 }
 
@@ -234,6 +245,17 @@ is_missed(const struct sip_msg *msg)
     return msg == NULL;
 }
 
+/* NULL: the mailbox is asked. */
+static const char *
+why_not(struct phone_voicemail *v, const struct sip_msg *msg)
+{
+    if (!is_missed(msg))
+        return "the call was refused";
+    if (v->phone->o->value[PHONE_OPT_VOICEMAIL] == NULL)
+        return "no --voicemail is given";
+    return begin_asking(v) ? NULL : "nothing can be sent to --voicemail";
+}
+
 void
 phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *msg)
 {
@@ -248,8 +270,10 @@ phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *m
     phone_identity(whose, &all);
     v = begin(p, whose, false);
     bool told = v != NULL && msg != NULL && msg->scode / 100 == 3 && take_urls(v, msg);
-    if (v == NULL ||
-        (!told && (!is_missed(msg) || o->value[PHONE_OPT_VOICEMAIL] == NULL || !begin_asking(v))))
+    const char *why = v == NULL || told ? NULL : why_not(v, msg);
+    if (why != NULL)
+        phone_say("not-left", "%s", why);
+    if (v == NULL || why != NULL)
         return; /* the call has ended as it has */
     tmr_cancel(&p->quit);
     phone_say("leaving", "a message for %s", whose);
@@ -260,8 +284,12 @@ phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *m
 bool
 phone_voicemail_fetch(struct phone *p, struct cli_error *err)
 {
+    const char *dir = p->o->value[PHONE_OPT_FETCH_MESSAGES];
     struct phone_voicemail *v = begin(p, p->client.file.identity, true);
 
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return cli_fail(err, CLI_EXIT_FAILURE, "--fetch-messages: cannot make %s: %s", dir,
+                        strerror(errno));
     return (v != NULL && begin_asking(v)) ||
            cli_fail(err, CLI_EXIT_USAGE, "--voicemail %.80s: no request can be sent there",
                     p->o->value[PHONE_OPT_VOICEMAIL]);
