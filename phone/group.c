@@ -108,16 +108,6 @@ static void ticket_came(struct phone_job *job);
 static void renew(void *arg);
 static void switch_over(struct group *g);
 
-/* Where our stream begins, when the user says so. */
-static void
-begin_at(struct group_keys *k, uint64_t index)
-{
-    if (index == UINT64_MAX)
-        return;
-    k->voice[GROUP_INITIATOR_CS].roc = (uint32_t)(index >> 16);
-    k->voice[GROUP_INITIATOR_CS].seq = (uint16_t)index;
-}
-
 static struct group_keys *
 keys_new(struct group *g)
 {
@@ -427,6 +417,7 @@ call_all(struct phone_call *call)
     struct group *g = (struct group *)call;
 
     g->call_again = !g->ending;
+    legs_ask(g);
     if (g->next == NULL && !g->asking)
         call_due(g);
 }
@@ -545,7 +536,7 @@ ticket_came(struct phone_job *job)
     struct group_keys *k = g->next != NULL ? g->next : g->keys;
     bool ok = err.code == CLI_EXIT_OK &&
               group_keys_begin(k, g->call.phone->o->n_members, &g->call.phone->o->args, &err);
-    begin_at(k, g->call.phone->o->first_index);
+    group_keys_begin_at(k, g->call.phone->o->first_index);
     if (!ok && g->next != NULL) {
         not_renewed(g, err.text);
     } else if (!ok) {

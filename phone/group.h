@@ -29,6 +29,10 @@ struct group_keys {
 MKT_MUST_USE bool group_keys_begin(struct group_keys *k, size_t n, const struct cli_args *args,
                                    struct cli_error *err);
 
+/* group_keys_begin_at has our stream begin at that index, ROC * 65536 + SEQ; UINT64_MAX: where it
+ * would. */
+void group_keys_begin_at(struct group_keys *k, uint64_t index);
+
 /* What one member was offered. */
 struct group_offer {
     uint8_t cs_id; /* the member's session */

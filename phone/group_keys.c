@@ -70,6 +70,15 @@ group_keys_begin(struct group_keys *k, size_t n, const struct cli_args *args, st
     return true;
 }
 
+void
+group_keys_begin_at(struct group_keys *k, uint64_t index)
+{
+    if (index == UINT64_MAX)
+        return;
+    k->voice[GROUP_INITIATOR_CS].roc = (uint32_t)(index >> 16);
+    k->voice[GROUP_INITIATOR_CS].seq = (uint16_t)index;
+}
+
 /* --- the offer -------------------------------------------------------------------------------- */
 
 static struct mkt_offer_cs

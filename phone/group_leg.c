@@ -35,6 +35,7 @@ leg_gone(struct leg *leg)
 {
     leg->state = LEG_OUT;
     leg->request = mem_deref(leg->request);
+    leg->asked = mem_deref(leg->asked);
     leg->keys->in[leg->offer.cs_id] = false;
     group_media_drop(leg->group->media, leg->csb, 0);
     mkt_csb_free(leg->csb);
@@ -254,6 +255,33 @@ leg_request(struct leg *leg, const struct sip_msg *msg)
     return pl_strcmp(&msg->met, "ACK") == 0;
 }
 
+/* --- whether it is still there ---------------------------------------------------------------- */
+
+/* Who knows our call says anything but 481, such as that it takes no INFO (RFC 6086). */
+static void
+asked(int err, const struct sip_msg *msg, void *arg)
+{
+    struct leg *leg = arg;
+
+    if (leg->state != LEG_IN || (err == 0 && msg->scode != 408 && msg->scode != 481))
+        return;
+    leg->group->call_again = true;
+    group_leg_out(leg);
+}
+
+void
+legs_ask(struct group *g)
+{
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->state != LEG_IN || leg->keys != g->keys)
+            continue;
+        leg->asked = mem_deref(leg->asked);
+        (void)sip_drequestf(&leg->asked, g->call.phone->sip, true, "INFO", leg->with, 0, leg->auth,
+                            NULL, asked, leg, "Content-Length: 0\r\n\r\n");
+    }
+}
+
 /* --- the leg ---------------------------------------------------------------------------------- */
 
 static void
@@ -263,6 +291,7 @@ leg_destroy(void *data)
 
     list_unlink(&leg->le);
     mem_deref(leg->request);
+    mem_deref(leg->asked);
     mem_deref(leg->with);
     mem_deref(leg->dialog);
     mem_deref(leg->auth);

@@ -21,7 +21,7 @@ struct leg {
     struct sip_dialog *dialog; /* of the INVITE */
     struct sip_dialog *with;   /* of the one who answered first; NULL: nobody */
     char tag[64];
-    struct sip_request *request;
+    struct sip_request *request, *asked; /* asked: whether it is still there */
     struct sip_auth *auth;
     unsigned challenges;
     struct mkt_csb *csb;
@@ -54,6 +54,10 @@ void leg_begin(struct leg *leg);
 /* leg_cancel takes an INVITE back: 487 ends it. leg_bye ends what stands; the leg is out. */
 void leg_cancel(struct leg *leg);
 void leg_bye(struct leg *leg);
+
+/* legs_ask asks the phones of all who are in whether they are still there: one that has crashed, or
+ * has come back since, is out, and will be called again. */
+void legs_ask(struct group *g);
 
 /* group_look tells how the call of the group stands: who is in. */
 void group_look(const struct phone_call *call, struct phone_look *look);

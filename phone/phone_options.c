@@ -190,15 +190,48 @@ check(struct phone_options *o, struct cli_error *err)
 /* --- the members of a group ------------------------------------------------------------------- */
 
 static bool
+is_sip_uri(const char *text)
+{
+    struct uri uri;
+    struct pl pl;
+
+    pl_set_str(&pl, text);
+    return strncmp(text, "sip:", 4) == 0 && strpbrk(text, " \t<>") == NULL &&
+           uri_decode(&uri, &pl) == 0 && pl_isset(&uri.host);
+}
+
+/* Once, however often it is given: a second INVITE would find its phone busy with the first. */
+static bool
+is_member(const struct phone_options *o, const char *uri)
+{
+    for (size_t i = 0; i < o->n_members; i++)
+        if (strcmp(o->members[i], uri) == 0)
+            return true;
+    return false;
+}
+
+static bool
 add_member(struct phone_options *o, char *uri, struct cli_error *err)
 {
+    if (is_member(o, uri))
+        return true;
     if (o->n_members == PHONE_MEMBERS_MAX)
         return cli_fail(err, CLI_EXIT_USAGE, "a group call has %d members at most",
                         PHONE_MEMBERS_MAX);
-    if (strncmp(uri, "sip:", 4) != 0)
-        return cli_fail(err, CLI_EXIT_USAGE, "%.80s: expected a SIP-URI of a member", uri);
+    if (!is_sip_uri(uri))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "%.80s: expected a SIP-URI of a member, such as sip:bob@example.com", uri);
     o->members[o->n_members++] = uri;
     return true;
+}
+
+static char *
+trim(char *line)
+{
+    line += strspn(line, " \t");
+    for (size_t n = strlen(line); n > 0 && strchr(" \t", line[n - 1]) != NULL; n--)
+        line[n - 1] = '\0';
+    return line;
 }
 
 static bool
@@ -213,9 +246,11 @@ read_members_file(struct phone_options *o, const char *path, struct cli_error *e
         return false;
     memcpy(text, octets.p, octets.n);
     text[octets.n] = '\0';
-    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n"))
-        if (line[0] != '#' && !add_member(o, line, err))
+    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n")) {
+        line = trim(line);
+        if (*line != '\0' && *line != '#' && !add_member(o, line, err))
             return false;
+    }
     return true;
 }
 

@@ -109,6 +109,20 @@ check 'who does not answer is out' says_soon alice '^not-joined: sip:carol@.* no
 check 'and the other has the new keys' says_soon bob '^rekeyed: by the initiator$'
 kill -CONT "${pid_of[carol]}"
 check 'who comes to itself again is told' says_soon carol '^ended: by the initiator$'
+
+# --- a member that crashes, and comes back ------------------------------------------------------------
+
+press alice i
+check 'it can come back' says_soon alice '^joined: sip:carol@' 2
+where=$(at carol tcp)
+kill -KILL "${pid_of[carol]}"
+wait "${pid_of[carol]}" 2> "$dir/ignored"
+cp carol.error carol.killed.error
+open_phone carol --listen "$where" --answer 0
+press alice i
+check 'who was asked whether it is there, and does not know the call, has left it' says_soon alice '^left: sip:carol@'
+check 'and is called again' says_soon alice '^joined: sip:carol@' 3
+check 'under new keys for the others' says_soon bob '^rekeyed: by the initiator$' 2
 press carol q
 close_phone carol
 
