@@ -59,6 +59,7 @@ seal alice note.sealed --to sip:bob@example.com note.txt
 check 'a file is sealed' prints '^for:$'
 check 'the ticket is one without an answer, whose sealer the KMS vouches for' prints '^vouched-for-by-kms: yes$'
 check 'until when it can be opened is said' prints '^open-until: 20'
+check 'and that the KMS has cut its time' prints '^changed-by-kms: yes$'
 check 'nothing of the file stands in the object' holds_none_of note.sealed note.txt
 check 'nor its name' bash -c '! grep -qa note.txt note.sealed'
 open_ bob opened.txt note.sealed
