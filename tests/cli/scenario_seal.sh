@@ -184,6 +184,13 @@ run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out n
 check 'a pipe cannot be read twice' refused 2 'read twice'
 run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out never
 check 'a file must be named' refused 2 'which FILE'
+cp note.txt own.txt
+ln -s own.txt link.txt
+for out in own.txt ./own.txt link.txt; do
+    run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out "$out" own.txt
+    check "nor is it replaced by the object, as $out" exits_saying 2 'own.txt would be replaced by what only others can open'
+done
+check 'it is what it was' cmp -s own.txt note.txt
 
 # --- damage -----------------------------------------------------------------------------------------
 
@@ -230,7 +237,7 @@ for signal in TERM HUP; do
     exec {fd}>&-
     rm feed
     check "SIG$signal ends it" exits $((128 + $(kill -l $signal)))
-    check 'and nothing that has not verified stays' bash -c '[ -z "$(find . -name "never*")" ]'
+    check 'and nothing that has not verified stays' test -z "$(find . -name 'never*')"
     rm -f never*
 done
 
