@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define BENCH_RUNS 9
+#define BENCH_RUNS 25
 #define BENCH_ROWS_MAX 64
 
 /* CPU time of one operation in microseconds. */

@@ -92,12 +92,16 @@ __wrap_cli_kms_run(const struct cli_args *args, struct cli_client *client,
 
     if (here == NULL)
         return __real_cli_kms_run(args, client, ask, io, err);
+    if (!cli_client_rooms(client, err))
+        return false;
     asked.out = here->in;
     here->env.now = cli_clock_ntp();
     if (ask->make(ask->ctx, &asked) != MKT_NEXT_SEND_KMS)
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "the message", &asked.err);
     size_t n = serve(here, mkt_span(here->in, asked.out_len));
-    io->in = mkt_span(here->out, n);
+    *io = (struct mkt_io){ .in = mkt_span(here->out, n),
+                           .out = client->out.p,
+                           .cap = client->out.cap };
     return ask->take(ask->ctx, io) != MKT_NEXT_ABORT ||
            cli_fail_mkt(err, CLI_EXIT_PEER, "the answer", &io->err);
 }

@@ -29,11 +29,15 @@ note(enum bare_kind kind, size_t n, size_t key_len)
 bool __real_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key);
 bool __real_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
                         size_t n, uint8_t *out);
+bool __real_mkt_be_hmac_last(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
+                             size_t n, uint8_t *out);
 bool __real_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
                            struct mkt_span in, uint8_t *out);
 bool __wrap_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key);
 bool __wrap_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
                         size_t n, uint8_t *out);
+bool __wrap_mkt_be_hmac_last(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
+                             size_t n, uint8_t *out);
 bool __wrap_mkt_be_aes_ctr(struct mkt_crypto *c, struct mkt_span key, const uint8_t iv[16],
                            struct mkt_span in, uint8_t *out);
 
@@ -44,15 +48,29 @@ __wrap_mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span ke
     return __real_mkt_be_hmac_key(c, mac_alg, key);
 }
 
-bool
-__wrap_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
-                   uint8_t *out)
+static void
+note_hmac(uint8_t mac_alg, const struct mkt_span *part, size_t n)
 {
     size_t octets = 0;
     for (size_t i = 0; i < n; i++)
         octets += part[i].n;
     note(mac_alg == MKT_MAC_HMAC_SHA_1_160 ? BARE_SHA1 : BARE_SHA256, octets, 0);
+}
+
+bool
+__wrap_mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
+                   uint8_t *out)
+{
+    note_hmac(mac_alg, part, n);
     return __real_mkt_be_hmac(c, mac_alg, part, n, out);
+}
+
+bool
+__wrap_mkt_be_hmac_last(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part,
+                        size_t n, uint8_t *out)
+{
+    note_hmac(mac_alg, part, n);
+    return __real_mkt_be_hmac_last(c, mac_alg, part, n, out);
 }
 
 bool

@@ -232,9 +232,8 @@ open_sealed(struct cli_carrier *c, struct mkt_span octets, struct cli_error *err
     struct mkt_span m;
 
     *c = (struct cli_carrier){ 0 };
-    if (!cli_sealed_message(octets, &m, err) || !cli_blob_alloc(&c->octets, m.n, err))
+    if (!cli_sealed_message(octets, &m, err) || !cli_blob_set(&c->octets, m, err))
         return false;
-    memcpy(c->octets.p, m.p, m.n);
     set_one(c, CLI_CARRIER_SEALED, m.n, 0);
     return true;
 }

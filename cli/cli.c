@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool cli_quiet;
 
@@ -49,6 +50,18 @@ cli_blob_alloc(struct cli_blob *b, size_t cap, struct cli_error *err)
     b->cap = cap;
     b->p = malloc(cap);
     return b->p != NULL || cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
+}
+
+bool
+cli_blob_set(struct cli_blob *b, struct mkt_span from, struct cli_error *err)
+{
+    cli_blob_free(b);
+    if (!cli_blob_alloc(b, from.n, err))
+        return false;
+    if (from.n > 0)
+        memcpy(b->p, from.p, from.n);
+    b->n = from.n;
+    return true;
 }
 
 void

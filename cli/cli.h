@@ -50,6 +50,9 @@ struct cli_blob {
 /* cli_blob_alloc makes b an empty blob of cap octets. */
 MKT_MUST_USE bool cli_blob_alloc(struct cli_blob *b, size_t cap, struct cli_error *err);
 
+/* cli_blob_set makes b a copy of `from`, in the place of what it held. */
+MKT_MUST_USE bool cli_blob_set(struct cli_blob *b, struct mkt_span from, struct cli_error *err);
+
 /* cli_blob_free wipes and frees. */
 void cli_blob_free(struct cli_blob *b);
 

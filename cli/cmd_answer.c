@@ -139,27 +139,6 @@ choose_ssrcs(struct answering *a, struct cli_error *err)
            cli_fail(err, CLI_EXIT_USAGE, "--ssrc: you send in %zu of the sessions offered", next);
 }
 
-static bool
-number_taken(const struct mkt_msg *offer, unsigned policy_no)
-{
-    for (size_t i = 0; i < offer->n; i++)
-        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
-            return true;
-    return false;
-}
-
-/* Our policies get numbers that the offer does not use, so that they can be sent along. */
-static void
-number_policies(struct answering *a, const struct mkt_msg *offer)
-{
-    unsigned next = 0;
-    for (size_t i = 0; i < a->n_sp; i++) {
-        while (next < UINT8_MAX && number_taken(offer, next))
-            next++;
-        a->sp[i].policy_no = (uint8_t)next++;
-    }
-}
-
 /* A session that was offered without a policy has one of ours, which the answer must define. */
 static void
 send_policies(struct answering *a, const struct mkt_msg *offer)
@@ -168,7 +147,7 @@ send_policies(struct answering *a, const struct mkt_msg *offer)
     for (size_t i = 0; i < a->n_sp; i++)
         for (size_t k = 0; k < a->choice.n_cs; k++)
             if (a->cs[k].policy_no == a->sp[i].policy_no &&
-                !number_taken(offer, a->cs[k].policy_no)) {
+                !cli_srtp_defines(offer, a->cs[k].policy_no)) {
                 a->own_sp[n++] = a->sp[i];
                 break;
             }
@@ -235,7 +214,7 @@ choose(struct answering *a, struct mkt_io *io, struct cli_error *err)
     if (!cli_srtp_policies(a->args->value[CLI_OPT_SRTP], a->args->n[CLI_OPT_SRTP], offer->hdr.prf,
                            true, a->sp, &a->n_sp, err))
         return false;
-    number_policies(a, offer);
+    cli_srtp_number(a->sp, a->n_sp, offer);
     if (!check_protocols(a, offer, &why) ||
         mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, &why) !=
             MKT_OK)
@@ -417,17 +396,17 @@ bool
 cli_cmd_answer(const struct cli_args *args, struct cli_error *err)
 {
     CLI_SCOPED_CLIENT client;
-    CLI_SCOPED_BLOB out = { 0 };
     CLI_SCOPED_KEYS keys = { .n = 0 };
     CLI_SCOPED_TPK tpk = { .path = NULL };
     CLI_SCOPED_CACHE cache = { .lock = -1 };
     struct answering a = {
         .client = &client, .args = args, .keys = &keys, .tpk = &tpk, .cache = &cache
     };
-    struct mkt_io io = { .cap = MKT_MSG_MAX };
+    struct mkt_io io = { 0 };
 
-    bool done = cli_client_open(&client, args, err) && cli_blob_alloc(&out, MKT_MSG_MAX, err);
-    io.out = out.p;
+    bool done = cli_client_open(&client, args, err) && cli_client_rooms(&client, err);
+    io.out = client.out.p;
+    io.cap = client.out.cap;
     done = done && answer(&a, &io, err);
     mkt_csb_free(a.csb);
     mkt_resolution_free(a.kept);

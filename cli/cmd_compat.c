@@ -52,16 +52,6 @@ take(struct taking *t, const char *path, struct cli_error *err)
 /* --- the session file: docs/formats/session-file.md ------------------------------------------- */
 
 static bool
-print_hex(struct cli_blob *b, const char *key, struct mkt_span octets)
-{
-    if (!cli_blob_print(b, "    %s: \"", key) || b->cap - b->n < 2 * octets.n + 1)
-        return false;
-    cli_hex_encode(octets, (char *)b->p + b->n);
-    b->n += 2 * octets.n;
-    return cli_blob_print(b, "\"\n");
-}
-
-static bool
 print_session(struct cli_blob *b, const struct taking *t, uint8_t cs_id, struct cli_error *err)
 {
     struct mkt_err why = { 0 };
@@ -74,8 +64,9 @@ print_session(struct cli_blob *b, const struct taking *t, uint8_t cs_id, struct 
         return cli_fail_mkt(err, CLI_EXIT_FAILURE, "cannot derive the keys", &why);
     return (cli_blob_print(b, "  - cs-id: %u\n    prot: %u\n    suite: \"%s\"\n    mki: \"\"\n",
                            cs_id, MKT_PROT_SRTP, cli_srtp_name(t->params)) &&
-            print_hex(b, "sp", t->params) && print_hex(b, "key", mkt_secret_span(&tek)) &&
-            print_hex(b, "salt", mkt_secret_span(&salt))) ||
+            cli_yaml_print_hex(b, "    ", "sp", t->params) &&
+            cli_yaml_print_hex(b, "    ", "key", mkt_secret_span(&tek)) &&
+            cli_yaml_print_hex(b, "    ", "salt", mkt_secret_span(&salt))) ||
            cli_fail(err, CLI_EXIT_FAILURE, "too many crypto sessions for a session file");
 }
 

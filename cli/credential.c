@@ -63,23 +63,10 @@ cli_suite_prf(const char *text, uint8_t *prf)
 }
 
 static bool
-take_text(const struct cli_yaml *y, const char *name, char out[MKT_ID_MAX + 1],
-          struct cli_error *err)
-{
-    const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, name);
-    if (f == NULL)
-        return true; /* an optional key; the reader has checked the others */
-    if (f->len == 0 || f->len > MKT_ID_MAX)
-        return cli_yaml_fail(y, f, "expected 1 to 1024 octets", err);
-    memcpy(out, f->value, f->len + 1);
-    return true;
-}
-
-static bool
 take_identity(const struct cli_yaml *y, const char *name, char out[MKT_ID_MAX + 1],
               struct cli_error *err)
 {
-    if (!take_text(y, name, out, err))
+    if (!cli_yaml_text(y, name, out, err))
         return false;
     if (*out == '\0')
         return true; /* left out */
@@ -214,7 +201,7 @@ cli_credential_read(struct cli_credential *c, const char *path, struct mkt_span 
     *c = (struct cli_credential){ 0 };
     return cli_yaml_read(&y, &form, path, text, err) &&
            take_identity(&y, "identity", c->identity, err) &&
-           take_identity(&y, "kms", c->kms, err) && take_text(&y, "psk-id", c->psk_id, err) &&
+           take_identity(&y, "kms", c->kms, err) && cli_yaml_text(&y, "psk-id", c->psk_id, err) &&
            take_suite(&y, c, err) && take_psk(&y, c, err) && take_pk(&y, c, err) &&
            check_kms(&y, c, err);
 }

@@ -256,6 +256,19 @@ cli_yaml_fail(const struct cli_yaml *y, const struct cli_yaml_field *f, const ch
 }
 
 bool
+cli_yaml_text(const struct cli_yaml *y, const char *name, char out[MKT_ID_MAX + 1],
+              struct cli_error *err)
+{
+    const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, name);
+    if (f == NULL)
+        return true; /* an optional key; the reader has checked the others */
+    if (f->len == 0 || f->len > MKT_ID_MAX)
+        return cli_yaml_fail(y, f, "expected 1 to 1024 octets", err);
+    memcpy(out, f->value, f->len + 1);
+    return true;
+}
+
+bool
 cli_yaml_uint(const struct cli_yaml *y, const struct cli_yaml_field *f, uint64_t max, uint64_t *out,
               struct cli_error *err)
 {
@@ -288,5 +301,15 @@ cli_yaml_print(struct cli_blob *b, const char *indent, const char *key, struct m
         if (!cli_blob_print(b, "%c", c))
             return false;
     }
+    return cli_blob_print(b, "\"\n");
+}
+
+bool
+cli_yaml_print_hex(struct cli_blob *b, const char *indent, const char *key, struct mkt_span octets)
+{
+    if (!cli_blob_print(b, "%s%s: \"", indent, key) || b->cap - b->n < 2 * octets.n + 1)
+        return false;
+    cli_hex_encode(octets, (char *)b->p + b->n);
+    b->n += 2 * octets.n;
     return cli_blob_print(b, "\"\n");
 }

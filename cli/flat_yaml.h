@@ -6,6 +6,8 @@
 
 #include "cli.h"
 
+#include <mikeyticket/policy.h>
+
 struct cli_yaml_key {
     const char *name;
     bool in_item; /* belongs to the items of the list */
@@ -52,6 +54,11 @@ const struct cli_yaml_field *cli_yaml_get(const struct cli_yaml *y, size_t item,
 bool cli_yaml_fail(const struct cli_yaml *y, const struct cli_yaml_field *f, const char *why,
                    struct cli_error *err);
 
+/* cli_yaml_text copies the value of that name outside the list, of 1 to MKT_ID_MAX octets; without
+ * one out is left alone. */
+MKT_MUST_USE bool cli_yaml_text(const struct cli_yaml *y, const char *name,
+                                char out[MKT_ID_MAX + 1], struct cli_error *err);
+
 /* cli_yaml_uint reads f as a decimal number of at most max. */
 MKT_MUST_USE bool cli_yaml_uint(const struct cli_yaml *y, const struct cli_yaml_field *f,
                                 uint64_t max, uint64_t *out, struct cli_error *err);
@@ -60,9 +67,11 @@ MKT_MUST_USE bool cli_yaml_uint(const struct cli_yaml *y, const struct cli_yaml_
 MKT_MUST_USE bool cli_yaml_hex(const struct cli_yaml *y, const struct cli_yaml_field *f,
                                uint8_t *out, size_t cap, size_t *len, struct cli_error *err);
 
-/* cli_yaml_print appends `KEY: "VALUE"` after indent; value is printable ASCII. False when b is
- * full. */
+/* cli_yaml_print appends `KEY: "VALUE"` after indent; value is printable ASCII. cli_yaml_print_hex
+ * does so with octets as hex. False when b is full. */
 MKT_MUST_USE bool cli_yaml_print(struct cli_blob *b, const char *indent, const char *key,
                                  struct mkt_span value);
+MKT_MUST_USE bool cli_yaml_print_hex(struct cli_blob *b, const char *indent, const char *key,
+                                     struct mkt_span octets);
 
 #endif

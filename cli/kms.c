@@ -177,8 +177,6 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     struct exchange x = { .ask = ask,
                           .client = client,
                           .link = { transport, url, &x.timer, NULL } };
-    uint8_t *out = io->out;
-    size_t cap = io->cap;
     uint64_t seconds = DEFAULT_TIMEOUT_S;
 
     if (!cli_client_check_kms(client, err))
@@ -192,13 +190,6 @@ cli_kms_run(const struct cli_args *args, struct cli_client *client, const struct
     bool done = cli_client_rooms(client, err);
     cli_timer_start(&x.timer, (int64_t)seconds * 1000);
     done = done && transport->open(&x.link, args, err) && exchange(&x, io, err);
-    if (done && io->out_len > cap)
-        done = cli_fail(err, CLI_EXIT_FAILURE, "the answer has %zu octets, %zu at most are taken",
-                        io->out_len, cap);
-    if (done && io->out_len > 0)
-        memcpy(out, client->out.p, io->out_len);
-    io->out = out;
-    io->cap = cap;
     transport->close(&x.link);
     return done;
 }

@@ -17,8 +17,8 @@ struct cli_kms_ask {
     enum mkt_next (*take)(void *ctx, struct mkt_io *io);
 };
 
-/* cli_kms_run asks the KMS of --kms until an answer is taken or --timeout is over. io->out (cap
- * octets, none if `take` writes nothing) gets what it wrote. Fails with
+/* cli_kms_run asks the KMS of --kms until an answer is taken or --timeout is over. What `take`
+ * wrote is io->out then, in a room of the client, until its next message. Fails with
  * CLI_EXIT_KMS_REFUSED, CLI_EXIT_UNREACHABLE, or CLI_EXIT_FAILURE. */
 MKT_MUST_USE bool cli_kms_run(const struct cli_args *args, struct cli_client *client,
                               const struct cli_kms_ask *ask, struct mkt_io *io,

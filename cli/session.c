@@ -54,16 +54,6 @@ expires(const struct mkt_csb *csb, char out[CLI_TIME_TEXT])
 /* --- writing --------------------------------------------------------------------------------- */
 
 static bool
-print_hex(struct cli_blob *b, const char *key, struct mkt_span octets)
-{
-    if (!cli_blob_print(b, "    %s: \"", key) || b->cap - b->n < 2 * octets.n + 1)
-        return false;
-    cli_hex_encode(octets, (char *)b->p + b->n);
-    b->n += 2 * octets.n;
-    return cli_blob_print(b, "\"\n");
-}
-
-static bool
 print_ssrc(struct cli_blob *b, const struct mkt_session *s)
 {
     return !s->has_ssrc ||
@@ -88,9 +78,10 @@ print_session(struct cli_blob *b, const struct mkt_csb *csb, struct mkt_crypto *
     const char *suite = s.prot_type == MKT_PROT_SRTP ? cli_srtp_name(s.params) : "";
     return (cli_blob_print(b, "  - cs-id: %u\n    prot: %u\n    suite: \"%s\"\n", s.cs_id,
                            s.prot_type, suite) &&
-            print_ssrc(b, &s) && print_hex(b, "mki", s.spi) && print_hex(b, "sp", s.params) &&
-            print_hex(b, "key", mkt_secret_span(&tek)) &&
-            print_hex(b, "salt", mkt_secret_span(&salt))) ||
+            print_ssrc(b, &s) && cli_yaml_print_hex(b, "    ", "mki", s.spi) &&
+            cli_yaml_print_hex(b, "    ", "sp", s.params) &&
+            cli_yaml_print_hex(b, "    ", "key", mkt_secret_span(&tek)) &&
+            cli_yaml_print_hex(b, "    ", "salt", mkt_secret_span(&salt))) ||
            cli_fail(err, CLI_EXIT_FAILURE, "too many crypto sessions for a session file");
 }
 

@@ -142,6 +142,27 @@ cli_srtp_policies(const char *const *names, size_t n, uint8_t prf, bool all,
     return true;
 }
 
+bool
+cli_srtp_defines(const struct mkt_msg *offer, unsigned policy_no)
+{
+    for (size_t i = 0; i < offer->n; i++)
+        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
+            return true;
+    return false;
+}
+
+void
+cli_srtp_number(struct mkt_pl_sp *sp, size_t n, const struct mkt_msg *offer)
+{
+    unsigned next = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        while (next < UINT8_MAX && cli_srtp_defines(offer, next))
+            next++;
+        sp[i].policy_no = (uint8_t)next++;
+    }
+}
+
 const char *
 cli_srtp_list(void)
 {

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-#include <mikeyticket/payload.h>
+#include <mikeyticket/message.h>
 
 #define CLI_SRTP_PARAMS_MAX 24
 #define CLI_SRTP_LIST_MAX 8 /* --srtp options of one command */
@@ -34,6 +34,11 @@ bool cli_srtp_lengths(struct mkt_span params, size_t *key_len, size_t *salt_len)
 MKT_MUST_USE bool cli_srtp_policies(const char *const *names, size_t n, uint8_t prf, bool all,
                                     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX], size_t *n_sp,
                                     struct cli_error *err);
+
+/* cli_srtp_defines tells whether the offer has a policy of that number. cli_srtp_number gives n
+ * policies numbers that it has not, so that they can be sent along. */
+bool cli_srtp_defines(const struct mkt_msg *offer, unsigned policy_no);
+void cli_srtp_number(struct mkt_pl_sp *sp, size_t n, const struct mkt_msg *offer);
 
 /* cli_srtp_list writes the names of all suites, parted by spaces, for --help. */
 const char *cli_srtp_list(void);

@@ -19,19 +19,6 @@ static const struct cli_yaml_key keys[] = {
 static const struct cli_yaml_form form = { "ticket protection key", keys, CLI_COUNT(keys), NULL };
 
 static bool
-take_text(const struct cli_yaml *y, const char *name, char out[MKT_ID_MAX + 1],
-          struct cli_error *err)
-{
-    const struct cli_yaml_field *f = cli_yaml_get(y, CLI_YAML_TOP, name);
-    if (f == NULL)
-        return true;
-    if (f->len == 0 || f->len > MKT_ID_MAX)
-        return cli_yaml_fail(y, f, "expected 1 to 1024 octets", err);
-    memcpy(out, f->value, f->len + 1);
-    return true;
-}
-
-static bool
 take_key(struct cli_tpk *t, const struct cli_yaml *y, struct cli_error *err)
 {
     const struct cli_yaml_field *suite = cli_yaml_get(y, CLI_YAML_TOP, "suite");
@@ -54,8 +41,8 @@ take_key(struct cli_tpk *t, const struct cli_yaml *y, struct cli_error *err)
 static bool
 read_tpk(struct cli_tpk *t, const struct cli_yaml *y, const char *identity, struct cli_error *err)
 {
-    if (!take_text(y, "identity", t->identity, err) || !take_text(y, "kms", t->kms, err) ||
-        !take_text(y, "peer", t->peer, err) || !take_text(y, "tpk-id", t->id, err) ||
+    if (!cli_yaml_text(y, "identity", t->identity, err) || !cli_yaml_text(y, "kms", t->kms, err) ||
+        !cli_yaml_text(y, "peer", t->peer, err) || !cli_yaml_text(y, "tpk-id", t->id, err) ||
         !take_key(t, y, err))
         return false;
     if (strcmp(t->identity, identity) != 0)

@@ -33,6 +33,21 @@ kms_sqlite_of(struct kms_store *s)
     return (struct sqlite_store *)(void *)s;
 }
 
+/* What stands in a column, until the statement goes on. */
+static inline const char *
+kms_sqlite_text(sqlite3_stmt *st, int column)
+{
+    return (const char *)sqlite3_column_text(st, column);
+}
+
+static inline struct mkt_span
+kms_sqlite_octets(sqlite3_stmt *st, int column)
+{
+    const void *p = sqlite3_column_blob(st, column); /* before its length, as SQLite wants it */
+
+    return mkt_span(p, (size_t)sqlite3_column_bytes(st, column));
+}
+
 /* kms_sqlite_fail fills err with what the database says of its last call, and what to do. */
 enum kms_store_rc kms_sqlite_fail(struct sqlite_store *q, struct kms_store_err *err,
                                   const char *what);

@@ -113,14 +113,6 @@ static const struct {
 
 typedef bool reseal_fn(void *ctx, struct kms_row *row, uint8_t buf[KMS_ROW_MAX]);
 
-static struct mkt_span
-octets_of(sqlite3_stmt *st, int column)
-{
-    const void *p = sqlite3_column_blob(st, column);
-
-    return mkt_span(p, (size_t)sqlite3_column_bytes(st, column));
-}
-
 /* The id goes back as it came: as text or as octets. */
 static bool
 put_row(sqlite3_stmt *st, sqlite3_stmt *from, const struct kms_row *row)
@@ -152,9 +144,10 @@ reseal_table(struct sqlite_store *q, size_t i, size_t *batch, reseal_fn *reseal,
         if (rc != SQLITE_ROW)
             break;
         struct kms_row row = { tables[i].kind,
-                               octets_of(from, 1),
-                               octets_of(from, 0),
-                               { (uint32_t)sqlite3_column_int64(from, 2), octets_of(from, 3) } };
+                               kms_sqlite_octets(from, 1),
+                               kms_sqlite_octets(from, 0),
+                               { (uint32_t)sqlite3_column_int64(from, 2),
+                                 kms_sqlite_octets(from, 3) } };
 
         *bad = !reseal(ctx, &row, buf);
         ok = *bad || put_row(to, from, &row);

@@ -11,12 +11,6 @@ struct about {
     int64_t user;
 };
 
-static const char *
-text_of(sqlite3_stmt *st, int column)
-{
-    return (const char *)sqlite3_column_text(st, column);
-}
-
 /* stands_for(PATTERN, IDENTITY): what the daemon asks, in SQL. */
 static void
 stands_for(sqlite3_context *call, int n, sqlite3_value **args)
@@ -49,7 +43,7 @@ each_row(struct about *a, const char *sql, bool (*row)(struct about *a, sqlite3_
 static bool
 realm_row(struct about *a, sqlite3_stmt *st)
 {
-    const struct kms_realm realm = { (uint32_t)sqlite3_column_int64(st, 0), text_of(st, 1),
+    const struct kms_realm realm = { (uint32_t)sqlite3_column_int64(st, 0), kms_sqlite_text(st, 1),
                                      sqlite3_column_int64(st, 2) };
 
     return a->sink->realm(a->sink->ctx, &realm);
@@ -59,12 +53,12 @@ static bool
 user_row(struct about *a, sqlite3_stmt *st)
 {
     const struct kms_user u = { .number = (uint64_t)a->user,
-                                .identity = text_of(st, 0),
+                                .identity = kms_sqlite_text(st, 0),
                                 .realm_number = (uint32_t)sqlite3_column_int64(st, 1),
                                 .suspended = sqlite3_column_int(st, 2) != 0,
                                 .expires = sqlite3_column_int64(st, 3),
                                 .added = sqlite3_column_int64(st, 4),
-                                .psk_id = text_of(st, 5),
+                                .psk_id = kms_sqlite_text(st, 5),
                                 .psk_len = sqlite3_column_int(st, 6) };
 
     return a->sink->user(a->sink->ctx, &u);
@@ -73,14 +67,14 @@ user_row(struct about *a, sqlite3_stmt *st)
 static bool
 alias_row(struct about *a, sqlite3_stmt *st)
 {
-    return a->sink->alias(a->sink->ctx, text_of(st, 0));
+    return a->sink->alias(a->sink->ctx, kms_sqlite_text(st, 0));
 }
 
 static bool
 tpk_row(struct about *a, sqlite3_stmt *st)
 {
-    const struct kms_tpk t = { .id = text_of(st, 0),
-                               .owner = text_of(st, 1),
+    const struct kms_tpk t = { .id = kms_sqlite_text(st, 0),
+                               .owner = kms_sqlite_text(st, 1),
                                .key_len = sqlite3_column_int(st, 2),
                                .created = sqlite3_column_int64(st, 3) };
 
@@ -90,7 +84,7 @@ tpk_row(struct about *a, sqlite3_stmt *st)
 static bool
 group_row(struct about *a, sqlite3_stmt *st)
 {
-    const struct kms_group g = { (uint64_t)sqlite3_column_int64(st, 0), text_of(st, 1),
+    const struct kms_group g = { (uint64_t)sqlite3_column_int64(st, 0), kms_sqlite_text(st, 1),
                                  (uint32_t)sqlite3_column_int64(st, 2),
                                  sqlite3_column_int64(st, 3) };
 

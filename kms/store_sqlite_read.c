@@ -43,30 +43,17 @@ each_row(struct reading *r, const char *sql, bool (*row)(struct reading *r, sqli
     return r->stopped || rc == SQLITE_DONE;
 }
 
-static const char *
-text_of(sqlite3_stmt *st, int column)
-{
-    return (const char *)sqlite3_column_text(st, column);
-}
-
-static struct mkt_span
-octets_of(sqlite3_stmt *st, int column)
-{
-    const void *p = sqlite3_column_blob(st, column);
-
-    return mkt_span(p, (size_t)sqlite3_column_bytes(st, column));
-}
-
 static struct kms_sealed
 sealed_of(sqlite3_stmt *st, int octets, int kek)
 {
-    return (struct kms_sealed){ (uint32_t)sqlite3_column_int64(st, kek), octets_of(st, octets) };
+    return (struct kms_sealed){ (uint32_t)sqlite3_column_int64(st, kek),
+                                kms_sqlite_octets(st, octets) };
 }
 
 static bool
 realm_row(struct reading *r, sqlite3_stmt *st)
 {
-    const struct kms_realm realm = { (uint32_t)sqlite3_column_int64(st, 0), text_of(st, 1),
+    const struct kms_realm realm = { (uint32_t)sqlite3_column_int64(st, 0), kms_sqlite_text(st, 1),
                                      sqlite3_column_int64(st, 2) };
 
     return r->sink->realm(r->sink->ctx, &realm);
@@ -75,13 +62,13 @@ realm_row(struct reading *r, sqlite3_stmt *st)
 static bool
 tpk_row(struct reading *r, sqlite3_stmt *st)
 {
-    const struct kms_tpk t = { .id = text_of(st, 0),
+    const struct kms_tpk t = { .id = kms_sqlite_text(st, 0),
                                .generation = sqlite3_column_int64(st, 1),
                                .starts = sqlite3_column_int64(st, 2),
                                .key_len = sqlite3_column_int(st, 3),
                                .created = sqlite3_column_int64(st, 4),
                                .key = sealed_of(st, 5, 9),
-                               .owner = text_of(st, 6),
+                               .owner = kms_sqlite_text(st, 6),
                                .realm = (uint32_t)sqlite3_column_int64(st, 8),
                                .validity = sqlite3_column_int64(st, 10) };
 
@@ -138,7 +125,7 @@ close_cursor(struct cursor *c)
 static void
 take_credential(struct kms_user *u, sqlite3_stmt *st)
 {
-    u->psk_id = text_of(st, 1);
+    u->psk_id = kms_sqlite_text(st, 1);
     u->psk = sealed_of(st, 2, 4);
     u->psk_len = (int)kms_sealed_len(&u->psk);
     u->serial = (uint64_t)sqlite3_column_int64(st, 3);
@@ -155,7 +142,7 @@ give_user(struct reading *r, struct kms_user *u, struct cursor *credentials, str
         go = r->sink->user(r->sink->ctx, u);
     }
     for (; go && r->sink->alias != NULL && at_user(aliases, u->number); forward(aliases))
-        go = r->sink->alias(r->sink->ctx, text_of(aliases->st, 1));
+        go = r->sink->alias(r->sink->ctx, kms_sqlite_text(aliases->st, 1));
     return go;
 }
 
@@ -163,7 +150,7 @@ static struct kms_user
 user_of(sqlite3_stmt *st)
 {
     return (struct kms_user){ .number = (uint64_t)sqlite3_column_int64(st, 0),
-                              .identity = text_of(st, 1),
+                              .identity = kms_sqlite_text(st, 1),
                               .realm_number = (uint32_t)sqlite3_column_int(st, 2),
                               .suspended = sqlite3_column_int(st, 3) != 0,
                               .expires = sqlite3_column_int64(st, 4) };
@@ -214,7 +201,7 @@ list_aliases(struct reading *r, uint64_t user)
         return st != NULL;
     sqlite3_bind_int64(st, 1, (int64_t)user);
     while (go && sqlite3_step(st) == SQLITE_ROW)
-        go = r->sink->alias(r->sink->ctx, text_of(st, 0));
+        go = r->sink->alias(r->sink->ctx, kms_sqlite_text(st, 0));
     sqlite3_reset(st);
     return go;
 }
@@ -236,7 +223,7 @@ list_users(struct reading *r)
         struct kms_user u = user_of(users.st);
 
         u.added = sqlite3_column_int64(users.st, 5);
-        u.psk_id = text_of(users.st, 6);
+        u.psk_id = kms_sqlite_text(users.st, 6);
         u.psk_len = sqlite3_column_int(users.st, 7);
         u.psk.kek = (uint32_t)sqlite3_column_int64(users.st, 8);
         r->stopped =
@@ -260,7 +247,7 @@ static bool
 give_member(struct reading *r, uint64_t group, sqlite3_stmt *st)
 {
     const struct kms_member m = { group, (enum kms_member_kind)sqlite3_column_int(st, 0),
-                                  (uint64_t)sqlite3_column_int64(st, 1), text_of(st, 2) };
+                                  (uint64_t)sqlite3_column_int64(st, 1), kms_sqlite_text(st, 2) };
 
     return r->sink->member(r->sink->ctx, &m);
 }
@@ -275,7 +262,7 @@ group_row(struct reading *r, sqlite3_stmt *st)
         " WHEN 1 THEN (SELECT identity FROM user_group WHERE id = ref)"
         " ELSE (SELECT identity FROM users WHERE id = ref) END FROM member WHERE grp = ? "
         "ORDER BY 1, 3";
-    const struct kms_group g = { (uint64_t)sqlite3_column_int64(st, 0), text_of(st, 1),
+    const struct kms_group g = { (uint64_t)sqlite3_column_int64(st, 0), kms_sqlite_text(st, 1),
                                  (uint32_t)sqlite3_column_int(st, 2), sqlite3_column_int64(st, 3) };
     sqlite3_stmt *members;
     bool go = r->sink->group(r->sink->ctx, &g);

@@ -35,38 +35,14 @@ ask(struct phone_job *job, struct cli_client *client, const struct cli_args *arg
 {
     struct asking a = { (struct phone_answer *)job, client };
     const struct cli_kms_ask question = { "ticketresolve", CLI_EXIT_PEER, &a, make, take };
-    struct mkt_io io = { .out = a.answer->out, .cap = sizeof a.answer->out };
+    struct mkt_io io = { 0 };
 
-    if (cli_kms_run(args, client, &question, &io, &job->err)) {
-        a.answer->out_len = io.out_len;
-        return;
-    }
-    if (job->err.code == CLI_EXIT_PEER)
+    if (cli_kms_run(args, client, &question, &io, &job->err))
+        (void)!cli_blob_set(&a.answer->out, mkt_span(io.out, io.out_len), &job->err);
+    else if (job->err.code == CLI_EXIT_PEER)
         a.answer->refused = io.err.rc;
     else if (job->err.code == CLI_EXIT_KMS_REFUSED)
         a.answer->refused = MKT_E_NOT_AUTHORISED;
-}
-
-static bool
-number_taken(const struct mkt_msg *offer, unsigned policy_no)
-{
-    for (size_t i = 0; i < offer->n; i++)
-        if (offer->pl[i].type == MKT_PL_SP && offer->pl[i].u.sp.policy_no == policy_no)
-            return true;
-    return false;
-}
-
-/* Sessions that are offered without a policy get the first of ours, which goes along. */
-static void
-number_policies(struct phone_answer *a, const struct mkt_msg *offer)
-{
-    unsigned next = 0;
-
-    for (size_t i = 0; i < a->n_sp; i++) {
-        while (number_taken(offer, next))
-            next++;
-        a->sp[i].policy_no = (uint8_t)next++;
-    }
 }
 
 /* What we say in a group: an SSRC of our own drawing, whatever was offered, since somebody may have
@@ -91,12 +67,19 @@ choose_own(struct phone_answer *a, struct mkt_err *why)
 static enum mkt_rc
 choose(struct phone_answer *a, const struct mkt_msg *offer, struct mkt_err *why)
 {
-    number_policies(a, offer);
-    if (mkt_choice_default(offer, a->sp, a->n_sp, a->cs, CLI_COUNT(a->cs), &a->choice.n_cs, why) !=
-        MKT_OK)
+    static struct mkt_choose_cs cs[UINT8_MAX];
+    size_t n;
+
+    cli_srtp_number(a->sp, a->n_sp, offer); /* the first goes along with what has none */
+    if (mkt_choice_default(offer, a->sp, a->n_sp, cs, CLI_COUNT(cs), &n, why) != MKT_OK)
         return why->rc;
+    a->cs = calloc(n + 1, sizeof *cs);
+    if (a->cs == NULL)
+        return mkt_fail(why, MKT_E_MEMORY, 0, "sessions", "RFC 6043 6.1.1");
+    memcpy(a->cs, cs, n * sizeof *cs);
     a->choice.cs = a->cs;
-    if (a->choice.n_cs > 0 && !number_taken(offer, a->cs[0].policy_no)) {
+    a->choice.n_cs = n;
+    if (a->choice.n_cs > 0 && !cli_srtp_defines(offer, a->cs[0].policy_no)) {
         a->choice.sp = a->sp;
         a->choice.n_sp = 1;
     }
@@ -129,7 +112,7 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
     struct mkt_sdp sdp;
 
     if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
-        mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, a->last, sizeof a->last, why) == MKT_SDP_REFUSE)
+        phone_sdp_take(&keys, &sdp, MKT_SDP_OFFER, why) == MKT_SDP_REFUSE)
         return why->rc;
     if (keys.n != 1)
         return mkt_fail(why, MKT_E_MISSING_PAYLOAD, 0,
@@ -152,7 +135,8 @@ look_at(struct phone_answer *a, struct cli_client *client, const struct cli_args
         return MKT_E_ARGUMENT;
     if (!mkt_crypto_sha256(client->crypto, &io.in, 1, a->digest))
         return mkt_fail(why, MKT_E_CRYPTO, 0, "digest of the offer", "RFC 3830 5.4");
-    a->last_len = io.in.n;
+    if (!cli_blob_set(&a->last, io.in, err))
+        return MKT_E_MEMORY;
     a->sdp = sdp;
     a->sdp.n_lines = 0; /* they borrow */
     return choose(a, offer, why);
@@ -163,13 +147,11 @@ phone_answer_new(struct phone_answer **out, struct cli_client *client, const str
                  struct mkt_span text, bool group, void (*done)(struct phone_job *job), void *call,
                  enum mkt_rc *rc, struct cli_error *err)
 {
-    struct phone_answer *a = malloc(sizeof *a);
+    struct phone_answer *a = calloc(1, sizeof *a);
     struct mkt_err why = { 0 };
 
     *out = NULL;
     *rc = MKT_E_MEMORY;
-    if (a != NULL)
-        memset(a, 0, offsetof(struct phone_answer, last)); /* the rooms behind it are large */
     if (a == NULL || (a->responder = mkt_responder_new(&client->cred)) == NULL) {
         free(a);
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
@@ -198,12 +180,15 @@ phone_answer_free(struct phone_answer *a)
         return;
     mkt_responder_free(a->responder);
     mkt_csb_free(a->csb);
-    free(a); /* all that is left is what the network has seen */
+    cli_blob_free(&a->last);
+    cli_blob_free(&a->out);
+    free(a->cs);
+    free(a);
 }
 
 bool
 phone_answer_value(const struct phone_answer *a, char *value, size_t cap)
 {
     size_t len;
-    return mkt_sdp_value(value, cap, &len, mkt_span(a->out, a->out_len)) == MKT_OK;
+    return mkt_sdp_value(value, cap, &len, cli_blob_span(&a->out)) == MKT_OK;
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define UNANSWERED_MS (70 * SIP_T1) /* longer than any transaction */
 #define EARLY_MS 200 /* keys go through proxies, media does not: it would be there first */
 
@@ -75,9 +74,9 @@ accept_by_itself(void *arg)
 static bool
 describe(struct callee *c, struct cli_error *err)
 {
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool ticket = c->answer != NULL;
-    bool ok = value != NULL && (!ticket || phone_answer_value(c->answer, value, VALUE_MAX)) &&
+    bool ok = value != NULL && (!ticket || phone_answer_value(c->answer, value, PHONE_VALUE_MAX)) &&
               phone_description_write(&c->description, false, ticket ? value : NULL, &c->text) == 0;
 
     free(value);
@@ -197,11 +196,11 @@ static int
 offered_again(struct mbuf **text, const struct sip_msg *msg, void *arg)
 {
     struct callee *c = arg;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     int err = value == NULL ? ENOMEM : 0;
 
     if (err == 0 && (!phone_description_read(&c->description, msg->mb, true, &c->to) ||
-                     (c->answer != NULL && !phone_answer_value(c->answer, value, VALUE_MAX))))
+                     (c->answer != NULL && !phone_answer_value(c->answer, value, PHONE_VALUE_MAX))))
         err = EPROTO;
     if (err == 0)
         err = phone_description_write(
@@ -305,12 +304,12 @@ renew(struct phone_call *call)
 {
     struct callee *c = (struct callee *)call;
     struct cli_error err = { 0 };
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
 
     if (value != NULL && call->stream != NULL && c->answer != NULL && c->offer == NULL &&
         !c->new_keys) {
         c->renewing =
-            phone_rekey_value(c->answer->csb, &call->phone->client, value, VALUE_MAX, &err);
+            phone_rekey_value(c->answer->csb, &call->phone->client, value, PHONE_VALUE_MAX, &err);
         if (!c->renewing || !offer_later(c, value))
             phone_say("not-rekeyed", "%s",
                       err.code != CLI_EXIT_OK ? err.text : "no offer can be made");

@@ -1,46 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call that we make: an INVITE session of our own over libre's dialogs, because every branch of a
- * fork counts. Each To tag is a leg with a dialog, a bundle of keys and a stream of its own; the
- * first 2xx is the call, and every other one is acknowledged and ended (RFC 3261 13.2.2.4). */
+/* A call that we make. Each To tag is a leg with a dialog, a bundle of keys and a stream of its
+ * own; the first 2xx is the call, and every other one is acknowledged and ended (RFC
+ * 3261 13.2.2.4). */
 #include "caller.h"
 #include "report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
-#define LATE_MS                                                                      \
-    (64 * SIP_T1) /* how long after the end a 2xx may still come (RFC 3261 13.3.1.4) \
-                   */
+#define LATE_MS (64 * SIP_T1) /* after the end a 2xx may still come (RFC 3261 13.3.1.4) */
 #define REDIRECTIONS_MAX 3
 #define UNANSWERED_MS 30000 /* --leave-after */
 
 static void begin(struct caller *c);
 static bool open_dialog(struct caller *c, const char *uri, const char *proxy);
-
-/* --- INVITE ----------------------------------------------------------------------------------- */
-
-static int
-contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
-{
-    struct caller *c = arg;
-    struct sip_contact contact;
-
-    (void)dst;
-    sip_contact_set(&contact, c->call.phone->user, src, tp);
-    return mbuf_printf(mb, "%H", sip_contact_print, &contact);
-}
-
-/* An INVITE with our description, the first or a later one. */
-int
-phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
-                  sip_resp_h *response)
-{
-    return sip_drequestf(
-        request, c->call.phone->sip, true, "INVITE", dialog, 0, c->auth, contact, response, c,
-        "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
-        mbuf_get_left(c->description), mbuf_buf(c->description), mbuf_get_left(c->description));
-}
 
 /* --- answers to the INVITE -------------------------------------------------------------------- */
 
@@ -73,7 +46,7 @@ won(struct caller *c, struct caller_leg *leg)
         phone_caller_stands(c);
         return;
     }
-    caller_leg_bye(c, leg);
+    phone_invite_bye(&c->invite, leg->dialog);
     phone_call_over(&c->call, CLI_EXIT_PEER, "the answer has no keys that verify");
 }
 
@@ -83,7 +56,7 @@ confirmed(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg)
     bool again = leg->confirmed;
 
     leg->confirmed = true;
-    caller_leg_ack(c, leg, msg);
+    phone_invite_ack(&c->invite, leg->dialog, msg);
     if (again)
         return;
     if (c->winner == NULL && !c->cancelled && !c->over) {
@@ -91,7 +64,7 @@ confirmed(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg)
         return;
     }
     phone_say("second-answer", "from another phone of %s: ended", c->uri);
-    caller_leg_bye(c, leg);
+    phone_invite_bye(&c->invite, leg->dialog);
     if (!c->over && c->winner == NULL) /* the one that we gave up was faster */
         phone_call_over(&c->call, CLI_EXIT_OK, "by us");
 }
@@ -123,7 +96,6 @@ redirect(struct caller *c, const struct sip_msg *msg)
     bool again = strcmp(uri, c->target) == 0;
     phone_say("redirected", "%s", uri);
     list_flush(&c->legs);
-    c->dialog = mem_deref(c->dialog);
     if (!open_dialog(c, uri, again ? NULL : c->call.phone->o->value[PHONE_OPT_PROXY]))
         return false;
     begin(c);
@@ -133,25 +105,19 @@ redirect(struct caller *c, const struct sip_msg *msg)
 static void
 failed(struct caller *c, int err, const struct sip_msg *msg)
 {
-    char why[128];
+    struct phone *p = c->call.phone;
+    char why[PHONE_WHY_MAX], uri[PHONE_URI_MAX];
 
     if (msg != NULL && (msg->scode == 301 || msg->scode == 302) && redirect(c, msg))
         return;
-    if (msg != NULL && (msg->scode == 401 || msg->scode == 407) && c->challenges++ < 2 &&
-        sip_auth_authenticate(c->auth, msg) == 0) {
+    if (msg != NULL && phone_invite_challenged(&c->invite, msg)) {
         begin(c);
         return;
     }
-    if (msg != NULL) {
+    if (msg != NULL)
         say_warnings(msg);
-        re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
-    } else {
-        re_snprintf(why, sizeof why, "%s%m",
-                    c->call.phone->tls != NULL ? "the next hop, over TLS: " : "", err);
-    }
+    phone_invite_why(why, p->tls != NULL ? "the next hop, over TLS: " : "", err, msg);
     bool missed = !c->cancelled || c->unanswered;
-    struct phone *p = c->call.phone;
-    char uri[PHONE_URI_MAX];
     memcpy(uri, c->uri, sizeof uri);
     phone_call_over(&c->call, c->cancelled ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
     if (missed)
@@ -161,7 +127,8 @@ failed(struct caller *c, int err, const struct sip_msg *msg)
 static void
 response(int err, const struct sip_msg *msg, void *arg)
 {
-    struct caller *c = arg;
+    const struct phone_invite *i = arg;
+    struct caller *c = i->of;
 
     if (err != 0 || msg->scode >= 300) {
         failed(c, err, msg);
@@ -186,7 +153,9 @@ response(int err, const struct sip_msg *msg, void *arg)
 static void
 begin(struct caller *c)
 {
-    int err = phone_caller_send(c, &c->request, c->dialog, response);
+    struct phone_invite *i = &c->invite;
+    int err = phone_invite_send(i, &i->request, i->dialog, c->description, response);
+
     if (err != 0)
         failed(c, err, NULL);
 }
@@ -195,7 +164,7 @@ static bool
 describe(struct caller *c, struct cli_error *err)
 {
     struct phone *p = c->call.phone;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool ok =
         value != NULL && phone_description_new(&c->mine, p, phone_media_port(c->call.media)) == 0;
 
@@ -204,7 +173,8 @@ describe(struct caller *c, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
     }
     bool ticket = p->o->keying != PHONE_KEYING_SDES, sdes = p->o->keying != PHONE_KEYING_REQUIRED;
-    ok = (!ticket || phone_offer_value(c->offer, &p->client, &p->o->args, value, VALUE_MAX, err)) &&
+    ok = (!ticket ||
+          phone_offer_value(c->offer, &p->client, &p->o->args, value, PHONE_VALUE_MAX, err)) &&
          (!sdes || phone_sdes_offer(&c->sdes, &p->o->args, &c->mine, err)) &&
          (phone_description_write(&c->mine, true, ticket ? value : NULL, &c->description) == 0 ||
           cli_fail(err, CLI_EXIT_FAILURE, "the description cannot be made")) &&
@@ -217,11 +187,9 @@ describe(struct caller *c, struct cli_error *err)
 static bool
 open_dialog(struct caller *c, const char *uri, const char *proxy)
 {
-    const char *self = c->call.phone->client.file.identity;
-
     phone_tls_expect(c->call.phone->tls, proxy != NULL ? proxy : uri);
     memccpy(c->target, uri, '\0', sizeof c->target - 1);
-    return sip_dialog_alloc(&c->dialog, uri, c->uri, NULL, self, &proxy, proxy != NULL) == 0;
+    return phone_invite_open(&c->invite, c->call.phone, uri, c->uri, proxy);
 }
 
 /* Nobody comes: the call is given up as the user would, and a message left. */
@@ -247,7 +215,7 @@ unheard(struct phone_call *call)
 {
     struct caller *c = (struct caller *)call;
 
-    if (c->request != NULL && !c->heard)
+    if (c->invite.request != NULL && !c->heard)
         phone_call_over(call, CLI_EXIT_PEER, "the next hop has hung up, and has not answered");
 }
 
@@ -276,8 +244,7 @@ ticket_came(struct phone_job *job)
         phone_call_over(&c->call, err.code, err.text);
         return;
     }
-    if (!open_dialog(c, c->uri, proxy) ||
-        sip_auth_alloc(&c->auth, phone_auth, c->call.phone, false) != 0) {
+    if (!open_dialog(c, c->uri, proxy)) {
         phone_call_over(&c->call, CLI_EXIT_FAILURE, "no dialog can be made");
         return;
     }
@@ -295,12 +262,12 @@ hang_up(struct phone_call *call)
     struct caller *c = (struct caller *)call;
 
     if (c->winner != NULL) {
-        caller_leg_bye(c, c->winner);
+        phone_invite_bye(&c->invite, c->winner->dialog);
         phone_call_over(call, CLI_EXIT_OK, "by us");
-    } else if (c->request != NULL && !c->cancelled) {
+    } else if (c->invite.request != NULL && !c->cancelled) {
         c->cancelled = true;
-        sip_request_cancel(c->request); /* 487 ends it, or a 2xx that was faster */
-    } else if (c->request == NULL) {
+        sip_request_cancel(c->invite.request); /* 487 ends it, or a 2xx that was faster */
+    } else if (c->invite.request == NULL) {
         phone_call_over(call, CLI_EXIT_OK, "by us");
     }
 }
@@ -313,8 +280,7 @@ forget(void *arg)
     tmr_cancel(&c->linger);
     list_unlink(&c->late);
     list_flush(&c->legs);
-    mem_deref(c->dialog);
-    mem_deref(c->auth);
+    phone_invite_end(&c->invite);
     free(c);
 }
 
@@ -338,13 +304,13 @@ caller_free(struct phone_call *call)
     phone_expect_home(call->phone);
     tmr_cancel(&c->giving_up);
     phone_later_end(&c->later);
-    mem_deref(c->request);
+    c->invite.request = mem_deref(c->invite.request);
     phone_description_free(&c->mine);
     phone_sdes_wipe(&c->sdes);
     mem_deref(c->description);
     c->over = true;
     list_append(&call->phone->late, &c->late, c);
-    tmr_start(&c->linger, c->dialog != NULL ? LATE_MS : 0, forget, c);
+    tmr_start(&c->linger, c->invite.dialog != NULL ? LATE_MS : 0, forget, c);
 }
 
 /* With any failure they have all been heard of. */
@@ -378,8 +344,7 @@ caller_of(struct phone *p)
 static bool
 is_of(const struct caller *c, const struct sip_msg *msg)
 {
-    return c != NULL && c->dialog != NULL &&
-           pl_strcmp(&msg->callid, sip_dialog_callid(c->dialog)) == 0;
+    return c != NULL && phone_invite_is_taken(&c->invite, msg);
 }
 
 bool
@@ -388,13 +353,11 @@ phone_caller_response(const struct sip_msg *msg, void *phone)
     struct phone *p = phone;
     struct caller *c = caller_of(p);
 
-    if (pl_strcmp(&msg->cseq.met, "INVITE") != 0 || msg->scode / 100 != 2)
-        return false;
     for (struct le *le = p->late.head; !is_of(c, msg) && le != NULL; le = le->next)
         c = le->data;
     if (!is_of(c, msg))
         return false;
-    response(0, msg, c);
+    response(0, msg, &c->invite);
     return true;
 }
 
@@ -434,6 +397,7 @@ phone_call_make(struct phone *p, const char *uri, struct cli_error *err)
         free(c);
         return cli_fail(err, CLI_EXIT_FAILURE, "no call can be made: no memory or no socket");
     }
+    c->invite.of = c;
     c->call.end = hang_up;
     c->call.unheard = unheard;
     c->call.free = caller_free;

@@ -3,6 +3,7 @@
 #ifndef MKT_PHONE_CALLER_H
 #define MKT_PHONE_CALLER_H
 
+#include "invite.h"
 #include "sdes.h"
 
 /* What happens once the call stands. */
@@ -35,9 +36,7 @@ struct caller {
     struct phone_sdes sdes;                         /* what is offered of it */
     char uri[PHONE_URI_MAX], target[PHONE_URI_MAX]; /* whom we call, and where */
     struct mbuf *description;
-    struct sip_dialog *dialog; /* before it forks */
-    struct sip_request *request;
-    struct sip_auth *auth;
+    struct phone_invite invite;
     struct list legs;
     struct caller_leg *winner;
     struct phone_description mine;
@@ -47,16 +46,11 @@ struct caller {
     bool cancelled;
     bool unanswered; /* cancelled by the clock, to leave a message */
     struct tmr giving_up;
-    unsigned challenges, redirections;
+    unsigned redirections;
     struct le late; /* when the call is over: in phone->late, for 2xx that come then */
     struct tmr linger;
     bool over;
 };
-
-/* --- caller.c --- */
-/* phone_caller_send sends an INVITE with c->description, the first or a later one. Errno. */
-int phone_caller_send(struct caller *c, struct sip_request **request, struct sip_dialog *dialog,
-                      sip_resp_h *response);
 
 /* --- caller_legs.c --- */
 /* caller_leg_find returns the leg of a tag of the other party, or NULL. */
@@ -70,10 +64,6 @@ struct caller_leg *caller_leg_of(struct caller *c, const struct sip_msg *msg);
 /* caller_leg_answer takes the answer of a leg, early or with the 2xx: its keys, and the first ones
  * only. What is refused is said. */
 void caller_leg_answer(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg);
-
-/* caller_leg_bye ends it, caller_leg_ack acknowledges the 2xx in msg. */
-void caller_leg_bye(struct caller *c, struct caller_leg *leg);
-void caller_leg_ack(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg);
 
 /* --- caller_later.c --- */
 /* phone_caller_stands begins what happens once the call stands with c->winner. */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define BUSY_MS 500 /* when another offer is under way */
 #define REPEATS 10  /* of an answer without ACK, doubling: 64 * T1 (RFC 3261 13.3.1.4) */
 
@@ -16,7 +15,7 @@ static void rekey(void *arg);
 static void
 give_up(struct caller *c, const char *why)
 {
-    caller_leg_bye(c, c->winner);
+    phone_invite_bye(&c->invite, c->winner->dialog);
     phone_call_over(&c->call, CLI_EXIT_PEER, why);
 }
 
@@ -40,6 +39,14 @@ phone_later_end(struct phone_later *l)
     *l = (struct phone_later){ 0 };
 }
 
+/* An offer in the call, with c->description. */
+static bool
+send_offer(struct caller *c, sip_resp_h *answered)
+{
+    return phone_invite_send(&c->invite, &c->later.request, c->winner->dialog, c->description,
+                             answered) == 0;
+}
+
 /* --- new keys of ours ------------------------------------------------------------------------- */
 
 /* New keys are due at half the time, so that there is another half for what goes wrong. */
@@ -58,7 +65,8 @@ wait_for_rekey(struct caller *c)
 static void
 rekeyed(int err, const struct sip_msg *msg, void *arg)
 {
-    struct caller *c = arg;
+    const struct phone_invite *i = arg;
+    struct caller *c = i->of;
     struct phone *p = c->call.phone;
     struct cli_error said = { 0 };
     struct mkt_err why = { 0 };
@@ -73,7 +81,7 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
         give_up(c, "the other party takes no new keys");
         return;
     }
-    caller_leg_ack(c, c->winner, msg);
+    phone_invite_ack(&c->invite, c->winner->dialog, msg);
     if (phone_rekey_answered(c->winner->csb, &p->client, &c->offer->sent.sdp,
                              mkt_span(mbuf_buf(msg->mb), mbuf_get_left(msg->mb)), &said) &&
         phone_stream_hear(c->winner->stream, c->winner->csb, p->client.crypto, &why) == MKT_OK &&
@@ -88,11 +96,12 @@ rekeyed(int err, const struct sip_msg *msg, void *arg)
 static bool
 describe_rekey(struct caller *c, struct cli_error *err)
 {
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool ok = value != NULL;
 
     c->description = mem_deref(c->description);
-    ok = ok && phone_rekey_value(c->winner->csb, &c->call.phone->client, value, VALUE_MAX, err) &&
+    ok = ok &&
+         phone_rekey_value(c->winner->csb, &c->call.phone->client, value, PHONE_VALUE_MAX, err) &&
          phone_description_write(&c->mine, true, value, &c->description) == 0;
     free(value);
     return ok;
@@ -108,8 +117,7 @@ rekey(void *arg)
         tmr_start(&c->later.rekey, BUSY_MS, rekey, c);
         return;
     }
-    if (!describe_rekey(c, &err) ||
-        phone_caller_send(c, &c->later.request, c->winner->dialog, rekeyed) != 0)
+    if (!describe_rekey(c, &err) || !send_offer(c, rekeyed))
         phone_say("not-rekeyed", "%s", err.text); /* the call ends when its time is over */
 }
 
@@ -142,7 +150,8 @@ is_silent_answer(struct caller *c, const struct sip_msg *msg, struct mkt_err *wh
 static void
 held(int err, const struct sip_msg *msg, void *arg)
 {
-    struct caller *c = arg;
+    const struct phone_invite *i = arg;
+    struct caller *c = i->of;
     struct mkt_err why = { 0 };
 
     if (err == 0 && msg->scode < 200)
@@ -152,7 +161,7 @@ held(int err, const struct sip_msg *msg, void *arg)
         phone_say("not-held", "%u", err == 0 ? msg->scode : 0);
         return;
     }
-    caller_leg_ack(c, c->winner, msg);
+    phone_invite_ack(&c->invite, c->winner->dialog, msg);
     if (is_silent_answer(c, msg, &why))
         phone_call_directed(&c->call, &c->mine);
     else
@@ -168,8 +177,7 @@ hold(struct phone_call *call)
         return;
     phone_call_held(call, &c->mine, !call->held);
     c->description = mem_deref(c->description);
-    if (phone_description_write(&c->mine, true, NULL, &c->description) != 0 ||
-        phone_caller_send(c, &c->later.request, c->winner->dialog, held) != 0)
+    if (phone_description_write(&c->mine, true, NULL, &c->description) != 0 || !send_offer(c, held))
         phone_say("not-held", "no offer can be made");
 }
 
@@ -233,10 +241,11 @@ reply(struct caller *c, const struct sip_msg *msg, enum phone_again again)
     struct phone_later *l = &c->later;
     struct sip_contact contact;
     struct mbuf *text = NULL;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
     bool keys = c->winner->csb != NULL && again != PHONE_AGAIN_SILENT;
-    int err =
-        value == NULL || (keys && !phone_answer_value(l->answer, value, VALUE_MAX)) ? ENOMEM : 0;
+    int err = value == NULL || (keys && !phone_answer_value(l->answer, value, PHONE_VALUE_MAX))
+                  ? ENOMEM
+                  : 0;
 
     if (err == 0)
         err = phone_description_write(&c->mine, false, keys ? value : NULL, &text);

@@ -33,31 +33,11 @@ caller_leg_of(struct caller *c, const struct sip_msg *msg)
     if (leg != NULL || !pl_isset(&msg->to.tag) || msg->to.tag.l >= sizeof leg->tag)
         return leg;
     leg = mem_zalloc(sizeof *leg, leg_destroy);
-    if (leg == NULL || sip_dialog_fork(&leg->dialog, c->dialog, msg) != 0)
+    if (leg == NULL || sip_dialog_fork(&leg->dialog, c->invite.dialog, msg) != 0)
         return mem_deref(leg);
     (void)pl_strcpy(&msg->to.tag, leg->tag, sizeof leg->tag);
     list_append(&c->legs, &leg->le, leg);
     return leg;
-}
-
-static void
-nothing(int err, const struct sip_msg *msg, void *arg)
-{
-    (void)err, (void)msg, (void)arg;
-}
-
-void
-caller_leg_bye(struct caller *c, struct caller_leg *leg)
-{
-    (void)sip_drequestf(NULL, c->call.phone->sip, true, "BYE", leg->dialog, 0, c->auth, NULL,
-                        nothing, NULL, "Content-Length: 0\r\n\r\n");
-}
-
-void
-caller_leg_ack(struct caller *c, struct caller_leg *leg, const struct sip_msg *msg)
-{
-    (void)sip_drequestf(NULL, c->call.phone->sip, false, "ACK", leg->dialog, msg->cseq.num, c->auth,
-                        NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
 }
 
 /* Keys of MIKEY-TICKET, or where the user allows it of SDES; never of both. */

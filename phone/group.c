@@ -484,11 +484,9 @@ phone_group_response(const struct sip_msg *msg, void *phone)
 {
     struct group *g = group_of(phone);
 
-    if (g == NULL || pl_strcmp(&msg->cseq.met, "INVITE") != 0 || msg->scode / 100 != 2)
-        return false;
-    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+    for (struct le *le = g != NULL ? g->legs.head : NULL; le != NULL; le = le->next) {
         struct leg *leg = le->data;
-        if (leg->dialog == NULL || pl_strcmp(&msg->callid, sip_dialog_callid(leg->dialog)) != 0)
+        if (!phone_invite_is_taken(&leg->invite, msg))
             continue;
         leg_answered(leg, msg);
         return true;

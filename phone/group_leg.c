@@ -6,35 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
-
-static void
-nothing(int err, const struct sip_msg *msg, void *arg)
-{
-    (void)err, (void)msg, (void)arg;
-}
-
-static void
-bye(struct leg *leg, struct sip_dialog *with)
-{
-    (void)sip_drequestf(NULL, leg->group->call.phone->sip, true, "BYE", with, 0, leg->auth, NULL,
-                        nothing, NULL, "Content-Length: 0\r\n\r\n");
-}
-
-static void
-ack(struct leg *leg, struct sip_dialog *with, const struct sip_msg *msg)
-{
-    (void)sip_drequestf(NULL, leg->group->call.phone->sip, false, "ACK", with, msg->cseq.num,
-                        leg->auth, NULL, nothing, NULL, "Content-Length: 0\r\n\r\n");
-}
-
 /* --- in and out ------------------------------------------------------------------------------- */
 
 void
 leg_gone(struct leg *leg)
 {
     leg->state = LEG_OUT;
-    leg->request = mem_deref(leg->request);
+    leg->invite.request = mem_deref(leg->invite.request);
     leg->asked = mem_deref(leg->asked);
     leg->keys->in[leg->offer.cs_id] = false;
     group_media_drop(leg->group->media, leg->csb, 0);
@@ -46,14 +24,14 @@ void
 leg_cancel(struct leg *leg)
 {
     leg->cancelled = true;
-    if (leg->request != NULL)
-        sip_request_cancel(leg->request);
+    if (leg->invite.request != NULL)
+        sip_request_cancel(leg->invite.request);
 }
 
 void
 leg_bye(struct leg *leg)
 {
-    bye(leg, leg->with);
+    phone_invite_bye(&leg->invite, leg->with);
     leg->state = LEG_OUT;
 }
 
@@ -90,7 +68,7 @@ in(struct leg *leg, const struct sip_msg *msg)
     }
     if (err.code != CLI_EXIT_OK)
         phone_say("refused", "%s: %s", leg->uri, err.text);
-    bye(leg, leg->with);
+    phone_invite_bye(&leg->invite, leg->with);
     group_leg_out(leg);
 }
 
@@ -103,10 +81,10 @@ other_phone(struct leg *leg, const struct sip_msg *msg)
 {
     struct sip_dialog *with;
 
-    if (sip_dialog_fork(&with, leg->dialog, msg) != 0)
+    if (sip_dialog_fork(&with, leg->invite.dialog, msg) != 0)
         return;
-    ack(leg, with, msg);
-    bye(leg, with);
+    phone_invite_ack(&leg->invite, with, msg);
+    phone_invite_bye(&leg->invite, with);
     mem_deref(with);
 }
 
@@ -118,32 +96,28 @@ leg_answered(struct leg *leg, const struct sip_msg *msg)
         return;
     }
     if (leg->with != NULL) { /* again */
-        ack(leg, leg->with, msg);
+        phone_invite_ack(&leg->invite, leg->with, msg);
         return;
     }
     if (pl_strcpy(&msg->to.tag, leg->tag, sizeof leg->tag) != 0 ||
-        sip_dialog_fork(&leg->with, leg->dialog, msg) != 0) {
+        sip_dialog_fork(&leg->with, leg->invite.dialog, msg) != 0) {
         group_leg_out(leg);
         return;
     }
-    ack(leg, leg->with, msg);
+    phone_invite_ack(&leg->invite, leg->with, msg);
     in(leg, msg);
 }
 
 static void
 failed(struct leg *leg, int err, const struct sip_msg *msg)
 {
-    char why[128];
+    char why[PHONE_WHY_MAX];
 
-    if (msg != NULL && (msg->scode == 401 || msg->scode == 407) && leg->challenges++ < 2 &&
-        sip_auth_authenticate(leg->auth, msg) == 0) {
+    if (msg != NULL && phone_invite_challenged(&leg->invite, msg)) {
         call(leg);
         return;
     }
-    if (msg != NULL)
-        re_snprintf(why, sizeof why, "%u %r", msg->scode, &msg->reason);
-    else
-        re_snprintf(why, sizeof why, "%m", err);
+    phone_invite_why(why, "", err, msg);
     phone_say("not-joined", "%s: %s", leg->uri, why);
     group_leg_out(leg);
 }
@@ -151,7 +125,8 @@ failed(struct leg *leg, int err, const struct sip_msg *msg)
 static void
 response(int err, const struct sip_msg *msg, void *arg)
 {
-    struct leg *leg = arg;
+    const struct phone_invite *i = arg;
+    struct leg *leg = i->of;
 
     if (err != 0 || msg->scode >= 300)
         failed(leg, err, msg);
@@ -159,25 +134,12 @@ response(int err, const struct sip_msg *msg, void *arg)
         leg_answered(leg, msg);
 }
 
-static int
-contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
-{
-    struct leg *leg = arg;
-    struct sip_contact c;
-
-    (void)dst;
-    sip_contact_set(&c, leg->group->call.phone->user, src, tp);
-    return mbuf_printf(mb, "%H", sip_contact_print, &c);
-}
-
 static void
 call(struct leg *leg)
 {
-    const struct mbuf *text = leg->description;
-    int err = sip_drequestf(&leg->request, leg->group->call.phone->sip, true, "INVITE", leg->dialog,
-                            0, leg->auth, contact, response, leg,
-                            "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%b",
-                            mbuf_get_left(text), mbuf_buf(text), mbuf_get_left(text));
+    struct phone_invite *i = &leg->invite;
+    int err = phone_invite_send(i, &i->request, i->dialog, leg->description, response);
+
     if (err != 0)
         failed(leg, err, NULL);
 }
@@ -187,13 +149,13 @@ describe(struct leg *leg, struct cli_error *err)
 {
     struct group *g = leg->group;
     struct phone *p = g->call.phone;
-    char *value = malloc(VALUE_MAX);
+    char *value = malloc(PHONE_VALUE_MAX);
 
     phone_description_free(&leg->mine);
     leg->description = mem_deref(leg->description);
     bool ok =
         value != NULL && phone_group_description(&leg->mine, p, group_media_port(g->media)) == 0 &&
-        group_offer_value(&leg->offer, leg->keys, &p->client, value, VALUE_MAX, err) &&
+        group_offer_value(&leg->offer, leg->keys, &p->client, value, PHONE_VALUE_MAX, err) &&
         phone_group_description_write(&leg->mine, true, value, &p->o->multicast,
                                       &leg->description) &&
         phone_sent_keep(&leg->offer.sent,
@@ -206,15 +168,10 @@ static bool
 open_dialog(struct leg *leg)
 {
     struct phone *p = leg->group->call.phone;
-    const char *self = p->client.file.identity, *proxy = p->o->value[PHONE_OPT_PROXY];
 
     leg->with = mem_deref(leg->with);
-    leg->dialog = mem_deref(leg->dialog);
-    leg->auth = mem_deref(leg->auth);
-    leg->challenges = 0;
-    return sip_dialog_alloc(&leg->dialog, leg->uri, leg->uri, NULL, self, &proxy, proxy != NULL) ==
-               0 &&
-           sip_auth_alloc(&leg->auth, phone_auth, p, false) == 0;
+    phone_invite_end(&leg->invite);
+    return phone_invite_open(&leg->invite, p, leg->uri, leg->uri, p->o->value[PHONE_OPT_PROXY]);
 }
 
 /* Where the others stand is said anew each time: whoever joins late has to know. */
@@ -277,8 +234,8 @@ legs_ask(struct group *g)
         if (leg->state != LEG_IN || leg->keys != g->keys)
             continue;
         leg->asked = mem_deref(leg->asked);
-        (void)sip_drequestf(&leg->asked, g->call.phone->sip, true, "INFO", leg->with, 0, leg->auth,
-                            NULL, asked, leg, "Content-Length: 0\r\n\r\n");
+        (void)sip_drequestf(&leg->asked, g->call.phone->sip, true, "INFO", leg->with, 0,
+                            leg->invite.auth, NULL, asked, leg, "Content-Length: 0\r\n\r\n");
     }
 }
 
@@ -290,11 +247,9 @@ leg_destroy(void *data)
     struct leg *leg = data;
 
     list_unlink(&leg->le);
-    mem_deref(leg->request);
+    phone_invite_end(&leg->invite);
     mem_deref(leg->asked);
     mem_deref(leg->with);
-    mem_deref(leg->dialog);
-    mem_deref(leg->auth);
     mem_deref(leg->description);
     phone_description_free(&leg->mine);
     group_offer_free(&leg->offer);
@@ -309,6 +264,7 @@ leg_new(struct group *g, struct group_keys *keys, const char *uri, uint8_t cs_id
 
     if (leg == NULL)
         return NULL;
+    leg->invite.of = leg;
     leg->group = g;
     leg->keys = keys;
     leg->uri = uri;

@@ -5,6 +5,7 @@
 #define MKT_PHONE_GROUP_LEG_H
 
 #include "group.h"
+#include "invite.h"
 
 enum leg_state { LEG_OUT, LEG_CALLED, LEG_IN };
 
@@ -18,12 +19,10 @@ struct leg {
     struct group_offer offer;
     struct phone_description mine;
     struct mbuf *description;
-    struct sip_dialog *dialog; /* of the INVITE */
-    struct sip_dialog *with;   /* of the one who answered first; NULL: nobody */
+    struct phone_invite invite;
+    struct sip_dialog *with; /* of the one who answered first; NULL: nobody */
     char tag[64];
-    struct sip_request *request, *asked; /* asked: whether it is still there */
-    struct sip_auth *auth;
-    unsigned challenges;
+    struct sip_request *asked; /* whether it is still there */
     struct mkt_csb *csb;
     char name[GROUP_NAME_MAX]; /* as vouched for */
     struct sa to;

@@ -7,6 +7,7 @@
 #include "format.h"
 #include "group_tape.h"
 #include "rtp.h"
+#include "session_policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -267,19 +268,6 @@ group_media_roster(struct group_media *m, struct mkt_span entries)
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-/* The policy of crypto session cs_id of csb. */
-static enum mkt_rc
-policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
-          struct mkt_crypto *crypto, struct mkt_err *err)
-{
-    struct mkt_session cs;
-    size_t i = 0;
-
-    while (mkt_csb_session(csb, i, &cs) == MKT_OK && cs.cs_id != cs_id)
-        i++;
-    return mkt_srtp_policy(policy, csb, crypto, i, err);
-}
-
 enum mkt_rc
 group_media_say(struct group_media *m, const struct mkt_csb *csb, uint8_t cs_id,
                 struct mkt_crypto *crypto, struct mkt_err *err)
@@ -287,7 +275,7 @@ group_media_say(struct group_media *m, const struct mkt_csb *csb, uint8_t cs_id,
     struct mkt_srtp policy;
     struct mkt_srtp_stream *out;
 
-    if (policy_of(&policy, csb, cs_id, crypto, err) != MKT_OK)
+    if (session_policy(&policy, csb, cs_id, crypto, err) != MKT_OK)
         return err->rc;
     const struct group_voice self = { cs_id, policy.policy.ssrc.value, policy.roc, policy.seq };
     if (mkt_srtp_stream_new(&out, &policy, err) != MKT_OK)
@@ -350,7 +338,7 @@ group_media_hear(struct group_media *m, const struct mkt_csb *csb, const struct 
 {
     struct mkt_srtp policy;
 
-    if (policy_of(&policy, csb, is->cs_id, crypto, err) != MKT_OK)
+    if (session_policy(&policy, csb, is->cs_id, crypto, err) != MKT_OK)
         return err->rc;
     struct voice *v = voice_new(m, is, &policy, err);
     if (v == NULL)

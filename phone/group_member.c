@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16)
 #define SEATS_MAX 2
 #define SILENCE_S 15 /* the initiator sends a roster each second */
 
@@ -250,8 +249,8 @@ join(struct seat *s, struct cli_error *err)
 static bool
 describe(struct seat *s, struct cli_error *err)
 {
-    char *value = malloc(VALUE_MAX);
-    bool ok = value != NULL && phone_answer_value(s->answer, value, VALUE_MAX) &&
+    char *value = malloc(PHONE_VALUE_MAX);
+    bool ok = value != NULL && phone_answer_value(s->answer, value, PHONE_VALUE_MAX) &&
               phone_group_description_write(&s->description, false, value, &s->multicast, &s->text);
 
     free(value);

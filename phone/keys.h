@@ -58,17 +58,16 @@ struct phone_answer {
     struct mkt_responder *responder;
     struct mkt_pl_sp sp[CLI_SRTP_LIST_MAX]; /* what we take */
     size_t n_sp;
-    struct mkt_choose_cs cs[UINT8_MAX];
+    struct mkt_choose_cs *cs; /* owned */
     struct mkt_choice choice;
     struct mkt_sdp_map map;
-    struct mkt_sdp sdp;  /* as it was agreed, without its lines */
-    struct mkt_csb *csb; /* once it is resolved */
-    bool group;          /* of a group: the second session is ours, no m-line has a pair */
-    enum mkt_rc refused; /* why, for the other party; MKT_OK: nothing of the offer's */
-    void *call;          /* of the callee; NULL: given up */
-    size_t last_len, out_len;
-    uint8_t last[PHONE_SDP_MAX]; /* the last message of the caller */
-    uint8_t out[PHONE_SDP_MAX];  /* and our answer to it */
+    struct mkt_sdp sdp;   /* as it was agreed, without its lines */
+    struct mkt_csb *csb;  /* once it is resolved */
+    bool group;           /* of a group: the second session is ours, no m-line has a pair */
+    enum mkt_rc refused;  /* why, for the other party; MKT_OK: nothing of the offer's */
+    void *call;           /* of the callee; NULL: given up */
+    struct cli_blob last; /* the last message of the caller */
+    struct cli_blob out;  /* and our answer to it */
 };
 
 /* phone_answer_new looks at the description of an offer: everything that can be refused without the

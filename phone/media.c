@@ -8,6 +8,7 @@
 #include "hearing.h"
 #include "reports.h"
 #include "rtp.h"
+#include "session_policy.h"
 
 #include <string.h>
 
@@ -359,18 +360,6 @@ speak_first(struct phone_stream *s)
            phone_stream_speak(s, &(struct phone_agreed){ .codec = list[0] });
 }
 
-static enum mkt_rc
-policy_of(struct mkt_srtp *policy, const struct mkt_csb *csb, uint8_t cs_id,
-          struct mkt_crypto *crypto, struct mkt_err *err)
-{
-    struct mkt_session cs;
-    size_t i = 0;
-
-    while (mkt_csb_session(csb, i, &cs) == MKT_OK && cs.cs_id != cs_id)
-        i++;
-    return mkt_srtp_policy(policy, csb, crypto, i, err);
-}
-
 /* Takes both policies. NULL: err says why. */
 static struct phone_stream *
 open_stream(struct phone_media *m, struct mkt_srtp *send, struct mkt_srtp *receive,
@@ -403,8 +392,8 @@ phone_stream_open(struct phone_stream **out, struct phone_media *m, const struct
     struct mkt_srtp send = { 0 }, receive = { 0 };
     struct phone_stream *s = NULL;
 
-    if (policy_of(&send, csb, sends, crypto, err) == MKT_OK &&
-        policy_of(&receive, csb, hears, crypto, err) == MKT_OK)
+    if (session_policy(&send, csb, sends, crypto, err) == MKT_OK &&
+        session_policy(&receive, csb, hears, crypto, err) == MKT_OK)
         s = open_stream(m, &send, &receive, err);
     if (s != NULL) {
         s->sends = sends;
@@ -440,7 +429,7 @@ phone_stream_hear(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_
 {
     struct mkt_srtp next;
 
-    if (policy_of(&next, csb, s->hears, crypto, err) != MKT_OK)
+    if (session_policy(&next, csb, s->hears, crypto, err) != MKT_OK)
         return err->rc;
     tmr_start(&s->retire, RETIRE_MS, retire, s);
     return mkt_srtp_stream_rekey(s->receive, &next, err);
@@ -452,7 +441,7 @@ phone_stream_say(struct phone_stream *s, const struct mkt_csb *csb, struct mkt_c
 {
     struct mkt_srtp next;
 
-    if (policy_of(&next, csb, s->sends, crypto, err) != MKT_OK ||
+    if (session_policy(&next, csb, s->sends, crypto, err) != MKT_OK ||
         mkt_srtp_stream_rekey(s->send, &next, err) != MKT_OK)
         return err->rc;
     mkt_srtp_stream_retire(s->send);

@@ -183,6 +183,8 @@ int phone_description_of(struct phone_description *d, const struct phone *p,
 int phone_description_new(struct phone_description *d, const struct phone *p, uint16_t port);
 void phone_description_free(struct phone_description *d);
 
+#define PHONE_VALUE_MAX (MKT_MSG_MAX / 3 * 4 + 16) /* octets of a key-mgmt value */
+
 /* phone_description_write encodes it with that key-mgmt value, NULL: none. *mb is owned by the
  * caller. */
 int phone_description_write(struct phone_description *d, bool offer, const char *value,

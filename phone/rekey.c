@@ -65,15 +65,10 @@ bool
 phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struct mkt_sdp *offer,
                      struct mkt_span text, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
     struct mkt_sdp_keys keys;
     struct mkt_io io = { 0 };
 
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(offer, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) !=
-            MKT_SDP_KEYS)
+    if (phone_sdp_take_answer(&keys, offer, text, &io.err) != MKT_SDP_KEYS)
         return cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
     io.in = keys.found[0].message;
     struct mkt_env env = cli_client_env(client);
@@ -81,17 +76,16 @@ phone_rekey_answered(struct mkt_csb *csb, struct cli_client *client, const struc
            cli_fail_mkt(err, CLI_EXIT_PEER, "the answer to new keys is refused", &io.err);
 }
 
-/* --- who is offered
- * ------------------------------------------------------------------------------- */
+/* --- who is offered --------------------------------------------------------------------------- */
 
 static enum mkt_rc
 take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_sdp *sdp, int level,
-            const struct mkt_msg *message, struct mkt_err *why)
+            const struct mkt_msg *message, struct mkt_err *why, struct cli_error *err)
 {
     struct mkt_choose_cs cs[2 * MKT_SDP_MEDIA_MAX];
     struct mkt_choice choice = { .cs = cs };
     struct mkt_sdp_map map = a->map;
-    struct mkt_io io = { .in = message->octets, .out = a->out, .cap = sizeof a->out };
+    struct mkt_io io = { .in = message->octets, .out = client->out.p, .cap = client->out.cap };
     struct mkt_env env = cli_client_env(client);
 
     if (mkt_csb_update_offered(a->csb, &env, PHONE_SKEW_S, &io) != MKT_NEXT_ASK) {
@@ -104,7 +98,8 @@ take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_
         *why = io.err;
         return why->rc;
     }
-    a->out_len = io.out_len;
+    if (!cli_blob_set(&a->out, mkt_span(io.out, io.out_len), err))
+        return MKT_E_MEMORY;
     if (mkt_sdp_map_updated(&map, sdp, level, a->csb, why) == MKT_OK)
         a->map = map;
     return why->rc;
@@ -112,17 +107,19 @@ take_update(struct phone_answer *a, struct cli_client *client, const struct mkt_
 
 static enum mkt_rc
 look_at(struct phone_answer *a, struct cli_client *client, struct mkt_span text,
-        enum phone_again *what, struct mkt_err *why)
+        enum phone_again *what, struct mkt_err *why, struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
     static struct mkt_msg message; /* some kilobytes */
     struct mkt_sdp_keys keys;
     struct mkt_sdp sdp;
+    enum mkt_rc rc;
 
+    if (!cli_client_rooms(client, err))
+        return MKT_E_MEMORY;
     if (mkt_sdp_read(&sdp, text, why) != MKT_OK ||
         mkt_sdp_check_reoffer(&a->sdp, &sdp, why) != MKT_OK)
         return why->rc;
-    enum mkt_sdp_next next = mkt_sdp_take(&keys, &sdp, MKT_SDP_OFFER, octets, sizeof octets, why);
+    enum mkt_sdp_next next = phone_sdp_take(&keys, &sdp, MKT_SDP_OFFER, why);
     *what = PHONE_AGAIN_SILENT;
     if (next == MKT_SDP_KEEP)
         return MKT_OK;
@@ -132,16 +129,13 @@ look_at(struct phone_answer *a, struct cli_client *client, struct mkt_span text,
     if (mkt_msg_parse(&message, keys.found[0].message, why) != MKT_OK)
         return why->rc;
     *what = PHONE_AGAIN_SAME;
-    switch (mkt_sdp_renewal(&message, a->csb, mkt_span(a->last, a->last_len))) {
+    switch (mkt_sdp_renewal(&message, a->csb, cli_blob_span(&a->last))) {
     case MKT_SDP_SAME:
         return MKT_OK;
     case MKT_SDP_UPDATE:
         *what = PHONE_AGAIN_NEW;
-        if (take_update(a, client, &sdp, keys.found[0].level, &message, why) != MKT_OK)
-            return why->rc;
-        a->last_len = message.octets.n;
-        memcpy(a->last, message.octets.p, a->last_len);
-        return MKT_OK;
+        rc = take_update(a, client, &sdp, keys.found[0].level, &message, why, err);
+        return rc == MKT_OK && !cli_blob_set(&a->last, message.octets, err) ? MKT_E_MEMORY : rc;
     default: /* another ticket would be another call */
         return mkt_fail(why, MKT_E_DATA_TYPE, 0, "later offer: not an update of this call",
                         "RFC 4567 4.1.2");
@@ -171,7 +165,11 @@ phone_answer_again(struct phone_answer *a, struct cli_client *client, struct mkt
     struct mkt_err why = { 0 };
 
     *rc = text.n <= PHONE_SDP_MAX
-              ? look_at(a, client, text, what, &why)
+              ? look_at(a, client, text, what, &why, err)
               : mkt_fail(&why, MKT_E_TOO_MANY, 0, "octets of the description", "RFC 4567 3.1");
-    return *rc == MKT_OK || cli_fail_mkt(err, CLI_EXIT_PEER, "the later offer is refused", &why);
+    if (*rc == MKT_OK)
+        return true;
+    return err->code != CLI_EXIT_OK
+               ? false
+               : cli_fail_mkt(err, CLI_EXIT_PEER, "the later offer is refused", &why);
 }

@@ -1,28 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sent.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 bool
 phone_sent_keep(struct phone_sent *s, struct mkt_span text, struct cli_error *err)
 {
     struct mkt_err why = { 0 };
 
-    free(s->text);
-    s->text = malloc(text.n);
-    if (s->text == NULL)
-        return cli_fail(err, CLI_EXIT_FAILURE, "out of memory");
-    memcpy(s->text, text.p, text.n);
-    return mkt_sdp_read(&s->sdp, mkt_span(s->text, text.n), &why) == MKT_OK ||
+    if (!cli_blob_set(&s->text, text, err))
+        return false;
+    return mkt_sdp_read(&s->sdp, cli_blob_span(&s->text), &why) == MKT_OK ||
            cli_fail_mkt(err, CLI_EXIT_FAILURE, "our own description", &why);
 }
 
 void
 phone_sent_free(struct phone_sent *s)
 {
-    free(s->text);
-    s->text = NULL;
+    cli_blob_free(&s->text);
+}
+
+enum mkt_sdp_next
+phone_sdp_take(struct mkt_sdp_keys *keys, const struct mkt_sdp *sdp, enum mkt_sdp_kind kind,
+               struct mkt_err *why)
+{
+    static uint8_t octets[PHONE_SDP_MAX]; /* decoded they are fewer */
+
+    return mkt_sdp_take(keys, sdp, kind, octets, sizeof octets, why);
+}
+
+enum mkt_sdp_next
+phone_sdp_take_answer(struct mkt_sdp_keys *keys, const struct mkt_sdp *offer, struct mkt_span text,
+                      struct mkt_err *why)
+{
+    struct mkt_sdp answer;
+
+    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, why) != MKT_OK ||
+        mkt_sdp_check_answer(offer, &answer, why) != MKT_OK)
+        return MKT_SDP_REFUSE;
+    return phone_sdp_take(keys, &answer, MKT_SDP_ANSWER, why);
 }
 
 static bool
@@ -40,16 +54,11 @@ phone_sent_answered(const struct phone_sent *s, struct mkt_initiator *initiator,
                     struct cli_client *client, struct mkt_span text, struct mkt_csb **csb,
                     struct cli_error *err)
 {
-    static uint8_t octets[PHONE_SDP_MAX];
-    struct mkt_sdp answer;
     struct mkt_sdp_keys keys;
     struct mkt_io io = { 0 };
 
     *csb = NULL;
-    if (text.n > PHONE_SDP_MAX || mkt_sdp_read(&answer, text, &io.err) != MKT_OK ||
-        mkt_sdp_check_answer(&s->sdp, &answer, &io.err) != MKT_OK ||
-        mkt_sdp_take(&keys, &answer, MKT_SDP_ANSWER, octets, sizeof octets, &io.err) ==
-            MKT_SDP_REFUSE)
+    if (phone_sdp_take_answer(&keys, &s->sdp, text, &io.err) == MKT_SDP_REFUSE)
         return refused(&io, err);
     if (keys.n != 1)
         return cli_fail(err, CLI_EXIT_PEER, "the answer has no keys");

@@ -2,8 +2,7 @@
 /* Voice messages, left in a plain SIP mailbox and fetched from there: sealed objects
  * (docs/formats/sealed-object.md), so the mailbox has nothing but octets. SIP says where, with an
  * INVITE that is answered by URLs; the octets go over HTTP (docs/decisions/0057-voicemail.md). */
-#include "phone.h"
-
+#include "invite.h"
 #include "message.h"
 #include "web.h"
 
@@ -13,17 +12,14 @@
 #include <sys/stat.h>
 
 #define URLS_MAX 16
-#define CHALLENGES_MAX 2
 #define ROUNDS_MAX 8 /* of URLs: a mailbox that has no end is none */
 
 struct phone_voicemail {
     struct phone *phone;
     bool fetch;             /* else leave */
     char to[PHONE_URI_MAX]; /* whose mailbox */
-    struct sip_dialog *dialog;
-    struct sip_request *request;
-    struct sip_auth *auth;
-    unsigned challenges, rounds;
+    struct phone_invite invite;
+    unsigned rounds;
     size_t stay; /* messages of this round that are still in the mailbox */
     char urls[URLS_MAX][CLI_WEB_URL_MAX];
     size_t n, next;
@@ -76,7 +72,7 @@ work(struct phone_voicemail *v)
     const struct phone_options *o = v->phone->o;
 
     if (v->next == v->n && has_more(v)) {
-        sip_auth_reset(v->auth); /* a nonce is used once */
+        sip_auth_reset(v->invite.auth); /* a nonce is used once */
         ask(v);
         return;
     }
@@ -121,46 +117,38 @@ static bool
 take_urls(struct phone_voicemail *v, const struct sip_msg *msg)
 {
     v->n = v->next = v->stay = 0;
-    v->challenges = 0;
+    v->invite.challenges = 0;
     (void)sip_msg_hdr_apply(msg, true, SIP_HDR_CONTACT, take_url, v);
     return v->n > 0;
-}
-
-static void
-nothing(int err, const struct sip_msg *msg, void *arg)
-{
-    (void)err, (void)msg, (void)arg;
 }
 
 /* Whoever answers is no mailbox. */
 static void
 hang_up(struct phone_voicemail *v, const struct sip_msg *msg)
 {
-    struct sip *sip = v->phone->sip;
+    struct phone_invite *i = &v->invite;
 
-    if (sip_dialog_create(v->dialog, msg) != 0)
+    if (sip_dialog_create(i->dialog, msg) != 0)
         return;
-    (void)sip_drequestf(NULL, sip, false, "ACK", v->dialog, msg->cseq.num, v->auth, NULL, nothing,
-                        NULL, "Content-Length: 0\r\n\r\n");
-    (void)sip_drequestf(NULL, sip, true, "BYE", v->dialog, 0, v->auth, NULL, nothing, NULL,
-                        "Content-Length: 0\r\n\r\n");
+    phone_invite_ack(i, i->dialog, msg);
+    phone_invite_bye(i, i->dialog);
 }
 
 static void
 answered(int err, const struct sip_msg *msg, void *arg)
 {
-    struct phone_voicemail *v = arg;
-    char why[128];
+    const struct phone_invite *i = arg;
+    struct phone_voicemail *v = i->of;
+    char why[PHONE_WHY_MAX];
 
     if (err == 0 && msg->scode < 200)
         return;
     if (err != 0) {
-        re_snprintf(why, sizeof why, "cannot be reached: %m", err);
+        phone_invite_why(why, "cannot be reached: ", err, NULL);
         over(v, CLI_EXIT_UNREACHABLE, why);
         return;
     }
-    if ((msg->scode == 401 || msg->scode == 407) && v->challenges++ < CHALLENGES_MAX &&
-        sip_auth_authenticate(v->auth, msg) == 0) {
+    if (phone_invite_challenged(&v->invite, msg)) {
         ask(v);
         return;
     }
@@ -177,28 +165,19 @@ answered(int err, const struct sip_msg *msg, void *arg)
         return;
     }
     bool none = v->fetch && msg->scode == 480;
-    bool password = msg->scode == 401 || msg->scode == 407;
-    re_snprintf(why, sizeof why, "%u %r%s", msg->scode, &msg->reason,
-                password ? "; is that the password of --sip-password-file?" : "");
+    phone_invite_why(why, "", 0, msg);
+    size_t n = strlen(why);
+    if (msg->scode == 401 || msg->scode == 407)
+        snprintf(why + n, sizeof why - n, "; is that the password of --sip-password-file?");
     over(v, none ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
-}
-
-static int
-contact(enum sip_transp tp, const struct sa *src, const struct sa *dst, struct mbuf *mb, void *arg)
-{
-    struct phone_voicemail *v = arg;
-    struct sip_contact c;
-
-    (void)dst;
-    sip_contact_set(&c, v->phone->user, src, tp);
-    return mbuf_printf(mb, "%H", sip_contact_print, &c);
 }
 
 static void
 ask(struct phone_voicemail *v)
 {
-    if (sip_drequestf(&v->request, v->phone->sip, true, "INVITE", v->dialog, 0, v->auth, contact,
-                      answered, v, "Content-Length: 0\r\n\r\n") != 0)
+    struct phone_invite *i = &v->invite;
+
+    if (phone_invite_send(i, &i->request, i->dialog, NULL, answered) != 0)
         over(v, CLI_EXIT_FAILURE, "no request can be sent");
 }
 
@@ -211,6 +190,7 @@ begin(struct phone *p, const char *whose, bool fetch)
     p->voicemail = v;
     if (v == NULL)
         return NULL;
+    v->invite.of = v;
     v->phone = p;
     v->fetch = fetch;
     memccpy(v->to, whose, '\0', sizeof v->to - 1);
@@ -221,10 +201,8 @@ static bool
 begin_asking(struct phone_voicemail *v)
 {
     const char *box = v->phone->o->value[PHONE_OPT_VOICEMAIL];
-    const char *self = v->phone->client.file.identity;
 
-    if (sip_dialog_alloc(&v->dialog, v->to, v->to, NULL, self, &box, 1) != 0 ||
-        sip_auth_alloc(&v->auth, phone_auth, v->phone, false) != 0)
+    if (!phone_invite_open(&v->invite, v->phone, v->to, v->to, box))
         return false;
     ask(v);
     return true;
@@ -314,8 +292,6 @@ phone_voicemail_end(struct phone *p)
     p->voicemail = NULL;
     if (v == NULL)
         return;
-    mem_deref(v->request);
-    mem_deref(v->dialog);
-    mem_deref(v->auth);
+    phone_invite_end(&v->invite);
     free(v);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Crypto sessions and keys as the SRTP tests use them. */
+/* Crypto sessions, keys and packets as the SRTP tests use them. */
 #ifndef MKT_TEST_SRTP_SESSION_H
 #define MKT_TEST_SRTP_SESSION_H
 
@@ -38,6 +38,40 @@ make_session(struct mkt_span params, struct mkt_span spi)
         .spi = spi,
         .params = params,
     };
+}
+
+#define PAYLOAD 160
+#define RTP_LEN (12 + PAYLOAD)
+
+struct packet {
+    int len;
+    uint8_t b[RTP_LEN + SRTP_MAX_TRAILER_LEN + 4];
+};
+
+static inline struct packet
+rtp_packet(uint16_t seq)
+{
+    struct packet p = {
+        RTP_LEN, { 0x80, 96, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 1, 0xca, 0xfe, 0xba, 0xbe }
+    };
+    for (unsigned i = 12; i < RTP_LEN; i++)
+        p.b[i] = (uint8_t)(i + seq);
+    return p;
+}
+
+/* Set-up and tear-down of all tests of a program. */
+static inline int
+srtp_begin(void **state)
+{
+    (void)state;
+    return srtp_init() == srtp_err_status_ok ? 0 : -1;
+}
+
+static inline int
+srtp_end(void **state)
+{
+    (void)state;
+    return srtp_shutdown() == srtp_err_status_ok ? 0 : -1;
 }
 
 #endif

@@ -303,6 +303,39 @@ a_forgotten_hmac_key_leaves_nothing_in_the_heap(void **state)
 }
 
 static void
+the_last_hmac_of_a_key_is_like_the_others_and_leaves_nothing_in_the_heap(void **state)
+{
+    (void)state;
+    struct mkt_crypto *c = mkt_crypto_new();
+    const struct mkt_span key = mkt_span("an auth key, 20 long", 20), msg = mkt_span("m", 1);
+    static const uint8_t algs[] = { MKT_MAC_HMAC_SHA_1_160, MKT_MAC_HMAC_SHA_256_256 };
+    for (size_t i = 0; i < 2 * sizeof algs; i++) {
+        const uint8_t alg = algs[i / 2];
+        const bool only_one = i % 2 != 0;
+        uint8_t mac[MKT_MAC_MAX], last[MKT_MAC_MAX], words[MKT_MAC_MAX];
+        size_t len = (size_t)mkt_mac_len(alg);
+        assert_true(mkt_be_hmac_key(c, alg, key));
+        assert_true(mkt_be_hmac(c, alg, &msg, 1, mac));
+        if (only_one) {
+            mkt_be_hmac_forget(c, alg);
+            assert_true(mkt_be_hmac_key(c, alg, key));
+        }
+        forbidden = as_words(words, mac, len);
+        leaked = 0;
+        assert_true(mkt_be_hmac_last(c, alg, &msg, 1, last));
+        assert_memory_equal(last, mac, len);
+        assert_false(heap_holds(forbidden));
+        assert_false(heap_holds(key));
+        assert_int_equal(leaked, 0);
+        forbidden = mkt_span(NULL, 0);
+        assert_false(mkt_be_hmac_last(c, alg, &msg, 1, last));
+        assert_false(mkt_be_hmac(c, alg, &msg, 1, last));
+    }
+    assert_false(mkt_be_hmac_last(c, 3, &msg, 1, NULL));
+    mkt_crypto_free(c);
+}
+
+static void
 no_cipher_key_stays_in_the_heap(void **state)
 {
     (void)state;
@@ -513,6 +546,7 @@ main(void)
         cmocka_unit_test(a_derivation_without_memory_fails_and_leaves_zeros),
         cmocka_unit_test(memory_is_zeroed_when_given_and_wiped_when_taken_back),
         cmocka_unit_test(a_forgotten_hmac_key_leaves_nothing_in_the_heap),
+        cmocka_unit_test(the_last_hmac_of_a_key_is_like_the_others_and_leaves_nothing_in_the_heap),
         cmocka_unit_test(no_cipher_key_stays_in_the_heap),
         cmocka_unit_test(a_scoped_secret_is_gone_after_its_scope),
         cmocka_unit_test(derivations_leave_neither_inkey_nor_outkey_on_the_stack),

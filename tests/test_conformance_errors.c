@@ -14,16 +14,6 @@
 static struct call c;
 static struct mkt_msg msg;
 
-/* A clock that ticks whenever it is read. */
-static uint64_t
-tick(void *ctx, uint8_t ts_type)
-{
-    static uint64_t ticks;
-    const struct call *call = ctx;
-    ticks++;
-    return ts_type == MKT_TS_COUNTER ? ticks : call->env.now + (ticks % 50 << 32);
-}
-
 static const struct mkt_payload *
 parse(const struct message *m, uint16_t type)
 {
@@ -38,7 +28,7 @@ static void
 refuse_for_a_reason(enum sent s, uint8_t ts_type)
 {
     assert_true(call_open(&c, MKT_PRF_HMAC_SHA_256, ts_type));
-    c.env.stamp = tick;
+    c.env.stamp = call_tick;
     if (s == REQUEST_INIT) {
         c.rules.max_keys = 1;
         c.want.has_kemac = true;
@@ -199,7 +189,7 @@ an_error_of_a_responder_names_what_it_supports(void **state)
                                       { 1, MKT_PROT_SRTP, mkt_span(f8, sizeof f8) } };
     (void)state;
     assert_true(call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC));
-    c.env.stamp = tick;
+    c.env.stamp = call_tick;
     assert_int_equal(call_until_offer(&c), MKT_OK);
     assert_int_equal(call_offered(&c, 0), MKT_OK);
     struct mkt_io io = { .out = c.resp[0].b, .cap = sizeof c.resp[0].b };

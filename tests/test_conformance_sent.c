@@ -146,16 +146,6 @@ responses_repeat_the_header_of_what_they_answer(void **state)
     }
 }
 
-/* A clock that ticks whenever it is read. */
-static uint64_t
-tick(void *ctx, uint8_t ts_type)
-{
-    static uint64_t ticks;
-    const struct call *call = ctx;
-    ticks++;
-    return ts_type == MKT_TS_COUNTER ? ticks : call->env.now + (ticks % 50 << 32);
-}
-
 /* Each message has a time of its own: NTP from the clock, COUNTER the next number. */
 static void
 every_timestamp_is_fresh(void **state)
@@ -168,7 +158,7 @@ every_timestamp_is_fresh(void **state)
     (void)state;
     for (size_t t = 0; t < COUNT(ts_types); t++) {
         assert_true(call_open(&c, MKT_PRF_MIKEY_1, ts_types[t]));
-        c.env.stamp = tick;
+        c.env.stamp = call_tick;
         hold_open_call();
         for (size_t i = 0; i < COUNT(pairs); i++) {
             const struct mkt_pl_t *resp = &payload(pairs[i][0], MKT_PL_T, 0)->u.t;

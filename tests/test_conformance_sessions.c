@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Crypto sessions and their security policies in a Ticket Transfer (RFC 6043 4.2.2, 6.1.1): what is
  * offered, what is chosen, and what the Initiator accepts of it. */
+#include "one_call.h"
 #include "witness.h"
 
 #include "payload/codec.h"
@@ -18,23 +19,6 @@ static const uint8_t cm[] = { 0, 1, 1, 1, 1, 16 }, gcm[] = { 0, 1, 6, 1, 1, 16 }
 static const struct mkt_pl_sp three[] = { { 0, MKT_PROT_SRTP, { cm, sizeof cm } },
                                           { 1, MKT_PROT_SRTP, { gcm, sizeof gcm } },
                                           { 2, MKT_PROT_SRTP, { null, sizeof null } } };
-
-static struct call c;
-
-static int
-open_a_call(void **state)
-{
-    (void)state;
-    return call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC) ? 0 : -1;
-}
-
-static int
-close_the_call(void **state)
-{
-    (void)state;
-    call_close(&c);
-    return 0;
-}
 
 /* Until Bob has an offer of these sessions with these policies. */
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Corners that a seeded bug (tests/mutants) went through unseen: a key that does not fit its suite,
  * a KMS that is another one, a generator that repeats itself. */
-#include "three_party.h"
+#include "one_call.h"
 
 #include "role/kms.h"
 
@@ -10,23 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct call c;
-
-static int
-open_a_call(void **state)
-{
-    (void)state;
-    return call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC) ? 0 : -1;
-}
-
-static int
-close_the_call(void **state)
-{
-    (void)state;
-    call_close(&c);
-    return 0;
-}
 
 static void
 a_128_bit_key_asks_for_nothing_of_the_256_bit_suite(void **state)

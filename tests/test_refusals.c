@@ -2,7 +2,7 @@
 /* What each party must refuse, and that a refusal changes nothing: the right message still works.
  * Messages that are wrong in one thing and sealed anew are in the vectors; here are wrong keys,
  * wrong people, wrong order, and octets altered on the way. */
-#include "three_party.h"
+#include "one_call.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,23 +11,6 @@
 #include <cmocka.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-static struct call c;
-
-static int
-open_a_call(void **state)
-{
-    (void)state;
-    return call_open(&c, MKT_PRF_MIKEY_1, MKT_TS_NTP_UTC) ? 0 : -1;
-}
-
-static int
-close_the_call(void **state)
-{
-    (void)state;
-    call_close(&c);
-    return 0;
-}
 
 /* Octet `offset` of a payload of m. */
 static uint8_t *

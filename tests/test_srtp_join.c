@@ -1,74 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Joining a stream that runs already: ROC and SEQ come with the keys (RFC 6043 6.1.1), and the
  * first packet may lie on the other side of a sequence wrap. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "srtp_session.h"
-
-#include <cmocka.h>
-
-#define RTP_LEN (12 + 160)
-
-struct packet {
-    int len;
-    uint8_t b[RTP_LEN + SRTP_MAX_TRAILER_LEN + 4];
-};
-
-/* The stream under key `n`, from where it stands on. */
-static void
-policy(struct mkt_srtp *s, uint8_t n, uint32_t roc, uint16_t seq)
-{
-    const uint8_t mki[4] = { 0, 0, 0, n };
-    struct keys k = make_keys(16, 14, n);
-    struct mkt_session cs = make_session(NOTHING, mkt_span(mki, sizeof mki));
-    struct mkt_err err = { 0 };
-
-    cs.roc = roc;
-    cs.seq = seq;
-    assert_int_equal(mkt_srtp_policy_from(s, &cs, &k.tek, &k.salt, &err), MKT_OK);
-}
-
-static struct mkt_srtp_stream *
-join(uint32_t roc, uint16_t seq)
-{
-    struct mkt_srtp_stream *stream;
-    struct mkt_srtp s;
-    struct mkt_err err = { 0 };
-
-    policy(&s, 1, roc, seq);
-    assert_int_equal(mkt_srtp_stream_new(&stream, &s, &err), MKT_OK);
-    return stream;
-}
-
-static void
-rekey(struct mkt_srtp_stream *stream)
-{
-    struct mkt_srtp s;
-    struct mkt_err err = { 0 };
-
-    policy(&s, 2, 0, 0);
-    assert_int_equal(mkt_srtp_stream_rekey(stream, &s, &err), MKT_OK);
-}
-
-static struct packet
-protect(struct mkt_srtp_stream *sender, uint16_t seq)
-{
-    struct packet p = {
-        RTP_LEN, { 0x80, 96, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 1, 0xca, 0xfe, 0xba, 0xbe }
-    };
-    assert_int_equal(mkt_srtp_stream_protect(sender, p.b, &p.len), srtp_err_status_ok);
-    return p;
-}
-
-static bool
-accepts(struct mkt_srtp_stream *receiver, struct packet p)
-{
-    return mkt_srtp_stream_unprotect(receiver, p.b, &p.len) == srtp_err_status_ok &&
-           p.len == RTP_LEN;
-}
+#include "srtp_stream.h"
 
 /* Whether one who was told that the stream stands at (roc, seq) opens p. */
 static bool
@@ -145,8 +78,8 @@ a_stream_tells_where_it_stands(void **state)
     assert_stands(receiver, 8, 2);
     assert_true(accepts(receiver, overtaken));
     assert_stands(receiver, 8, 2);
-    rekey(receiver);
-    rekey(sender);
+    rekey(receiver, 2);
+    rekey(sender, 2);
     assert_stands(receiver, 8, 2);
     assert_true(accepts(receiver, protect(sender, 3)));
     assert_stands(receiver, 8, 3);
@@ -161,21 +94,14 @@ the_former_key_may_wrap_while_the_new_one_is_not_used_yet(void **state)
     struct mkt_srtp_stream *sender = join(0, 65533), *receiver = join(0, 65533);
 
     assert_true(accepts(receiver, protect(sender, 65533)));
-    rekey(receiver);
+    rekey(receiver, 2);
     for (uint16_t seq = 65534; seq != 5; seq++)
         assert_true(accepts(receiver, protect(sender, seq)));
-    rekey(sender);
+    rekey(sender, 2);
     assert_true(accepts(receiver, protect(sender, 5)));
     assert_stands(receiver, 1, 5);
     mkt_srtp_stream_free(sender);
     mkt_srtp_stream_free(receiver);
-}
-
-static int
-begin(void **state)
-{
-    (void)state;
-    return srtp_init() == srtp_err_status_ok ? 0 : -1;
 }
 
 int
@@ -189,5 +115,5 @@ main(void)
         cmocka_unit_test(the_former_key_may_wrap_while_the_new_one_is_not_used_yet),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests_name("srtp_join", tests, begin, NULL);
+    return cmocka_run_group_tests_name("srtp_join", tests, srtp_begin, srtp_end);
 }

@@ -229,9 +229,5 @@ main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    if (srtp_init() != srtp_err_status_ok)
-        return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    srtp_shutdown();
-    return failed;
+    return cmocka_run_group_tests(tests, srtp_begin, srtp_end);
 }

@@ -1,81 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changing keys in the middle of a stream: no packet is lost, neither those of the old key still on
  * their way nor the first of the new one, and the ROC goes on. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "srtp_session.h"
-
-#include <cmocka.h>
-#include <string.h>
-
-#define PAYLOAD 160
-#define RTP_LEN (12 + PAYLOAD)
-
-struct packet {
-    int len;
-    uint8_t b[RTP_LEN + SRTP_MAX_TRAILER_LEN + 4];
-};
-
-/* Policy of the stream under key number `n`, whose MKI is that number. */
-static void
-policy(struct mkt_srtp *s, uint8_t n, struct mkt_span mki)
-{
-    struct keys k = make_keys(16, 14, n);
-    struct mkt_session cs = make_session(mkt_span(NULL, 0), mki);
-    struct mkt_err err = { 0 };
-
-    assert_int_equal(mkt_srtp_policy_from(s, &cs, &k.tek, &k.salt, &err), MKT_OK);
-}
-
-static void
-numbered(struct mkt_srtp *s, uint8_t n)
-{
-    const uint8_t mki[4] = { 0, 0, 0, n };
-    policy(s, n, mkt_span(mki, 4));
-}
-
-static struct mkt_srtp_stream *
-open_with(uint8_t n, uint32_t roc)
-{
-    struct mkt_srtp_stream *stream;
-    struct mkt_srtp s;
-    struct mkt_err err = { 0 };
-
-    numbered(&s, n);
-    s.roc = roc;
-    assert_int_equal(mkt_srtp_stream_new(&stream, &s, &err), MKT_OK);
-    return stream;
-}
-
-static void
-rekey(struct mkt_srtp_stream *stream, uint8_t n)
-{
-    struct mkt_srtp s;
-    struct mkt_err err = { 0 };
-
-    numbered(&s, n);
-    assert_int_equal(mkt_srtp_stream_rekey(stream, &s, &err), MKT_OK);
-}
-
-static struct packet
-protect(struct mkt_srtp_stream *sender, uint16_t seq)
-{
-    struct packet p = {
-        RTP_LEN, { 0x80, 96, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 1, 0xca, 0xfe, 0xba, 0xbe }
-    };
-    assert_int_equal(mkt_srtp_stream_protect(sender, p.b, &p.len), srtp_err_status_ok);
-    return p;
-}
-
-static bool
-accepts(struct mkt_srtp_stream *receiver, struct packet p)
-{
-    return mkt_srtp_stream_unprotect(receiver, p.b, &p.len) == srtp_err_status_ok &&
-           p.len == RTP_LEN;
-}
+#include "srtp_stream.h"
 
 static struct mkt_srtp_stream *sender, *receiver;
 
@@ -174,36 +100,42 @@ a_key_that_cannot_be_told_apart_is_refused_and_wiped(void **state)
     struct mkt_err err = { 0 };
     (void)state;
 
-    policy(&next, 2, SPAN(0, 0, 0, 1)); /* the MKI in use */
+    policy(&next, 2, make_session(NOTHING, SPAN(0, 0, 0, 1))); /* the MKI in use */
     assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_KEY_DATA);
     assert_memory_equal(&next, &wiped, sizeof wiped);
     err.rc = MKT_OK;
-    policy(&next, 2, SPAN(1)); /* of another length */
+    policy(&next, 2, make_session(NOTHING, SPAN(1))); /* of another length */
     assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_KEY_DATA);
     err.rc = MKT_OK;
-    numbered(&next, 2);
+    numbered(&next, 2, 0, 0);
     next.policy.ssrc.value++;
     assert_int_equal(mkt_srtp_stream_rekey(receiver, &next, &err), MKT_E_SP);
     assert_true(accepts(receiver, protect(sender, 1))); /* and nothing has changed */
 }
 
+/* A stream without an MKI. */
+static struct mkt_srtp_stream *
+keyed(uint8_t n)
+{
+    struct mkt_srtp s;
+
+    policy(&s, n, make_session(NOTHING, NOTHING));
+    return make_stream(&s);
+}
+
 static void
 a_stream_without_an_mki_keeps_its_key(void **state)
 {
-    struct mkt_srtp_stream *from, *to;
+    struct mkt_srtp_stream *from = keyed(1), *to = keyed(1);
     struct mkt_srtp s;
     struct mkt_err err = { 0 };
     (void)state;
 
-    policy(&s, 1, NOTHING);
-    assert_int_equal(mkt_srtp_stream_new(&from, &s, &err), MKT_OK);
-    policy(&s, 1, NOTHING);
-    assert_int_equal(mkt_srtp_stream_new(&to, &s, &err), MKT_OK);
     struct packet p = protect(from, 1);
     assert_int_equal(p.len, RTP_LEN + 10); /* no MKI in it */
     assert_true(accepts(to, p));
     assert_false(accepts(to, p));
-    policy(&s, 2, NOTHING);
+    policy(&s, 2, make_session(NOTHING, NOTHING));
     assert_int_equal(mkt_srtp_stream_rekey(from, &s, &err), MKT_E_KEY_DATA);
     mkt_srtp_stream_free(from);
     mkt_srtp_stream_free(to);
@@ -212,18 +144,13 @@ a_stream_without_an_mki_keeps_its_key(void **state)
 static void
 a_stream_of_any_ssrc_is_that_of_who_has_the_key(void **state)
 {
-    struct mkt_srtp_stream *from, *to, *stranger;
+    struct mkt_srtp_stream *from = keyed(1), *stranger = keyed(2), *to;
     struct mkt_srtp s;
-    struct mkt_err err = { 0 };
     (void)state;
 
-    policy(&s, 1, NOTHING);
-    assert_int_equal(mkt_srtp_stream_new(&from, &s, &err), MKT_OK);
-    policy(&s, 2, NOTHING);
-    assert_int_equal(mkt_srtp_stream_new(&stranger, &s, &err), MKT_OK);
-    policy(&s, 1, NOTHING);
+    policy(&s, 1, make_session(NOTHING, NOTHING));
     s.policy.ssrc = (srtp_ssrc_t){ .type = ssrc_any_inbound };
-    assert_int_equal(mkt_srtp_stream_new(&to, &s, &err), MKT_OK);
+    to = make_stream(&s);
     assert_false(accepts(to, protect(stranger, 1)));
     struct packet p = protect(from, 1);
     assert_true(accepts(to, p)); /* RFC4568:6.4.1-1 */
@@ -301,12 +228,9 @@ reports_have_a_tag_of_ten_octets_where_media_has_four(void **state)
     struct mkt_srtp_stream *ends[2];
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        struct keys k = make_keys(16, 14, 9);
-        struct mkt_session cs = make_session(mkt_span(short_tag, 3), mkt_span(mki, 4));
-        struct mkt_err err = { 0 };
         struct mkt_srtp s;
-        assert_int_equal(mkt_srtp_policy_from(&s, &cs, &k.tek, &k.salt, &err), MKT_OK);
-        assert_int_equal(mkt_srtp_stream_new(&ends[i], &s, &err), MKT_OK);
+        policy(&s, 9, make_session(mkt_span(short_tag, 3), mkt_span(mki, 4)));
+        ends[i] = make_stream(&s);
     }
     assert_int_equal(protect(ends[0], 1).len, RTP_LEN + 4 + 4);
     struct packet p = report(ends[0]);
@@ -338,8 +262,8 @@ static int
 open_both(void **state)
 {
     (void)state;
-    sender = open_with(1, 0);
-    receiver = open_with(1, 0);
+    sender = join(0, 0);
+    receiver = join(0, 0);
     return 0;
 }
 
@@ -353,20 +277,6 @@ close_both(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
-
-static int
-start(void **state)
-{
-    (void)state;
-    return srtp_init() == srtp_err_status_ok ? 0 : -1;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    return srtp_shutdown() == srtp_err_status_ok ? 0 : -1;
-}
 
 int
 main(void)
@@ -388,5 +298,5 @@ main(void)
         TEST(a_report_seen_before_or_changed_or_of_a_retired_key_is_refused),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests_name("srtp rekey", tests, start, stop);
+    return cmocka_run_group_tests_name("srtp rekey", tests, srtp_begin, srtp_end);
 }

@@ -149,8 +149,8 @@ key_add(struct mkt_keys *keys, uint8_t type, size_t len, size_t salt, uint8_t oc
     memset(k->salt.b, octet ^ 0xA5, salt);
 }
 
-static struct mkt_io *
-io_of(struct call *c, const struct message *in, struct message *out)
+struct mkt_io *
+call_io(struct call *c, const struct message *in, struct message *out)
 {
     c->io = (struct mkt_io){ .in = in == NULL ? mkt_span(NULL, 0) : mkt_span(in->b, in->n),
                              .out = out == NULL ? NULL : out->b,
@@ -158,8 +158,8 @@ io_of(struct call *c, const struct message *in, struct message *out)
     return &c->io;
 }
 
-static enum mkt_rc
-outcome(struct call *c, enum mkt_next next, enum mkt_next want, struct message *out)
+enum mkt_rc
+call_outcome(struct call *c, enum mkt_next next, enum mkt_next want, struct message *out)
 {
     if (out != NULL)
         out->n = c->io.out_len;
@@ -180,8 +180,8 @@ enum mkt_rc
 call_request(struct call *c)
 {
     enum mkt_next next =
-        mkt_initiator_request(c->initiator, &c->env, &c->want, io_of(c, NULL, &c->request));
-    return outcome(c, next, MKT_NEXT_SEND_KMS, &c->request);
+        mkt_initiator_request(c->initiator, &c->env, &c->want, call_io(c, NULL, &c->request));
+    return call_outcome(c, next, MKT_NEXT_SEND_KMS, &c->request);
 }
 
 /* The TPK the KMS makes a ticket under, or finds for one by its IDRpsk. */
@@ -226,8 +226,8 @@ kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *p
             return MKT_E_TICKET;
         if (mkt_kms_open(c->txn, &c->env, &tpk, err) != MKT_OK)
             return err->rc;
-        return outcome(c, mkt_kms_resolve(c->txn, &c->env, client, &c->io), MKT_NEXT_SEND_PEER,
-                       NULL);
+        return call_outcome(c, mkt_kms_resolve(c->txn, &c->env, client, &c->io), MKT_NEXT_SEND_PEER,
+                            NULL);
     }
     if (mkt_policy_grant(&granted, ask->policy, &c->rules, client, c->kms, c->env.now, err) !=
         MKT_OK)
@@ -237,15 +237,16 @@ kms_answer(struct call *c, struct mkt_identity client, const struct mkt_inkey *p
     const char *own = (granted.flags & MKT_TP_E) != 0 ? "tpk" : "tpk-bob";
     if (!tpk_named(c, mkt_span(own, strlen(own)), &tpk))
         return MKT_E_ARGUMENT;
-    return outcome(c, mkt_kms_issue(c->txn, &c->env, &granted, &tpk, mkt_span(NULL, 0), &c->io),
-                   MKT_NEXT_SEND_PEER, NULL);
+    return call_outcome(c,
+                        mkt_kms_issue(c->txn, &c->env, &granted, &tpk, mkt_span(NULL, 0), &c->io),
+                        MKT_NEXT_SEND_PEER, NULL);
 }
 
 enum mkt_rc
 call_kms(struct call *c, const struct message *in, struct mkt_identity client,
          const struct mkt_inkey *psk, struct message *out)
 {
-    io_of(c, in, out);
+    call_io(c, in, out);
     enum mkt_rc rc = kms_answer(c, client, psk);
     out->n = c->io.out_len;
     if (rc != MKT_OK) {
@@ -269,8 +270,8 @@ call_granted(struct call *c)
     mkt_grant_free(c->grant);
     c->grant = NULL;
     enum mkt_next next =
-        mkt_initiator_granted(c->initiator, &c->env, io_of(c, &c->granted, NULL), &c->grant);
-    return outcome(c, next, MKT_NEXT_DONE, NULL);
+        mkt_initiator_granted(c->initiator, &c->env, call_io(c, &c->granted, NULL), &c->grant);
+    return call_outcome(c, next, MKT_NEXT_DONE, NULL);
 }
 
 /* Without an answer nobody fills in what an offer leaves open (6.1.1). */
@@ -291,24 +292,24 @@ call_offer(struct call *c)
 {
     complete_offer(c);
     enum mkt_next next =
-        mkt_initiator_offer(c->initiator, &c->env, c->grant, &c->offer, io_of(c, NULL, &c->init));
-    return outcome(c, next, MKT_NEXT_SEND_PEER, &c->init);
+        mkt_initiator_offer(c->initiator, &c->env, c->grant, &c->offer, call_io(c, NULL, &c->init));
+    return call_outcome(c, next, MKT_NEXT_SEND_PEER, &c->init);
 }
 
 enum mkt_rc
 call_offered(struct call *c, size_t k)
 {
     enum mkt_next next =
-        mkt_responder_offered(c->responder[k], &c->env, SKEW_S, io_of(c, &c->init, NULL));
-    return outcome(c, next, MKT_NEXT_ASK, NULL);
+        mkt_responder_offered(c->responder[k], &c->env, SKEW_S, call_io(c, &c->init, NULL));
+    return call_outcome(c, next, MKT_NEXT_ASK, NULL);
 }
 
 enum mkt_rc
 call_accept(struct call *c, size_t k)
 {
-    enum mkt_next next =
-        mkt_responder_accept(c->responder[k], &c->env, &c->choice, io_of(c, NULL, &c->resolve[k]));
-    return outcome(c, next, MKT_NEXT_SEND_KMS, &c->resolve[k]);
+    enum mkt_next next = mkt_responder_accept(c->responder[k], &c->env, &c->choice,
+                                              call_io(c, NULL, &c->resolve[k]));
+    return call_outcome(c, next, MKT_NEXT_SEND_KMS, &c->resolve[k]);
 }
 
 enum mkt_rc
@@ -323,8 +324,8 @@ call_resolved(struct call *c, size_t k)
     forget(&c->at_bob[k]);
     bool answers = (c->want.flags & MKT_TP_F) != 0;
     enum mkt_next next = mkt_responder_resolved(
-        c->responder[k], &c->env, io_of(c, &c->resolved[k], &c->resp[k]), &c->at_bob[k]);
-    return outcome(c, next, answers ? MKT_NEXT_SEND_PEER : MKT_NEXT_DONE, &c->resp[k]);
+        c->responder[k], &c->env, call_io(c, &c->resolved[k], &c->resp[k]), &c->at_bob[k]);
+    return call_outcome(c, next, answers ? MKT_NEXT_SEND_PEER : MKT_NEXT_DONE, &c->resp[k]);
 }
 
 enum mkt_rc
@@ -333,9 +334,9 @@ call_answered(struct call *c, size_t k)
     forget(&c->at_alice[k]);
     if ((c->want.flags & MKT_TP_F) == 0)
         return mkt_initiator_established(c->initiator, &c->env, &c->at_alice[k], &c->io.err);
-    enum mkt_next next =
-        mkt_initiator_answered(c->initiator, &c->env, io_of(c, &c->resp[k], NULL), &c->at_alice[k]);
-    return outcome(c, next, MKT_NEXT_DONE, NULL);
+    enum mkt_next next = mkt_initiator_answered(c->initiator, &c->env,
+                                                call_io(c, &c->resp[k], NULL), &c->at_alice[k]);
+    return call_outcome(c, next, MKT_NEXT_DONE, NULL);
 }
 
 enum mkt_rc
@@ -360,7 +361,7 @@ static enum mkt_rc
 finished(struct call *c, enum mkt_next next, size_t k)
 {
     bool answers = (c->want.flags & MKT_TP_F) != 0;
-    return outcome(c, next, answers ? MKT_NEXT_SEND_PEER : MKT_NEXT_DONE, &c->resp[k]);
+    return call_outcome(c, next, answers ? MKT_NEXT_SEND_PEER : MKT_NEXT_DONE, &c->resp[k]);
 }
 
 enum mkt_rc
@@ -369,7 +370,7 @@ call_opened(struct call *c, size_t k, const struct mkt_inkey *tpk)
     forget(&c->at_bob[k]);
     return finished(c,
                     mkt_responder_open(c->responder[k], &c->env, &c->choice, tpk,
-                                       io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
+                                       call_io(c, NULL, &c->resp[k]), &c->at_bob[k]),
                     k);
 }
 
@@ -379,7 +380,7 @@ call_reused(struct call *c, size_t k, const struct mkt_resolution *cached)
     forget(&c->at_bob[k]);
     return finished(c,
                     mkt_responder_reuse(c->responder[k], &c->env, &c->choice, cached,
-                                        io_of(c, NULL, &c->resp[k]), &c->at_bob[k]),
+                                        call_io(c, NULL, &c->resp[k]), &c->at_bob[k]),
                     k);
 }
 

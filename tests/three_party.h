@@ -64,6 +64,13 @@ void call_mode(struct call *c, unsigned mode);
  */
 void key_add(struct mkt_keys *keys, uint8_t type, size_t len, size_t salt, uint8_t octet);
 
+/* For further steps: call_io gives c->io, to read `in` and to write `out` (NULL: none).
+ * call_outcome says why a step led to `next` and not to what was wanted, or MKT_OK; out then has
+ * its octets. */
+struct mkt_io *call_io(struct call *c, const struct message *in, struct message *out);
+enum mkt_rc call_outcome(struct call *c, enum mkt_next next, enum mkt_next want,
+                         struct message *out);
+
 /* The steps, in their order; `k` is the Responder. Each returns MKT_OK or the reason. */
 enum mkt_rc call_request(struct call *c);            /* Alice -> KMS: request  */
 enum mkt_rc call_issue(struct call *c);              /* KMS -> Alice: granted  */

@@ -48,64 +48,47 @@ end_of(struct call *c, bool alice)
     return alice ? c->at_alice[0] : c->at_bob[0];
 }
 
-static enum mkt_rc
-outcome(struct call *c, enum mkt_next next, enum mkt_next want, struct message *out)
-{
-    if (out != NULL)
-        out->n = c->io.out_len;
-    if (next == want)
-        return MKT_OK;
-    return c->io.err.rc == MKT_OK ? MKT_E_STATE : c->io.err.rc;
-}
-
-static struct mkt_io *
-io_of(struct call *c, const struct message *in, struct message *out)
-{
-    c->io = (struct mkt_io){ .in = in == NULL ? mkt_span(NULL, 0) : mkt_span(in->b, in->n),
-                             .out = out == NULL ? NULL : out->b,
-                             .cap = out == NULL ? 0 : c->cap };
-    return &c->io;
-}
-
 enum mkt_rc
 change_send(struct call *c, struct change *u, bool by_alice)
 {
-    return outcome(
-        c, mkt_csb_update(end_of(c, by_alice), &c->env, &u->update, io_of(c, NULL, &u->init)),
+    return call_outcome(
+        c, mkt_csb_update(end_of(c, by_alice), &c->env, &u->update, call_io(c, NULL, &u->init)),
         MKT_NEXT_SEND_PEER, &u->init);
 }
 
 enum mkt_rc
 change_offered(struct call *c, const struct change *u, bool by_alice)
 {
-    return outcome(
-        c, mkt_csb_update_offered(end_of(c, !by_alice), &c->env, SKEW_S, io_of(c, &u->init, NULL)),
+    return call_outcome(
+        c,
+        mkt_csb_update_offered(end_of(c, !by_alice), &c->env, SKEW_S, call_io(c, &u->init, NULL)),
         u->update.answer ? MKT_NEXT_ASK : MKT_NEXT_DONE, NULL);
 }
 
 enum mkt_rc
 change_accept(struct call *c, struct change *u, bool by_alice)
 {
-    return outcome(
-        c,
-        mkt_csb_update_accept(end_of(c, !by_alice), &c->env, &u->choice, io_of(c, NULL, &u->resp)),
-        MKT_NEXT_SEND_PEER, &u->resp);
+    return call_outcome(c,
+                        mkt_csb_update_accept(end_of(c, !by_alice), &c->env, &u->choice,
+                                              call_io(c, NULL, &u->resp)),
+                        MKT_NEXT_SEND_PEER, &u->resp);
 }
 
 enum mkt_rc
 change_refuse(struct call *c, struct change *u, bool by_alice, enum mkt_rc why)
 {
-    return outcome(c,
-                   mkt_csb_update_refuse(end_of(c, !by_alice), &c->env, why, &u->sp, 1,
-                                         io_of(c, NULL, &u->resp)),
-                   MKT_NEXT_SEND_PEER, &u->resp);
+    return call_outcome(c,
+                        mkt_csb_update_refuse(end_of(c, !by_alice), &c->env, why, &u->sp, 1,
+                                              call_io(c, NULL, &u->resp)),
+                        MKT_NEXT_SEND_PEER, &u->resp);
 }
 
 enum mkt_rc
 change_answered(struct call *c, const struct change *u, bool by_alice)
 {
-    return outcome(c, mkt_csb_updated(end_of(c, by_alice), &c->env, io_of(c, &u->resp, NULL)),
-                   MKT_NEXT_DONE, NULL);
+    return call_outcome(c,
+                        mkt_csb_updated(end_of(c, by_alice), &c->env, call_io(c, &u->resp, NULL)),
+                        MKT_NEXT_DONE, NULL);
 }
 
 enum mkt_rc

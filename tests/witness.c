@@ -56,6 +56,15 @@ call_take(struct call *c, enum sent s)
     }
 }
 
+uint64_t
+call_tick(void *call, uint8_t ts_type)
+{
+    static uint64_t ticks;
+    const struct call *c = call;
+    ticks++;
+    return ts_type == MKT_TS_COUNTER ? ticks : c->env.now + (ticks % 50 << 32);
+}
+
 enum mkt_rc
 call_up_to(struct call *c, enum sent s)
 {

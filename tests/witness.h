@@ -25,6 +25,9 @@ struct message *sent_message(struct call *c, enum sent s);
 enum mkt_rc call_up_to(struct call *c, enum sent s);
 enum mkt_rc call_take(struct call *c, enum sent s);
 
+/* A clock for c->env.stamp that ticks whenever it is read: NTP a second, COUNTER one. */
+uint64_t call_tick(void *call, uint8_t ts_type);
+
 /* What a message is protected with: inkey, the phase octet of the label, its RANDs, and the octets
  * that follow the message in the MAC. */
 struct protection {

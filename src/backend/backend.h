@@ -13,7 +13,12 @@ bool mkt_be_hmac_key(struct mkt_crypto *c, uint8_t mac_alg, struct mkt_span key)
 bool mkt_be_hmac(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
                  uint8_t *out);
 
-/* Wipes the key set for mac_alg and what it left in the contexts. Every use of a key ends so. */
+/* The same, and the key is forgotten: what the contexts hold is used up instead of copied. */
+bool mkt_be_hmac_last(struct mkt_crypto *c, uint8_t mac_alg, const struct mkt_span *part, size_t n,
+                      uint8_t *out);
+
+/* Wipes the key set for mac_alg and what it left in the contexts. Every use of a key ends so, or
+ * with mkt_be_hmac_last. */
 void mkt_be_hmac_forget(struct mkt_crypto *c, uint8_t mac_alg);
 
 /* AES in counter mode; key of 16 or 32 octets, iv of 16. in and out may be the same. */
@@ -29,8 +34,8 @@ bool mkt_be_kw_unwrap(struct mkt_crypto *c, struct mkt_span key, const uint8_t i
 
 /* Memory for the opaque objects: zeroed; freed memory is wiped. One seam for failure tests. */
 void *mkt_be_alloc(size_t n);
-/* Objects that end with struct mkt_keys, of which few are in use: only `head` octets are zeroed,
- * and given to mkt_be_free. mkt_keys_wipe wipes the keys. */
+/* Objects with a large end of which little is in use, keys or the payloads of a message: only
+ * `head` octets are zeroed, and given to mkt_be_free. mkt_keys_wipe wipes the keys. */
 void *mkt_be_alloc_head(size_t n, size_t head);
 void mkt_be_free(void *p, size_t n);
 

@@ -24,15 +24,6 @@ mkt_ex_header(struct mkt_writer *w, uint8_t data_type, bool v, uint8_t prf, uint
 }
 
 void
-mkt_ex_write_t(struct mkt_writer *w, uint8_t ts_type, uint64_t t64)
-{
-    uint8_t value[8];
-    size_t n = mkt_ts_narrow(ts_type, t64, value);
-    mkt_pl_write(w,
-                 &(struct mkt_payload){ .type = MKT_PL_T, .u.t = { ts_type, mkt_span(value, n) } });
-}
-
-void
 mkt_ex_write_idr(struct mkt_writer *w, uint8_t role, struct mkt_identity id)
 {
     mkt_pl_write(w,

@@ -9,7 +9,7 @@ mkt_error_write(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_err
                 const struct mkt_msg_keys *mk)
 {
     mkt_ex_header(w, MKT_DT_ERROR, false, e->prf, e->csb_id, e->map_type);
-    mkt_ex_write_t(w, e->ts_type, e->t64);
+    mkt_ts_write(w, e->ts_type, e->t64);
     mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_ERR, .u.err = { e->error_no, 0 } });
     for (size_t i = 0; i < e->n_sp; i++)
         mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_SP, .u.sp = e->sp[i] });

@@ -19,7 +19,6 @@ bool mkt_ex_random(const struct mkt_env *env, void *out, size_t n);
 void mkt_ex_header(struct mkt_writer *w, uint8_t data_type, bool v, uint8_t prf, uint32_t csb_id,
                    uint8_t map_type);
 
-void mkt_ex_write_t(struct mkt_writer *w, uint8_t ts_type, uint64_t t64);
 void mkt_ex_write_idr(struct mkt_writer *w, uint8_t role, struct mkt_identity id);
 void mkt_ex_write_randr(struct mkt_writer *w, uint8_t role, struct mkt_span rand);
 

@@ -75,7 +75,7 @@ write_body(struct mkt_writer *w, const struct mkt_kms_exchange *x,
 {
     mkt_ex_header(w, (uint8_t)(x->init_type + (cred->pk != NULL)), true, x->prf, x->csb_id,
                   MKT_MAP_EMPTY);
-    mkt_ex_write_t(w, cred->ts_type, t64);
+    mkt_ts_write(w, cred->ts_type, t64);
     mkt_ex_write_randr(w, role_of(x), mkt_span(x->rand, x->rand_len));
     if ((omit & MKT_OMIT_SELF) == 0)
         mkt_ex_write_idr(w, role_of(x) == MKT_RANDR_I ? MKT_IDR_I : MKT_IDR_R, cred->self);

@@ -77,7 +77,14 @@ bool mkt_derive_msg_keys(struct mkt_msg_keys *out, const struct mkt_inkey *k, st
                          const struct mkt_suite *suite, const struct mkt_label *l,
                          enum mkt_which which);
 
-/* One key of outkey length out->n (set by the caller) from a secret. */
+/* n keys (MKT_DERIVED_MAX at most) of the lengths out[i]->n (set by the caller) from a secret, by
+ * one label but for the constants. All are wiped when one fails. */
+#define MKT_DERIVED_MAX 2
+bool mkt_derive_secrets(struct mkt_secret *const out[], const enum mkt_constant constant[],
+                        size_t n, struct mkt_crypto *c, uint8_t prf_func,
+                        const struct mkt_secret *inkey, const struct mkt_label *l);
+
+/* One key likewise. */
 bool mkt_derive_secret(struct mkt_secret *out, struct mkt_crypto *c, uint8_t prf_func,
                        const struct mkt_secret *inkey, enum mkt_constant constant,
                        const struct mkt_label *l);
@@ -127,6 +134,9 @@ uint64_t mkt_ts_widen(uint8_t ts_type, struct mkt_span value);
 /* Narrows a 64-bit timestamp for the wire; out holds 8 octets. Returns the length, 0 for an unknown
  * type and for a counter beyond 32 bits. */
 size_t mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8]);
+
+/* Writes the T payload of a 64-bit timestamp (RFC 3830 6.6), narrowed. */
+void mkt_ts_write(struct mkt_writer *w, uint8_t ts_type, uint64_t t64);
 
 /* The value of the next timestamp to send, as the receiver will widen it; false when the type is
  * unknown, or COUNTER without a stamp in env. */

@@ -13,7 +13,7 @@ mkt_mac_run(struct mkt_crypto *c, const struct mkt_msg_keys *keys, const struct 
     if (suite == NULL) /* wiped keys */
         return false;
     bool ok = mkt_be_hmac_key(c, suite->mac, mkt_span(keys->auth, suite->auth_len)) &&
-              mkt_be_hmac(c, suite->mac, part, n, out);
+              mkt_be_hmac_last(c, suite->mac, part, n, out);
     mkt_be_hmac_forget(c, suite->mac);
     return ok;
 }

@@ -3,7 +3,7 @@
  * from 1900, without it from 2036 (RFC 4330 section 3, mandatory by RFC 6043 6.3). */
 #include "keys/keys.h"
 
-#include <mikeyticket/payload.h>
+#include "payload/codec.h"
 
 #define NTP_TO_UNIX 2208988800 /* seconds from 1900 to 1970 */
 #define ERA ((int64_t)1 << 32) /* seconds from 1900 to 2036 */
@@ -61,6 +61,15 @@ mkt_ts_narrow(uint8_t ts_type, uint64_t value, uint8_t out[8])
     for (size_t i = len; i-- > 0; value >>= 8)
         out[i] = (uint8_t)value;
     return len;
+}
+
+void
+mkt_ts_write(struct mkt_writer *w, uint8_t ts_type, uint64_t t64)
+{
+    uint8_t value[8];
+    size_t n = mkt_ts_narrow(ts_type, t64, value);
+    mkt_pl_write(w,
+                 &(struct mkt_payload){ .type = MKT_PL_T, .u.t = { ts_type, mkt_span(value, n) } });
 }
 
 bool

@@ -15,9 +15,9 @@ mac_of_prf(uint8_t prf_func)
     return suite == NULL ? MKT_MAC_NULL : suite->mac;
 }
 
-/* XORs P(s, label, m), s being the key set, onto d->out. */
+/* XORs P(s, label, m), s being the key set, onto d->out. `last`: s is not needed any more. */
 static bool
-xor_p(struct mkt_crypto *c, uint8_t mac, size_t hash_len, const struct mkt_derive *d)
+xor_p(struct mkt_crypto *c, uint8_t mac, size_t hash_len, const struct mkt_derive *d, bool last)
 {
     uint8_t a[MKT_MAC_MAX], p[MKT_MAC_MAX];
     struct mkt_span a_label[] = { mkt_span(a, hash_len), d->label };
@@ -26,7 +26,8 @@ xor_p(struct mkt_crypto *c, uint8_t mac, size_t hash_len, const struct mkt_deriv
     for (size_t at = 0; ok && at < d->out_len; at += hash_len) {
         if (at != 0)
             ok = mkt_be_hmac(c, mac, a_label, 1, a); /* A_i = HMAC(s, A_(i-1)) */
-        ok = ok && mkt_be_hmac(c, mac, a_label, 2, p);
+        bool done = last && d->out_len - at <= hash_len;
+        ok = ok && (done ? mkt_be_hmac_last : mkt_be_hmac)(c, mac, a_label, 2, p);
         size_t n = d->out_len - at < hash_len ? d->out_len - at : hash_len;
         for (size_t i = 0; ok && i < n; i++)
             d->out[at + i] ^= p[i];
@@ -55,7 +56,7 @@ mkt_prf_run(struct mkt_crypto *c, uint8_t prf_func, struct mkt_span inkey,
         size_t len = inkey.n - at < INKEY_BLOCK ? inkey.n - at : INKEY_BLOCK;
         ok = mkt_be_hmac_key(c, mac, mkt_span(inkey.p + at, len));
         for (size_t i = 0; ok && i < n; i++)
-            ok = xor_p(c, mac, (size_t)mkt_mac_len(mac), &d[i]);
+            ok = xor_p(c, mac, (size_t)mkt_mac_len(mac), &d[i], i + 1 == n);
     }
     mkt_be_hmac_forget(c, mac);
     if (!ok)

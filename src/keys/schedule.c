@@ -50,18 +50,29 @@ mkt_derive_msg_keys(struct mkt_msg_keys *out, const struct mkt_inkey *k, struct 
 }
 
 bool
+mkt_derive_secrets(struct mkt_secret *const out[], const enum mkt_constant constant[], size_t n,
+                   struct mkt_crypto *c, uint8_t prf_func, const struct mkt_secret *inkey,
+                   const struct mkt_label *l)
+{
+    uint8_t label[MKT_DERIVED_MAX][MKT_LABEL_MAX];
+    struct mkt_derive d[MKT_DERIVED_MAX];
+    bool ok = n <= MKT_DERIVED_MAX;
+
+    for (size_t i = 0; ok && i < n; i++)
+        ok = out[i]->n != 0 && out[i]->n <= sizeof out[i]->b &&
+             plan(&d[i], label[i], constant[i], l, out[i]->b, out[i]->n);
+    ok = ok && mkt_prf_run(c, prf_func, mkt_secret_span(inkey), d, n);
+    for (size_t i = 0; !ok && i < n; i++)
+        mkt_secret_wipe(out[i]);
+    return ok;
+}
+
+bool
 mkt_derive_secret(struct mkt_secret *out, struct mkt_crypto *c, uint8_t prf_func,
                   const struct mkt_secret *inkey, enum mkt_constant constant,
                   const struct mkt_label *l)
 {
-    uint8_t label[MKT_LABEL_MAX];
-    struct mkt_derive d;
-    bool ok = out->n != 0 && out->n <= sizeof out->b &&
-              plan(&d, label, constant, l, out->b, out->n) &&
-              mkt_prf_run(c, prf_func, mkt_secret_span(inkey), &d, 1);
-    if (!ok)
-        mkt_secret_wipe(out);
-    return ok;
+    return mkt_derive_secrets(&out, &constant, 1, c, prf_func, inkey, l);
 }
 
 bool
@@ -69,18 +80,11 @@ mkt_derive_mpks(struct mkt_secret *mpk_i, struct mkt_secret *mpk_r, struct mkt_c
                 uint8_t prf_func, const struct mkt_secret *mpk, struct mkt_span rand)
 {
     const struct mkt_label l = { .use = MKT_USE_FROM_MPK, .nonce1 = rand };
-    uint8_t label[2][MKT_LABEL_MAX];
-    struct mkt_derive d[2];
+    const enum mkt_constant constant[] = { MKT_C_MPKI, MKT_C_MPKR };
+    struct mkt_secret *const out[] = { mpk_i, mpk_r };
 
     mpk_i->n = mpk_r->n = mpk->n; /* "outkey_len SHALL be equal to inkey_len" (A.2.2) */
-    bool ok = plan(&d[0], label[0], MKT_C_MPKI, &l, mpk_i->b, mpk->n) &&
-              plan(&d[1], label[1], MKT_C_MPKR, &l, mpk_r->b, mpk->n) &&
-              mkt_prf_run(c, prf_func, mkt_secret_span(mpk), d, 2);
-    if (!ok) {
-        mkt_secret_wipe(mpk_i);
-        mkt_secret_wipe(mpk_r);
-    }
-    return ok;
+    return mkt_derive_secrets(out, constant, 2, c, prf_func, mpk, &l);
 }
 
 bool

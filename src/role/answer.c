@@ -37,7 +37,7 @@ write_payloads(struct mkt_writer *w, const struct mkt_answer *a, const struct dr
 {
     const struct mkt_own_choice *ch = &a->r->choice;
 
-    mkt_ex_write_t(w, ts_type, d->t64);
+    mkt_ts_write(w, ts_type, d->t64);
     if (d->rand_len != 0)
         mkt_ex_write_randr(w, MKT_RANDR_R, mkt_span(d->rand, d->rand_len));
     if (names_itself(a))

@@ -207,7 +207,7 @@ write_head(struct mkt_writer *w, const struct mkt_kms_txn *t, uint64_t t64)
 {
     mkt_ex_header(w, t->resolve ? MKT_DT_RESOLVE_RESP : MKT_DT_REQUEST_RESP, false, t->ask.prf,
                   t->ask.csb_id, MKT_MAP_EMPTY);
-    mkt_ex_write_t(w, t->ask.t.type, t64);
+    mkt_ts_write(w, t->ask.t.type, t64);
     mkt_ex_write_idr(w, MKT_IDR_KMS, t->kms);
 }
 

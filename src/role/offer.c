@@ -111,7 +111,7 @@ write_until_ticket(struct mkt_writer *w, const struct mkt_initiator *i,
                    const struct offer_draw *d)
 {
     write_header(w, grant, offer, d);
-    mkt_ex_write_t(w, offer->ts_type, d->t64);
+    mkt_ts_write(w, offer->ts_type, d->t64);
     mkt_ex_write_randr(w, MKT_RANDR_I, mkt_span(d->rand, d->rand_len));
     if ((offer->omit & MKT_OMIT_SELF) == 0)
         mkt_ex_write_idr(w, MKT_IDR_I, i->own.cred.self);

@@ -9,7 +9,7 @@
 struct mkt_responder *
 mkt_responder_new(const struct mkt_credential *cred)
 {
-    struct mkt_responder *r = mkt_be_alloc(sizeof *r);
+    struct mkt_responder *r = mkt_be_alloc_head(sizeof *r, MKT_RESPONDER_HEAD);
 
     if (r == NULL)
         return NULL;
@@ -32,7 +32,7 @@ mkt_responder_free(struct mkt_responder *r)
     mkt_octets_free(&r->octets);
     mkt_choice_free(&r->choice);
     mkt_resolution_free(r->resolution);
-    mkt_be_free(r, sizeof *r);
+    mkt_be_free(r, MKT_RESPONDER_HEAD);
 }
 
 const struct mkt_msg *

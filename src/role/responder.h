@@ -29,7 +29,6 @@ enum mkt_rc mkt_resolution_copy(struct mkt_resolution **res, const struct mkt_re
 struct mkt_responder {
     struct mkt_own_credential own;
     struct mkt_octets octets; /* TRANSFER_INIT as received */
-    struct mkt_msg offer;     /* cut from octets */
     struct mkt_policy policy; /* of its ticket */
     bool parsed, has_offer;
     struct mkt_own_choice choice;
@@ -37,7 +36,9 @@ struct mkt_responder {
     struct mkt_resolution *resolution; /* of the offer last established; NULL before */
     uint8_t established[MKT_MAC_MAX];  /* MAC of that offer: its copy is a replay */
     size_t established_len;
+    struct mkt_msg offer; /* cut from octets; last, since it is large and holds no secret */
 };
+#define MKT_RESPONDER_HEAD offsetof(struct mkt_responder, offer.pl)
 
 /* What an answer is made of, besides the offer and the choice. */
 struct mkt_answer {

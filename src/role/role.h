@@ -74,7 +74,8 @@ struct mkt_csb_parts {
 enum mkt_rc mkt_csb_make(struct mkt_csb **csb, const struct mkt_csb_parts *parts,
                          struct mkt_err *err);
 
-/* Takes from TRANSFER_INIT, whose octets csb->init holds: CSB ID, PRF, Ticket Policy and RANDRi. */
+/* Takes from TRANSFER_INIT, of whose octets csb->init holds a copy: CSB ID, PRF, Ticket Policy,
+ * which borrows from the copy, and RANDRi. */
 enum mkt_rc mkt_csb_take_init(struct mkt_csb *csb, const struct mkt_msg *init, struct mkt_err *err);
 
 /* Fills e with a copy of s. */

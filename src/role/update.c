@@ -96,7 +96,7 @@ write_message(struct mkt_writer *w, struct mkt_csb *csb, const struct mkt_env *e
                                         .n_cs = p->n_cs,
                                         .map_type = MKT_MAP_GENERIC_ID,
                                         .map = p->map });
-    mkt_ex_write_t(w, csb->ts_type, t64);
+    mkt_ts_write(w, csb->ts_type, t64);
     for (size_t i = 0; i < 2; i++)
         if (p->roles[i] != 0)
             write_id(w, csb, p->roles[i]);

@@ -13,15 +13,6 @@ tpk_label(struct mkt_span rand)
     return (struct mkt_label){ .use = MKT_USE_FROM_TPK, .nonce1 = rand };
 }
 
-static void
-write_t(struct mkt_writer *w, uint8_t ts_type, uint64_t t64)
-{
-    uint8_t value[8];
-    size_t n = mkt_ts_narrow(ts_type, t64, value);
-    mkt_pl_write(w,
-                 &(struct mkt_payload){ .type = MKT_PL_T, .u.t = { ts_type, mkt_span(value, n) } });
-}
-
 /* Ticket Data = THDR, T, RAND, KEMAC, [IDRpsk], V without its MAC. A reference ticket has no KEMAC.
  */
 static bool
@@ -30,7 +21,7 @@ write_ticket_data(struct mkt_writer *w, struct mkt_crypto *c, const struct mkt_m
 {
     w->slot = mkt_w_reserve(w, 1); /* THDR has no number of its own, just a Next Payload */
     mkt_w_vec(w, 2, t->thdr);
-    write_t(w, t->ts_type, t->t64);
+    mkt_ts_write(w, t->ts_type, t->t64);
     mkt_pl_write(w, &(struct mkt_payload){ .type = MKT_PL_RAND, .u.rand = { t->rand } });
     if (t->keys != NULL && !mkt_kemac_write(w, c, mk, NO_CSB, t->t64, t->keys))
         return false;

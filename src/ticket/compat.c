@@ -252,11 +252,10 @@ mkt_grant_compat_derive(const struct mkt_grant *g, const struct mkt_env *env, ui
     else
         salt->n = SALT_LEN;
     tek->n = TEK_LEN;
-    bool ok = mkt_derive_secret(tek, env->crypto, MKT_PRF_MIKEY_1, &tgk->key, MKT_C_SESSION_TEK,
-                                &label) &&
-              (carried || mkt_derive_secret(salt, env->crypto, MKT_PRF_MIKEY_1, &tgk->key,
-                                            MKT_C_SESSION_SALT, &label));
-    if (ok)
+    struct mkt_secret *const out[] = { tek, salt };
+    const enum mkt_constant constant[] = { MKT_C_SESSION_TEK, MKT_C_SESSION_SALT };
+    if (mkt_derive_secrets(out, constant, carried ? 1 : 2, env->crypto, MKT_PRF_MIKEY_1, &tgk->key,
+                           &label))
         return MKT_OK;
     mkt_secret_wipe(tek);
     mkt_secret_wipe(salt);

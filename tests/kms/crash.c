@@ -113,15 +113,6 @@ crash_resolve(struct crash *c, int fd, struct mkt_grant *g, const struct rig_use
     return error_no;
 }
 
-static int64_t
-steady_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static void
 rest(int64_t us)
 {
@@ -380,14 +371,6 @@ show(unsigned done, unsigned all, bool on)
         fputc('\n', stderr);
 }
 
-static int
-by_time(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Of a machine that does other work as well, the processor time is what counts. */
 static void
 judge_start(struct crash *c, unsigned kills, int64_t *ready_us, int64_t *cpu_us)
@@ -396,8 +379,8 @@ judge_start(struct crash *c, unsigned kills, int64_t *ready_us, int64_t *cpu_us)
     bool busy = getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN);
     unsigned half = kills / 2, most = kills - 1 - kills / 20;
 
-    qsort(ready_us, kills, sizeof *ready_us, by_time);
-    qsort(cpu_us, kills, sizeof *cpu_us, by_time);
+    qsort(ready_us, kills, sizeof *ready_us, rig_by_time);
+    qsort(cpu_us, kills, sizeof *cpu_us, rig_by_time);
     printf("# ready again after %.3f s (fastest), %.3f s (median), %.3f s (19 of 20), %.3f s "
            "(slowest); of processor time %.3f s (median); load of the machine %.1f\n",
            (double)ready_us[0] / 1e6, (double)ready_us[half] / 1e6, (double)ready_us[most] / 1e6,
@@ -463,9 +446,9 @@ main(int argc, char **argv)
         load_and_kill(&world);
         if (i % 8 == 7)
             kill_while_it_starts(&world, ready_us[i - 1]);
-        began = steady_us();
+        began = rig_steady_us();
         rig_start(&world.rig);
-        ready_us[i] = steady_us() - began;
+        ready_us[i] = rig_steady_us() - began;
         cpu_us[i] = (int64_t)rig_cpu_us(&world.rig);
         judge(&world, &audit, i + 1 == kills);
         show(i + 1, kills, bar);

@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -61,15 +60,6 @@ struct phase {
 
 static struct rig_user users[USERS], mallory;
 static char names[USERS][32];
-
-static int64_t
-now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void
 take_octets(struct message *m, const struct rig_ask *a)
@@ -223,7 +213,7 @@ flood(void *arg)
 {
     struct phase *p = arg;
     struct source s[SOURCES];
-    int64_t began = now_us();
+    int64_t began = rig_steady_us();
     uint64_t sent = 0;
     size_t at = 0;
 
@@ -231,7 +221,7 @@ flood(void *arg)
         s[i] = (struct source){ connected(p, 1 + i % 8), false };
     atomic_store(&p->there, true);
     while (!atomic_load(&p->over)) {
-        uint64_t due = (uint64_t)(now_us() - began) * p->flood_rate / 1000000;
+        uint64_t due = (uint64_t)(rig_steady_us() - began) * p->flood_rate / 1000000;
 
         for (unsigned tries = 0; sent < due && tries < 4 * SOURCES; tries++) {
             struct source *k = &s[at++ % SOURCES];
@@ -341,7 +331,7 @@ receive(struct phase *p, struct client *k)
 
     while (take_answer(p, k->fd, buf, &answer)) {
         struct message *m = find(p, k, answer);
-        int64_t took = m == NULL ? 0 : now_us() - m->due_us;
+        int64_t took = m == NULL ? 0 : rig_steady_us() - m->due_us;
 
         k->waiting = NULL;
         if (m == NULL || !is_ticket(answer) || took > LATE_US)
@@ -355,7 +345,7 @@ receive(struct phase *p, struct client *k)
 static size_t
 send_due(struct phase *p, struct client *k, size_t next, int64_t began)
 {
-    int64_t now = now_us();
+    int64_t now = rig_steady_us();
 
     for (size_t tries = 0; next < p->n && tries < CHANNELS; tries++) {
         struct message *m = &p->m[next];
@@ -381,14 +371,14 @@ ask(struct phase *p)
 {
     struct client k[CHANNELS];
     struct pollfd f[CHANNELS];
-    int64_t began = now_us(), end = began + (int64_t)p->seconds * 1000000 + LATE_US;
+    int64_t began = rig_steady_us(), end = began + (int64_t)p->seconds * 1000000 + LATE_US;
     size_t next = 0;
 
     for (size_t i = 0; i < CHANNELS; i++) {
         k[i] = (struct client){ connected(p, 0), NULL };
         f[i] = (struct pollfd){ .fd = k[i].fd, .events = POLLIN };
     }
-    while (now_us() < end && p->good < p->n) {
+    while (rig_steady_us() < end && p->good < p->n) {
         next = send_due(p, k, next, began);
         if (poll(f, CHANNELS, 1) <= 0)
             continue;
@@ -417,18 +407,10 @@ run(struct phase *p)
     p->cpu_us = rig_cpu_us(p->rig) - cpu;
 }
 
-static int
-by_time(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 static double
 share_of(int64_t *took, size_t n, double share)
 {
-    qsort(took, n, sizeof *took, by_time);
+    qsort(took, n, sizeof *took, rig_by_time);
     return n == 0 ? 0 : (double)took[(size_t)((double)(n - 1) * share)] / 1000;
 }
 

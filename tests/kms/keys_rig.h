@@ -4,33 +4,26 @@
 #ifndef TESTS_KMS_KEYS_RIG_H
 #define TESTS_KMS_KEYS_RIG_H
 
-#include "rig.h"
+#include "scene.h"
 
-#define KEYS_WAIT_MS 5000
+/* Set-up of cmocka: the folder with alice and bob, whose keys are wrapped by keys_wrap. The state
+ * that it begins with is `more` lines of the configuration. */
+int keys_open(void **state);
+#define KEYS(test, more) \
+    cmocka_unit_test_prestate_setup_teardown(test, keys_open, scene_stop, (void *)(uintptr_t)(more))
 
-extern struct rig rig;
-extern struct rig_user alice, bob;
-
-/* keys_open opens the rig with `kek: file:kms.kek`, `more` lines, alice and bob, and runs kek init.
- */
-void keys_open(const char *more);
-
-/* keys_config writes the configuration anew. */
-void keys_config(const char *more);
+/* keys_wrap configures `kek: file:kms.kek` and `more` lines, and runs kek init. */
+void keys_wrap(const char *more);
 
 /* keys_ticket asks for a ticket as u over HTTP. keys_call makes a whole call: alice's ticket over
  * UDP, resolved by bob over HTTP. */
 bool keys_ticket(const struct rig_user *u);
 bool keys_call(void);
 
-/* keys_text reads "out", "err" or "log". keys_says tells whether it holds a text. */
-const char *keys_text(const char *name);
-bool keys_says(const char *name, const char *what);
+/* keys_vault finds the vault of a daemon: its one child. */
+pid_t keys_vault(pid_t daemon);
 
 /* keys_sql executes SQL in the store. */
 void keys_sql(const char *sql);
-
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-#define KMSD() RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml")
 
 #endif

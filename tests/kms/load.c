@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "marks.h"
@@ -36,15 +35,6 @@ struct load {
     uint8_t *octets;
     size_t n, window;
 };
-
-static int64_t
-now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void
 prepare(struct load *l, uint8_t prf, int64_t ahead_ms)
@@ -215,9 +205,9 @@ main(int argc, char **argv)
     else
         prepare(&l, prf, strcmp(kind, "ahead") == 0 ? AHEAD_MS : 0);
     cpu = rig_cpu_us(&l.rig);
-    took = now_us();
+    took = rig_steady_us();
     done = strcmp(kind, "http") == 0 ? blast_http(&l) : blast_udp(&l);
-    took = now_us() - took;
+    took = rig_steady_us() - took;
     cpu = rig_cpu_us(&l.rig) - cpu;
     printf("%s suite %s: %zu of %zu answered, %.2f us server CPU a request, %.0f requests/s\n",
            kind, prf == MKT_PRF_MIKEY_1 ? "128" : "256", done, l.n, (double)cpu / (double)l.n,

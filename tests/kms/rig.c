@@ -98,19 +98,26 @@ rig_read(const struct rig *r, const char *name, char *buf, size_t cap)
 }
 
 void
-rig_open(struct rig *r, const char *more)
+rig_config(const struct rig *r, const char *more)
 {
-    const char *tmp = getenv("TMPDIR");
     char text[2048];
 
-    memset(r, 0, sizeof *r);
-    snprintf(r->dir, sizeof r->dir, "%s/mikey-kms-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    must(mkdtemp(r->dir) != NULL, r->dir);
     snprintf(text, sizeof text,
              "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
              "store: sqlite:kms.db\n%s",
              more);
     rig_write(r, "kms.yaml", text);
+}
+
+void
+rig_open(struct rig *r, const char *more)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    memset(r, 0, sizeof *r);
+    snprintf(r->dir, sizeof r->dir, "%s/mikey-kms-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    must(mkdtemp(r->dir) != NULL, r->dir);
+    rig_config(r, more);
 }
 
 static void
@@ -423,6 +430,23 @@ rig_get(const struct rig *r, const char *method, const char *path, char *text, s
     memcpy(text, body, n);
     text[n] = '\0';
     return status;
+}
+
+int64_t
+rig_steady_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int
+rig_by_time(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
 }
 
 uint64_t

@@ -79,6 +79,8 @@ struct rig {
 
 /* rig_open makes a folder with a configuration: the three options, and `more` lines of YAML. */
 void rig_open(struct rig *r, const char *more);
+/* rig_config writes such a configuration anew. */
+void rig_config(const struct rig *r, const char *more);
 /* rig_close stops the daemon if it runs and removes the folder. */
 void rig_close(struct rig *r);
 
@@ -134,6 +136,11 @@ int rig_get(const struct rig *r, const char *method, const char *path, char *tex
 
 /* rig_http_post posts a body to /keymanagement?requesttype=kind and reads the response. */
 int rig_http_post(int fd, const char *kind, struct mkt_span body, uint8_t *out, size_t *len);
+
+/* rig_steady_us returns the time in microseconds of a clock that nobody puts back. rig_by_time
+ * compares two such times, for qsort. */
+int64_t rig_steady_us(void);
+int rig_by_time(const void *a, const void *b);
 
 /* rig_cpu_us returns the processor time the daemon has used, in microseconds. */
 uint64_t rig_cpu_us(const struct rig *r);

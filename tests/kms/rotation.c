@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -43,15 +42,6 @@ struct clients {
 static struct rig rig;
 static struct rig_user alice, bob;
 static unsigned failed, judged;
-
-static int64_t
-steady_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void
 judge(bool ok, const char *sentence)
@@ -93,10 +83,10 @@ be_client(struct seen *s, enum kind kind)
     int fd = rig_http_connect(&rig);
 
     while (!atomic_load(&s->over) && s->n < ASKED_MAX) {
-        int64_t began = steady_us();
+        int64_t began = rig_steady_us();
 
         s->refused += !ask(fd, kind);
-        s->took_us[s->n++] = steady_us() - began;
+        s->took_us[s->n++] = rig_steady_us() - began;
     }
     close(fd);
 }
@@ -116,14 +106,6 @@ begin(struct clients *c)
             _exit(0);
         }
     }
-}
-
-static int
-by_time(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
 }
 
 /* How long so many of a hundred took at most. */
@@ -146,7 +128,7 @@ end(struct clients *c, const char *when)
 
         atomic_store(&s->over, true);
         (void)rig_reap(c->pid[i]);
-        qsort(s->took_us, s->n, sizeof *s->took_us, by_time);
+        qsort(s->took_us, s->n, sizeof *s->took_us, rig_by_time);
         granted = granted && s->n > 0 && s->refused == 0;
         if (s->n > 0)
             printf("# %s: %u %s tickets, %u refused; median %.2f ms, 99 %% %.2f ms, most %.2f ms\n",
@@ -210,14 +192,14 @@ killed_goes_on(unsigned kills, int64_t whole_us)
 static int64_t
 seal_anew(int64_t *cpu_us, bool *ok)
 {
-    int64_t began = steady_us();
+    int64_t began = rig_steady_us();
     struct rusage u;
     int status;
 
     *ok = wait4(kek(NULL), &status, 0, &u) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     *cpu_us =
         (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
-    return steady_us() - began;
+    return rig_steady_us() - began;
 }
 
 static bool

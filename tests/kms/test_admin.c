@@ -10,16 +10,8 @@
 #include <stdio.h>
 
 #include "admin.h"
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
-#define WAIT_MS 5000
-
-static struct rig rig;
-static struct rig_user alice;
-static struct rig_ask ask;
-static uint8_t out[MKT_MSG_MAX];
 static char page[65536];
 
 static int
@@ -30,15 +22,6 @@ start(void **state)
     rig_user_init(&alice, ALICE, "alice-phone", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &alice);
     rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_close(&rig);
     return 0;
 }
 
@@ -106,8 +89,6 @@ counts_every_request_once_by_what_became_of_it(void **state)
 static void
 follows_the_store(void **state)
 {
-    struct rig_user bob;
-
     (void)state;
     rig_user_init(&bob, BOB, "bob-phone", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &bob);
@@ -250,7 +231,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define T(test) cmocka_unit_test_setup_teardown(test, start, scene_stop)
         T(counts_every_request_once_by_what_became_of_it),
         T(follows_the_store),
         T(names_nobody),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "index.h"
+#include "store_file.h"
 #include "store_sqlite.h"
 
 #define USERS 2000
@@ -86,15 +87,9 @@ fill(void **state)
 static int
 empty(void **state)
 {
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    char side[80];
-
     (void)state;
     store->ops->close(store);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(side, sizeof side, "%s%s", path, ends[i]);
-        unlink(side);
-    }
+    store_file_remove(path);
     return rmdir(dir);
 }
 

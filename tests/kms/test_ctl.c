@@ -11,36 +11,18 @@
 #include <sys/stat.h>
 
 #include "keyfile.h"
-#include "rig.h"
+#include "scene.h"
 
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
 #define KEY_128 "000102030405060708090a0b0c0d0e0f"
 #define KEY_256 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1F"
 
-static struct rig rig;
-static char out[16384], err[4096];
-
-static int
-open_rig(void **state)
-{
-    (void)state;
-    rig_open(&rig, "");
-    return 0;
-}
-
-static int
-close_rig(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
+static char said[16384], err[4096];
 
 static const char *
 stdout_text(void)
 {
-    rig_read(&rig, "out", out, sizeof out);
-    return out;
+    rig_read(&rig, "out", said, sizeof said);
+    return said;
 }
 
 static const char *
@@ -70,19 +52,19 @@ a_generated_key_is_shown_once(void **state)
     (void)state;
     assert_int_equal(CTL("user", "add", "sip:alice@example.com"), 0);
     value_of(stdout_text(), "\npsk: ", key);
-    value_of(out, "\npsk-id: ", id);
-    assert_memory_equal(out, "# ", 2);
-    assert_non_null(strstr(out, "\nidentity: sip:alice@example.com\nkms: sip:kms@example.com\n"));
-    assert_non_null(strstr(out, "\nsuite: 256\n"));
+    value_of(said, "\npsk-id: ", id);
+    assert_memory_equal(said, "# ", 2);
+    assert_non_null(strstr(said, "\nidentity: sip:alice@example.com\nkms: sip:kms@example.com\n"));
+    assert_non_null(strstr(said, "\nsuite: 256\n"));
     assert_memory_equal(id, "alice-", 6);
     assert_int_equal(strlen(id), 10);
     assert_int_equal(strlen(key), 64);
     assert_int_equal(CTL("user", "list"), 0);
     assert_non_null(strstr(stdout_text(), id));
-    assert_null(strstr(out, key));
+    assert_null(strstr(said, key));
     assert_int_equal(CTL("user", "list", "--json"), 0);
     assert_null(strstr(stdout_text(), key));
-    assert_non_null(strstr(out, "\"identity\": \"sip:alice@example.com\""));
+    assert_non_null(strstr(said, "\"identity\": \"sip:alice@example.com\""));
 }
 
 static void
@@ -94,7 +76,7 @@ a_key_for_suite_128_has_16_octets(void **state)
     assert_int_equal(CTL("user", "add", "sip:alice@example.com", "--suite", "128"), 0);
     value_of(stdout_text(), "\npsk: ", key);
     assert_int_equal(strlen(key), 32); /* RFC6043:12.1 */
-    assert_non_null(strstr(out, "\nsuite: 128\n"));
+    assert_non_null(strstr(said, "\nsuite: 128\n"));
 }
 
 static void
@@ -141,8 +123,8 @@ a_given_key_goes_in_and_never_comes_out(void **state)
     assert_int_equal(CTL("user", "add", "sip:a@example.com", "--psk-id", "b", "--psk-hex", "-"), 0);
     assert_int_equal(CTL("user", "list"), 0);
     assert_null(strstr(stdout_text(), "0001020304"));
-    assert_non_null(strstr(out, "a                        256 "));
-    assert_non_null(strstr(out, "b                        128 "));
+    assert_non_null(strstr(said, "a                        256 "));
+    assert_non_null(strstr(said, "b                        128 "));
 }
 
 static void
@@ -219,7 +201,7 @@ a_user_without_psk_is_added_listed_and_removed(void **state)
     (void)state;
     assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--no-psk"), 0);
     assert_non_null(strstr(stdout_text(), "added sip:bob@example.com, without PSK"));
-    assert_non_null(strstr(out, "signed requests are not served")); /* no certificate configured */
+    assert_non_null(strstr(said, "signed requests are not served")); /* no certificate configured */
     assert_int_equal(CTL("user", "add", "sip:bob@example.com", "--no-psk"), 4);
     assert_non_null(strstr(stderr_text(), "is a user already"));
     assert_int_equal(CTL("user", "list"), 0);
@@ -245,8 +227,8 @@ ticket_keys_are_listed_without_keys(void **state)
     assert_int_equal(CTL("tpk", "list", "--json"), 0);
     assert_non_null(
         strstr(stdout_text(), "{\"id\": \"tpk-1-128\", \"suite\": 128, \"state\": \"previous\""));
-    assert_non_null(strstr(out, "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
-    assert_null(strstr(out, "key\":"));
+    assert_non_null(strstr(said, "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
+    assert_null(strstr(said, "key\":"));
 }
 
 static void
@@ -271,7 +253,7 @@ a_shared_ticket_key_is_handed_out_once(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--suite", "128"), 0);
     assert_non_null(strstr(stdout_text(), "\nsuite: 128\n"));
-    assert_memory_equal(out, "# Added. Hand this key", 22);
+    assert_memory_equal(said, "# Added. Hand this key", 22);
     assert_int_equal(
         CTL("tpk", "add", "sip:eve@example.com", "--tpk-id", "e", "--tpk-hex", KEY_256), 0);
     assert_string_equal(stdout_text(), "added sip:eve@example.com, tpk-id e\n");
@@ -279,12 +261,12 @@ a_shared_ticket_key_is_handed_out_once(void **state)
     assert_non_null(strstr(stderr_text(), "tpk-id e is taken"));
     assert_int_equal(CTL("tpk", "list"), 0);
     assert_non_null(strstr(stdout_text(), "OWNER"));
-    assert_non_null(strstr(out, "sip:bob@example.com"));
-    assert_null(strstr(out, key));
+    assert_non_null(strstr(said, "sip:bob@example.com"));
+    assert_null(strstr(said, key));
     assert_int_equal(CTL("tpk", "list", "--json"), 0);
     assert_non_null(strstr(stdout_text(), "\"state\": \"shared\""));
-    assert_non_null(strstr(out, "\"owner\": \"sip:bob@example.com\""));
-    assert_null(strstr(out, key));
+    assert_non_null(strstr(said, "\"owner\": \"sip:bob@example.com\""));
+    assert_null(strstr(said, key));
     assert_int_equal(CTL("tpk", "remove", "e"), 0);
     assert_int_equal(CTL("tpk", "remove", "e"), 4);
     assert_non_null(strstr(stderr_text(), "there is no key e"));
@@ -301,10 +283,10 @@ shared_ticket_keys_go_with_the_user(void **state)
     assert_int_equal(CTL("user", "remove", "sip:bob@example.com"), 0);
     assert_non_null(strstr(stdout_text(), "removed 1 credential of sip:bob@example.com\n"));
     assert_non_null(
-        strstr(out, "removed 2 ticket protection keys shared with sip:bob@example.com"));
+        strstr(said, "removed 2 ticket protection keys shared with sip:bob@example.com"));
     assert_int_equal(CTL("tpk", "list"), 0);
     assert_null(strstr(stdout_text(), "bob"));
-    assert_non_null(strstr(out, "eve-1"));
+    assert_non_null(strstr(said, "eve-1"));
 }
 
 static void
@@ -344,8 +326,8 @@ a_ticket_can_be_made_in_advance(void **state)
                          "--key", "TGK", "--key", "tek+salt:16:14", "--out", "t.mkt"),
                      0);
     assert_non_null(strstr(stdout_text(), "flags DEFGHIJNO, valid until 20"));
-    assert_non_null(strstr(out, "protected with tpk-1-256\n"));
-    assert_null(strstr(out, "(K)"));
+    assert_non_null(strstr(said, "protected with tpk-1-256\n"));
+    assert_null(strstr(said, "(K)"));
     g = issued("t.mkt");
     assert_non_null(g);
     assert_true(mkt_identity_equal(mkt_grant_policy(g)->initiator,
@@ -380,7 +362,7 @@ a_ticket_made_in_advance_follows_the_policy(void **state)
     assert_int_equal(CTL("tpk", "add", "sip:bob@example.com", "--tpk-id", "bobs"), 0);
     assert_int_equal(ISSUE("--flags", "DFGHNO", "--out", "c.mkt"), 0);
     assert_non_null(strstr(stdout_text(), "flags DFGHNO,"));
-    assert_non_null(strstr(out, "protected with bobs\n"));
+    assert_non_null(strstr(said, "protected with bobs\n"));
     g = issued("c.mkt");
     assert_non_null(g);
     mkt_grant_free(g);
@@ -440,7 +422,7 @@ a_full_disk_loses_nothing(void **state)
     rig.file_limit = 0;
     assert_int_equal(CTL("user", "list"), 0);
     assert_non_null(strstr(stdout_text(), "sip:a@example.com"));
-    assert_null(strstr(out, "sip:b@example.com"));
+    assert_null(strstr(said, "sip:b@example.com"));
 }
 
 static void
@@ -487,13 +469,13 @@ help_goes_to_standard_output(void **state)
     assert_memory_equal(stdout_text(), "mikey-kmsctl ", 13);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--help"), 0);
     assert_non_null(strstr(stdout_text(), "clock_window"));
-    assert_non_null(strstr(out, "5 cannot listen"));
+    assert_non_null(strstr(said, "5 cannot listen"));
 }
 
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) SCENE_FOLDER(name, NULL)
     const struct CMUnitTest tests[] = {
         TEST(a_generated_key_is_shown_once),
         TEST(a_key_for_suite_128_has_16_octets),

@@ -18,7 +18,6 @@
 #include "scene.h"
 
 #define QUIET_MS 100 /* for one that must not */
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
 
 static char text[65536];
 
@@ -44,8 +43,7 @@ serves_a_ticket_over_udp_and_its_resolution_over_http(void **state)
     assert_true(resolves(g));
     mkt_grant_free(g);
     assert_int_equal(rig_stop(&rig), 0);
-    rig_read(&rig, "log", text, sizeof text);
-    assert_non_null(strstr(text, " info stopped answered=2 repeated=0 refused=0 malformed=0"));
+    assert_true(scene_says("log", " info stopped answered=2 repeated=0 refused=0 malformed=0"));
 }
 
 static void
@@ -152,13 +150,7 @@ tickets_outlive_rotation_and_restart(void **state)
     (void)state;
     assert_non_null(before);
     assert_int_equal(CTL("tpk", "rotate"), 0);
-    for (int i = 0; i < 500; i++) { /* until the log says that it was noticed */
-        rig_read(&rig, "log", text, sizeof text);
-        if (strstr(text, "ticket-keys=4") != NULL)
-            break;
-        poll(NULL, 0, 10);
-    }
-    assert_non_null(strstr(text, "ticket-keys=4"));
+    assert_true(scene_logs("ticket-keys=4"));
     after = granted();
     assert_non_null(after);
     assert_non_null(memmem(mkt_grant_ticket(before).p, mkt_grant_ticket(before).n, "tpk-1-256", 9));
@@ -365,8 +357,7 @@ a_source_over_its_limit_is_told_to_wait(void **state)
     assert_in_range(limited, 5, 7);
     close(fd);
     rig_stop(&rig);
-    rig_read(&rig, "log", text, sizeof text);
-    assert_non_null(strstr(text, "outcome=limited stage=limit transport=http"));
+    assert_true(scene_says("log", "outcome=limited stage=limit transport=http"));
 }
 
 static void
@@ -383,8 +374,7 @@ sigterm_stops_it_with_open_connections_and_sighup_does_not(void **state)
     mkt_grant_free(g);
     assert_true(rig_alive(&rig));
     assert_int_equal(rig_stop(&rig), 0);
-    rig_read(&rig, "log", text, sizeof text);
-    assert_non_null(strstr(text, " info stopped "));
+    assert_true(scene_says("log", " info stopped "));
     close(http);
     close(busy);
     close(udp);
@@ -402,8 +392,7 @@ two_daemons_do_not_share_a_port(void **state)
              rig.udp_port);
     rig_write(&rig, "second.yaml", yaml);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "second.yaml"), 5);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, "another program listens there"));
+    assert_true(scene_says("err", "another program listens there"));
     snprintf(yaml, sizeof yaml,
              "identity: " RIG_KMS "\nlisten: http://127.0.0.1:%d\nstore: sqlite:kms.db\n"
              "audit: {file: second}\n",
@@ -431,23 +420,18 @@ refuses_to_start_with_the_right_exit_code(void **state)
               "not a database, but long enough to be looked at as one: ........"
               "....................................................");
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 4);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, "kms.db"));
+    assert_true(scene_says("err", "kms.db"));
 }
 
 static void
 a_full_disk_costs_log_lines_but_no_answers(void **state)
 {
     struct mkt_grant *g;
-    char yaml[256];
     int fd;
 
     (void)state;
     rig.file_limit = 49152; /* the log is a file, too */
-    snprintf(yaml, sizeof yaml,
-             "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
-             "store: sqlite:kms.db\nlog_level: debug\naudit: {file: off}\n");
-    rig_write(&rig, "kms.yaml", yaml);
+    rig_config(&rig, "log_level: debug\naudit: {file: off}\n");
     rig_start(&rig);
     fd = rig_udp_socket(&rig);
     for (int i = 0; i < 500; i++) {
@@ -473,8 +457,7 @@ a_full_disk_at_the_start_is_said_clearly(void **state)
     (void)state;
     rig.file_limit = 4096;
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 4);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, " error store error="));
+    assert_true(scene_says("err", " error store error="));
     rig.file_limit = 0;
     rig_start(&rig); /* and nothing was lost */
     assert_true(becomes(&alice, true));

@@ -40,7 +40,7 @@ records(void)
 }
 
 static const char *
-ctl(const char *const *words)
+told(const char *const *words)
 {
     static char said[1 << 16];
     const char *all[24] = { "mikey-kmsctl", "--config", "kms.yaml" };
@@ -53,7 +53,7 @@ ctl(const char *const *words)
     rig_read(&rig, "out", said, sizeof said);
     return said;
 }
-#define CTL(...) ctl((const char *const[]){ __VA_ARGS__, NULL })
+#define TOLD(...) told((const char *const[]){ __VA_ARGS__, NULL })
 
 static void
 name_of(struct mkt_grant *g, char name[NAME])
@@ -143,18 +143,18 @@ the_tool_lists_searches_and_follows(void **state)
     name_of(g, name);
     assert_true(resolves(g));
     mkt_grant_free(granted(false, WAIT_MS));
-    assert_non_null(strstr(CTL("audit", "list", "--limit", "3"), " issue    answered  "));
-    assert_non_null(strstr(CTL("audit", "search", "--ticket", name), " resolve  answered  "));
-    assert_non_null(strstr(CTL("audit", "search", "--who", BOB, "--outcome", "answered", "--event",
-                               "resolve", "--since", "10m", "--json"),
+    assert_non_null(strstr(TOLD("audit", "list", "--limit", "3"), " issue    answered  "));
+    assert_non_null(strstr(TOLD("audit", "search", "--ticket", name), " resolve  answered  "));
+    assert_non_null(strstr(TOLD("audit", "search", "--who", BOB, "--outcome", "answered", "--event",
+                                "resolve", "--since", "10m", "--json"),
                            name));
-    assert_string_equal(CTL("audit", "search", "--who", "sip:nobody@example.com"), "");
-    assert_string_equal(CTL("audit", "search", "--until", "2020-01-01"), "");
-    assert_non_null(strstr(CTL("audit", "search", "--follow", "--limit", "2"), " start "));
-    assert_non_null(strstr(CTL("ticket", "list"), name));
+    assert_string_equal(TOLD("audit", "search", "--who", "sip:nobody@example.com"), "");
+    assert_string_equal(TOLD("audit", "search", "--until", "2020-01-01"), "");
+    assert_non_null(strstr(TOLD("audit", "search", "--follow", "--limit", "2"), " start "));
+    assert_non_null(strstr(TOLD("ticket", "list"), name));
     assert_non_null(
-        strstr(CTL("ticket", "search", "--ticket", name, "--json"), "\"state\":\"valid\""));
-    assert_non_null(strstr(CTL("audit", "verify"), "nothing was changed and nothing is missing"));
+        strstr(TOLD("ticket", "search", "--ticket", name, "--json"), "\"state\":\"valid\""));
+    assert_non_null(strstr(TOLD("audit", "verify"), "nothing was changed and nothing is missing"));
     mkt_grant_free(g);
 }
 
@@ -168,11 +168,11 @@ a_revoked_ticket_is_refused_within_two_seconds_and_a_new_one_is_not(void **state
     assert_true(g != NULL && other != NULL);
     name_of(g, name);
     assert_true(resolves(g));
-    (void)CTL("ticket", "revoke", name);
+    (void)TOLD("ticket", "revoke", name);
     assert_true(becomes(g, false));
     assert_true(resolves(other));
-    assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " revoked "));
-    (void)CTL("ticket", "revoke", "--user", alice.identity);
+    assert_non_null(strstr(TOLD("ticket", "search", "--ticket", name), " revoked "));
+    (void)TOLD("ticket", "revoke", "--user", alice.identity);
     assert_true(becomes(other, false));
     assert_non_null(strstr(records(), "\"why\":\"the tickets of its Initiator are revoked\""));
     for (int i = 0; i < 200; i++) { /* one that is made a second later is good */
@@ -183,8 +183,8 @@ a_revoked_ticket_is_refused_within_two_seconds_and_a_new_one_is_not(void **state
         poll(NULL, 0, 10);
     }
     assert_true(resolves(other));
-    (void)CTL("ticket", "revoke", "--user", alice.identity, "--undo");
-    (void)CTL("ticket", "revoke", name, "--undo");
+    (void)TOLD("ticket", "revoke", "--user", alice.identity, "--undo");
+    (void)TOLD("ticket", "revoke", name, "--undo");
     assert_true(becomes(g, true));
     mkt_grant_free(g);
     mkt_grant_free(other);
@@ -204,8 +204,8 @@ the_tickets_for_a_group_are_revoked_with_one_command(void **state)
     char name[NAME];
 
     (void)state;
-    (void)CTL("group", "add", TEAM);
-    (void)CTL("group", "member-add", TEAM, BOB);
+    (void)TOLD("group", "add", TEAM);
+    (void)TOLD("group", "member-add", TEAM, BOB);
     g = scene_granted(TEAM, true, WAIT_MS);
     other = granted(true, WAIT_MS);
     assert_true(g != NULL && becomes(g, true));
@@ -215,14 +215,14 @@ the_tickets_for_a_group_are_revoked_with_one_command(void **state)
                              "--group", TEAM, "--user", BOB),
                      2);
     assert_true(resolves(g));
-    (void)CTL("ticket", "revoke", "--group", TEAM);
+    (void)TOLD("ticket", "revoke", "--group", TEAM);
     assert_true(becomes(g, false));
     assert_non_null(strstr(records(), "\"why\":\"the tickets for its group are revoked\""));
     name_of(g, name);
-    assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " revoked "));
+    assert_non_null(strstr(TOLD("ticket", "search", "--ticket", name), " revoked "));
     assert_true(resolves(other)); /* the same two people */
     name_of(other, name);
-    assert_non_null(strstr(CTL("ticket", "search", "--ticket", name), " valid "));
+    assert_non_null(strstr(TOLD("ticket", "search", "--ticket", name), " valid "));
     for (int i = 0; i < 200; i++) { /* one that is made a second later is good */
         mkt_grant_free(other);
         other = scene_granted(TEAM, true, WAIT_MS);
@@ -231,7 +231,7 @@ the_tickets_for_a_group_are_revoked_with_one_command(void **state)
         poll(NULL, 0, 10);
     }
     assert_true(resolves(other));
-    (void)CTL("ticket", "revoke", "--group", TEAM, "--undo");
+    (void)TOLD("ticket", "revoke", "--group", TEAM, "--undo");
     assert_true(becomes(g, true));
     mkt_grant_free(g);
     mkt_grant_free(other);
@@ -245,7 +245,7 @@ a_revocation_outlives_a_restart(void **state)
 
     (void)state;
     name_of(g, name);
-    (void)CTL("ticket", "revoke", name);
+    (void)TOLD("ticket", "revoke", name);
     rig_kill(&rig);
     rig_start(&rig);
     assert_false(resolves(g));
@@ -318,7 +318,7 @@ without_the_audit_no_ticket_leaves_and_it_resumes(void **state)
     rig_ask_free(&lost);
     assert_int_equal(rig_stop(&rig), 0);
     assert_int_equal(counted(), asked);
-    assert_non_null(strstr(CTL("audit", "verify"), "nothing was changed"));
+    assert_non_null(strstr(TOLD("audit", "verify"), "nothing was changed"));
 }
 
 /* The name of the ticket in an answer to one of n requests; false when it is none. */
@@ -390,7 +390,7 @@ after_a_crash_every_ticket_that_was_received_is_in_the_audit(void **state)
         received += n;
     }
     assert_true(received > CRASHES); /* or it proves nothing */
-    assert_non_null(strstr(CTL("audit", "verify"), "nothing was changed and nothing is missing"));
+    assert_non_null(strstr(TOLD("audit", "verify"), "nothing was changed and nothing is missing"));
 }
 
 static void

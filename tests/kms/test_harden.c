@@ -25,22 +25,6 @@
 #define SANITIZED false
 #endif
 
-static int
-start(void **state)
-{
-    (void)state;
-    keys_open("vault: process\n");
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
-
 /* A line of /proc/PID/status, behind its name. */
 static const char *
 status_of(pid_t pid, const char *name)
@@ -59,20 +43,6 @@ status_of(pid_t pid, const char *name)
     assert_true(found);
     line[strcspn(line, "\n")] = '\0';
     return line + strlen(name) + 1 + strspn(line + strlen(name) + 1, " \t");
-}
-
-static pid_t
-vault_of(pid_t pid)
-{
-    char path[64], text[32] = "";
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    f = fopen(path, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(text, sizeof text, f));
-    fclose(f);
-    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* Files below /proc belong to root where a process may not be dumped. */
@@ -127,7 +97,7 @@ daemon_and_vault_run_filtered_and_without_cores(void **state)
     rig_start(&rig);
     assert_true(keys_call());
     check_process(rig.pid);
-    check_process(vault_of(rig.pid));
+    check_process(keys_vault(rig.pid));
 }
 
 #if !defined(__SANITIZE_ADDRESS__) /* cmocka calls a skipped test "not ok" */
@@ -135,15 +105,15 @@ static void
 memory_is_locked_where_the_limit_allows(void **state)
 {
     (void)state;
-    keys_config("kek: file:kms.kek\nvault: process\nlock_memory: require\n");
+    rig_config(&rig, "kek: file:kms.kek\nvault: process\nlock_memory: require\n");
     if (geteuid() != 0)
         skip();
     rig_start(&rig);
     assert_true(keys_call());
     assert_true(strtoul(status_of(rig.pid, "VmLck"), NULL, 10) > 1000); /* KiB */
-    assert_true(strtoul(status_of(vault_of(rig.pid), "VmLck"), NULL, 10) > 1000);
+    assert_true(strtoul(status_of(keys_vault(rig.pid), "VmLck"), NULL, 10) > 1000);
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: file:kms.kek\nlock_memory: off\n");
+    rig_config(&rig, "kek: file:kms.kek\nlock_memory: off\n");
     rig_start(&rig);
     assert_true(keys_call());
     assert_true(strtoul(status_of(rig.pid, "VmLck"), NULL, 10) < 1000);
@@ -219,7 +189,7 @@ privileges_are_dropped_for_good(void **state)
     (void)state;
     if (geteuid() != 0)
         skip();
-    keys_config("kek: file:kms.kek\nvault: process\nuser: nobody\ngroup: nogroup\n");
+    rig_config(&rig, "kek: file:kms.kek\nvault: process\nuser: nobody\ngroup: nogroup\n");
     assert_int_equal(chown(rig.dir, 65534, 65534), 0);
     give_away("audit");
     give_away("audit/audit-000001.jsonl");
@@ -237,36 +207,36 @@ privileges_are_dropped_for_good(void **state)
     assert_string_equal(status_of(rig.pid, "Gid"), "65534\t65534\t65534\t65534");
     assert_string_equal(status_of(rig.pid, "Groups"), "");
     assert_string_equal(status_of(rig.pid, "CapEff"), "0000000000000000");
-    assert_string_equal(status_of(vault_of(rig.pid), "Uid"), "65534\t65534\t65534\t65534");
-    assert_string_equal(status_of(vault_of(rig.pid), "CapPrm"), "0000000000000000");
+    assert_string_equal(status_of(keys_vault(rig.pid), "Uid"), "65534\t65534\t65534\t65534");
+    assert_string_equal(status_of(keys_vault(rig.pid), "CapPrm"), "0000000000000000");
     assert_true(SANITIZED || !dumpable(rig.pid));
-    assert_true(SANITIZED || !dumpable(vault_of(rig.pid)));
+    assert_true(SANITIZED || !dumpable(keys_vault(rig.pid)));
     check_process(rig.pid);
-    check_process(vault_of(rig.pid));
+    check_process(keys_vault(rig.pid));
 }
 
 static void
 wrong_accounts_are_told(void **state)
 {
     (void)state;
-    keys_config("user: nobody-of-that-name\n");
+    rig_config(&rig, "user: nobody-of-that-name\n");
     assert_int_equal(KMSD(), 1);
-    assert_true(keys_says("err", "there is no user nobody-of-that-name"));
-    keys_config("group: no-group-of-that-name\n");
+    assert_true(scene_says("err", "there is no user nobody-of-that-name"));
+    rig_config(&rig, "group: no-group-of-that-name\n");
     assert_int_equal(KMSD(), 1);
-    assert_true(keys_says("err", "there is no group no-group-of-that-name"));
+    assert_true(scene_says("err", "there is no group no-group-of-that-name"));
 }
 
 static void
 each_is_an_option(void **state)
 {
     (void)state;
-    keys_config("kek: file:kms.kek\nvault: process\nseccomp: false\ncore_dumps: true\n");
+    rig_config(&rig, "kek: file:kms.kek\nvault: process\nseccomp: false\ncore_dumps: true\n");
     rig_start(&rig);
     assert_true(keys_call());
     assert_string_equal(status_of(rig.pid, "Seccomp"), "0");
     assert_false(no_cores(rig.pid));
-    assert_true(no_cores(vault_of(rig.pid))); /* never */
+    assert_true(no_cores(keys_vault(rig.pid))); /* never */
 }
 
 /* --- the filter itself --------------------------------------------------------------------------
@@ -353,16 +323,16 @@ another_system_call_ends_the_process_and_is_told(void **state)
 int
 main(void)
 {
+#define T(test) KEYS(test, "vault: process\n")
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(daemon_and_vault_run_filtered_and_without_cores, start,
-                                        stop),
+        T(daemon_and_vault_run_filtered_and_without_cores),
 #if !defined(__SANITIZE_ADDRESS__)
-        cmocka_unit_test_setup_teardown(memory_is_locked_where_the_limit_allows, start, stop),
+        T(memory_is_locked_where_the_limit_allows),
 #endif
         cmocka_unit_test(a_short_limit_is_told_and_never_half_used),
-        cmocka_unit_test_setup_teardown(privileges_are_dropped_for_good, start, stop),
-        cmocka_unit_test_setup_teardown(wrong_accounts_are_told, start, stop),
-        cmocka_unit_test_setup_teardown(each_is_an_option, start, stop),
+        T(privileges_are_dropped_for_good),
+        T(wrong_accounts_are_told),
+        T(each_is_an_option),
         cmocka_unit_test(another_system_call_ends_the_process_and_is_told),
     };
 

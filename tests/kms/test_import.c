@@ -3,20 +3,17 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "index.h"
-#include "rig.h"
+#include "scene.h"
 
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-static struct rig rig;
-static char out[65536], err[4096];
+static char said[65536], err[4096];
 
 static int
 open_rig(void **state)
@@ -24,14 +21,6 @@ open_rig(void **state)
     (void)state;
     rig_open(&rig, "kek: file:kms.kek\n");
     assert_int_equal(CTL("kek", "init"), 0);
-    return 0;
-}
-
-static int
-close_rig(void **state)
-{
-    (void)state;
-    rig_close(&rig);
     return 0;
 }
 
@@ -46,9 +35,9 @@ static const char *
 import(const char *name, int *code)
 {
     *code = CTL("import", name);
-    rig_read(&rig, "out", out, sizeof out);
+    rig_read(&rig, "out", said, sizeof said);
     rig_read(&rig, "err", err, sizeof err);
-    return out;
+    return said;
 }
 
 /* The file is refused with that text, and nothing is changed. */
@@ -63,8 +52,8 @@ refused(const char *name, const char *text, const char *why)
         fail_msg("%s: exit %d: %s", text, code, err);
     assert_non_null(strstr(err, "; nothing was changed\n"));
     assert_int_equal(CTL("user", "list"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "No users yet"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "No users yet"));
 }
 
 static const char csv[] = "identity,psk-id,psk,aliases,groups,expires,suspended\r\n"
@@ -81,30 +70,32 @@ csv_makes_users_devices_aliases_and_groups(void **state)
     (void)state;
     put("a.csv", csv);
     assert_int_equal(CTL("import", "a.csv", "--dry-run"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_string_equal(out, "dry run, nothing was changed: 2 entries: 2 users, 1 credentials, 2 "
-                             "aliases, 1 groups and 2 members would be added, 2 users changed\n");
+    rig_read(&rig, "out", said, sizeof said);
+    assert_string_equal(said, "dry run, nothing was changed: 2 entries: 2 users, 1 credentials, 2 "
+                              "aliases, 1 groups and 2 members would be added, 2 users changed\n");
     assert_int_equal(CTL("user", "list"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "No users yet"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "No users yet"));
 
     import("a.csv", &code);
     assert_int_equal(code, 0);
-    assert_string_equal(out, "2 entries: 2 users, 1 credentials, 2 aliases, 1 groups and 2 members "
-                             "added, 2 users changed\n");
+    assert_string_equal(said,
+                        "2 entries: 2 users, 1 credentials, 2 aliases, 1 groups and 2 members "
+                        "added, 2 users changed\n");
     import("a.csv", &code); /* once more */
     assert_int_equal(code, 0);
-    assert_string_equal(out, "2 entries: 0 users, 0 credentials, 0 aliases, 0 groups and 0 members "
-                             "added, 0 users changed\n");
+    assert_string_equal(said,
+                        "2 entries: 0 users, 0 credentials, 0 aliases, 0 groups and 0 members "
+                        "added, 0 users changed\n");
     assert_int_equal(CTL("user", "list"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "sip:b,ob@example.com             -                        -     "
-                                "suspended"));
-    assert_non_null(strstr(out, "2031-01-31T00:00:00Z"));
-    assert_non_null(strstr(out, "sip:al@example.com               is sip:alice@example.com"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "sip:b,ob@example.com             -                        -     "
+                                 "suspended"));
+    assert_non_null(strstr(said, "2031-01-31T00:00:00Z"));
+    assert_non_null(strstr(said, "sip:al@example.com               is sip:alice@example.com"));
     assert_int_equal(CTL("group", "show", "sip:team@example.com"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "sip:b,ob@example.com             user"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "sip:b,ob@example.com             user"));
 }
 
 static const char ldif[] = "version: 1\n"
@@ -147,19 +138,21 @@ ldif_makes_users_and_groups_in_any_order(void **state)
     import("a.ldif", &code);
     assert_string_equal(err, "");
     assert_int_equal(code, 0);
-    assert_string_equal(out, "5 entries: 2 users, 1 credentials, 1 aliases, 2 groups and 3 members "
-                             "added, 1 users changed; 1 entries without an identity passed over\n");
+    assert_string_equal(said,
+                        "5 entries: 2 users, 1 credentials, 1 aliases, 2 groups and 3 members "
+                        "added, 1 users changed; 1 entries without an identity passed over\n");
     import("a.ldif", &code);
     assert_int_equal(code, 0);
-    assert_string_equal(out, "5 entries: 0 users, 0 credentials, 0 aliases, 0 groups and 0 members "
-                             "added, 0 users changed; 1 entries without an identity passed over\n");
+    assert_string_equal(said,
+                        "5 entries: 0 users, 0 credentials, 0 aliases, 0 groups and 0 members "
+                        "added, 0 users changed; 1 entries without an identity passed over\n");
     assert_int_equal(CTL("group", "show", "team@example.com", "--json"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "{\"member\": \"sip:alice@example.com\", \"kind\": \"user\"}"));
-    assert_non_null(strstr(out, "{\"member\": \"core@example.com\", \"kind\": \"group\"}"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "{\"member\": \"sip:alice@example.com\", \"kind\": \"user\"}"));
+    assert_non_null(strstr(said, "{\"member\": \"core@example.com\", \"kind\": \"group\"}"));
     assert_int_equal(CTL("user", "list"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "sip:al@example.com               is sip:alice@example.com"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "sip:al@example.com               is sip:alice@example.com"));
 }
 
 static void
@@ -222,9 +215,9 @@ what_contradicts_the_store_stops_at_its_line(void **state)
     assert_int_equal(code, 4);
     assert_non_null(strstr(err, "a.csv:3: k is taken; what stands before it is done"));
     assert_int_equal(CTL("user", "list"), 0);
-    rig_read(&rig, "out", out, sizeof out);
-    assert_non_null(strstr(out, "sip:a@b"));
-    assert_null(strstr(out, "sip:d@b"));
+    rig_read(&rig, "out", said, sizeof said);
+    assert_non_null(strstr(said, "sip:a@b"));
+    assert_null(strstr(said, "sip:d@b"));
     put("a.ldif", "dn: cn=g\nobjectClass: groupOfNames\nmail: g@b\nmember: cn=x\n");
     import("a.ldif", &code);
     assert_int_equal(code, 4);
@@ -252,7 +245,7 @@ a_file_with_keys_is_for_its_owner_only(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, scene_stop)
     const struct CMUnitTest tests[] = {
         TEST(csv_makes_users_devices_aliases_and_groups),
         TEST(ldif_makes_users_and_groups_in_any_order),

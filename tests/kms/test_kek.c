@@ -20,38 +20,6 @@
 #define TOKEN_URI \
     "pkcs11:token=kms;object=kek?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin"
 
-static int
-start(void **state)
-{
-    (void)state;
-    keys_open("");
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
-
-/* Whether the octets stand anywhere in the store or its side files. */
-static bool
-at_rest(struct mkt_span octets)
-{
-    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
-    static char file[4 << 20];
-    bool found = false;
-
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = rig_read(&rig, names[i], file, sizeof file);
-
-        found = found || memmem(file, n, octets.p, octets.n) != NULL;
-    }
-    return found;
-}
-
 static void
 keys_in_clear_are_gone_after_init(void **state)
 {
@@ -59,16 +27,16 @@ keys_in_clear_are_gone_after_init(void **state)
     rig_open(&rig, "");
     rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &alice);
-    assert_true(at_rest(mkt_secret_span(&alice.psk.key)));
-    keys_config("kek: file:kms.kek\n");
+    assert_true(scene_at_rest(mkt_secret_span(&alice.psk.key)));
+    rig_config(&rig, "kek: file:kms.kek\n");
     assert_int_equal(CTL("kek", "init"), 0);
-    assert_true(keys_says("out", "wrapped 1 keys"));
-    assert_false(at_rest(mkt_secret_span(&alice.psk.key)));
+    assert_true(scene_says("out", "wrapped 1 keys"));
+    assert_false(scene_at_rest(mkt_secret_span(&alice.psk.key)));
     rig_user_init(&bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &bob);
-    assert_false(at_rest(mkt_secret_span(&bob.psk.key)));
+    assert_false(scene_at_rest(mkt_secret_span(&bob.psk.key)));
     assert_int_equal(CTL("kek", "status", "--json"), 0);
-    assert_true(keys_says("out", "{\"keys\": 2, \"in-clear\": 0, \"under-former\": 0"));
+    assert_true(scene_says("out", "{\"keys\": 2, \"in-clear\": 0, \"under-former\": 0"));
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("kek", "init"), 0); /* again: nothing happens */
@@ -78,20 +46,20 @@ static void
 a_wrong_kek_is_told_at_start(void **state)
 {
     (void)state;
-    keys_config("kek: file:other.kek\n");
+    rig_config(&rig, "kek: file:other.kek\n");
     rig_write(&rig, "other.kek", "0123456789abcdef0123456789abcdef");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "other.kek: can be read by others"));
+    assert_true(scene_says("err", "other.kek: can be read by others"));
     rig_write_octets(&rig, "third.kek",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcdef", 32));
-    keys_config("kek: file:third.kek\n");
+    rig_config(&rig, "kek: file:third.kek\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "the KEK of the configuration does not open generation 1"));
+    assert_true(scene_says("err", "the KEK of the configuration does not open generation 1"));
     assert_int_equal(CTL("user", "add", "sip:eve@example.com"), 4);
-    assert_true(keys_says("err", "does not open generation 1"));
-    keys_config("");
+    assert_true(scene_says("err", "does not open generation 1"));
+    rig_config(&rig, "");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "the configuration names no \\\"kek\\\""));
+    assert_true(scene_says("err", "the configuration names no \\\"kek\\\""));
 }
 
 static void
@@ -101,13 +69,13 @@ a_store_in_clear_is_not_taken_for_a_wrapped_one(void **state)
     rig_open(&rig, "");
     rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &alice);
-    keys_config("kek: file:kms.kek\n");
+    rig_config(&rig, "kek: file:kms.kek\n");
     rig_write_octets(&rig, "kms.kek",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcdef", 32));
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "run mikey-kmsctl kek init"));
+    assert_true(scene_says("err", "run mikey-kmsctl kek init"));
     assert_int_equal(CTL("user", "add", "sip:eve@example.com"), 4);
-    assert_true(keys_says("err", "run mikey-kmsctl kek init"));
+    assert_true(scene_says("err", "run mikey-kmsctl kek init"));
 }
 
 static void
@@ -123,13 +91,13 @@ expect_sealed_from_the_start(const char *yaml, bool daemon_first)
     if (!daemon_first)
         rig_start(&rig);
     assert_int_equal(CTL("kek", "status"), 0);
-    assert_true(keys_says("out", "store key 1"));
-    assert_true(keys_says("out", "4 keys: 0 in clear, 0 under a former"));
+    assert_true(scene_says("out", "store key 1"));
+    assert_true(scene_says("out", "4 keys: 0 in clear, 0 under a former"));
     while (daemon_first && !keys_ticket(&bob)) /* it looks five times a second */
         usleep(20000);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    rig_close(&rig);
+    (void)scene_stop(NULL);
 }
 
 static void
@@ -151,20 +119,20 @@ a_kek_file_is_read_strictly(void **state)
     snprintf(other, sizeof other, "%s/moved.kek", rig.dir);
     assert_int_equal(chmod(path, 0640), 0);
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "can be read by others: chmod 600"));
+    assert_true(scene_says("err", "can be read by others: chmod 600"));
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(rename(path, other), 0);
     assert_int_equal(symlink(other, path), 0);
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "symbolic link"));
+    assert_true(scene_says("err", "symbolic link"));
     assert_int_equal(unlink(path), 0);
     rig_write_octets(&rig, "kms.kek",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcde", 31));
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "a KEK has 32 octets"));
+    assert_true(scene_says("err", "a KEK has 32 octets"));
     assert_int_equal(unlink(path), 0);
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "No such file"));
+    assert_true(scene_says("err", "No such file"));
 }
 
 static void
@@ -181,7 +149,7 @@ a_key_opens_in_its_own_row_only(void **state)
     rig_start(&rig);
     assert_false(keys_ticket(&alice));
     assert_int_equal(rig_stop(&rig), 0);
-    assert_true(keys_says("log", "outcome=busy"));
+    assert_true(scene_says("log", "outcome=busy"));
 }
 
 static void
@@ -203,7 +171,7 @@ a_planted_key_in_clear_is_refused(void **state)
              "INSERT INTO credential(user, psk_id, psk, added, serial, kek)"
              " VALUES(1, 'eve', zeroblob(32), 0, 1, 0)");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "a key in the store is not wrapped, others are"));
+    assert_true(scene_says("err", "a key in the store is not wrapped, others are"));
 }
 
 /* Runs kmsctl beside this process. */
@@ -234,17 +202,13 @@ many_users(void)
 }
 
 static int
-start_large(void **state)
+open_large(void **state)
 {
     (void)state;
     rig_open(&rig, "");
-    rig_user_init(&alice, "sip:alice@example.com", "alice", MKT_PRF_HMAC_SHA_256);
-    rig_user_init(&bob, "sip:bob@example.com", "bob", MKT_PRF_HMAC_SHA_256);
-    rig_add(&rig, &alice);
-    rig_add(&rig, &bob);
+    rig_add_two(&rig, &alice, &bob);
     many_users();
-    keys_config("kek: file:kms.kek\n");
-    assert_int_equal(CTL("kek", "init"), 0);
+    keys_wrap("");
     return 0;
 }
 
@@ -265,18 +229,18 @@ the_kek_is_rotated_while_the_daemon_serves(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_true(tickets > 8 && calls > 0);
     assert_int_equal(CTL("kek", "status", "--json"), 0);
-    assert_true(keys_says("out", "\"in-clear\": 0, \"under-former\": 0"));
+    assert_true(scene_says("out", "\"in-clear\": 0, \"under-former\": 0"));
     assert_int_equal(CTL("user", "add", "sip:dave@example.com"), 0); /* with the old KEK */
     assert_true(keys_call());
-    keys_config("kek: file:new.kek\n");
+    rig_config(&rig, "kek: file:new.kek\n");
     assert_int_equal(rig_stop(&rig), 0);
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
     assert_true(keys_call());
-    keys_config("kek: file:kms.kek\n");
+    rig_config(&rig, "kek: file:kms.kek\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "does not open generation 2"));
+    assert_true(scene_says("err", "does not open generation 2"));
 }
 
 static void
@@ -286,7 +250,7 @@ an_interrupted_rotation_loses_nothing(void **state)
     pid_t pid;
 
     (void)state;
-    keys_config("kek: file:kms.kek\n");
+    rig_config(&rig, "kek: file:kms.kek\n");
     for (int i = 0; former == 0 && i < 20; i++) { /* a moment in the middle */
         int status;
 
@@ -301,22 +265,22 @@ an_interrupted_rotation_loses_nothing(void **state)
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);
         assert_int_equal(CTL("kek", "status", "--json"), 0);
-        assert_non_null(strstr(keys_text("out"), "\"under-former\": "));
-        former = strtoull(strstr(keys_text("out"), "\"under-former\": ") + 16, NULL, 10);
+        assert_non_null(strstr(scene_text("out"), "\"under-former\": "));
+        former = strtoull(strstr(scene_text("out"), "\"under-former\": ") + 16, NULL, 10);
     }
     assert_true(former > 0);
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
-    assert_true(keys_says("out", "Both KEKs open the store"));
+    assert_true(scene_says("out", "Both KEKs open the store"));
     assert_int_equal(CTL("kek", "status", "--json"), 0);
-    assert_true(keys_says("out", "\"in-clear\": 0, \"under-former\": 0"));
+    assert_true(scene_says("out", "\"in-clear\": 0, \"under-former\": 0"));
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: file:new.kek\n");
+    rig_config(&rig, "kek: file:new.kek\n");
     rig_start(&rig);
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
-    assert_true(keys_says("out", "only \"kek: file:new.kek\" opens the store now"));
+    assert_true(scene_says("out", "only \"kek: file:new.kek\" opens the store now"));
     assert_true(keys_call());
 }
 
@@ -326,13 +290,13 @@ finishing_never_loses_the_kek_that_is_to_stay(void **state)
     (void)state;
     assert_int_equal(CTL("kek", "rotate", "--to", "file:new.kek"), 0);
     assert_int_equal(CTL("kek", "rotate", "--finish"), 3); /* the configuration names the former */
-    assert_true(keys_says("err", "not the KEK that the keys are to stay under, of kind file"));
-    keys_config("kek: file:new.kek\n");
+    assert_true(scene_says("err", "not the KEK that the keys are to stay under, of kind file"));
+    rig_config(&rig, "kek: file:new.kek\n");
     rig_start(&rig); /* it is still there */
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
-    assert_true(keys_says("out", "only \"kek: file:new.kek\" opens the store now"));
+    assert_true(scene_says("out", "only \"kek: file:new.kek\" opens the store now"));
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0); /* once more does no harm */
     /* Who thinks better of it stays with the one there is. */
     assert_int_equal(CTL("kek", "rotate", "--to", "file:third.kek"), 0);
@@ -342,7 +306,7 @@ finishing_never_loses_the_kek_that_is_to_stay(void **state)
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: file:third.kek\n");
+    rig_config(&rig, "kek: file:third.kek\n");
     assert_int_equal(KMSD(), 4);
 }
 
@@ -352,23 +316,23 @@ the_kek_comes_from_a_passphrase(void **state)
     (void)state;
     rig_write_octets(&rig, "pass", mkt_span((const uint8_t *)"correct horse battery\n", 22));
     assert_int_equal(CTL("kek", "rotate", "--to", "passphrase:file:pass"), 0);
-    keys_config("kek: passphrase:file:pass\n");
+    rig_config(&rig, "kek: passphrase:file:pass\n");
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: passphrase:fd:0\n");
+    rig_config(&rig, "kek: passphrase:fd:0\n");
     rig_write_octets(&rig, "in", mkt_span((const uint8_t *)"correct horse battery", 21));
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
     rig_write_octets(&rig, "in", mkt_span((const uint8_t *)"correct horse batterz", 21));
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "does not open generation 2"));
+    assert_true(scene_says("err", "does not open generation 2"));
     rig_write_octets(&rig, "in", mkt_span((const uint8_t *)"short", 5));
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "passphrase: needs 12 to 128 octets"));
-    assert_null(strstr(keys_text("err"), "short\""));
+    assert_true(scene_says("err", "passphrase: needs 12 to 128 octets"));
+    assert_null(strstr(scene_text("err"), "short\""));
 }
 
 /* Reads what a terminal shows until it ends with a question. */
@@ -408,11 +372,11 @@ a_passphrase_is_asked_for_at_the_terminal_unseen(void **state)
     assert_null(strstr(shown, "horse"));
     close(terminal);
     rig_write_octets(&rig, "in", mkt_span((const uint8_t *)secret, sizeof secret - 1));
-    keys_config("kek: passphrase:fd:0\n");
+    rig_config(&rig, "kek: passphrase:fd:0\n");
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: passphrase\n");
+    rig_config(&rig, "kek: passphrase\n");
     pid = fork();
     if (pid == 0) { /* where there is no terminal */
         setsid();
@@ -420,7 +384,7 @@ a_passphrase_is_asked_for_at_the_terminal_unseen(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(WEXITSTATUS(status), 4);
-    assert_true(keys_says("err", "there is no terminal to ask at"));
+    assert_true(scene_says("err", "there is no terminal to ask at"));
 }
 
 static void
@@ -428,23 +392,23 @@ the_kek_comes_from_a_credential_of_systemd(void **state)
 {
     (void)state;
     setenv("CREDENTIALS_DIRECTORY", rig.dir, 1);
-    keys_config("kek: credential:kms.kek\n");
+    rig_config(&rig, "kek: credential:kms.kek\n");
     assert_int_equal(KMSD(), 4); /* the KEK is the right one, the kind is not */
-    keys_config("kek: file:kms.kek\n");
+    rig_config(&rig, "kek: file:kms.kek\n");
     rig_write_octets(&rig, "cred",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcdef", 32));
     assert_int_equal(CTL("kek", "rotate", "--to", "credential:cred"), 0);
-    keys_config("kek: credential:cred\n");
+    rig_config(&rig, "kek: credential:cred\n");
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    keys_config("kek: credential:../cred\n");
+    rig_config(&rig, "kek: credential:../cred\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "not the name of a credential"));
+    assert_true(scene_says("err", "not the name of a credential"));
     unsetenv("CREDENTIALS_DIRECTORY");
-    keys_config("kek: credential:cred\n");
+    rig_config(&rig, "kek: credential:cred\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "there is no $CREDENTIALS_DIRECTORY"));
+    assert_true(scene_says("err", "there is no $CREDENTIALS_DIRECTORY"));
 }
 
 /* Runs another program; what it says goes to the file token.log. */
@@ -497,7 +461,7 @@ stop_token(void **state)
 
     snprintf(path, sizeof path, "%s.token", rig.dir);
     RUN("rm", "-rf", path);
-    return stop(state);
+    return scene_stop(state);
 }
 
 static void
@@ -506,10 +470,10 @@ the_kek_stays_in_a_token(void **state)
     (void)state;
     make_token();
     assert_int_equal(CTL("kek", "rotate", "--to", TOKEN_URI), 0);
-    keys_config("kek: '" TOKEN_URI "'\n");
+    rig_config(&rig, "kek: '" TOKEN_URI "'\n");
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
     assert_int_equal(CTL("kek", "status"), 0);
-    assert_true(keys_says("out", "of kind pkcs11"));
+    assert_true(scene_says("out", "of kind pkcs11"));
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("user", "add", "sip:dave@example.com"), 0);
@@ -517,11 +481,11 @@ the_kek_stays_in_a_token(void **state)
     assert_int_equal(rig_stop(&rig), 0);
     rig_write_octets(&rig, "pin", mkt_span((const uint8_t *)"4321\n", 5));
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "pkcs11: cannot log in"));
-    keys_config("kek: 'pkcs11:token=kms;object=nokey?module-path="
-                "/usr/lib/softhsm/libsofthsm2.so&pin-value=1234'\n");
+    assert_true(scene_says("err", "pkcs11: cannot log in"));
+    rig_config(&rig, "kek: 'pkcs11:token=kms;object=nokey?module-path="
+                     "/usr/lib/softhsm/libsofthsm2.so&pin-value=1234'\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "there is no such AES key in the token"));
+    assert_true(scene_says("err", "there is no such AES key in the token"));
 }
 
 /* A daemon that starts finds its key overdue, makes the next one ahead of time, and removes the one
@@ -535,63 +499,65 @@ the_daemon_keeps_ticket_keys_by_their_schedule(void **state)
     keys_sql("UPDATE tpk SET starts = starts - 5000000 WHERE generation = 1;"
              "UPDATE tpk SET starts = starts - 4000000 WHERE generation = 2");
     assert_int_equal(CTL("tpk", "list"), 0);
-    assert_true(keys_says("out", " retired "));
+    assert_true(scene_says("out", " retired "));
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("tpk", "list", "--json"), 0);
-    assert_null(strstr(keys_text("out"), "tpk-1-"));
-    assert_true(keys_says("out", "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
-    assert_true(keys_says("out", "{\"id\": \"tpk-3-256\", \"suite\": 256, \"state\": \"next\""));
+    assert_null(strstr(scene_text("out"), "tpk-1-"));
+    assert_true(
+        scene_says("out", "{\"id\": \"tpk-2-256\", \"suite\": 256, \"state\": \"current\""));
+    assert_true(scene_says("out", "{\"id\": \"tpk-3-256\", \"suite\": 256, \"state\": \"next\""));
     assert_int_equal(rig_stop(&rig), 0);
-    assert_true(keys_says("log", "ticket-key-retired generation=1"));
-    keys_config("kek: file:kms.kek\ntpk_rotate_every: 0\n");
+    assert_true(scene_says("log", "ticket-key-retired generation=1"));
+    rig_config(&rig, "kek: file:kms.kek\ntpk_rotate_every: 0\n");
     keys_sql("UPDATE tpk SET starts = starts - 90000000");
     rig_start(&rig);
     assert_true(keys_call());
     assert_int_equal(CTL("tpk", "list"), 0);
-    assert_true(keys_says("out", "tpk-2-256")); /* by hand only */
+    assert_true(scene_says("out", "tpk-2-256")); /* by hand only */
 }
 
 static void
 wrong_words_are_explained(void **state)
 {
     (void)state;
-    keys_config("kek: files:kms.kek\n");
+    rig_config(&rig, "kek: files:kms.kek\n");
     assert_int_equal(KMSD(), 3);
-    assert_true(keys_says("err", "kms.yaml:4:6: kek: a KEK is written file:FILE"));
-    keys_config("");
+    assert_true(scene_says("err", "kms.yaml:4:6: kek: a KEK is written file:FILE"));
+    rig_config(&rig, "");
     assert_int_equal(CTL("kek", "init"), 3);
-    assert_true(keys_says("err", "name the KEK in the configuration first"));
-    keys_config("kek: file:kms.kek\n");
+    assert_true(scene_says("err", "name the KEK in the configuration first"));
+    rig_config(&rig, "kek: file:kms.kek\n");
     assert_int_equal(CTL("kek", "rotate", "--finish", "--to", "file:x"), 2);
     assert_int_equal(CTL("kek", "rotate", "--to", "paper:x"), 1);
-    assert_true(keys_says("err", "a KEK is written"));
+    assert_true(scene_says("err", "a KEK is written"));
 }
 
 int
 main(void)
 {
+#define T(test) KEYS(test, "")
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(keys_in_clear_are_gone_after_init, stop),
-        cmocka_unit_test_setup_teardown(a_wrong_kek_is_told_at_start, start, stop),
-        cmocka_unit_test_teardown(a_store_in_clear_is_not_taken_for_a_wrapped_one, stop),
+        cmocka_unit_test_teardown(keys_in_clear_are_gone_after_init, scene_stop),
+        T(a_wrong_kek_is_told_at_start),
+        cmocka_unit_test_teardown(a_store_in_clear_is_not_taken_for_a_wrapped_one, scene_stop),
         cmocka_unit_test(a_new_store_never_holds_a_key_in_clear),
-        cmocka_unit_test_setup_teardown(a_kek_file_is_read_strictly, start, stop),
-        cmocka_unit_test_setup_teardown(a_key_opens_in_its_own_row_only, start, stop),
-        cmocka_unit_test_setup_teardown(a_changed_octet_of_a_sealed_key_is_noticed, start, stop),
-        cmocka_unit_test_setup_teardown(a_planted_key_in_clear_is_refused, start, stop),
-        cmocka_unit_test_setup_teardown(the_kek_is_rotated_while_the_daemon_serves, start_large,
-                                        stop),
-        cmocka_unit_test_setup_teardown(an_interrupted_rotation_loses_nothing, start_large, stop),
-        cmocka_unit_test_setup_teardown(finishing_never_loses_the_kek_that_is_to_stay, start, stop),
-        cmocka_unit_test_setup_teardown(the_kek_comes_from_a_passphrase, start, stop),
-        cmocka_unit_test_setup_teardown(a_passphrase_is_asked_for_at_the_terminal_unseen, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(the_kek_comes_from_a_credential_of_systemd, start, stop),
-        cmocka_unit_test_setup_teardown(the_kek_stays_in_a_token, start, stop_token),
-        cmocka_unit_test_setup_teardown(the_daemon_keeps_ticket_keys_by_their_schedule, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(wrong_words_are_explained, start, stop),
+        T(a_kek_file_is_read_strictly),
+        T(a_key_opens_in_its_own_row_only),
+        T(a_changed_octet_of_a_sealed_key_is_noticed),
+        T(a_planted_key_in_clear_is_refused),
+        cmocka_unit_test_setup_teardown(the_kek_is_rotated_while_the_daemon_serves, open_large,
+                                        scene_stop),
+        cmocka_unit_test_setup_teardown(an_interrupted_rotation_loses_nothing, open_large,
+                                        scene_stop),
+        T(finishing_never_loses_the_kek_that_is_to_stay),
+        T(the_kek_comes_from_a_passphrase),
+        T(a_passphrase_is_asked_for_at_the_terminal_unseen),
+        T(the_kek_comes_from_a_credential_of_systemd),
+        cmocka_unit_test_prestate_setup_teardown(the_kek_stays_in_a_token, keys_open, stop_token,
+                                                 (void *)(uintptr_t) ""),
+        T(the_daemon_keeps_ticket_keys_by_their_schedule),
+        T(wrong_words_are_explained),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

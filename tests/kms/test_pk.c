@@ -16,20 +16,12 @@
 
 #include "../pki.h"
 #include "lane.h"
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
-#define WAIT_MS 10000 /* for an answer that must come */
+#define SLOW_MS 10000 /* for an answer that must come */
 #define QUIET_MS 200  /* for one that must not */
 #define BASE "certificate: kms.cert\nprivate_key: kms.key\ntrust: ca.cert\n"
 
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask, again;
-static uint8_t out[2 * MKT_MSG_MAX];
 static char text[65536];
 static struct pki keyring;
 static const struct mkt_cert *chains[PKI_KEYS][1];
@@ -128,16 +120,6 @@ only_open(void **state)
     return 0;
 }
 
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_ask_free(&again);
-    rig_close(&rig);
-    return 0;
-}
-
 static struct mkt_grant *
 granted(bool udp, int *error_no, bool *authentic)
 {
@@ -147,7 +129,7 @@ granted(bool udp, int *error_no, bool *authentic)
     size_t n = 0;
 
     if (udp)
-        n = rig_udp_ask(fd, body, out, WAIT_MS);
+        n = rig_udp_ask(fd, body, out, SLOW_MS);
     else
         assert_int_equal(rig_http_post(fd, "ticketrequest", body, out, &n), 200);
     close(fd);
@@ -200,8 +182,7 @@ signed_requests_are_served_in_both_suites_over_both_transports(void **state)
         mkt_grant_free(g);
     }
     assert_int_equal(rig_stop(&rig), 0);
-    rig_read(&rig, "log", text, sizeof text);
-    assert_non_null(strstr(text, " stopped answered=8 "));
+    assert_true(scene_says("log", " stopped answered=8 "));
 }
 
 static void
@@ -213,9 +194,9 @@ a_repeated_datagram_gets_the_same_octets_and_a_replay_silence(void **state)
 
     (void)state;
     rig_request(&ask, &alice, BOB, 0);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), first, WAIT_MS);
+    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), first, SLOW_MS);
     assert_true(n > 0);
-    assert_int_equal(rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS), n);
+    assert_int_equal(rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, SLOW_MS), n);
     assert_memory_equal(out, first, n);
     assert_int_equal(rig_udp_ask(other, mkt_span(ask.octets, ask.len), out, QUIET_MS), 0);
     close(fd); /* RFC6043:12.4 */
@@ -274,18 +255,6 @@ a_certificate_alone_makes_no_user(void **state)
     assert_true(authentic); /* she is who she says */
 }
 
-static bool
-logs(const char *what)
-{
-    for (int i = 0; i < 500; i++) {
-        rig_read(&rig, "log", text, sizeof text);
-        if (strstr(text, what) != NULL)
-            return true;
-        poll(NULL, 0, 10);
-    }
-    return false;
-}
-
 /* Error no and V of a request with a PSK that the KMS has never seen. */
 static int
 requests_with_psk(const char *identity, const char *psk_id, bool *authentic, size_t *len)
@@ -296,7 +265,7 @@ requests_with_psk(const char *identity, const char *psk_id, bool *authentic, siz
     rig_user_init(&u, identity, psk_id, MKT_PRF_HMAC_SHA_256);
     rig_ask_free(&ask);
     rig_request(&ask, &u, BOB, 0);
-    *len = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
+    *len = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, SLOW_MS);
     close(fd);
     return rig_error_no(mkt_span(out, *len), authentic);
 }
@@ -322,7 +291,7 @@ a_user_without_psk_signs_and_has_no_other_way_in(void **state)
         assert_int_equal(len, unknown);
     }
     assert_int_equal(CTL("user", "remove", ALICE), 0);
-    assert_true(logs(" reloaded "));
+    assert_true(scene_logs(" reloaded "));
     assert_int_equal(requests(&alice, true, &authentic), MKT_ERR_INVALID_ID);
 }
 
@@ -401,10 +370,10 @@ a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(void **state)
     rig_start(&rig);
     assert_int_equal(requests(&alice, true, &authentic), -1);
     write_crl(2); /* while it runs */
-    assert_true(logs("certificates-reloaded"));
+    assert_true(scene_logs("certificates-reloaded"));
     assert_int_equal(requests(&alice, true, &authentic), MKT_ERR_INVALID_CERT);
     rig_write(&rig, "ca.crl", "nonsense"); /* what cannot be read changes nothing */
-    assert_true(logs("certificates-unreadable"));
+    assert_true(scene_logs("certificates-unreadable"));
     assert_int_equal(requests(&alice, true, &authentic), MKT_ERR_INVALID_CERT);
     write_crl(0);
     for (int i = 0; i < 500 && requests(&alice, true, &authentic) != -1; i++)
@@ -472,22 +441,19 @@ refuses_to_start_with_files_that_do_not_fit(void **state)
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 0);
     copy_key("alice", "kms.key");
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, "kms.key: is not the key of the certificate kms.cert"));
+    assert_true(scene_says("err", "kms.key: is not the key of the certificate kms.cert"));
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 3);
     copy_key("kms", "kms.key");
     snprintf(path, sizeof path, "%s/kms.key", rig.dir);
     assert_int_equal(chmod(path, 0640), 0);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, "chmod 600"));
+    assert_true(scene_says("err", "chmod 600"));
     assert_int_equal(chmod(path, 0600), 0);
     rig_write(&rig, "ca.cert", "nonsense");
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
     unlink(path);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
-    rig_read(&rig, "err", text, sizeof text);
-    assert_non_null(strstr(text, "kms.key: cannot be read: No such file"));
+    assert_true(scene_says("err", "kms.key: cannot be read: No such file"));
 }
 
 /* Many signed requests at once: those that fit are answered, and those with a PSK do not wait. */
@@ -506,7 +472,7 @@ requests_with_a_psk_overtake_those_with_signatures(void **state)
     (void)state;
     rig_user_init(&dave, "sip:dave@example.com", "dave", MKT_PRF_HMAC_SHA_256);
     rig_add(&rig, &dave);
-    assert_true(logs("credentials=3"));
+    assert_true(scene_logs("credentials=3"));
     for (int i = 0; i < MANY; i++) {
         fds[i] = rig_udp_socket(&rig);
         rig_request(&asks[i], &alice, BOB, 0);
@@ -514,7 +480,7 @@ requests_with_a_psk_overtake_those_with_signatures(void **state)
     rig_request(&again, &dave, BOB, 0);
     for (int i = 0; i < MANY; i++)
         assert_int_equal(send(fds[i], asks[i].octets, asks[i].len, 0), asks[i].len);
-    n = rig_udp_ask(fd, mkt_span(again.octets, again.len), first, WAIT_MS);
+    n = rig_udp_ask(fd, mkt_span(again.octets, again.len), first, SLOW_MS);
     for (int i = 0; i < MANY; i++)
         before += poll(&(struct pollfd){ .fd = fds[i], .events = POLLIN }, 1, 0) == 1;
     g = rig_granted(&again, mkt_span(first, n), &io);
@@ -524,7 +490,7 @@ requests_with_a_psk_overtake_those_with_signatures(void **state)
     for (int i = 0; i < MANY; i++) {
         struct pollfd p = { .fd = fds[i], .events = POLLIN };
 
-        answered += poll(&p, 1, WAIT_MS) == 1 && recv(fds[i], out, sizeof out, 0) > 0;
+        answered += poll(&p, 1, SLOW_MS) == 1 && recv(fds[i], out, sizeof out, 0) > 0;
         rig_ask_free(&asks[i]);
         close(fds[i]);
     }
@@ -575,8 +541,8 @@ close_keys(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_OPEN(name) cmocka_unit_test_setup_teardown(name, only_open, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, scene_stop)
+#define TEST_OPEN(name) cmocka_unit_test_setup_teardown(name, only_open, scene_stop)
     const struct CMUnitTest tests[] = {
         TEST(signed_requests_are_served_in_both_suites_over_both_transports),
         TEST(a_repeated_datagram_gets_the_same_octets_and_a_replay_silence),

@@ -12,19 +12,12 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com"
-#define BOB "sip:bob@example.com"
 #define BOARD "sip:board@example.com"
-#define WAIT_MS 5000
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "policy", __VA_ARGS__)
-#define TEST_BOB(...) CTL("test", "--as", ALICE, "--to", BOB, __VA_ARGS__)
+#define POLICY(...) CTL("policy", __VA_ARGS__)
+#define TEST_BOB(...) POLICY("test", "--as", ALICE, "--to", BOB, __VA_ARGS__)
 
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask;
-static uint8_t out[2 * MKT_MSG_MAX];
 static char text[65536];
 
 #define ANYONE "rules:\n- rule: anyone\n"
@@ -37,40 +30,6 @@ open_rig(void **state)
     rig_write(&rig, "policy.yaml", ANYONE);
     rig_add_two(&rig, &alice, &bob);
     return 0;
-}
-
-static int
-close_rig(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_close(&rig);
-    return 0;
-}
-
-/* Puts a policy in place as an operator should: whole, by renaming. */
-static void
-write_policy(const char *yaml)
-{
-    char from[128], to[128];
-
-    rig_write(&rig, "policy.new", yaml);
-    snprintf(from, sizeof from, "%s/policy.new", rig.dir);
-    snprintf(to, sizeof to, "%s/policy.yaml", rig.dir);
-    assert_int_equal(rename(from, to), 0);
-}
-
-/* Whether the log holds `what`, at the latest in a while. */
-static bool
-logs(const char *what)
-{
-    for (int i = 0; i < 500; i++) {
-        rig_read(&rig, "log", text, sizeof text);
-        if (strstr(text, what) != NULL)
-            return true;
-        poll(NULL, 0, 10);
-    }
-    return false;
 }
 
 static size_t
@@ -111,24 +70,6 @@ request_error(void)
     return error_no;
 }
 
-/* The Error that bob gets for this ticket; -1: its keys. */
-static int
-resolve(struct mkt_grant *g)
-{
-    int fd = rig_udp_socket(&rig), error_no;
-    struct mkt_io io;
-    bool authentic;
-    size_t n;
-
-    rig_ask_free(&ask);
-    rig_resolve(&ask, &bob, &alice, BOB, g);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
-    close(fd);
-    error_no = rig_error_no(mkt_span(out, n), &authentic);
-    assert_true(error_no == -1 ? rig_resolved(&ask, mkt_span(out, n), &io) : authentic);
-    return error_no;
-}
-
 static void
 a_changed_rule_holds_for_tickets_made_before(void **state)
 {
@@ -139,23 +80,25 @@ a_changed_rule_holds_for_tickets_made_before(void **state)
     rig_start(&rig);
     g = request(&error_no);
     assert_non_null(g);
-    assert_int_equal(resolve(g), -1);
-    write_policy("rules:\n- rule: no Bob\n  to: " BOB "\n  decision: refuse\n- rule: rest\n");
-    assert_true(logs("policy-reloaded"));
-    assert_int_equal(resolve(g), MKT_ERR_INVALID_ID);
-    assert_non_null(strstr((logs("rule=\"no Bob\""), text), "reason=NOT_AUTHORISED"));
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
+    scene_replace("policy.yaml",
+                  "rules:\n- rule: no Bob\n  to: " BOB "\n  decision: refuse\n- rule: rest\n");
+    assert_true(scene_logs("policy-reloaded"));
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_ID);
+    assert_true(scene_logs("rule=\"no Bob\""));
+    assert_true(scene_says("log", "reason=NOT_AUTHORISED"));
     rig_read(&rig, "audit/audit-000001.jsonl", text, sizeof text);
     assert_non_null(strstr(text, "\"rule\":\"anyone\",\"ticket\":\""));
     assert_non_null(strstr(text, "\"rule\":\"no Bob\",\"ticket\":\""));
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
-    write_policy("rules:\n- rule: strictly\n  require: {forking: false}\n");
-    assert_true(logs("rules=1"));
-    assert_int_equal(resolve(g), MKT_ERR_INVALID_TPPAR); /* RFC6043:5.4-1 */
-    assert_true(logs("rule=strictly reason=TP_PARAM field=\"flags: "));
-    write_policy(ANYONE);
-    for (int i = 0; i < 500 && resolve(g) != -1; i++)
+    scene_replace("policy.yaml", "rules:\n- rule: strictly\n  require: {forking: false}\n");
+    assert_true(scene_logs("rules=1"));
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_TPPAR); /* RFC6043:5.4-1 */
+    assert_true(scene_logs("rule=strictly reason=TP_PARAM field=\"flags: "));
+    scene_replace("policy.yaml", ANYONE);
+    for (int i = 0; i < 500 && scene_resolve_error(&bob, g) != -1; i++)
         poll(NULL, 0, 10);
-    assert_int_equal(resolve(g), -1);
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
     mkt_grant_free(g);
 }
 
@@ -165,8 +108,7 @@ group(const char *verb, const char *member)
 {
     size_t before = count("reloaded credentials");
 
-    assert_int_equal(
-        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "group", verb, BOARD, member), 0);
+    assert_int_equal(CTL("group", verb, BOARD, member), 0);
     for (int i = 0; i < 500 && count("reloaded credentials") == before; i++)
         poll(NULL, 0, 10);
     assert_true(count("reloaded credentials") > before);
@@ -177,8 +119,7 @@ a_rule_about_a_group_follows_its_members(void **state)
 {
     (void)state;
     rig_write(&rig, "policy.yaml", "rules:\n- rule: board\n  from: group:" BOARD "\n");
-    assert_int_equal(RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "group", "add", BOARD),
-                     0);
+    assert_int_equal(CTL("group", "add", BOARD), 0);
     rig_start(&rig);
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
     group("member-add", ALICE);
@@ -195,26 +136,26 @@ a_bad_file_leaves_the_good_policy_in_force(void **state)
     static const char *const bad[] = { "rules: [", "", "rules:\n- rule: a\n  form: any\n" };
 
     (void)state;
-    write_policy("rules:\n- rule: nobody\n  decision: refuse\n");
+    scene_replace("policy.yaml", "rules:\n- rule: nobody\n  decision: refuse\n");
     rig_start(&rig);
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         size_t before = count("policy-unreadable");
 
-        write_policy(bad[i]);
+        scene_replace("policy.yaml", bad[i]);
         for (int n = 0; n < 500 && count("policy-unreadable") == before; n++)
             poll(NULL, 0, 10);
         assert_int_equal(count("policy-unreadable"), before + 1);
         assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
     }
-    assert_true(logs("policy.yaml:3:3: unknown name")); /* the place is in the log */
+    assert_true(scene_logs("policy.yaml:3:3: unknown name")); /* the place is in the log */
     assert_int_equal(count("policy-reloaded"), 0);
     snprintf(text, sizeof text, "%s/policy.yaml", rig.dir);
     assert_int_equal(unlink(text), 0); /* no file is no reason to be generous either */
-    assert_true(logs("No such file"));
+    assert_true(scene_logs("No such file"));
     assert_int_equal(request_error(), MKT_ERR_INVALID_ID);
-    write_policy(ANYONE);
-    assert_true(logs("policy-reloaded"));
+    scene_replace("policy.yaml", ANYONE);
+    assert_true(scene_logs("policy-reloaded"));
     assert_int_equal(request_error(), -1);
 }
 
@@ -224,7 +165,7 @@ a_hangup_reads_the_policy_again(void **state)
     (void)state;
     rig_start(&rig);
     assert_int_equal(kill(rig.pid, SIGHUP), 0);
-    assert_true(logs("policy-reloaded")); /* though the file is the same */
+    assert_true(scene_logs("policy-reloaded")); /* though the file is the same */
     assert_true(rig_alive(&rig));
     assert_int_equal(request_error(), -1);
 }
@@ -233,12 +174,12 @@ static void
 a_daemon_does_not_start_with_a_policy_that_cannot_be_read(void **state)
 {
     (void)state;
-    write_policy("rules:\n- rule: a\n  form: any\n");
+    scene_replace("policy.yaml", "rules:\n- rule: a\n  form: any\n");
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
     rig_read(&rig, "err", text, sizeof text);
     assert_string_equal(text, "policy.yaml:3:3: unknown name \"form\"; did you mean \"from\"?\n");
-    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 3);
-    write_policy(ANYONE);
+    assert_int_equal(KMSD(), 3);
+    scene_replace("policy.yaml", ANYONE);
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 0);
 }
 
@@ -253,10 +194,11 @@ static void
 a_test_explains_the_decision_rule_by_rule(void **state)
 {
     (void)state;
-    write_policy("rules:\n"
-                 "- rule: weak\n  when: {suites: 128}\n  decision: refuse\n"
-                 "- rule: short\n  from: sip:*@example.com\n  change: {validity: 1h}\n"
-                 "  require: {keys: TGK, modes: [1, 3]}\n");
+    scene_replace("policy.yaml",
+                  "rules:\n"
+                  "- rule: weak\n  when: {suites: 128}\n  decision: refuse\n"
+                  "- rule: short\n  from: sip:*@example.com\n  change: {validity: 1h}\n"
+                  "  require: {keys: TGK, modes: [1, 3]}\n");
     assert_int_equal(TEST_BOB("--json"), 0);
     assert_non_null(strstr(stdout_text(), "{\"granted\": true, \"rule\": \"short\", \"why\": null, "
                                           "\"error\": null, \"flags\": \"DEFGHIKNO\", "
@@ -310,10 +252,10 @@ a_wrong_question_is_explained(void **state)
         rig_read(&rig, "err", text, sizeof text);
         assert_non_null(strstr(text, cases[i][2]));
     }
-    assert_int_equal(CTL("test", "--to", BOB), 2);
-    assert_int_equal(CTL("test", "--as", ALICE), 2);
-    assert_int_equal(CTL("check"), 2);
-    assert_int_equal(CTL("show", "--follow"), 2);
+    assert_int_equal(POLICY("test", "--to", BOB), 2);
+    assert_int_equal(POLICY("test", "--as", ALICE), 2);
+    assert_int_equal(POLICY("check"), 2);
+    assert_int_equal(POLICY("show", "--follow"), 2);
 }
 
 static void
@@ -323,7 +265,7 @@ a_check_and_a_show_need_no_store(void **state)
     rig_write(&rig, "kms.yaml",
               "identity: " RIG_KMS "\nlisten: udp://127.0.0.1:0\n"
               "store: sqlite:none.db\nmax_validity: 2h\nmodes: [1]\n");
-    assert_int_equal(CTL("show"), 0); /* without a policy: the built-in one */
+    assert_int_equal(POLICY("show"), 0); /* without a policy: the built-in one */
     assert_string_equal(stdout_text(), "# policy: built-in\n"
                                        "rules:\n"
                                        "  - rule: 'everyone'\n"
@@ -334,10 +276,10 @@ a_check_and_a_show_need_no_store(void **state)
                                        "      ticket_types: [base]\n"
                                        "      suites: [128, 256]\n"
                                        "    decision: grant\n");
-    assert_int_equal(CTL("check", "policy.yaml"), 0);
+    assert_int_equal(POLICY("check", "policy.yaml"), 0);
     assert_string_equal(stdout_text(), "policy.yaml: 1 rule\n");
     rig_write(&rig, "long.yaml", "rules:\n- rule: a\n  change: {validity: 3h}\n");
-    assert_int_equal(CTL("check", "long.yaml"), 3);
+    assert_int_equal(POLICY("check", "long.yaml"), 3);
     rig_read(&rig, "err", text, sizeof text);
     assert_string_equal(text, "long.yaml:3:22: validity: longer than max_validity of the "
                               "configuration (7200 s)\n");
@@ -348,7 +290,7 @@ a_check_and_a_show_need_no_store(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, scene_stop)
     const struct CMUnitTest tests[] = {
         TEST(a_changed_rule_holds_for_tickets_made_before),
         TEST(a_rule_about_a_group_follows_its_members),

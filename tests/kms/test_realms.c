@@ -12,20 +12,13 @@
 #include <cmocka.h>
 
 #include "hex.h"
-#include "rig.h"
+#include "scene.h"
 
-#define ALICE "sip:alice@example.com" /* of acme, as bob is */
-#define BOB "sip:bob@example.com"
-#define ZOE "sip:zoe@example.com" /* of beta */
-#define WAIT_MS 5000              /* for an answer that must come */
-#define QUIET_MS 200              /* for one that must not */
-#define RUN(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-#define TEST_AS(as, to, ...) RUN("policy", "test", "--as", as, "--to", to, __VA_ARGS__)
+#define ZOE "sip:zoe@example.com"
+#define QUIET_MS 200 /* for one that must not */
+#define TEST_AS(as, to, ...) CTL("policy", "test", "--as", as, "--to", to, __VA_ARGS__)
 
-static struct rig rig;
-static struct rig_user alice, bob, zoe;
-static struct rig_ask ask;
-static uint8_t out[2 * MKT_MSG_MAX];
+static struct rig_user zoe; /* of beta; alice and bob are of acme */
 static char text[1 << 18];
 
 #define GENERAL "realms:\n  acme: acme.yaml\nrules:\n- rule: all\n"
@@ -39,19 +32,7 @@ add_user(struct rig_user *u, const char *identity, const char *psk_id, const cha
     rig_user_init(u, identity, psk_id, MKT_PRF_HMAC_SHA_256);
     kms_hex_write(hex, u->psk.key.b, u->psk.key.n);
     assert_int_equal(
-        RUN("user", "add", identity, "--psk-id", psk_id, "--psk-hex", hex, "--realm", realm), 0);
-}
-
-/* Puts a file in place as an operator should: whole, by renaming. */
-static void
-put(const char *name, const char *yaml)
-{
-    char from[128], to[128];
-
-    rig_write(&rig, "new", yaml);
-    snprintf(from, sizeof from, "%s/new", rig.dir);
-    snprintf(to, sizeof to, "%s/%s", rig.dir, name);
-    assert_int_equal(rename(from, to), 0);
+        CTL("user", "add", identity, "--psk-id", psk_id, "--psk-hex", hex, "--realm", realm), 0);
 }
 
 static void
@@ -61,10 +42,10 @@ open_with(const char *more)
 
     snprintf(yaml, sizeof yaml, "policy: policy.yaml\naudit: {realms: tenants}\n%s", more);
     rig_open(&rig, yaml);
-    put("policy.yaml", GENERAL);
-    put("acme.yaml", OURS);
-    assert_int_equal(RUN("realm", "add", "acme"), 0);
-    assert_int_equal(RUN("realm", "add", "beta"), 0);
+    scene_replace("policy.yaml", GENERAL);
+    scene_replace("acme.yaml", OURS);
+    assert_int_equal(CTL("realm", "add", "acme"), 0);
+    assert_int_equal(CTL("realm", "add", "beta"), 0);
     add_user(&alice, ALICE, "alice", "acme");
     add_user(&bob, BOB, "bob", "acme");
     add_user(&zoe, ZOE, "zoe", "beta");
@@ -84,27 +65,6 @@ open_across(void **state)
     (void)state;
     open_with("cross_realm: true\n");
     return 0;
-}
-
-static int
-close_rig(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_close(&rig);
-    return 0;
-}
-
-static bool
-logs(const char *what)
-{
-    for (int i = 0; i < 500; i++) {
-        rig_read(&rig, "log", text, sizeof text);
-        if (strstr(text, what) != NULL)
-            return true;
-        poll(NULL, 0, 10);
-    }
-    return false;
 }
 
 /* The grant of a request; NULL: refused, *error_no says how (-1: silence). */
@@ -143,24 +103,6 @@ request_error(const struct rig_user *from, const char *to)
     return error_no;
 }
 
-/* The Error that u gets for a ticket of alice; -1: its keys. */
-static int
-resolve(const struct rig_user *u, struct mkt_grant *g)
-{
-    int fd = rig_udp_socket(&rig), error_no;
-    struct mkt_io io;
-    bool authentic;
-    size_t n;
-
-    rig_ask_free(&ask);
-    rig_resolve(&ask, u, &alice, u->identity, g);
-    n = rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS);
-    close(fd);
-    error_no = rig_error_no(mkt_span(out, n), &authentic);
-    assert_true(error_no == -1 ? rig_resolved(&ask, mkt_span(out, n), &io) : authentic);
-    return error_no;
-}
-
 static const char *
 file(const char *name)
 {
@@ -189,15 +131,15 @@ the_file_of_a_realm_decides_for_its_users_at_issue_and_at_resolve(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, BOB);
-    assert_int_equal(resolve(&bob, g), -1);
+    assert_int_equal(scene_resolve_error(&bob, g), -1);
     assert_int_equal(request_error(&alice, "sip:x@example.com"), MKT_ERR_INVALID_ID);
     assert_int_equal(request_error(&zoe, "sip:x@example.com"), -1); /* the general rules */
     assert_non_null(strstr(file("audit/audit-000001.jsonl"), "\"rule\":\"acme/ours\",\"ticket\":"));
     assert_non_null(strstr(text, "\"rule\":\"all\",\"ticket\":"));
-    put("acme.yaml", "rules:\n- rule: closed\n  decision: refuse\n"); /* only that file */
-    assert_true(logs("policy-reloaded policy=policy.yaml rules=1 realms=1"));
-    assert_int_equal(resolve(&bob, g), MKT_ERR_INVALID_ID);
-    assert_true(logs("rule=acme/closed reason=NOT_AUTHORISED"));
+    scene_replace("acme.yaml", "rules:\n- rule: closed\n  decision: refuse\n"); /* only that file */
+    assert_true(scene_logs("policy-reloaded policy=policy.yaml rules=1 realms=1"));
+    assert_int_equal(scene_resolve_error(&bob, g), MKT_ERR_INVALID_ID);
+    assert_true(scene_logs("rule=acme/closed reason=NOT_AUTHORISED"));
     assert_int_equal(request_error(&alice, BOB), MKT_ERR_INVALID_ID);
     assert_int_equal(request_error(&zoe, BOB), -1);
     mkt_grant_free(g);
@@ -208,16 +150,17 @@ one_bad_file_leaves_the_whole_policy_as_it_was(void **state)
 {
     (void)state;
     rig_start(&rig);
-    put("acme.yaml", "rules:\n- rule: a\n  form: any\n");
-    assert_true(logs("acme.yaml:3:3: unknown name"));
-    put("policy.yaml", "realms: {acme: acme.yaml}\nrules:\n- rule: nobody\n  decision: refuse\n");
+    scene_replace("acme.yaml", "rules:\n- rule: a\n  form: any\n");
+    assert_true(scene_logs("acme.yaml:3:3: unknown name"));
+    scene_replace("policy.yaml",
+                  "realms: {acme: acme.yaml}\nrules:\n- rule: nobody\n  decision: refuse\n");
     for (int i = 0; i < 500 && count("log", "policy-unreadable") < 2; i++)
         poll(NULL, 0, 10);
     assert_int_equal(count("log", "policy-unreadable"), 2);
     assert_int_equal(request_error(&alice, BOB), -1); /* by the rules of acme as they were */
     assert_int_equal(request_error(&zoe, BOB), -1);   /* by the general ones as they were */
-    put("acme.yaml", OURS);
-    assert_true(logs("policy-reloaded"));
+    scene_replace("acme.yaml", OURS);
+    assert_true(scene_logs("policy-reloaded"));
     assert_int_equal(request_error(&alice, BOB), -1);
     assert_int_equal(request_error(&zoe, BOB), MKT_ERR_INVALID_ID);
 }
@@ -231,7 +174,7 @@ a_daemon_does_not_start_without_the_file_of_a_realm(void **state)
     assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml", "--check"), 3);
     assert_string_equal(file("err"), "policy.yaml:2:9: acme.yaml: cannot be read: No such file or "
                                      "directory\n");
-    assert_int_equal(RIG_RUN(&rig, "mikey-kmsd", "--config", "kms.yaml"), 3);
+    assert_int_equal(KMSD(), 3);
 }
 
 static void
@@ -249,24 +192,24 @@ the_tool_says_which_file_and_rule_decide(void **state)
     assert_non_null(strstr(file("out"), "\"rule\": \"all\""));
     assert_non_null(strstr(text, "\"file\": \"policy.yaml\", \"realm\": null, "));
     assert_string_equal(file("err"), "");
-    put("policy.yaml", "realms: {acmee: acme.yaml}\nrules:\n- rule: all\n");
+    scene_replace("policy.yaml", "realms: {acmee: acme.yaml}\nrules:\n- rule: all\n");
     assert_int_equal(TEST_AS(ALICE, BOB, "--resolve"), 0);
     assert_non_null(strstr(file("out"), "granted by rule \"all\"\n"));
     assert_string_equal(file("err"), "mikey-kmsctl: policy.yaml names the realm acmee, which does "
                                      "not exist\n");
-    put("policy.yaml", GENERAL);
-    assert_int_equal(RUN("policy", "check", "policy.yaml"), 0);
+    scene_replace("policy.yaml", GENERAL);
+    assert_int_equal(CTL("policy", "check", "policy.yaml"), 0);
     assert_string_equal(file("out"), "policy.yaml: 1 rule\nacme.yaml: 2 rules of the realm acme\n");
-    assert_int_equal(RUN("policy", "show"), 0);
+    assert_int_equal(CTL("policy", "show"), 0);
     assert_non_null(strstr(file("out"), "# policy: policy.yaml\nrealms:\n  'acme': 'acme.yaml'\n"
                                         "rules:\n  - rule: 'all'\n"));
-    assert_int_equal(RUN("policy", "show", "--realm", "acme"), 0);
+    assert_int_equal(CTL("policy", "show", "--realm", "acme"), 0);
     assert_ptr_equal(strstr(file("out"), "# policy: acme.yaml, of the realm acme\nrules:\n"), text);
-    assert_int_equal(RUN("policy", "show", "--realm", "beta"), 0);
+    assert_int_equal(CTL("policy", "show", "--realm", "beta"), 0);
     assert_memory_equal(file("out"), "# realm beta: the general rules\n# policy: policy.yaml\n",
                         54);
-    put("acme.yaml", "rules: []\n");
-    assert_int_equal(RUN("policy", "check", "policy.yaml"), 3);
+    scene_replace("acme.yaml", "rules: []\n");
+    assert_int_equal(CTL("policy", "check", "policy.yaml"), 3);
     assert_string_equal(file("err"), "acme.yaml:1:8: \"rules\" is an empty list\n");
 }
 
@@ -297,10 +240,10 @@ each_tenant_has_the_evidence_of_its_own_users_before_they_have_the_answer(void *
     assert_true(rig_udp_ask(fd, mkt_span(ask.octets, ask.len), out, WAIT_MS) > 0);
     close(fd);
     assert_int_equal(count("tenants/beta.jsonl", "\n"), 1);
-    assert_int_equal(RUN("audit", "search", "--realm", "beta", "--json"), 0);
+    assert_int_equal(CTL("audit", "search", "--realm", "beta", "--json"), 0);
     assert_int_equal(count("out", "\n"), 1);
     assert_non_null(strstr(text, ZOE));
-    assert_int_equal(RUN("audit", "list", "--realm", "acme"), 0);
+    assert_int_equal(CTL("audit", "list", "--realm", "acme"), 0);
     assert_int_equal(count("out", ALICE), 2);
     assert_int_equal(count("out", ZOE), 0);
 }
@@ -313,14 +256,14 @@ a_ticket_that_is_used_across_realms_is_evidence_of_both(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, ZOE);
-    assert_int_equal(resolve(&zoe, g), -1);
+    assert_int_equal(scene_resolve_error(&zoe, g), -1);
     mkt_grant_free(g);
     assert_int_equal(count("tenants/acme.jsonl", "\n"), 2);
     assert_non_null(
         strstr(file("tenants/acme.jsonl"), "\"realm\":\"beta\",\"ticket-realm\":\"acme\","));
     assert_int_equal(count("tenants/beta.jsonl", "\n"), 1);
     assert_non_null(strstr(file("tenants/beta.jsonl"), "\"rule\":\"acme/far\""));
-    assert_int_equal(RUN("audit", "search", "--realm", "acme", "--event", "resolve", "--json"), 0);
+    assert_int_equal(CTL("audit", "search", "--realm", "acme", "--event", "resolve", "--json"), 0);
     assert_int_equal(count("out", "\n"), 1);
 }
 
@@ -332,7 +275,7 @@ an_attempt_on_a_ticket_of_another_realm_is_evidence_of_both(void **state)
     (void)state;
     rig_start(&rig);
     g = granted(&alice, ZOE);
-    assert_int_equal(resolve(&zoe, g), MKT_ERR_INVALID_ID);
+    assert_int_equal(scene_resolve_error(&zoe, g), MKT_ERR_INVALID_ID);
     mkt_grant_free(g);
     assert_non_null(strstr(file("tenants/acme.jsonl"), "\"why\":\"a ticket of another realm\""));
     assert_non_null(strstr(file("tenants/beta.jsonl"), "\"why\":\"a ticket of another realm\""));
@@ -380,7 +323,7 @@ without_its_evidence_nobody_gets_an_answer(void **state)
     assert_null(request(&alice, BOB, QUIET_MS, &error_no));
     assert_null(request(&zoe, BOB, QUIET_MS, &error_no));
     assert_int_equal(rename(away, folder), 0);
-    assert_true(logs("audit-resumed"));
+    assert_true(scene_logs("audit-resumed"));
     assert_int_equal(request_error(&zoe, BOB), -1);
     assert_int_equal(count("tenants/acme.jsonl", "\n"), 1); /* what was decided and not answered */
 }
@@ -388,7 +331,7 @@ without_its_evidence_nobody_gets_an_answer(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, scene_stop)
     const struct CMUnitTest tests[] = {
         TEST(the_file_of_a_realm_decides_for_its_users_at_issue_and_at_resolve),
         TEST(one_bad_file_leaves_the_whole_policy_as_it_was),
@@ -396,7 +339,7 @@ main(void)
         TEST(the_tool_says_which_file_and_rule_decide),
         TEST(each_tenant_has_the_evidence_of_its_own_users_before_they_have_the_answer),
         cmocka_unit_test_setup_teardown(a_ticket_that_is_used_across_realms_is_evidence_of_both,
-                                        open_across, close_rig),
+                                        open_across, scene_stop),
         TEST(an_attempt_on_a_ticket_of_another_realm_is_evidence_of_both),
         TEST(a_forged_ticket_is_no_evidence_of_the_realm_that_it_names),
         TEST(without_its_evidence_nobody_gets_an_answer),

@@ -13,8 +13,6 @@
 
 #include "scene.h"
 
-#define CTL(...) RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", __VA_ARGS__)
-
 static char text[65536];
 
 /* The answer to a message, by UDP or HTTP. */
@@ -121,8 +119,7 @@ tickets_outlive_a_crash_and_go_with_their_user(void **state)
     rig_start(&rig);
     assert_int_equal(resolve(false, g), -1);
     assert_int_equal(CTL("user", "remove", ALICE), 0);
-    rig_read(&rig, "out", text, sizeof text);
-    assert_non_null(strstr(text, "revoked 1 reference ticket of " ALICE));
+    assert_true(scene_says("out", "revoked 1 reference ticket of " ALICE));
     assert_int_equal(resolve(true, g), MKT_ERR_INVALID_TICKET);
     mkt_grant_free(g);
 }
@@ -166,8 +163,7 @@ one_made_in_advance_is_resolved_and_revoked_like_any_other(void **state)
     assert_int_equal(mkt_grant_policy(g)->ticket_type, MKT_TICKET_TYPE_REFERENCE);
     assert_int_equal(resolve(false, g), -1);
     assert_int_equal(CTL("ticket", "kept", "--json"), 0);
-    rig_read(&rig, "out", text, sizeof text);
-    assert_non_null(strstr(text, "\"initiator\": \"" ALICE "\", \"responders\": \"" BOB "\"}"));
+    assert_true(scene_says("out", "\"initiator\": \"" ALICE "\", \"responders\": \"" BOB "\"}"));
     assert_int_equal(listed(first), 1);
     assert_int_equal(CTL("ticket", "revoke", first), 0);
     assert_int_equal(resolve(false, g), MKT_ERR_INVALID_TICKET);
@@ -222,30 +218,13 @@ read_row(struct row *r)
     sqlite3_close(db);
 }
 
-/* Whether the octets stand anywhere in the store or its side files. */
-static bool
-at_rest(const struct row *r)
-{
-    static const char *const names[] = { "kms.db", "kms.db-wal", "kms.db-shm" };
-    static char file[4 << 20];
-    bool found = false;
-
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = rig_read(&rig, names[i], file, sizeof file);
-
-        found = found || memmem(file, n, r->octets, r->n) != NULL;
-    }
-    return found;
-}
-
 static void
-configure(const char *more)
+configure(const char *kek, const char *more)
 {
-    snprintf(text, sizeof text,
-             "identity: " RIG_KMS "\nlisten: [udp://127.0.0.1:0, http://127.0.0.1:0]\n"
-             "store: sqlite:kms.db\nticket_types: [base, reference]\n%s",
-             more);
-    rig_write(&rig, "kms.yaml", text);
+    char yaml[256];
+
+    snprintf(yaml, sizeof yaml, "ticket_types: [base, reference]\nkek: file:%s\n%s", kek, more);
+    rig_config(&rig, yaml);
 }
 
 static void
@@ -264,13 +243,14 @@ keys_are_sealed_by_kek_init(void **state)
     assert_int_equal(rig_stop(&rig), 0);
     read_row(&clear);
     assert_int_equal(clear.kek, 0);
-    assert_true(at_rest(&clear)); /* so that the search would find it */
-    configure("kek: file:kms.kek\n");
+    assert_true(
+        scene_at_rest(mkt_span(clear.octets, clear.n))); /* so that the search would find it */
+    configure("kms.kek", "");
     assert_int_equal(CTL("kek", "init"), 0);
     read_row(&sealed);
     assert_int_equal(sealed.kek, 1);
     assert_int_equal(sealed.n, clear.n + 28);
-    assert_false(at_rest(&clear));
+    assert_false(scene_at_rest(mkt_span(clear.octets, clear.n)));
     rig_start(&rig);
     assert_int_equal(resolve(true, g), -1);
     mkt_grant_free(g);
@@ -280,13 +260,11 @@ keys_are_sealed_by_kek_init(void **state)
 static void
 follow_the_kek(const char *more)
 {
-    char yaml[128];
     struct mkt_grant *g, *later;
     struct row row;
 
     rig_stop(&rig);
-    snprintf(yaml, sizeof yaml, "kek: file:kms.kek\n%s", more);
-    configure(yaml);
+    configure("kms.kek", more);
     rig_start(&rig);
     g = granted(true);
     assert_non_null(g);
@@ -299,8 +277,7 @@ follow_the_kek(const char *more)
     read_row(&row);
     assert_int_equal(row.kek, 2);
     assert_int_equal(rig_stop(&rig), 0);
-    snprintf(yaml, sizeof yaml, "kek: file:new.kek\n%s", more);
-    configure(yaml);
+    configure("new.kek", more);
     assert_int_equal(CTL("kek", "rotate", "--finish"), 0);
     rig_start(&rig);
     assert_int_equal(resolve(true, g), -1);

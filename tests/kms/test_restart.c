@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,35 +11,17 @@
 #include <stdio.h>
 
 #include "marks.h"
-#include "rig.h"
+#include "scene.h"
 
-#define WAIT_MS 5000 /* for an answer that must come */
 #define QUIET_MS 200 /* for one that must not */
 #define AHEAD_S 30
-
-static struct rig rig;
-static struct rig_user alice, bob;
-static struct rig_ask ask;
-static uint8_t out[2 * MKT_MSG_MAX];
 
 static int
 start(void **state)
 {
-    (void)state;
-    rig_counter = 0;
-    rig_open(&rig, "kek: file:kms.kek\n");
-    rig_add_two(&rig, &alice, &bob);
+    (void)scene_open(state);
     alice.ts_type = MKT_TS_COUNTER;
     rig_start(&rig);
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_ask_free(&ask);
-    rig_close(&rig);
     return 0;
 }
 
@@ -226,8 +207,7 @@ a_new_credential_with_an_old_name_begins_anew(void **state)
     (void)state;
     make(1000);
     assert_true(send_it(true));
-    assert_int_equal(
-        RIG_RUN(&rig, "mikey-kmsctl", "--config", "kms.yaml", "user", "remove", alice.identity), 0);
+    assert_int_equal(CTL("user", "remove", alice.identity), 0);
     rig_user_init(&alice, alice.identity, alice.psk_id, alice.prf);
     alice.ts_type = MKT_TS_COUNTER;
     assert_memory_not_equal(old.key.b, alice.psk.key.b, 32);
@@ -244,7 +224,8 @@ a_new_credential_with_an_old_name_begins_anew(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    static char yaml[] = "kek: file:kms.kek\n";
+#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, start, scene_stop, yaml)
     const struct CMUnitTest tests[] = {
         TEST(counters_are_served_over_udp_and_http),
         TEST(a_repeated_datagram_gets_the_same_octets_from_the_lane),

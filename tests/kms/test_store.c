@@ -16,6 +16,7 @@
 #include "config.h"
 #include "index.h"
 #include "store.h"
+#include "store_file.h"
 #include "tpk_schedule.h"
 
 static struct kms_vault *vault; /* nothing is sealed here */
@@ -30,18 +31,6 @@ open_sqlite(unsigned max_pages)
 
     assert_int_equal(kms_store_open_sqlite(&s, path, max_pages, &err), KMS_STORE_OK);
     return s;
-}
-
-static void
-remove_file(void)
-{
-    char side[96];
-
-    unlink(path);
-    snprintf(side, sizeof side, "%s-wal", path);
-    unlink(side);
-    snprintf(side, sizeof side, "%s-shm", path);
-    unlink(side);
 }
 
 static enum kms_store_rc
@@ -315,7 +304,7 @@ refuses_files_that_are_not_its_own(void **state)
     execute("CREATE TABLE somebody(else_ INTEGER)");
     assert_int_equal(kms_store_open_sqlite(&s, path, 0, &err), KMS_STORE_FAILED);
     assert_non_null(strstr(err.text, "another program"));
-    remove_file();
+    store_file_remove(path);
     f = fopen(path, "w");
     for (int i = 0; i < 1000; i++)
         fputs("this is no database ", f);
@@ -430,7 +419,7 @@ static int
 clean(void **state)
 {
     (void)state;
-    remove_file();
+    store_file_remove(path);
     memset(&err, 0, sizeof err);
     return 0;
 }

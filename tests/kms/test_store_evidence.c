@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "store.h"
+#include "store_file.h"
 
 #define ALICE "sip:alice@example.com"
 #define TEAM "sip:team@example.com"
@@ -212,7 +213,7 @@ no_mark_is_forgotten_before_the_store_says_so(void **state)
 static void
 the_file_keeps_them_when_it_is_opened_again(void **state)
 {
-    char dir[] = "/tmp/mikey-store-XXXXXX", path[64], side[80];
+    char dir[] = "/tmp/mikey-store-XXXXXX", path[64];
     struct kms_store *s;
     struct seen seen;
 
@@ -227,12 +228,7 @@ the_file_keeps_them_when_it_is_opened_again(void **state)
     assert_int_equal(seen.n_revoked, 1);
     assert_int_equal(seen.n_seals, 2);
     s->ops->close(s);
-    for (size_t i = 0; i < 3; i++) {
-        static const char *const ends[] = { "", "-wal", "-shm" };
-
-        snprintf(side, sizeof side, "%s%s", path, ends[i]);
-        unlink(side);
-    }
+    store_file_remove(path);
     assert_int_equal(rmdir(dir), 0);
 }
 

@@ -15,6 +15,7 @@
 
 #include "index.h"
 #include "store.h"
+#include "store_file.h"
 
 #define TURNS 10     /* changes that somebody else makes... */
 #define TURNS_MAX 40 /* ...while there are that many long ones */
@@ -37,16 +38,10 @@ open_both(void **state)
 static int
 close_both(void **state)
 {
-    static const char *const sides[] = { "", "-wal", "-shm" };
-    char side[96];
-
     (void)state;
     a->ops->close(a);
     b->ops->close(b);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(side, sizeof side, "%s%s", path, sides[i]);
-        unlink(side);
-    }
+    store_file_remove(path);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "index.h"
 #include "store.h"
+#include "store_file.h"
 
 static char dir[] = "/tmp/mikey-users-XXXXXX";
 static char path[64];
@@ -34,16 +35,10 @@ open_stores(void **state)
 static int
 close_stores(void **state)
 {
-    static const char *const sides[] = { "", "-wal", "-shm" };
-    char side[96];
-
     (void)state;
     for (size_t i = 0; i < 2; i++)
         stores[i]->ops->close(stores[i]);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(side, sizeof side, "%s%s", path, sides[i]);
-        unlink(side);
-    }
+    store_file_remove(path);
     return 0;
 }
 

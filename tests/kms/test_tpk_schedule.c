@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "index.h"
+#include "store_file.h"
 #include "tpk_schedule.h"
 
 #define HOUR 3600
@@ -59,17 +60,11 @@ open_nodes(void **state)
 static int
 close_nodes(void **state)
 {
-    static const char *const side[] = { "", "-wal", "-shm" };
-    char name[80];
-
     (void)state;
     a->ops->close(a);
     b->ops->close(b);
     kms_vault_close(vault);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "%s%s", path, side[i]);
-        unlink(name);
-    }
+    store_file_remove(path);
     rmdir(dir);
     memcpy(dir, "/tmp/mikey-tpks-XXXXXX", sizeof dir);
     close(log_pipe[0]);

@@ -19,36 +19,6 @@
 
 #define MEMORY_MAX (64UL << 20) /* octets of one mapping that are looked at in one go */
 
-static int
-start(void **state)
-{
-    (void)state;
-    keys_open("vault: process\n");
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
-}
-
-static pid_t
-vault_of(pid_t pid)
-{
-    char path[64], text[32] = "";
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    f = fopen(path, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(text, sizeof text, f));
-    fclose(f);
-    return (pid_t)strtol(text, NULL, 10);
-}
-
 /* Whether the memory of a process holds the octets; -1: it cannot be read. */
 static int
 in_memory(pid_t pid, struct mkt_span octets)
@@ -99,7 +69,7 @@ whole_calls_go_through_the_vault(void **state)
     assert_int_equal(CTL("kek", "rotate"), 0); /* the vault learns a new generation */
     assert_true(keys_call());
     assert_int_equal(rig_stop(&rig), 0);
-    assert_true(keys_says("log", " refused=0 malformed=0 limited=0 denied=0 busy=0"));
+    assert_true(scene_says("log", " refused=0 malformed=0 limited=0 denied=0 busy=0"));
 }
 
 /* Opens what the store has, as only the vault may. */
@@ -164,8 +134,8 @@ no_long_term_key_is_in_the_memory_of_the_daemon(void **state)
     assert_int_equal(in_memory(rig.pid, mkt_secret_span(&o.tpk)), 0);
     assert_int_equal(in_memory(rig.pid, mkt_span(store_key, KMS_SEAL_KEY)), 0);
     /* The search can find: the vault has the store key. */
-    assert_int_equal(in_memory(vault_of(rig.pid), mkt_span(store_key, KMS_SEAL_KEY)), 1);
-    assert_int_equal(in_memory(vault_of(rig.pid), mkt_secret_span(&alice.psk.key)), 0);
+    assert_int_equal(in_memory(keys_vault(rig.pid), mkt_span(store_key, KMS_SEAL_KEY)), 1);
+    assert_int_equal(in_memory(keys_vault(rig.pid), mkt_secret_span(&alice.psk.key)), 0);
     kms_vault_close(o.vault);
     mkt_secret_wipe(&o.tpk);
 }
@@ -175,16 +145,16 @@ static bool
 gives_out(struct kms_vault *v, enum kms_key_kind kind)
 {
     static const uint8_t octets[40] = { 7 };
-    uint8_t made[KMS_SEALED_MAX], buf[KMS_ROW_MAX], out[KMS_KEPT_MAX];
+    uint8_t made[KMS_SEALED_MAX], buf[KMS_ROW_MAX], clear[KMS_KEPT_MAX];
     struct kms_locker l = { .kind = KMS_PSK, .id = mkt_span("id", 2) };
     struct kms_locker row = { .kind = kind, .id = mkt_span("id", 2) };
     bool sealed = v->ops->seal(v, &row, mkt_span(octets, sizeof octets), buf);
 
     assert_true(v->ops->make(v, &l, 32, made));
-    assert_false(v->ops->open(v, &l, out));
+    assert_false(v->ops->open(v, &l, clear));
     l.kind = kind; /* the seal knows what it was */
-    assert_false(v->ops->open(v, &l, out));
-    return sealed && v->ops->open(v, &row, out) && memcmp(out, octets, sizeof octets) == 0;
+    assert_false(v->ops->open(v, &l, clear));
+    return sealed && v->ops->open(v, &row, clear) && memcmp(clear, octets, sizeof octets) == 0;
 }
 
 static void
@@ -227,12 +197,12 @@ the_end_of_the_vault_is_the_end_of_the_daemon(void **state)
     (void)state;
     rig_start(&rig);
     assert_true(keys_call());
-    kill(vault_of(rig.pid), SIGKILL);
+    kill(keys_vault(rig.pid), SIGKILL);
     assert_int_equal(waitpid(rig.pid, &status, 0), rig.pid);
     rig.pid = 0;
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 1);
-    assert_true(keys_says("log", "error vault-gone how=\"killed by signal 9\""));
+    assert_true(scene_says("log", "error vault-gone how=\"killed by signal 9\""));
 }
 
 static void
@@ -242,7 +212,7 @@ the_vault_ends_with_the_daemon(void **state)
 
     (void)state;
     rig_start(&rig);
-    vault = vault_of(rig.pid);
+    vault = keys_vault(rig.pid);
     rig_kill(&rig);
     for (int i = 0; i < 500 && kill(vault, 0) == 0; i++)
         usleep(10000);
@@ -253,17 +223,17 @@ static void
 the_vault_needs_sealed_keys_and_the_right_kek(void **state)
 {
     (void)state;
-    keys_config("vault: process\n");
+    rig_config(&rig, "vault: process\n");
     assert_int_equal(KMSD(), 3);
-    assert_true(keys_says("err", "\"vault: process\" needs a \"kek\""));
+    assert_true(scene_says("err", "\"vault: process\" needs a \"kek\""));
     rig_write_octets(&rig, "other",
                      mkt_span((const uint8_t *)"0123456789abcdef0123456789abcdef", 32));
-    keys_config("kek: file:other\nvault: process\n");
+    rig_config(&rig, "kek: file:other\nvault: process\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "does not open generation 1"));
-    keys_config("kek: file:nothing\nvault: process\n");
+    assert_true(scene_says("err", "does not open generation 1"));
+    rig_config(&rig, "kek: file:nothing\nvault: process\n");
     assert_int_equal(KMSD(), 4);
-    assert_true(keys_says("err", "nothing: cannot be opened"));
+    assert_true(scene_says("err", "nothing: cannot be opened"));
 }
 
 /* --- the process without a daemon --------------------------------------------------------------
@@ -334,7 +304,7 @@ static void
 lengths_that_do_not_fit_are_refused_on_both_sides(void **state)
 {
     struct kms_vault *v = alone();
-    static uint8_t large[KMS_PLACE_OCTETS + 1], out[256];
+    static uint8_t large[KMS_PLACE_OCTETS + 1], derived[256];
     uint8_t buf[KMS_SEALED_MAX];
     struct kms_locker l = { .kind = KMS_PSK, .id = mkt_span((const uint8_t *)"x", 1) };
     struct mkt_derive d[5];
@@ -342,13 +312,13 @@ lengths_that_do_not_fit_are_refused_on_both_sides(void **state)
     (void)state;
     assert_true(v->ops->make(v, &l, 16, buf));
     for (int i = 0; i < 5; i++)
-        d[i] = (struct mkt_derive){ mkt_span(large, 4), out, 16 };
+        d[i] = (struct mkt_derive){ mkt_span(large, 4), derived, 16 };
     assert_true(v->ops->prf(v, 0, &l, NULL, MKT_PRF_MIKEY_1, d, 4));
     assert_false(v->ops->prf(v, 0, &l, NULL, MKT_PRF_MIKEY_1, d, 5));
     assert_false(v->ops->prf(v, 2, &l, NULL, MKT_PRF_MIKEY_1, d, 1)); /* no such slot */
     d[0].label.n = sizeof large;
     assert_false(v->ops->prf(v, 0, &l, NULL, MKT_PRF_MIKEY_1, d, 1));
-    d[0] = (struct mkt_derive){ mkt_span(large, 4), out, 200 };
+    d[0] = (struct mkt_derive){ mkt_span(large, 4), derived, 200 };
     assert_false(v->ops->prf(v, 0, &l, NULL, MKT_PRF_MIKEY_1, d, 1));
     d[0].out_len = 16;
     assert_false(v->ops->prf(v, 0, &l, NULL, 99, d, 1)); /* no such PRF */
@@ -370,9 +340,9 @@ after_its_end_every_derivation_fails(void **state)
 {
     struct kms_vault *v = alone();
     _Atomic int gone = 0;
-    uint8_t buf[KMS_SEALED_MAX], out[16];
+    uint8_t buf[KMS_SEALED_MAX], derived[16];
     struct kms_locker l = { .kind = KMS_PSK, .id = mkt_span((const uint8_t *)"x", 1) };
-    struct mkt_derive d = { mkt_span((const uint8_t *)"l", 1), out, 16 };
+    struct mkt_derive d = { mkt_span((const uint8_t *)"l", 1), derived, 16 };
 
     (void)state;
     assert_true(v->ops->make(v, &l, 16, buf));
@@ -388,19 +358,17 @@ after_its_end_every_derivation_fails(void **state)
 int
 main(void)
 {
+#define T(test) KEYS(test, "vault: process\n")
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whole_calls_go_through_the_vault, start, stop),
-        cmocka_unit_test_setup_teardown(no_long_term_key_is_in_the_memory_of_the_daemon, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(it_opens_the_keys_of_reference_tickets_and_no_others, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(the_end_of_the_vault_is_the_end_of_the_daemon, start, stop),
-        cmocka_unit_test_setup_teardown(the_vault_ends_with_the_daemon, start, stop),
-        cmocka_unit_test_setup_teardown(the_vault_needs_sealed_keys_and_the_right_kek, start, stop),
-        cmocka_unit_test_setup_teardown(a_handle_derives_and_another_name_does_not, start, stop),
-        cmocka_unit_test_setup_teardown(lengths_that_do_not_fit_are_refused_on_both_sides, start,
-                                        stop),
-        cmocka_unit_test_setup_teardown(after_its_end_every_derivation_fails, start, stop),
+        T(whole_calls_go_through_the_vault),
+        T(no_long_term_key_is_in_the_memory_of_the_daemon),
+        T(it_opens_the_keys_of_reference_tickets_and_no_others),
+        T(the_end_of_the_vault_is_the_end_of_the_daemon),
+        T(the_vault_ends_with_the_daemon),
+        T(the_vault_needs_sealed_keys_and_the_right_kek),
+        T(a_handle_derives_and_another_name_does_not),
+        T(lengths_that_do_not_fit_are_refused_on_both_sides),
+        T(after_its_end_every_derivation_fails),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
