@@ -259,15 +259,22 @@ phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *m
         work(v);
 }
 
+static bool
+is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool
 phone_voicemail_fetch(struct phone *p, struct cli_error *err)
 {
     const char *dir = p->o->value[PHONE_OPT_FETCH_MESSAGES];
     struct phone_voicemail *v = begin(p, p->client.file.identity, true);
 
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return cli_fail(err, CLI_EXIT_FAILURE, "--fetch-messages: cannot make %s: %s", dir,
-                        strerror(errno));
+    if (mkdir(dir, 0700) != 0 && (errno != EEXIST || !is_folder(dir)))
+        return cli_fail(err, CLI_EXIT_FAILURE,
+                        "--fetch-messages: %s is no folder, nor can it be made", dir);
     return (v != NULL && begin_asking(v)) ||
            cli_fail(err, CLI_EXIT_USAGE, "--voicemail %.80s: no request can be sent there",
                     p->o->value[PHONE_OPT_VOICEMAIL]);

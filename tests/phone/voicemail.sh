@@ -155,6 +155,10 @@ check 'but not while the KMS cannot say' prints_on 6 '^not-fetched: no answer fr
 check 'of what may still be opened' has_kept 1
 fetch bob bob.password --remove-unopened
 cp damaged "box/bob@example.com/$(printf '%032x' 1).kept"
+fetch bob bob.password --fetch-messages alice.wav
+check 'a file is no folder' exits_saying 1 'alice.wav is no folder'
+fetch bob bob.password --fetch-messages nowhere/fetched
+check 'nor is what cannot be made' exits_saying 1 'nowhere/fetched is no folder'
 fetch bob bob.password --fetch-messages fetched.new
 check 'a folder that is not there is made, for its owner only' mode_is 700 fetched.new
 check 'and has the message, and nothing else' test "$(find fetched.new -mindepth 1 | wc -l)" = 1
