@@ -15,6 +15,7 @@
 #define LINGER_MS 1000 /* how long INVITEs that are cancelled may take to end */
 #define SETTLE_MS 500  /* after somebody has left: others may follow */
 #define RENEW_MS 10000 /* how long members may take to answer with new keys */
+#define RENEW_LEAST_MS 1000
 #define RETIRE_MS 3000 /* former keys live on so long */
 
 static void group_free(struct phone_call *call);
@@ -141,14 +142,16 @@ ask(struct group *g, struct group_keys *k)
     phone_worker_ask(g->call.phone->worker, &k->ticket->job);
 }
 
-/* New keys are due at half the time, so that there is another half for what goes wrong. */
+/* New keys are due at half the time of these or of their ticket, so that there is another half for
+ * what goes wrong. */
 static void
 wait_for_renewal(struct group *g, const struct mkt_csb *csb)
 {
-    uint64_t ms = phone_call_say_rekey(&g->call, csb);
+    uint64_t ms = phone_call_say_rekey(&g->call, csb), left = group_keys_left(csb);
 
-    if (ms != UINT64_MAX)
-        tmr_start(&g->renew, ms / 2, renew, g);
+    ms = (left < ms ? left : ms) / 2;
+    if (ms < UINT64_MAX / 2)
+        tmr_start(&g->renew, ms < RENEW_LEAST_MS ? RENEW_LEAST_MS : ms, renew, g);
 }
 
 static void

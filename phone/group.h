@@ -33,6 +33,10 @@ MKT_MUST_USE bool group_keys_begin(struct group_keys *k, size_t n, const struct 
  * would. */
 void group_keys_begin_at(struct group_keys *k, uint64_t index);
 
+/* group_keys_left returns the milliseconds until nobody can join with the ticket of csb any more;
+ * UINT64_MAX when it has no end. */
+uint64_t group_keys_left(const struct mkt_csb *csb);
+
 /* What one member was offered. */
 struct group_offer {
     uint8_t cs_id; /* the member's session */

@@ -126,6 +126,18 @@ check 'under new keys for the others' says_soon bob '^rekeyed: by the initiator$
 press carol q
 close_phone carol
 
+# --- a call that outlives its ticket --------------------------------------------------------------------
+
+later=$(free_port)
+open_phone carol --answer 0 --once
+open_phone alice.long --group "$team" --validity 4s "$(uri_of carol)" "sip:bob@127.0.0.1:$later;transport=tcp"
+check 'a ticket is replaced before it ends' says_soon alice.long '^rekeyed: by us$' 2
+open_phone bob.late --listen "127.0.0.1:$later" --answer 0 --once
+press alice.long i
+check 'so that whoever comes after its end can join' says_soon alice.long '^joined: sip:bob@example.com, '
+press alice.long h
+for who in carol bob.late alice.long; do close_phone $who; done
+
 # --- an initiator that is gone ------------------------------------------------------------------------
 
 open_phone carol --answer 0
