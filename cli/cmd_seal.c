@@ -100,6 +100,7 @@ report(const struct command *c, uint64_t octets, FILE *to)
         cli_clock_format(p->end.value, end);
         cli_report_text(&r, "open-until", end);
     }
+    cli_report_bool(&r, "changed-by-kms", (p->flags & MKT_TP_K) != 0);
     cli_report_bool(&r, "vouched-for-by-kms", (p->flags & MKT_TP_I) != 0);
     cli_report_end(&r);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,22 +135,46 @@ sync_directory(const char *path)
 
 /* --- drafts ----------------------------------------------------------------------------------- */
 
-/* Standard output cannot be renamed to: its draft has no name, and is copied when it is whole. */
+static char *volatile unfinished; /* the draft that a signal removes; NULL: none */
+
+static void
+interrupted(int sig)
+{
+    if (unfinished != NULL)
+        unlink(unfinished);
+    raise(sig); /* comes when we return, and ends us */
+}
+
+void
+cli_draft_guard(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    const struct sigaction remove_it = { .sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction now;
+
+    for (size_t i = 0; i < CLI_COUNT(signals); i++)
+        if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            (void)!sigaction(signals[i], &remove_it, NULL);
+}
+
+/* Standard output, pipes and devices cannot be renamed to: their draft has no name, and is copied
+ * when it is whole. */
 static bool
 open_draft(struct cli_draft *d)
 {
     const char *dir = getenv("TMPDIR");
 
-    if (d->path == NULL)
+    if (d->copied)
         snprintf(d->temporary, sizeof d->temporary, "%s/mikey-ticket.XXXXXX",
                  dir != NULL && *dir != '\0' ? dir : "/tmp");
     d->fd = mkostemp(d->temporary, O_CLOEXEC); /* mode 0600 */
     if (d->fd < 0)
         *d->temporary = '\0'; /* nothing to remove */
-    if (d->fd >= 0 && d->path == NULL) {
+    if (d->fd >= 0 && d->copied) {
         unlink(d->temporary);
         *d->temporary = '\0';
     }
+    unfinished = *d->temporary != '\0' ? d->temporary : NULL;
     return d->fd >= 0;
 }
 
@@ -162,7 +187,14 @@ draft_name(const struct cli_draft *d)
 bool
 cli_draft_open(struct cli_draft *d, const char *path, struct cli_error *err)
 {
+    struct stat st = { .st_mode = path != NULL ? S_IFREG : 0 };
+
     *d = (struct cli_draft){ .path = path, .fd = -1 };
+    if (path != NULL && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return fail_errno(err, "write", path);
+    }
+    d->copied = !S_ISREG(st.st_mode);
     int n = snprintf(d->temporary, sizeof d->temporary, "%s.XXXXXX", path != NULL ? path : "");
     if (n < 0 || (size_t)n >= sizeof d->temporary)
         return cli_fail(err, CLI_EXIT_FAILURE, "the file name %.60s... is too long", path);
@@ -176,31 +208,40 @@ cli_draft_add(struct cli_draft *d, struct mkt_span octets, struct cli_error *err
 }
 
 static bool
-copy_out(int fd)
+copy(int fd, int to)
 {
     uint8_t buffer[65536];
     ssize_t got = 1;
 
-    if (lseek(fd, 0, SEEK_SET) != 0)
+    if (to < 0 || lseek(fd, 0, SEEK_SET) != 0)
         return false;
     while (got > 0) {
         got = read(fd, buffer, sizeof buffer);
         if (got < 0 && errno == EINTR)
             got = 1;
-        else if (got < 0 || !write_all(STDOUT_FILENO, mkt_span(buffer, (size_t)got)))
+        else if (got < 0 || !write_all(to, mkt_span(buffer, (size_t)got)))
             return false;
     }
     return true;
 }
 
+static bool
+copy_out(const struct cli_draft *d)
+{
+    __attribute__((cleanup(fd_close))) int to =
+        d->path != NULL ? open(d->path, O_WRONLY | O_NOCTTY | O_CLOEXEC) : STDOUT_FILENO;
+    return copy(d->fd, to);
+}
+
 bool
 cli_draft_keep(struct cli_draft *d, enum cli_privacy privacy, struct cli_error *err)
 {
-    if (d->path == NULL)
-        return copy_out(d->fd) || fail_errno(err, "write", draft_name(d));
+    if (d->copied)
+        return copy_out(d) || fail_errno(err, "write", draft_name(d));
     if (fchmod(d->fd, mode_of(privacy)) != 0 || fsync(d->fd) != 0 ||
         rename(d->temporary, d->path) != 0)
         return fail_errno(err, "write", d->path);
+    unfinished = NULL;
     *d->temporary = '\0';
     return sync_directory(d->path) || fail_errno(err, "synchronise the directory of", d->path);
 }
@@ -210,6 +251,7 @@ cli_draft_end(struct cli_draft *d)
 {
     if (*d->temporary != '\0')
         unlink(d->temporary);
+    unfinished = NULL;
     if (d->fd >= 0)
         close(d->fd);
     *d = (struct cli_draft){ .fd = -1 };

@@ -19,7 +19,8 @@ MKT_MUST_USE bool cli_file_read(struct cli_blob *out, const char *path, size_t m
                                 enum cli_privacy privacy, struct cli_error *err);
 
 /* cli_file_write replaces path by the given octets: written to a new file beside it, synchronised,
- * renamed. A crash leaves the old file or the new one. Public octets may go to "-". */
+ * renamed. A crash leaves the old file or the new one. A pipe or device is written to. Public
+ * octets may go to "-". */
 MKT_MUST_USE bool cli_file_write(const char *path, enum cli_privacy privacy, struct mkt_span octets,
                                  struct cli_error *err);
 
@@ -37,22 +38,28 @@ ssize_t cli_fd_read(int fd, const char *path, uint8_t *to, size_t n, struct cli_
 struct cli_draft {
     const char *path; /* borrowed; NULL: standard output */
     int fd;           /* -1: none */
+    bool copied;      /* to path, which is no file and stays what it is */
     char temporary[4096];
 };
 
 /* cli_draft_open begins a file beside path, for its owner only; for NULL, which is standard
- * output, one without a name in $TMPDIR or /tmp. d is ended by the caller in every case. */
+ * output, and for a pipe or device one without a name in $TMPDIR or /tmp. d is ended by the caller
+ * in every case. */
 MKT_MUST_USE bool cli_draft_open(struct cli_draft *d, const char *path, struct cli_error *err);
 
 /* cli_draft_add writes more of it. */
 MKT_MUST_USE bool cli_draft_add(struct cli_draft *d, struct mkt_span octets, struct cli_error *err);
 
-/* cli_draft_keep synchronises it and gives it its name, or copies it to standard output. */
+/* cli_draft_keep synchronises it and gives it its name, or copies it to where it goes. */
 MKT_MUST_USE bool cli_draft_keep(struct cli_draft *d, enum cli_privacy privacy,
                                  struct cli_error *err);
 
 /* cli_draft_end removes what was not kept. */
 void cli_draft_end(struct cli_draft *d);
+
+/* cli_draft_guard has the signals that end a program (SIGINT, SIGTERM, SIGHUP) remove its draft
+ * first. For programs of one thread, which has one draft at a time. */
+void cli_draft_guard(void);
 
 #define CLI_SCOPED_DRAFT __attribute__((cleanup(cli_draft_end))) struct cli_draft
 

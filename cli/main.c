@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mikey-ticket: the client. Finds the command, runs it, prints the one error it may end with. */
+#include "files.h"
 #include "options.h"
 
 #include <stdio.h>
@@ -56,6 +57,7 @@ main(int argc, char **argv)
 {
     struct cli_error err = { 0 };
     protect_memory();
+    cli_draft_guard();
     if (!dispatch(argc, argv, &err))
         fprintf(stderr, "mikey-ticket: %s\n", err.text);
     if (fflush(stdout) != 0 && err.code == CLI_EXIT_OK) {

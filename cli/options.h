@@ -16,7 +16,7 @@
     X(NO_FORKING, "no-forking", NULL, "the same keys for every device that answers (no I flag)")   \
     X(NO_RESOLVE, "no-resolve", NULL, "the other party opens the ticket itself (no E, no I)")      \
     X(REUSE, "reuse", NULL, "the ticket may be used for several offers (J flag)")                  \
-    X(VALIDITY, "validity", "TIME", "how long the ticket lives: 90s, 15m, 1h, 7d (default 1h)")    \
+    X(VALIDITY, "validity", "TIME", "how long the ticket lives: 90s, 15m, 1h (default; seal: 7d)") \
     X(VALID_FROM, "valid-from", "TIME", "when it begins: in 15m, 1h, or 2030-01-31T08:00:00Z")     \
     X(REKEY, "rekey", "TIME", "how long session keys may be used (TRr): 15m, 1h")                  \
     X(SUITE, "suite", "128|256", "algorithms; default: those of the credential")                   \

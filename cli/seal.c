@@ -209,7 +209,7 @@ moved(void *ctx, uint64_t octets)
 static bool
 open_file(struct file *f, struct cli_error *err)
 {
-    struct stat st;
+    struct stat st, out;
 
     f->fd = open(f->seal->from, O_RDONLY | O_CLOEXEC);
     if (f->fd < 0 || fstat(f->fd, &st) != 0)
@@ -219,6 +219,12 @@ open_file(struct file *f, struct cli_error *err)
         return cli_fail(err, CLI_EXIT_USAGE,
                         "%s is read twice, so it must be a file and no pipe or directory",
                         f->seal->from);
+    if (f->seal->out != NULL && stat(f->seal->out, &out) == 0 && out.st_dev == st.st_dev &&
+        out.st_ino == st.st_ino)
+        return cli_fail(
+            err, CLI_EXIT_USAGE,
+            "%s would be replaced by what only others can open: give --out another name",
+            f->seal->from);
     f->size = (uint64_t)st.st_size;
     return true;
 }

@@ -30,19 +30,6 @@ static const struct cli_yaml_key keys[] = {
 };
 static const struct cli_yaml_form form = { "session", keys, CLI_COUNT(keys), "sessions" };
 
-/* With key forking the KMS has vouched for the one that answered (RFC 6043 5.1.1), and only who
- * asked for the ticket can offer it. Without, all that may open the ticket can offer it under any
- * name, so the caller is known only if there is one such party, and by the name in the ticket. */
-static bool
-is_vouched(const struct mkt_csb *csb)
-{
-    const struct mkt_policy *p = mkt_csb_policy(csb);
-    if (mkt_csb_is_initiator(csb))
-        return (p->flags & MKT_TP_I) != 0;
-    return mkt_identity_equal(mkt_csb_peer(csb), p->initiator) &&
-           ((p->flags & MKT_TP_I) != 0 || p->n_responders == 1);
-}
-
 /* When new session keys are due (TRr). */
 static bool
 rekey_by(const struct mkt_csb *csb, char out[CLI_TIME_TEXT])
@@ -107,7 +94,7 @@ print_head(struct cli_blob *b, const struct mkt_csb *csb, struct cli_error *err)
                            FORMAT, mkt_csb_is_initiator(csb) ? "initiator" : "responder") &&
             cli_yaml_print(b, "", "peer", mkt_span(peer, strlen(peer))) &&
             cli_blob_print(b, "peer-vouched: %s\ncsb-id: %" PRIu32 "\n",
-                           is_vouched(csb) ? "yes" : "no", mkt_csb_id(csb)) &&
+                           mkt_csb_peer_is_vouched(csb) ? "yes" : "no", mkt_csb_id(csb)) &&
             (!expires(csb, end) || cli_blob_print(b, "expires: \"%s\"\n", end)) &&
             (!rekey_by(csb, rekey) || cli_blob_print(b, "rekey-by: \"%s\"\n", rekey)) &&
             cli_blob_print(b, "sessions:%s\n", mkt_csb_count(csb) == 0 ? " []" : "")) ||
@@ -223,7 +210,7 @@ cli_session_report_csb(struct cli_report *r, const struct mkt_csb *csb)
     struct mkt_session s;
 
     cli_report_identity(r, "peer", mkt_csb_peer(csb));
-    cli_report_bool(r, "peer-vouched", is_vouched(csb));
+    cli_report_bool(r, "peer-vouched", mkt_csb_peer_is_vouched(csb));
     cli_report_uint(r, "csb-id", mkt_csb_id(csb));
     if (expires(csb, end))
         cli_report_text(r, "expires", end);

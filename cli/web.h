@@ -18,6 +18,9 @@ MKT_MUST_USE bool cli_web_put(const char *url, const char *path, struct cli_erro
 MKT_MUST_USE bool cli_web_get(const char *url, const char *path, uint64_t max,
                               struct cli_error *err);
 
+/* cli_web_stop ends what is under way, in any thread, and what would come: the program ends. */
+void cli_web_stop(void);
+
 /* cli_web_delete has url forgotten. */
 MKT_MUST_USE bool cli_web_delete(const char *url, struct cli_error *err);
 

@@ -15,6 +15,7 @@
 #define LINGER_MS 1000 /* how long INVITEs that are cancelled may take to end */
 #define SETTLE_MS 500  /* after somebody has left: others may follow */
 #define RENEW_MS 10000 /* how long members may take to answer with new keys */
+#define RENEW_LEAST_MS 1000
 #define RETIRE_MS 3000 /* former keys live on so long */
 
 static void group_free(struct phone_call *call);
@@ -108,16 +109,6 @@ static void ticket_came(struct phone_job *job);
 static void renew(void *arg);
 static void switch_over(struct group *g);
 
-/* Where our stream begins, when the user says so. */
-static void
-begin_at(struct group_keys *k, uint64_t index)
-{
-    if (index == UINT64_MAX)
-        return;
-    k->voice[GROUP_INITIATOR_CS].roc = (uint32_t)(index >> 16);
-    k->voice[GROUP_INITIATOR_CS].seq = (uint16_t)index;
-}
-
 static struct group_keys *
 keys_new(struct group *g)
 {
@@ -151,14 +142,16 @@ ask(struct group *g, struct group_keys *k)
     phone_worker_ask(g->call.phone->worker, &k->ticket->job);
 }
 
-/* New keys are due at half the time, so that there is another half for what goes wrong. */
+/* New keys are due at half the time of these or of their ticket, so that there is another half for
+ * what goes wrong. */
 static void
 wait_for_renewal(struct group *g, const struct mkt_csb *csb)
 {
-    uint64_t ms = phone_call_say_rekey(&g->call, csb);
+    uint64_t ms = phone_call_say_rekey(&g->call, csb), left = group_keys_left(csb);
 
-    if (ms != UINT64_MAX)
-        tmr_start(&g->renew, ms / 2, renew, g);
+    ms = (left < ms ? left : ms) / 2;
+    if (ms < UINT64_MAX / 2)
+        tmr_start(&g->renew, ms < RENEW_LEAST_MS ? RENEW_LEAST_MS : ms, renew, g);
 }
 
 static void
@@ -381,8 +374,7 @@ static void
 end_if_over(struct group *g)
 {
     for (struct le *le = g->legs.head; le != NULL; le = le->next) {
-        const struct leg *leg = le->data;
-        if (leg->state != LEG_OUT)
+        if (((const struct leg *)le->data)->state != LEG_OUT)
             return;
     }
     if (g->ending)
@@ -428,6 +420,7 @@ call_all(struct phone_call *call)
     struct group *g = (struct group *)call;
 
     g->call_again = !g->ending;
+    legs_ask(g);
     if (g->next == NULL && !g->asking)
         call_due(g);
 }
@@ -544,7 +537,7 @@ ticket_came(struct phone_job *job)
     struct group_keys *k = g->next != NULL ? g->next : g->keys;
     bool ok = err.code == CLI_EXIT_OK &&
               group_keys_begin(k, g->call.phone->o->n_members, &g->call.phone->o->args, &err);
-    begin_at(k, g->call.phone->o->first_index);
+    group_keys_begin_at(k, g->call.phone->o->first_index);
     if (!ok && g->next != NULL) {
         not_renewed(g, err.text);
     } else if (!ok) {
@@ -552,7 +545,7 @@ ticket_came(struct phone_job *job)
     } else if (g->next != NULL) {
         offer_next(g);
     } else {
-        phone_say("group", "%s, %zu members", ticket->to, k->n);
+        phone_say("group", "%s, %zu member%s", ticket->to, k->n, k->n == 1 ? "" : "s");
         call_all(&g->call);
     }
 }
@@ -583,6 +576,7 @@ phone_group_make(struct phone *p, struct cli_error *err)
     g->call = (struct phone_call){ .phone = p,
                                    .talk = talk,
                                    .again = call_all,
+                                   .look = group_look,
                                    .renew = renew_now,
                                    .end = hang_up,
                                    .free = group_free };

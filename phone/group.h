@@ -29,6 +29,14 @@ struct group_keys {
 MKT_MUST_USE bool group_keys_begin(struct group_keys *k, size_t n, const struct cli_args *args,
                                    struct cli_error *err);
 
+/* group_keys_begin_at has our stream begin at that index, ROC * 65536 + SEQ; UINT64_MAX: where it
+ * would. */
+void group_keys_begin_at(struct group_keys *k, uint64_t index);
+
+/* group_keys_left returns the milliseconds until nobody can join with the ticket of csb any more;
+ * UINT64_MAX when it has no end. */
+uint64_t group_keys_left(const struct mkt_csb *csb);
+
 /* What one member was offered. */
 struct group_offer {
     uint8_t cs_id; /* the member's session */
@@ -81,8 +89,12 @@ MKT_MUST_USE bool phone_group_description_write(struct phone_description *d, boo
 /* phone_group_name writes an identity as text; false for one that fits no roster. */
 MKT_MUST_USE bool phone_group_name(char name[GROUP_NAME_MAX], struct mkt_identity id);
 
-/* phone_group_begun starts the clock of --hang-up. */
+/* phone_group_begun starts the clocks of the call and of --hang-up. */
 void phone_group_begun(struct phone_call *call);
+
+/* phone_group_look adds what the media of a call tells, phone_group_look_at one who is in it. */
+void phone_group_look(struct phone_look *look, const struct group_media *media);
+void phone_group_look_at(struct phone_look *look, const char *name);
 
 /* phone_group_played hangs up when that was asked for (--hang-up played). */
 void phone_group_played(struct phone_call *call);

@@ -54,8 +54,27 @@ phone_group_begun(struct phone_call *call)
 {
     uint32_t ms = call->phone->o->hang_up_ms;
 
+    call->since = tmr_jiffies();
     if (ms != UINT32_MAX)
         tmr_start(&call->timer, ms, end_call, call);
+}
+
+void
+phone_group_look(struct phone_look *look, const struct group_media *media)
+{
+    const struct group_counts n = group_media_counts(media);
+
+    look->counts = (struct phone_counts){
+        .sent = n.sent, .heard = n.heard, .lost = n.lost, .refused = n.refused
+    };
+}
+
+void
+phone_group_look_at(struct phone_look *look, const char *name)
+{
+    size_t at = strlen(look->names);
+
+    snprintf(look->names + at, sizeof look->names - at, "%s%s", look->n++ > 0 ? ", " : "", name);
 }
 
 void

@@ -5,6 +5,8 @@
  * member's own second, as with two parties (RFC 4567), and those of the others behind them. */
 #include "group.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,26 @@ group_keys_begin(struct group_keys *k, size_t n, const struct cli_args *args, st
     }
     k->in[GROUP_INITIATOR_CS] = true;
     return true;
+}
+
+void
+group_keys_begin_at(struct group_keys *k, uint64_t index)
+{
+    if (index == UINT64_MAX)
+        return;
+    k->voice[GROUP_INITIATOR_CS].roc = (uint32_t)(index >> 16);
+    k->voice[GROUP_INITIATOR_CS].seq = (uint16_t)index;
+}
+
+uint64_t
+group_keys_left(const struct mkt_csb *csb)
+{
+    const struct mkt_time *end = &mkt_csb_policy(csb)->end;
+    uint64_t now = cli_clock_ntp();
+
+    if (!end->has || end->type == MKT_TS_COUNTER)
+        return UINT64_MAX;
+    return end->value > now ? ((end->value - now) >> 32) * 1000 : 0;
 }
 
 /* --- the offer -------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@ leg_gone(struct leg *leg)
 {
     leg->state = LEG_OUT;
     leg->invite.request = mem_deref(leg->invite.request);
+    leg->asked = mem_deref(leg->asked);
     leg->keys->in[leg->offer.cs_id] = false;
     group_media_drop(leg->group->media, leg->csb, 0);
     mkt_csb_free(leg->csb);
@@ -211,6 +212,33 @@ leg_request(struct leg *leg, const struct sip_msg *msg)
     return pl_strcmp(&msg->met, "ACK") == 0;
 }
 
+/* --- whether it is still there ---------------------------------------------------------------- */
+
+/* Who knows our call says anything but 481, such as that it takes no INFO (RFC 6086). */
+static void
+asked(int err, const struct sip_msg *msg, void *arg)
+{
+    struct leg *leg = arg;
+
+    if (leg->state != LEG_IN || (err == 0 && msg->scode != 408 && msg->scode != 481))
+        return;
+    leg->group->call_again = true;
+    group_leg_out(leg);
+}
+
+void
+legs_ask(struct group *g)
+{
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        struct leg *leg = le->data;
+        if (leg->state != LEG_IN || leg->keys != g->keys)
+            continue;
+        leg->asked = mem_deref(leg->asked);
+        (void)sip_drequestf(&leg->asked, g->call.phone->sip, true, "INFO", leg->with, 0,
+                            leg->invite.auth, NULL, asked, leg, "Content-Length: 0\r\n\r\n");
+    }
+}
+
 /* --- the leg ---------------------------------------------------------------------------------- */
 
 static void
@@ -220,6 +248,7 @@ leg_destroy(void *data)
 
     list_unlink(&leg->le);
     phone_invite_end(&leg->invite);
+    mem_deref(leg->asked);
     mem_deref(leg->with);
     mem_deref(leg->description);
     phone_description_free(&leg->mine);
@@ -242,4 +271,19 @@ leg_new(struct group *g, struct group_keys *keys, const char *uri, uint8_t cs_id
     leg->offer.cs_id = cs_id;
     list_append(&g->legs, &leg->le, leg);
     return leg;
+}
+
+void
+group_look(const struct phone_call *call, struct phone_look *look)
+{
+    const struct group *g = (const struct group *)call;
+
+    phone_group_look(look, g->media);
+    for (struct le *le = g->legs.head; le != NULL; le = le->next) {
+        const struct leg *leg = le->data;
+        if (leg->state != LEG_IN || leg->keys != g->keys)
+            continue;
+        look->csb = leg->csb;
+        phone_group_look_at(look, leg->name);
+    }
 }

@@ -22,6 +22,7 @@ struct leg {
     struct phone_invite invite;
     struct sip_dialog *with; /* of the one who answered first; NULL: nobody */
     char tag[64];
+    struct sip_request *asked; /* whether it is still there */
     struct mkt_csb *csb;
     char name[GROUP_NAME_MAX]; /* as vouched for */
     struct sa to;
@@ -52,6 +53,13 @@ void leg_begin(struct leg *leg);
 /* leg_cancel takes an INVITE back: 487 ends it. leg_bye ends what stands; the leg is out. */
 void leg_cancel(struct leg *leg);
 void leg_bye(struct leg *leg);
+
+/* legs_ask asks the phones of all who are in whether they are still there: one that has crashed, or
+ * has come back since, is out, and will be called again. */
+void legs_ask(struct group *g);
+
+/* group_look tells how the call of the group stands: who is in. */
+void group_look(const struct phone_call *call, struct phone_look *look);
 
 /* leg_gone gives up the keys of a leg that is out, and all that came of them. */
 void leg_gone(struct leg *leg);

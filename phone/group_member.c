@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SEATS_MAX 2
+#define SILENCE_S 15 /* the initiator sends a roster each second */
 
 struct member {
     struct phone_call call; /* first */
@@ -19,6 +20,7 @@ struct member {
     char *name[UINT8_MAX + 1]; /* by CS ID */
     char initiator[GROUP_NAME_MAX], group[GROUP_NAME_MAX], kms[GROUP_NAME_MAX];
     bool accepted; /* by the user, maybe before the keys are there */
+    struct tmr silence;
 };
 
 struct seat {
@@ -137,6 +139,24 @@ take_entry(struct seat *s, const struct group_entry *e)
         rename_session(m, e);
 }
 
+static void
+initiator_gone(void *arg)
+{
+    struct member *m = arg;
+    char why[80];
+
+    snprintf(why, sizeof why, "the initiator is gone: nothing has come from it for %d s",
+             SILENCE_S);
+    phone_group_over(&m->call, m->media, CLI_EXIT_PEER, why);
+}
+
+/* Who is not told that the initiator has crashed would be busy for ever. */
+static void
+initiator_is_there(struct member *m)
+{
+    tmr_start(&m->silence, SILENCE_S * 1000, initiator_gone, m);
+}
+
 /* The initiator talks under these keys: so do we. */
 static void
 roster(const struct mkt_csb *csb, struct mkt_span entries, void *arg)
@@ -147,6 +167,7 @@ roster(const struct mkt_csb *csb, struct mkt_span entries, void *arg)
 
     if (s == NULL || !s->stands)
         return;
+    initiator_is_there(m);
     if (m->talks_on != s && &s->le == m->seats.tail) {
         if (!say_on(s))
             return;
@@ -186,6 +207,10 @@ know_call(struct member *m, const struct mkt_csb *csb, struct cli_error *err)
         !phone_group_name(group, policy->responders[0]) || !phone_group_name(kms, policy->kms))
         return cli_fail(err, CLI_EXIT_PEER, "an identity of more than %d octets",
                         GROUP_NAME_MAX - 1);
+    if (!mkt_csb_peer_is_vouched(csb))
+        return cli_fail(err, CLI_EXIT_PEER,
+                        "nobody vouches for %s: any member can have made this call (no I flag)",
+                        initiator);
     if (!same_call(m, initiator, group))
         return cli_fail(err, CLI_EXIT_PEER, "%s calls for %s into another's call", initiator,
                         group);
@@ -326,6 +351,7 @@ established(const struct sip_msg *msg, void *arg)
     }
     phone_say("answered", "by us");
     phone_group_begun(&m->call);
+    initiator_is_there(m);
     (void)phone_call_say_rekey(&m->call, s->answer->csb);
 }
 
@@ -383,6 +409,20 @@ talk(struct phone_call *call)
 }
 
 static void
+look(const struct phone_call *call, struct phone_look *look)
+{
+    const struct member *m = (const struct member *)call;
+
+    phone_group_look(look, m->media);
+    if (m->talks_on == NULL)
+        return;
+    look->csb = m->talks_on->answer->csb;
+    for (size_t i = 0; i < CLI_COUNT(m->name); i++)
+        if (m->name[i] != NULL)
+            phone_group_look_at(look, m->name[i]);
+}
+
+static void
 hang_up(struct phone_call *call)
 {
     struct member *m = (struct member *)call;
@@ -398,6 +438,7 @@ member_free(struct phone_call *call)
 {
     struct member *m = (struct member *)call;
 
+    tmr_cancel(&m->silence);
     list_flush(&m->seats);
     group_media_close(m->media);
     for (size_t i = 0; i < CLI_COUNT(m->name); i++)
@@ -426,9 +467,13 @@ member_new(struct phone *p)
         free(m);
         return NULL;
     }
-    m->call = (struct phone_call){
-        .phone = p, .accept = accept_call, .talk = talk, .end = hang_up, .free = member_free
-    };
+    m->call = (struct phone_call){ .phone = p,
+                                   .accept = accept_call,
+                                   .talk = talk,
+                                   .look = look,
+                                   .end = hang_up,
+                                   .free = member_free };
+    tmr_init(&m->silence);
     tmr_init(&m->call.timer);
     tmr_init(&m->call.too_old);
     list_init(&m->seats);

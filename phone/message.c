@@ -73,22 +73,49 @@ name_it(struct phone_message *m, const char *opened, struct cli_error *err)
     return cli_fail(err, CLI_EXIT_FAILURE, "no file can be made in %s", m->path);
 }
 
-/* In the worker. */
+/* It is none, or none for us, or too old: that does not change. What the network, the KMS' absence
+ * or our disk hinder does. */
+static bool
+is_hopeless(const struct cli_error *err)
+{
+    return err->code == CLI_EXIT_MALFORMED || err->code == CLI_EXIT_PEER ||
+           err->code == CLI_EXIT_KMS_REFUSED;
+}
+
+static void
+open_in(struct phone_message *m, struct cli_client *client, const struct cli_args *args,
+        const char *work)
+{
+    char sealed[PHONE_PATH_MAX], opened[PHONE_PATH_MAX];
+    struct cli_error *err = &m->job.err, ignored = { 0 };
+
+    snprintf(sealed, sizeof sealed, "%s/sealed", work);
+    snprintf(opened, sizeof opened, "%s/opened", work);
+    if (cli_web_get(m->url, sealed, PHONE_MESSAGE_MAX, err)) {
+        if (cli_unseal_file(&m->from, args, client, sealed, opened, err) && name_it(m, opened, err))
+            m->removed = cli_web_delete(m->url, err);
+        else
+            m->removed = m->remove && is_hopeless(err) && cli_web_delete(m->url, &ignored);
+    }
+    unlink(sealed);
+    unlink(opened);
+}
+
+/* In the worker. A folder of its own, since another phone may be at it in the same one. */
 static void
 fetch(struct phone_job *job, struct cli_client *client, const struct cli_args *args)
 {
     struct phone_message *m = (struct phone_message *)job;
-    char sealed[PHONE_PATH_MAX], opened[PHONE_PATH_MAX];
+    char work[PHONE_PATH_MAX - 8];
+    int n = snprintf(work, sizeof work, "%s/.XXXXXX", m->path);
 
-    snprintf(sealed, sizeof sealed, "%s/.sealed", m->path);
-    snprintf(opened, sizeof opened, "%s/.opened", m->path);
+    if (n < 0 || (size_t)n >= sizeof work || mkdtemp(work) == NULL) {
+        cli_fail(&job->err, CLI_EXIT_FAILURE, "no file can be made in %s", m->path);
+        return;
+    }
     memccpy(m->kms, client->file.kms, '\0', sizeof m->kms - 1);
-    if (cli_web_get(m->url, sealed, PHONE_MESSAGE_MAX, &job->err) &&
-        cli_unseal_file(&m->from, args, client, sealed, opened, &job->err) &&
-        name_it(m, opened, &job->err))
-        (void)!cli_web_delete(m->url, &job->err);
-    unlink(sealed);
-    unlink(opened);
+    open_in(m, client, args, work);
+    rmdir(work);
 }
 
 /* --- both ------------------------------------------------------------------------------------- */
@@ -118,12 +145,14 @@ phone_message_leave(const char *url, const char *to, const char *path)
 }
 
 struct phone_message *
-phone_message_fetch(const char *url, const char *dir)
+phone_message_fetch(const char *url, const char *dir, bool remove)
 {
     struct phone_message *m = message_new(url, dir);
 
-    if (m != NULL)
-        m->job.run = fetch;
+    if (m == NULL)
+        return NULL;
+    m->job.run = fetch;
+    m->remove = remove;
     return m;
 }
 
@@ -154,7 +183,8 @@ phone_message_say(const struct phone_message *m)
     if (m->opened[0] != '\0')
         say_sender(m);
     if (m->job.err.code != CLI_EXIT_OK)
-        phone_say(m->job.run == leave ? "not-left" : "not-fetched", "%s", m->job.err.text);
+        phone_say(m->job.run == leave ? "not-left" : "not-fetched", "%s%s", m->job.err.text,
+                  m->removed ? "; removed from the mailbox" : "");
     else if (m->job.run == leave)
         phone_say("left", "a message for %s, %llu octets, sealed", m->to,
                   (unsigned long long)m->octets);

@@ -17,6 +17,8 @@ struct phone_message {
     struct phone_voicemail *voicemail;
     char url[CLI_WEB_URL_MAX], to[PHONE_URI_MAX];
     const char *path; /* the file that is left, or the folder of those that are fetched */
+    bool remove;      /* from the mailbox, even when it cannot be opened */
+    bool removed;     /* from there */
     char opened[PHONE_PATH_MAX];
     struct cli_unsealed from;
     uint64_t octets;
@@ -24,10 +26,11 @@ struct phone_message {
 };
 
 /* phone_message_leave prepares to seal the file at path for `to` and to leave it at url,
- * phone_message_fetch to open what is at url into the folder dir and to have it forgotten there.
- * phone_worker_ask(&m->job). NULL when memory fails. path and dir are borrowed. */
+ * phone_message_fetch to open what is at url into the folder dir and to have it forgotten there;
+ * with `remove` also when it is none that we can open. phone_worker_ask(&m->job). NULL when memory
+ * fails. path and dir are borrowed. */
 struct phone_message *phone_message_leave(const char *url, const char *to, const char *path);
-struct phone_message *phone_message_fetch(const char *url, const char *dir);
+struct phone_message *phone_message_fetch(const char *url, const char *dir, bool remove);
 void phone_message_free(struct phone_message *m);
 
 /* phone_message_say tells what became of it. */

@@ -240,10 +240,10 @@ say_peer(const struct phone *p, const struct mkt_csb *csb)
     if (was_called_as(p, csb, text))
         phone_say(mkt_csb_is_initiator(csb) ? "for" : "called", "%s", text);
     cli_identity_text(policy->kms, text);
-    if (mkt_csb_is_initiator(csb) && (policy->flags & MKT_TP_I) == 0)
-        phone_say("vouched-for", "no: any who may open the ticket");
-    else
+    if (mkt_csb_peer_is_vouched(csb))
         phone_say("vouched-for", "by %s", text);
+    else
+        phone_say("vouched-for", "no: any who may open the ticket");
 }
 
 static void

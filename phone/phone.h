@@ -12,6 +12,16 @@ struct phone;
 struct phone_description;
 
 /* A call, made (caller.c) or taken (callee.c): what the user can do with it. */
+#define PHONE_LOOK_NAMES 160
+
+/* How the call of a group stands. */
+struct phone_look {
+    const struct mkt_csb *csb; /* of one who is in; NULL: nobody is. Borrowed */
+    struct phone_counts counts;
+    size_t n;                     /* others who are in */
+    char names[PHONE_LOOK_NAMES]; /* of them, as many as fit */
+};
+
 struct phone_call {
     struct phone *phone;
     struct phone_media *media;
@@ -29,6 +39,7 @@ struct phone_call {
     void (*renew)(struct phone_call *call);   /* brings new keys; likewise */
     void (*end)(struct phone_call *call);     /* refuses or hangs up; then phone_call_over */
     void (*unheard)(struct phone_call *call); /* the next hop does not take what we say; or NULL */
+    void (*look)(const struct phone_call *call, struct phone_look *look); /* NULL: of no group */
     void (*free)(struct phone_call *call);
     char trouble[192];   /* why we had to end it; empty: we had not to */
     enum cli_exit fault; /* whose trouble that is */

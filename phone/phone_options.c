@@ -220,18 +220,38 @@ check_client(const struct phone_options *o, struct cli_error *err)
 }
 
 static bool
+check_voicemail(const struct phone_options *o, struct cli_error *err)
+{
+    const char *mailbox = o->value[PHONE_OPT_VOICEMAIL];
+
+    if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
+        (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--fetch-messages goes with --voicemail, and with no SIP-URI");
+    if (o->value[PHONE_OPT_REMOVE_UNOPENED] != NULL && o->value[PHONE_OPT_FETCH_MESSAGES] == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--remove-unopened goes with --fetch-messages");
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->callee == NULL)
+        return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
+    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->value[PHONE_OPT_GROUP] != NULL)
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--leave-message is for one who does not answer; for a group, seal the "
+                        "file with mikey-ticket");
+    if (mailbox != NULL && !is_sip_uri(mailbox))
+        return cli_fail(err, CLI_EXIT_USAGE,
+                        "--voicemail %.80s: expected a SIP-URI such as sip:192.0.2.9;transport=tcp",
+                        mailbox);
+    return true;
+}
+
+static bool
 check(struct phone_options *o, struct cli_error *err)
 {
     if (o->value[PHONE_OPT_CREDENTIALS] == NULL || o->value[PHONE_OPT_KMS] == NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--credentials and --kms are needed");
     if (o->value[PHONE_OPT_MIC] != NULL && o->value[PHONE_OPT_PLAY] != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "either --mic or --play is what is said");
-    if (o->value[PHONE_OPT_FETCH_MESSAGES] != NULL &&
-        (o->value[PHONE_OPT_VOICEMAIL] == NULL || o->callee != NULL))
-        return cli_fail(err, CLI_EXIT_USAGE,
-                        "--fetch-messages goes with --voicemail, and with no SIP-URI");
-    if (o->value[PHONE_OPT_LEAVE_MESSAGE] != NULL && o->callee == NULL)
-        return cli_fail(err, CLI_EXIT_USAGE, "--leave-message: for whom? A SIP-URI is needed");
+    if (!check_voicemail(o, err))
+        return false;
     o->hang_up_played =
         o->value[PHONE_OPT_HANG_UP] != NULL && strcmp(o->value[PHONE_OPT_HANG_UP], "played") == 0;
     if (o->hang_up_played && o->value[PHONE_OPT_PLAY] == NULL)
@@ -250,9 +270,21 @@ check(struct phone_options *o, struct cli_error *err)
 
 /* --- the members of a group ------------------------------------------------------------------- */
 
+/* Once, however often it is given: a second INVITE would find its phone busy with the first. */
+static bool
+is_member(const struct phone_options *o, const char *uri)
+{
+    for (size_t i = 0; i < o->n_members; i++)
+        if (strcmp(o->members[i], uri) == 0)
+            return true;
+    return false;
+}
+
 static bool
 add_member(struct phone_options *o, char *uri, struct cli_error *err)
 {
+    if (is_member(o, uri))
+        return true;
     if (o->n_members == PHONE_MEMBERS_MAX)
         return cli_fail(err, CLI_EXIT_USAGE, "a group call has %d members at most",
                         PHONE_MEMBERS_MAX);
@@ -260,6 +292,15 @@ add_member(struct phone_options *o, char *uri, struct cli_error *err)
         return false;
     o->members[o->n_members++] = uri;
     return true;
+}
+
+static char *
+trim(char *line)
+{
+    line += strspn(line, " \t");
+    for (size_t n = strlen(line); n > 0 && strchr(" \t", line[n - 1]) != NULL; n--)
+        line[n - 1] = '\0';
+    return line;
 }
 
 static bool
@@ -274,9 +315,11 @@ read_members_file(struct phone_options *o, const char *path, struct cli_error *e
         return false;
     memcpy(text, octets.p, octets.n);
     text[octets.n] = '\0';
-    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n"))
-        if (line[0] != '#' && !add_member(o, line, err))
+    for (char *line = strtok(text, "\r\n"); line != NULL; line = strtok(NULL, "\r\n")) {
+        line = trim(line);
+        if (*line != '\0' && *line != '#' && !add_member(o, line, err))
             return false;
+    }
     return true;
 }
 

@@ -54,6 +54,8 @@
       "nobody answers after so many milliseconds (default 30000)")                                 \
     X(FETCH_MESSAGES, "fetch-messages", "DIR", CLI_OPT_COUNT,                                      \
       "open the messages of your mailbox into DIR, and end")                                       \
+    X(REMOVE_UNOPENED, "remove-unopened", NULL, CLI_OPT_COUNT,                                     \
+      "with --fetch-messages: remove those that cannot be opened, too")                            \
     X(ONCE, "once", NULL, CLI_OPT_COUNT, "end after the first call")                               \
     X(REPEAT, "repeat", "N", CLI_OPT_COUNT,                                                        \
       "call N times, one after the other; the first that fails is the last")                       \

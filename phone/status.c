@@ -82,21 +82,32 @@ add_rekey(struct rows *r, uint64_t by)
     add(r, "rekey", "in %s at the latest", left);
 }
 
+/* Who calls a group has as many peers as are there. */
 static void
-add_ticket(struct rows *r, const struct mkt_csb *csb)
+add_parties(struct rows *r, const struct mkt_csb *csb, const struct phone_look *group)
 {
     const struct mkt_policy *policy = mkt_csb_policy(csb);
-    bool vouched = !mkt_csb_is_initiator(csb) || (policy->flags & MKT_TP_I) != 0;
-    struct mkt_session s;
 
-    add(r, "keying", "MIKEY-TICKET");
-    add_identity(r, "peer", mkt_csb_peer(csb));
-    if (vouched)
+    if (group == NULL || !mkt_csb_is_initiator(csb))
+        add_identity(r, "peer", mkt_csb_peer(csb));
+    if (mkt_csb_peer_is_vouched(csb))
         add_identity(r, "vouched by", policy->kms);
     else
         add(r, "vouched by", "nobody: any who may open the ticket");
     if (policy->n_responders == 1)
-        add_identity(r, "called", policy->responders[0]);
+        add_identity(r, group != NULL ? "group" : "called", policy->responders[0]);
+    if (group != NULL)
+        add(r, "there", "%zu: %s", group->n, group->names);
+}
+
+static void
+add_ticket(struct rows *r, const struct mkt_csb *csb, const struct phone_look *group)
+{
+    const struct mkt_policy *policy = mkt_csb_policy(csb);
+    struct mkt_session s;
+
+    add(r, "keying", "MIKEY-TICKET");
+    add_parties(r, csb, group);
     if (mkt_csb_session(csb, 0, &s) == MKT_OK)
         add(r, "suite", "%s", cli_srtp_name(s.params));
     add_rekey(r, mkt_csb_rekey_by(csb));
@@ -104,23 +115,37 @@ add_ticket(struct rows *r, const struct mkt_csb *csb)
 }
 
 static void
-fill(struct rows *r, const struct phone *p)
+add_call(struct rows *r, const struct phone_call *call, struct phone_counts n)
 {
-    const struct phone_call *call = p->call;
-
-    r->n = 0;
-    if (call == NULL || call->stream == NULL) {
-        add(r, "call", call == NULL ? "none" : "not answered yet");
-        return;
-    }
-    struct phone_counts n = phone_stream_counts(call->stream);
     uint64_t s = (tmr_jiffies() - call->since) / 1000;
+
     add(r, "call", "%llu:%02llu%s%s", (unsigned long long)(s / 60), (unsigned long long)(s % 60),
         call->held ? ", held by us" : "", call->held_by_other ? ", held by the other party" : "");
     add(r, "packets", "%llu sent, %llu heard, %llu lost, %llu refused", (unsigned long long)n.sent,
         (unsigned long long)n.heard, (unsigned long long)n.lost, (unsigned long long)n.refused);
+}
+
+static void
+fill(struct rows *r, const struct phone *p)
+{
+    const struct phone_call *call = p->call;
+    struct phone_look group = { .csb = NULL };
+
+    r->n = 0;
+    if (call != NULL && call->look != NULL)
+        call->look(call, &group);
+    if (group.csb != NULL) {
+        add_call(r, call, group.counts);
+        add_ticket(r, group.csb, &group);
+        return;
+    }
+    if (call == NULL || call->stream == NULL) {
+        add(r, "call", call == NULL ? "none" : "not answered yet");
+        return;
+    }
+    add_call(r, call, phone_stream_counts(call->stream));
     if (call->csb != NULL) {
-        add_ticket(r, call->csb);
+        add_ticket(r, call->csb, NULL);
         return;
     }
     add(r, "keying", "SDES: whoever has seen the signalling can listen");

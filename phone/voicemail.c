@@ -6,8 +6,10 @@
 #include "message.h"
 #include "web.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define URLS_MAX 16
 #define ROUNDS_MAX 8 /* of URLs: a mailbox that has no end is none */
@@ -18,6 +20,7 @@ struct phone_voicemail {
     char to[PHONE_URI_MAX]; /* whose mailbox */
     struct phone_invite invite;
     unsigned rounds;
+    size_t stay; /* messages of this round that are still in the mailbox */
     char urls[URLS_MAX][CLI_WEB_URL_MAX];
     size_t n, next;
     enum cli_exit code;
@@ -45,17 +48,22 @@ worked(struct phone_job *job)
     struct phone_voicemail *v = m->voicemail;
 
     phone_message_say(m);
+    v->stay += !m->removed;
     if (job->err.code != CLI_EXIT_OK)
         v->code = job->err.code;
     phone_message_free(m);
     work(v);
 }
 
-/* As many as can be named: more may be there. What could not be opened would be named again. */
+/* As many as can be named: more may be there. What stays there would be named again. */
 static bool
 has_more(struct phone_voicemail *v)
 {
-    return v->fetch && v->n == URLS_MAX && v->code == CLI_EXIT_OK && ++v->rounds < ROUNDS_MAX;
+    if (!v->fetch || v->n < URLS_MAX)
+        return false;
+    if (v->stay > 0)
+        phone_say("mailbox", "more may be there, behind what stays: --remove-unopened removes it");
+    return v->stay == 0 && ++v->rounds < ROUNDS_MAX;
 }
 
 static void
@@ -74,7 +82,8 @@ work(struct phone_voicemail *v)
     }
     const char *url = v->urls[v->next++];
     struct phone_message *m =
-        v->fetch ? phone_message_fetch(url, o->value[PHONE_OPT_FETCH_MESSAGES])
+        v->fetch ? phone_message_fetch(url, o->value[PHONE_OPT_FETCH_MESSAGES],
+                                       o->value[PHONE_OPT_REMOVE_UNOPENED] != NULL)
                  : phone_message_leave(url, v->to, o->value[PHONE_OPT_LEAVE_MESSAGE]);
     if (m == NULL) {
         over(v, CLI_EXIT_FAILURE, "out of memory");
@@ -107,7 +116,7 @@ take_url(const struct sip_hdr *h, const struct sip_msg *msg, void *arg)
 static bool
 take_urls(struct phone_voicemail *v, const struct sip_msg *msg)
 {
-    v->n = v->next = 0;
+    v->n = v->next = v->stay = 0;
     v->invite.challenges = 0;
     (void)sip_msg_hdr_apply(msg, true, SIP_HDR_CONTACT, take_url, v);
     return v->n > 0;
@@ -157,6 +166,9 @@ answered(int err, const struct sip_msg *msg, void *arg)
     }
     bool none = v->fetch && msg->scode == 480;
     phone_invite_why(why, "", 0, msg);
+    size_t n = strlen(why);
+    if (msg->scode == 401 || msg->scode == 407)
+        snprintf(why + n, sizeof why - n, "; is that the password of --sip-password-file?");
     over(v, none ? CLI_EXIT_OK : CLI_EXIT_PEER, why);
 }
 
@@ -211,6 +223,17 @@ is_missed(const struct sip_msg *msg)
     return msg == NULL;
 }
 
+/* NULL: the mailbox is asked. */
+static const char *
+why_not(struct phone_voicemail *v, const struct sip_msg *msg)
+{
+    if (!is_missed(msg))
+        return "the call was refused";
+    if (v->phone->o->value[PHONE_OPT_VOICEMAIL] == NULL)
+        return "no --voicemail is given";
+    return begin_asking(v) ? NULL : "nothing can be sent to --voicemail";
+}
+
 void
 phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *msg)
 {
@@ -225,8 +248,10 @@ phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *m
     phone_identity(whose, &all);
     v = begin(p, whose, false);
     bool told = v != NULL && msg != NULL && msg->scode / 100 == 3 && take_urls(v, msg);
-    if (v == NULL ||
-        (!told && (!is_missed(msg) || o->value[PHONE_OPT_VOICEMAIL] == NULL || !begin_asking(v))))
+    const char *why = v == NULL || told ? NULL : why_not(v, msg);
+    if (why != NULL)
+        phone_say("not-left", "%s", why);
+    if (v == NULL || why != NULL)
         return; /* the call has ended as it has */
     tmr_cancel(&p->quit);
     phone_say("leaving", "a message for %s", whose);
@@ -234,11 +259,22 @@ phone_voicemail_missed(struct phone *p, const char *uri, const struct sip_msg *m
         work(v);
 }
 
+static bool
+is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool
 phone_voicemail_fetch(struct phone *p, struct cli_error *err)
 {
+    const char *dir = p->o->value[PHONE_OPT_FETCH_MESSAGES];
     struct phone_voicemail *v = begin(p, p->client.file.identity, true);
 
+    if (mkdir(dir, 0700) != 0 && (errno != EEXIST || !is_folder(dir)))
+        return cli_fail(err, CLI_EXIT_FAILURE,
+                        "--fetch-messages: %s is no folder, nor can it be made", dir);
     return (v != NULL && begin_asking(v)) ||
            cli_fail(err, CLI_EXIT_USAGE, "--voicemail %.80s: no request can be sent there",
                     p->o->value[PHONE_OPT_VOICEMAIL]);

@@ -41,9 +41,11 @@ reopen(struct mkt_csb **csb)
 {
     struct file f, again;
     struct mkt_err err = { 0 };
+    bool vouched = mkt_csb_peer_is_vouched(*csb);
     csb_to_file(*csb, &f);
     mkt_csb_free(*csb);
     assert_int_equal(mkt_csb_import(csb, span(&f), &err), MKT_OK);
+    assert_true(mkt_csb_peer_is_vouched(*csb) == vouched);
     csb_to_file(*csb, &again);
     assert_int_equal(f.n, again.n);
     assert_memory_equal(f.b, again.b, f.n);

@@ -24,6 +24,13 @@ MKT_API bool mkt_csb_is_initiator(const struct mkt_csb *csb);
  * Initiator (with forking), IDRi of the Ticket Policy at the Responder. Borrowed. */
 MKT_API struct mkt_identity mkt_csb_peer(const struct mkt_csb *csb);
 
+/* mkt_csb_peer_is_vouched tells whether nobody but that party can have made its message. With key
+ * forking (I flag) the KMS has looked who answered, and only who asked for the ticket can offer it
+ * (RFC 6043 5.1.1). Without, all who may open the ticket can do either under any name: then the
+ * Initiator never knows who answered, and the Responder knows IDRi only from a ticket that names
+ * the Responder itself, alone and as itself; not a group that it belongs to. */
+MKT_API bool mkt_csb_peer_is_vouched(const struct mkt_csb *csb);
+
 /* mkt_csb_policy returns the granted Ticket Policy; borrowed. */
 MKT_API const struct mkt_policy *mkt_csb_policy(const struct mkt_csb *csb);
 

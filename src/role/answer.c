@@ -23,6 +23,14 @@ names_itself(const struct mkt_answer *a)
     return a->idr.data.p != NULL || (a->r->own.cred.omit & MKT_OMIT_SELF) == 0;
 }
 
+/* A group or a pattern is not us: whoever else belongs to it can open the ticket, too. */
+static bool
+names_us_alone(const struct mkt_responder *r)
+{
+    return r->policy.n_responders == 1 &&
+           mkt_identity_equal(r->policy.responders[0], r->own.cred.self);
+}
+
 static bool
 write_payloads(struct mkt_writer *w, const struct mkt_answer *a, const struct draw *d,
                uint8_t ts_type, struct mkt_crypto *c, const struct mkt_msg_keys *mk)
@@ -124,6 +132,7 @@ mkt_answer_write(const struct mkt_answer *a, const struct mkt_env *env, struct m
                                               .id_r = answers && names_itself(a)
                                                           ? answering(a)
                                                           : mkt_offer_responder(a->r),
+                                              .alone = names_us_alone(a->r),
                                               .now = env->now },
                      &io->err) != MKT_OK)
         return MKT_NEXT_ABORT;

@@ -22,6 +22,17 @@ mkt_csb_peer(const struct mkt_csb *csb)
     return (struct mkt_identity){ peer->type, mkt_octets_span(&peer->data) };
 }
 
+bool
+mkt_csb_peer_is_vouched(const struct mkt_csb *csb)
+{
+    const struct mkt_policy *p = &csb->policy;
+    bool forks = (p->flags & MKT_TP_I) != 0;
+
+    return csb->initiator
+               ? forks
+               : (forks || csb->alone) && mkt_identity_equal(mkt_csb_peer(csb), p->initiator);
+}
+
 const struct mkt_policy *
 mkt_csb_policy(const struct mkt_csb *csb)
 {

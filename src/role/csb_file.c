@@ -12,7 +12,7 @@
 
 static const uint8_t magic[8] = { 'm', 'k', 't', 'c', 's', 'b', '0', '1' };
 
-enum { INITIATOR = 1, ANSWERED = 2, HAS_SSRC = 1 };
+enum { INITIATOR = 1, ANSWERED = 2, ALONE = 4, HAS_SSRC = 1 };
 
 /* --- writing -----------------------------------------------------------------------------------
  */
@@ -28,7 +28,9 @@ static void
 write_head(struct mkt_writer *w, const struct mkt_csb *csb)
 {
     mkt_w_octets(w, mkt_span(magic, sizeof magic));
-    mkt_w_uint(w, 1, (csb->initiator ? INITIATOR : 0U) | (csb->answered ? ANSWERED : 0U));
+    mkt_w_uint(w, 1,
+               (csb->initiator ? INITIATOR : 0U) | (csb->answered ? ANSWERED : 0U) |
+                   (csb->alone ? ALONE : 0U));
     mkt_w_uint(w, 1, csb->ts_type);
     write_time(w, csb->last_t);
     write_time(w, csb->seen_t);
@@ -153,8 +155,10 @@ read_head(struct mkt_csb *csb, struct mkt_reader *r)
     unsigned flags = mkt_r_uint(r, 1);
     csb->initiator = (flags & INITIATOR) != 0;
     csb->answered = (flags & ANSWERED) != 0;
+    csb->alone = (flags & ALONE) != 0;
     csb->ts_type = (uint8_t)mkt_r_uint(r, 1);
-    if (r->err->rc == MKT_OK && (flags > (INITIATOR | ANSWERED) || mkt_ts_len(csb->ts_type) == 0))
+    if (r->err->rc == MKT_OK &&
+        (flags > (INITIATOR | ANSWERED | ALONE) || mkt_ts_len(csb->ts_type) == 0))
         mkt_r_fail(r, MKT_E_FIELD, 0);
     csb->last_t = read_time(r);
     csb->seen_t = read_time(r);

@@ -334,6 +334,7 @@ make_inside(struct mkt_csb *csb, const struct mkt_csb_parts *p, struct mkt_err *
         return err->rc;
     csb->initiator = p->initiator;
     csb->answered = p->resp != NULL;
+    csb->alone = p->alone;
     csb->ts_type = t.type;
     csb->last_t = mkt_csb_order(t.type, t.value);
     struct mkt_time first = mkt_ex_time(p->init);

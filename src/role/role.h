@@ -38,9 +38,10 @@ enum mkt_update_state {
 struct mkt_csb {
     uint32_t id;
     uint8_t prf;
-    bool initiator;                             /* our role in the initial exchange */
-    bool answered;                              /* the initial exchange ended with TRANSFER_RESP */
-    struct mkt_octets init;                     /* TRANSFER_INIT of the initial exchange */
+    bool initiator;         /* our role in the initial exchange */
+    bool answered;          /* the initial exchange ended with TRANSFER_RESP */
+    bool alone;             /* at the Responder: the ticket names us, and nobody else */
+    struct mkt_octets init; /* TRANSFER_INIT of the initial exchange */
     struct mkt_octets rand_i, rand_r, rand_kms; /* as they stood in its messages */
     struct mkt_own_identity id_i, id_r;         /* last established (ambiguity 4) */
     struct mkt_policy policy;                   /* borrows from init */
@@ -64,7 +65,7 @@ struct mkt_csb_parts {
     const struct mkt_msg *init, *resp; /* TRANSFER_INIT, TRANSFER_RESP (NULL: F = 0) */
     const struct mkt_keys *keys;       /* MPKs first, TGKs of the ticket forked already */
     struct mkt_identity id_i, id_r;    /* as established */
-    bool initiator;
+    bool initiator, alone;
     uint64_t now;
 };
 

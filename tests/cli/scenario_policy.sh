@@ -10,6 +10,8 @@ rig_begin "$1" "$2" "$3"
 before_kms() {
     local user
     "$kmsctl" --config kms.yaml user add sip:erin@example.com --psk-out erin.cred > made 2>&1 || bail 'no user' made
+    "$kmsctl" --config kms.yaml group add sip:desk@example.com > made 2>&1 || bail 'no group' made
+    "$kmsctl" --config kms.yaml group member-add sip:desk@example.com sip:bob@example.com > made 2>&1 || bail 'no member' made
     for user in alice bob; do
         "$kmsctl" --config kms.yaml tpk add "sip:$user@example.com" --tpk-out "$user.tpk" > made 2>&1 ||
             bail 'no shared key' made
@@ -163,6 +165,34 @@ offer g carol --group-of team.mikey
 check 'members who add to the keys cannot have the same' exits_saying 2 'of its own (G flag)'
 run offer --credentials alice.cred --ticket team.mkt --to sip:carol@example.com --group-of team.answer --out never --state never
 check 'an answer is no offer' exits_saying 2 'group-of team.answer: expected an offer'
+
+# Without key forking all who can open a ticket can make either message, under any name: who is called as a group
+# does not know who calls, and keeps not knowing when there are new keys.
+request desk.mkt --to sip:desk@example.com --flags DEFHLMNO --key GTGK
+offer desk bob
+answer desk bob
+check 'for a member of a group nobody vouches without key forking' prints '^peer-vouched: no$' # RFC6043:5.1.1
+complete desk
+check 'nor for the caller' prints '^peer-vouched: no$'
+run update --session desk.alice --supply GTGK --out desk.update
+run answer-update --session desk.bob --update desk.update --out desk.updated
+check 'nor is that known after an update' prints '^peer-vouched: no$'
+request silent.mkt --to sip:desk@example.com --flags DEHNO --key GTGK
+offer silent bob
+answer silent bob
+check 'nor of an offer that wants no answer' prints '^peer-vouched: no$'
+request alone.mkt --to sip:bob@example.com --flags DEFHLMNO --key GTGK
+offer alone bob
+answer alone bob
+check 'for who is named alone the caller is the only other one' prints '^peer-vouched: yes$'
+complete alone
+run update --session alone.alice --supply GTGK --out alone.update
+run answer-update --session alone.bob --update alone.update --out alone.updated
+check 'after an update, too' prints '^peer-vouched: yes$'
+request desk.mkt --to sip:desk@example.com --flags DEFHINO --key GTGK
+offer desk bob
+answer desk bob
+check 'with key forking the KMS vouches to a member of a group, too' prints '^peer-vouched: yes$'
 
 # --- modes that are not served ------------------------------------------------------------------------
 

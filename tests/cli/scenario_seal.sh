@@ -59,6 +59,7 @@ seal alice note.sealed --to sip:bob@example.com note.txt
 check 'a file is sealed' prints '^for:$'
 check 'the ticket is one without an answer, whose sealer the KMS vouches for' prints '^vouched-for-by-kms: yes$'
 check 'until when it can be opened is said' prints '^open-until: 20'
+check 'and that the KMS has cut its time' prints '^changed-by-kms: yes$'
 check 'nothing of the file stands in the object' holds_none_of note.sealed note.txt
 check 'nor its name' bash -c '! grep -qa note.txt note.sealed'
 open_ bob opened.txt note.sealed
@@ -183,6 +184,13 @@ run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out n
 check 'a pipe cannot be read twice' refused 2 'read twice'
 run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out never
 check 'a file must be named' refused 2 'which FILE'
+cp note.txt own.txt
+ln -s own.txt link.txt
+for out in own.txt ./own.txt link.txt; do
+    run seal --credentials alice.cred --kms "$http" --to sip:bob@example.com --out "$out" own.txt
+    check "nor is it replaced by the object, as $out" exits_saying 2 'own.txt would be replaced by what only others can open'
+done
+check 'it is what it was' cmp -s own.txt note.txt
 
 # --- damage -----------------------------------------------------------------------------------------
 
@@ -200,6 +208,38 @@ while read -r file expected what; do
     check "$what: refused" bash -c "[[ $code == $expected ]] && [ -z \"\$(find . -maxdepth 1 -name 'never*')\" ]"
 done < damages
 check 'and nothing of it was left behind' absent never
+
+# --- where it goes ----------------------------------------------------------------------------------
+
+# A pipe is not replaced by a file: it gets the whole, as late as a file would appear.
+mkfifo pipe
+timeout 20 cat pipe > from.pipe &
+reader=$!
+open_ bob pipe note.sealed
+check 'a pipe stays a pipe' test -p pipe
+[ -p pipe ] || kill $reader
+wait $reader
+check 'and who reads it has the file' cmp -s note.txt from.pipe
+rm -f pipe
+mkdir folder
+open_ bob folder note.sealed
+check 'a folder is none' exits_saying 1 'cannot write folder: Is a directory'
+for signal in TERM HUP; do
+    mkfifo feed
+    "$ticket" open --credentials bob.cred --kms "$http" --out never - < feed 2> "$dir/ignored" &
+    opening=$!
+    exec {fd}> feed
+    head -c 140000 four.sealed >&"$fd"
+    for _ in $(seq 500); do [ -n "$(find . -name 'never.*' -size +63k)" ] && break; sleep 0.01; done
+    kill -$signal $opening
+    wait $opening
+    code=$?
+    exec {fd}>&-
+    rm feed
+    check "SIG$signal ends it" exits $((128 + $(kill -l $signal)))
+    check 'and nothing that has not verified stays' test -z "$(find . -name 'never*')"
+    rm -f never*
+done
 
 # --- large ------------------------------------------------------------------------------------------
 

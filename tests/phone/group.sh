@@ -174,6 +174,14 @@ group_call --kms "$http" --members nobody
 check 'a group without members is not called' exits_saying 2 'nobody to call'
 group_call --kms "$http" tel:110
 check 'nor is a member that is no SIP-URI' exits_saying 2 'tel:110: expected a SIP-URI'
+for bad in sip: 'sip:bob@exa mple.com' '<sip:bob@example.com>'; do
+    group_call --kms "$http" "$bad"
+    check "nor $bad" exits_saying 2 "$bad: expected a SIP-URI"
+done
+printf '  %s\t\r\n \t\n  # twice\n%s\n' 'sip:bob@127.0.0.1:1;transport=tcp' 'sip:bob@127.0.0.1:1;transport=tcp' > twice
+group_call --kms "$http" --members twice 'sip:bob@127.0.0.1:1;transport=tcp'
+check 'who is named three times, with blanks around, is one member' prints_on 5 "^group: $team, 1 member\$"
+check 'and called once' test "$(grep -c '^not-joined: sip:bob@127.0.0.1:1;transport=tcp: ' "$dir/stdout")" = 1
 call alice sip:bob@example.com --members members
 check 'members are those of a group' exits_saying 2 '^mikey-phone: --members'
 call alice sip:bob@example.com --multicast "$group"

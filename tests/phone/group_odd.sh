@@ -21,10 +21,10 @@ mulaw "$speech" alice.wav
 
 sdp() { printf '%s\r\n' v=0 'o=- 1 1 IN IP4 127.0.0.1' s=- 'c=IN IP4 127.0.0.1' 't=0 0' "$@"; }
 roster='a=rtpmap:126 mikey-roster/8000'
-# invite NAME MESSAGE: the offer of a group call with that message; what came back is the output.
+# invite NAME MESSAGE [--wait]: the offer of a group call with that message; what came back is the output.
 invite() {
     sdp "a=key-mgmt:mikey $2" 'm=audio 40000 RTP/SAVP 0 126' "$roster" |
-        python3 "$tools/sip_offer.py" "$(at "$1" udp)" > "$dir/stdout" 2> "$dir/stderr"
+        python3 "$tools/sip_offer.py" "$(at "$1" udp)" "${@:3}" > "$dir/stdout" 2> "$dir/stderr"
     code=$?
 }
 answers() { head -n 1 "$dir/stdout" | grep -q "^$1"; }
@@ -83,6 +83,17 @@ press alice t
 check 'as before' says_soon bob '^quiet: sip:alice@'
 close_phone carol
 
+# --- how it stands --------------------------------------------------------------------------------
+
+press alice s
+check 'who asks how the call stands is told of the group' says_soon alice "^status: group  *$team\$"
+check 'who is there' said_by alice '^status: there  *1: sip:bob@example.com$'
+check 'who vouches for them' said_by alice '^status: vouched by  *sip:kms@example.com$'
+check 'how long it is, and what was heard' said_by alice '^status: packets  *[1-9][0-9]* sent, 0 heard, 0 lost, 0 refused'
+press bob s
+check 'a member is told who calls' says_soon bob '^status: peer  *sip:alice@example.com$'
+check 'and the same' said_by bob "^status: group  *$team\$"
+
 # --- a member that says nothing when there are new keys -----------------------------------------------
 
 open_phone carol --answer 0
@@ -98,6 +109,44 @@ check 'who does not answer is out' says_soon alice '^not-joined: sip:carol@.* no
 check 'and the other has the new keys' says_soon bob '^rekeyed: by the initiator$'
 kill -CONT "${pid_of[carol]}"
 check 'who comes to itself again is told' says_soon carol '^ended: by the initiator$'
+
+# --- a member that crashes, and comes back ------------------------------------------------------------
+
+press alice i
+check 'it can come back' says_soon alice '^joined: sip:carol@' 2
+where=$(at carol tcp)
+kill -KILL "${pid_of[carol]}"
+wait "${pid_of[carol]}" 2> "$dir/ignored"
+cp carol.error carol.killed.error
+open_phone carol --listen "$where" --answer 0
+press alice i
+check 'who was asked whether it is there, and does not know the call, has left it' says_soon alice '^left: sip:carol@'
+check 'and is called again' says_soon alice '^joined: sip:carol@' 3
+check 'under new keys for the others' says_soon bob '^rekeyed: by the initiator$' 2
+press carol q
+close_phone carol
+
+# --- a call that outlives its ticket --------------------------------------------------------------------
+
+later=$(free_port)
+open_phone carol --answer 0 --once
+open_phone alice.long --group "$team" --validity 4s "$(uri_of carol)" "sip:bob@127.0.0.1:$later;transport=tcp"
+check 'a ticket is replaced before it ends' says_soon alice.long '^rekeyed: by us$' 2
+open_phone bob.late --listen "127.0.0.1:$later" --answer 0 --once
+press alice.long i
+check 'so that whoever comes after its end can join' says_soon alice.long '^joined: sip:bob@example.com, '
+press alice.long h
+for who in carol bob.late alice.long; do close_phone $who; done
+
+# --- an initiator that is gone ------------------------------------------------------------------------
+
+open_phone carol --answer 0
+open_phone bob.other --group "$team" "$(uri_of carol)"
+check 'a member is called' says_soon carol '^answered: by us$'
+kill -KILL "${pid_of[bob.other]}"
+says_soon carol '^ended:'
+check 'whose initiator is gone is free again' says_soon carol '^ended: the initiator is gone: nothing has come from it for 15 s$'
+wait "${pid_of[bob.other]}" 2> "$dir/ignored"
 press carol q
 close_phone carol
 
@@ -114,6 +163,10 @@ run offer --credentials alice.cred --ticket t.mkt --to "$team" --out one.offer -
 invite bob "$(cat one.offer)"
 check 'an offer without a session for the member is refused' answers 488
 check 'as what it is' says_soon bob 'a group call without a session of ours'
+run request --credentials alice.cred --kms "$http" --to "$team" --no-forking --key GTGK --out t.mkt
+run offer --credentials alice.cred --ticket t.mkt --to "$team" --out two.offer --state o.state --sdp-ids mikey
+invite bob "$(cat two.offer)" --wait
+check 'as is one that any member can have made' says_soon bob '^ended: nobody vouches for sip:alice@example.com: '
 invite bob AQ4AAAAAAAAB
 check 'as is a message that is cut' answers 488
 press bob q

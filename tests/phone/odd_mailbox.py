@@ -6,7 +6,7 @@ is what each INVITE is answered with: "STATUS REASON|CONTACT|CONTACT...", where 
 own http://HOST:PORT. Every request that comes is printed.
 
 HTTP: /object and /again give the file, /garbage no object, /long more than any message may have, /elsewhere
-redirects to /object; whatever is put or deleted is refused with 500, but at /taken and /again.
+redirects to /object; who puts to /silence waits for ever; whatever is put or deleted is refused with 500, but at /taken and /again.
 """
 
 import http.server
@@ -51,6 +51,8 @@ class Web(http.server.BaseHTTPRequestHandler):
 
     def refuse(self):
         say(f'{self.command} {self.path}')
+        if self.path == '/silence':
+            threading.Event().wait()
         self.rfile.read(int(self.headers.get('Content-Length', 0)))
         self.reply(201 if self.path in ('/taken', '/again') else 500)
 

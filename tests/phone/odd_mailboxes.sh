@@ -35,6 +35,13 @@ odd() { # ANSWER leave|fetch
 nothing_fetched() { [ -z "$(ls -A fetched)" ]; }
 asked() { tail -n +$(($(cat requests.before) + 1)) odd.said | grep -q "^$1"; }
 not_asked() { ! asked "$1"; }
+ends_soon() {
+    for ((i = 0; i < 1000; i++)); do
+        kill -0 "${pid_of[$1]}" 2> "$dir/ignored" || return 0
+        sleep 0.01
+    done
+    return 1
+}
 says() { [ "$code" -eq "$1" ] && grep -q "$2" "$dir/stdout"; }
 
 # --- leaving ----------------------------------------------------------------------------------------
@@ -43,6 +50,7 @@ odd '302 Moved|<WEB/taken>' leave
 check 'a mailbox that takes the message is left one' says 0 '^left: '
 odd '302 Moved|<file:///etc/passwd>' leave
 check 'one that names a file gets nothing' says 5 '^ended: 302'
+check 'and that nothing was left is said' says 5 '^not-left: the call was refused$'
 odd '302 Moved|<gopher://127.0.0.1/>' leave
 check 'nor one that names something else' says 5 '^ended: 302'
 odd '302 Moved' leave
@@ -55,6 +63,17 @@ odd "302 Moved|<WEB/$(printf 'a%.0s' $(seq 600))>" leave
 check 'a name without end is none' says 5 '^ended: 302'
 odd '488 Not Acceptable Here' leave
 check 'a call that was refused for its keys is left no message' says 5 '^ended: 488'
+
+echo '302 Moved|<WEB/silence>' > answer
+: > waiting.said
+"$phone" --credentials alice.cred --kms "$http" --listen 127.0.0.1:0 --proxy "$mailbox" --leave-message hello.wav \
+    sip:bob@example.com > waiting.said 2> waiting.error < /dev/null &
+pid_of[waiting]=$!
+pids+=($!)
+for _ in $(seq 1000); do grep -q '^PUT /silence' odd.said && break; sleep 0.01; done
+kill "${pid_of[waiting]}"
+check 'who does not wait for a silent mailbox ends the phone within ten seconds' ends_soon waiting
+check 'and is told that nothing was left' said_by waiting '^not-left: '
 
 # --- fetching ---------------------------------------------------------------------------------------
 

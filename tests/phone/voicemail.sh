@@ -78,6 +78,12 @@ check 'one that answers gets none' bash -c "grep -q '^answered:' '$dir/stdout' &
 check 'nor does the mailbox' has_kept 4
 call alice sip:nobody@example.com --proxy "$nowhere" "${leave[@]}"
 check 'a stranger has no mailbox there' prints_on 5 '^mailbox: 404 Not Found$'
+call alice sip:bob@example.com --proxy "$nowhere" --leave-message alice.wav
+check 'without a mailbox it is said that nothing was left' prints_on 5 '^not-left: no --voicemail is given$'
+call alice sip:bob@example.com --proxy "$nowhere" --leave-message alice.wav --voicemail mailbox
+check 'what is no mailbox is refused before anybody is called' exits_saying 2 '^mikey-phone: --voicemail mailbox: expected a SIP-URI'
+call alice "$nowhere" --group sip:team@example.com "${leave[@]}"
+check 'as is a message for who is called as a group' exits_saying 2 'leave-message is for one'
 call alice sip:bob@example.com --proxy "$nowhere" --leave-message "$dir/bob.cred"
 check 'what is no speech is not left' exits_saying 2 'leave-message'
 capture_end
@@ -130,6 +136,33 @@ check 'there is nothing more' prints '^mailbox: 480 No Messages$'
 fetch bob bob.password sip:alice@example.com
 check 'one does not fetch and call' exits_saying 2 'with no SIP-URI'
 
+run seal --credentials alice.cred --kms "$http" --to sip:carol@example.com --out others.sealed alice.wav
+for n in $(seq 16); do cp others.sealed "box/bob@example.com/$(printf '%032x' "$n").kept"; done
+touch -d '1 hour ago' box/bob@example.com/*.kept
+cp damaged "box/bob@example.com/$(printf '%032x' 17).kept"
+fetch bob bob.password
+check 'messages that cannot be opened stay' has_kept 17
+check 'and that they hide others is told' prints_on 3 '^mailbox: more may be there, behind what stays: --remove-unopened '
+fetch bob bob.password --remove-unopened
+check 'who wants has them removed' prints_on 3 '^not-fetched: the KMS refused: .*; removed from the mailbox$'
+check 'and gets what was behind them' all_fetched 38
+check 'of which nothing is left in the mailbox' has_kept 0
+cp others.sealed "box/bob@example.com/$(printf '%032x' 1).kept"
+timeout 40 "$phone" --credentials bob.cred --kms "$closed" --timeout 1 --listen 127.0.0.1:0 --voicemail "$mailbox" \
+    --sip-password-file bob.password --fetch-messages fetched --remove-unopened > "$dir/stdout" 2> "$dir/stderr" < /dev/null
+code=$?
+check 'but not while the KMS cannot say' prints_on 6 '^not-fetched: no answer from the KMS'
+check 'of what may still be opened' has_kept 1
+fetch bob bob.password --remove-unopened
+cp damaged "box/bob@example.com/$(printf '%032x' 1).kept"
+fetch bob bob.password --fetch-messages alice.wav
+check 'a file is no folder' exits_saying 1 'alice.wav is no folder'
+fetch bob bob.password --fetch-messages nowhere/fetched
+check 'nor is what cannot be made' exits_saying 1 'nowhere/fetched is no folder'
+fetch bob bob.password --fetch-messages fetched.new
+check 'a folder that is not there is made, for its owner only' mode_is 700 fetched.new
+check 'and has the message, and nothing else' test "$(find fetched.new -mindepth 1 | wc -l)" = 1
+
 # --- behind a proxy that forwards what nobody takes -------------------------------------------------
 
 if command -v kamailio > "$dir/ignored"; then
@@ -147,7 +180,7 @@ if command -v kamailio > "$dir/ignored"; then
     check 'without a message to leave the call ends there' prints_on 5 '^ended: 302'
     rm -r box/erin@example.com
     fetch bob bob.password
-    check 'Bob has his' all_fetched 38
+    check 'Bob has his' all_fetched 39
 else
     echo '# no kamailio'
 fi
