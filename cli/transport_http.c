@@ -5,8 +5,8 @@
 #include "kms.h"
 
 #include "carrier.h"
+#include "transfer.h"
 
-#include <curl/curl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ take_body(char *octets, size_t one, size_t n, void *ctx)
 }
 
 static bool
-set_up_tls(CURL *c, const struct cli_args *args)
+set_files(CURL *c, const struct cli_args *args)
 {
     static const struct {
         enum cli_option option;
@@ -49,7 +49,7 @@ set_up_tls(CURL *c, const struct cli_args *args)
         if (path != NULL && curl_easy_setopt(c, files[i].to, path) != CURLE_OK)
             return false;
     }
-    return curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
+    return true;
 }
 
 static bool
@@ -61,28 +61,8 @@ set_up(struct http *h, const struct cli_args *args)
     if (more != NULL)
         more = curl_slist_append(more, "Expect:");
     return more != NULL && curl_easy_setopt(c, CURLOPT_HTTPHEADER, h->headers) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->why) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_WRITEDATA, h) == CURLE_OK && set_up_tls(c, args);
-}
-
-/* Other than 0 ends the transfer. */
-static int
-look_up(void *timer, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    (void)a, (void)b, (void)c, (void)d;
-    return cli_timer_stopped(timer);
-}
-
-static bool
-can_be_stopped(CURL *c, struct cli_timer *timer)
-{
-    return curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_up) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_XFERINFODATA, timer) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
+           curl_easy_setopt(c, CURLOPT_WRITEDATA, h) == CURLE_OK && set_files(c, args);
 }
 
 static bool
@@ -96,7 +76,8 @@ http_open(struct cli_link *l, const struct cli_args *args, struct cli_error *err
     if (strpbrk(l->url, "?#") != NULL)
         return cli_fail(err, CLI_EXIT_USAGE, "--kms %s: give host, port and prefix only", l->url);
     h->curl = curl_easy_init();
-    if (h->curl == NULL || !set_up(h, args) || !can_be_stopped(h->curl, l->timer))
+    if (h->curl == NULL || !cli_transfer_set_up(h->curl, h->why, l->timer->stop) ||
+        !set_up(h, args))
         return cli_fail(err, CLI_EXIT_FAILURE, "libcurl cannot be set up");
     return cli_blob_alloc(&h->body, BODY_MAX, err);
 }

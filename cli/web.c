@@ -4,11 +4,10 @@
 #include "web.h"
 
 #include "files.h"
+#include "transfer.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,28 +18,13 @@
 struct transfer {
     CURL *curl;
     const char *url, *path;
+    const atomic_bool *stop; /* set by another thread: end soon; or NULL */
     int fd;                  /* of what is sent */
     struct cli_draft *draft; /* of what comes */
     uint64_t left;           /* octets that may still come */
     struct cli_error *err;
     char why[CURL_ERROR_SIZE];
 };
-
-static atomic_bool stopped;
-
-void
-cli_web_stop(void)
-{
-    atomic_store(&stopped, true);
-}
-
-/* libcurl asks once a second, and ends the transfer when it is not 0. */
-static int
-is_stopped(void *ctx, curl_off_t down, curl_off_t downloaded, curl_off_t up, curl_off_t uploaded)
-{
-    (void)ctx, (void)down, (void)downloaded, (void)up, (void)uploaded;
-    return atomic_load(&stopped);
-}
 
 bool
 cli_web_is_url(const char *text)
@@ -84,17 +68,11 @@ set_up(struct transfer *t)
 {
     CURL *c = t->curl;
 
-    return c != NULL && curl_easy_setopt(c, CURLOPT_URL, t->url) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, is_stopped) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+    return c != NULL && cli_transfer_set_up(c, t->why, t->stop) &&
+           curl_easy_setopt(c, CURLOPT_URL, t->url) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALLED_S) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->why) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_READFUNCTION, give) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_READDATA, t) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
@@ -140,9 +118,9 @@ as_upload(struct transfer *t)
 }
 
 bool
-cli_web_put(const char *url, const char *path, struct cli_error *err)
+cli_web_put(const char *url, const char *path, const atomic_bool *stop, struct cli_error *err)
 {
-    struct transfer t = { .url = url, .path = path, .err = err };
+    struct transfer t = { .url = url, .path = path, .stop = stop, .err = err };
 
     t.fd = open(path, O_RDONLY | O_CLOEXEC);
     if (t.fd < 0)
@@ -153,10 +131,13 @@ cli_web_put(const char *url, const char *path, struct cli_error *err)
 }
 
 bool
-cli_web_get(const char *url, const char *path, uint64_t max, struct cli_error *err)
+cli_web_get(const char *url, const char *path, uint64_t max, const atomic_bool *stop,
+            struct cli_error *err)
 {
     CLI_SCOPED_DRAFT draft = { .fd = -1 };
-    struct transfer t = { .url = url, .path = path, .draft = &draft, .left = max, .err = err };
+    struct transfer t = {
+        .url = url, .path = path, .stop = stop, .draft = &draft, .left = max, .err = err
+    };
 
     return cli_draft_open(&draft, path, err) && request(&t, NULL) &&
            cli_draft_keep(&draft, CLI_SECRET, err);
@@ -169,8 +150,8 @@ as_delete(struct transfer *t)
 }
 
 bool
-cli_web_delete(const char *url, struct cli_error *err)
+cli_web_delete(const char *url, const atomic_bool *stop, struct cli_error *err)
 {
-    struct transfer t = { .url = url, .path = "", .err = err };
+    struct transfer t = { .url = url, .path = "", .stop = stop, .err = err };
     return request(&t, as_delete);
 }

@@ -4,7 +4,6 @@
 #include "status.h"
 
 #include "files.h"
-#include "web.h"
 
 #define DEBUG_MODULE "mikey-phone" /* re_dbg.h wants them */
 #define DEBUG_LEVEL 3
@@ -365,7 +364,6 @@ close_phone(struct phone *p)
     phone_caller_forget(p);
     phone_screen_close();
     mem_deref(p->registration);
-    cli_web_stop();
     phone_worker_stop(p->worker);
     phone_voicemail_end(p);
     tmr_cancel(&p->quit);

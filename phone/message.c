@@ -51,7 +51,7 @@ leave(struct phone_job *job, struct cli_client *client, const struct cli_args *a
     }
     snprintf(sealed, sizeof sealed, "%s/sealed", dir);
     if (seal(m, client, args, sealed, &job->err))
-        (void)!cli_web_put(m->url, sealed, &job->err);
+        (void)!cli_web_put(m->url, sealed, client->stop, &job->err);
     unlink(sealed);
     rmdir(dir);
 }
@@ -91,11 +91,12 @@ open_in(struct phone_message *m, struct cli_client *client, const struct cli_arg
 
     snprintf(sealed, sizeof sealed, "%s/sealed", work);
     snprintf(opened, sizeof opened, "%s/opened", work);
-    if (cli_web_get(m->url, sealed, PHONE_MESSAGE_MAX, err)) {
+    if (cli_web_get(m->url, sealed, PHONE_MESSAGE_MAX, client->stop, err)) {
         if (cli_unseal_file(&m->from, args, client, sealed, opened, err) && name_it(m, opened, err))
-            m->removed = cli_web_delete(m->url, err);
+            m->removed = cli_web_delete(m->url, client->stop, err);
         else
-            m->removed = m->remove && is_hopeless(err) && cli_web_delete(m->url, &ignored);
+            m->removed =
+                m->remove && is_hopeless(err) && cli_web_delete(m->url, client->stop, &ignored);
     }
     unlink(sealed);
     unlink(opened);
