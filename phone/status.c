@@ -203,9 +203,8 @@ fitting(const char *text, size_t cols)
 
     if (n <= cols)
         return n;
-    for (n = cols; n > 0 && text[n] != ' ';)
-        n--;
-    return n > 0 ? n : cols;
+    const char *blank = memrchr(text, ' ', cols + 1);
+    return blank != NULL && blank > text ? (size_t)(blank - text) : cols;
 }
 
 /* In `lines` lines at most, each but the first behind `indent` spaces. Returns how many there are.
