@@ -23,8 +23,8 @@ struct cli_client {
      * and used again. They are what the network sees, so nothing is wiped in between. */
     struct cli_blob out, answer;
     struct cli_error *err; /* a timestamp that could not be made ends here */
-    const atomic_bool
-        *stop; /* set by another thread: what is under way with the KMS ends soon; or NULL */
+    /* Set by another thread: what is under way with the KMS ends soon. NULL: by nobody. */
+    const atomic_bool *stop;
 };
 
 /* cli_client_open reads --credentials, --suite and --timestamp. c is closed by the caller in every
